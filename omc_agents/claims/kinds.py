@@ -1,0 +1,108 @@
+"""The kinds of claims a brief may make: which table bears each, what it asserts, and the words code finds for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from omc_agents.claims.fields import Value, read_field
+
+Row = Mapping[str, str]
+"""The printable columns of a row (``fields.visible``); templates never see another column."""
+HUNDREDTH = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of claim.
+
+    Attributes:
+        table: Where the row it cites stands.
+        fields: Columns it may assert.
+        words: Makes the sentence of the asserted value, the row and, for a comparison, the earlier row.
+        compares: It needs an earlier row of the same series (``series`` columns equal), and asserts the change in percent.
+        event: The row must be the session's own event, or an event published before it.
+    """
+
+    table: str
+    fields: tuple[str, ...]
+    words: Callable[[Value, str, Row, Row], str]
+    compares: bool = False
+    series: tuple[str, ...] = ()
+    event: Literal["itself", "before"] | None = None
+
+
+def change_pct(table: str, field: str, row: Mapping[str, object], base: Mapping[str, object]) -> Decimal | None:
+    """Answer by how many percent a column moved from ``base`` to ``row``, rounded half even to hundredths; None without both."""
+    now, before = read_field(table, field, row), read_field(table, field, base)
+    if not isinstance(now, Decimal) or not isinstance(before, Decimal) or not before:
+        return None
+    return ((now - before) / before * 100).quantize(HUNDREDTH)
+
+
+def _event_filed(_value: Value, _field: str, row: Row, _base: Row) -> str:
+    sentence = _filing(row)
+    return f"{sentence[0].upper()}{sentence[1:]}, published {_when(row['published_at'])}."
+
+
+def _related_event(_value: Value, _field: str, row: Row, _base: Row) -> str:
+    return f"Before that, {_filing(row)}, published {_when(row['published_at'])}."
+
+
+def _quote(value: Value, field: str, row: Row, _base: Row) -> str:
+    words = {"last": "last traded at", "bid": "was bid at", "ask": "was offered at"}[field]
+    return f"{row['symbol']} {words} {amount(value)} {row['currency']}, observed {_when(row['observed_at'])}."
+
+
+def _price_change(value: Value, field: str, row: Row, base: Row) -> str:
+    hours = (datetime.fromisoformat(row["observed_at"]) - datetime.fromisoformat(base["observed_at"])).total_seconds() / 3600
+    return (
+        f"{row['symbol']} moved {value:+,.2f} % over {hours:.1f} h, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
+    )
+
+
+def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
+    return f"{row['symbol']} was priced at {amount(value)} USD across venues, observed {_when(row['observed_at'])}."
+
+
+def _sentiment(value: Value, _field: str, row: Row, _base: Row) -> str:
+    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {amount(value)}, observed {_when(row['observed_at'])}."
+
+
+def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:
+    return f"{amount(value)} USD was locked in {row['protocol']}, observed {_when(row['observed_at'])}."
+
+
+def _fill(value: Value, _field: str, row: Row, _base: Row) -> str:
+    side = {"buy": "bought", "sell": "sold"}[row["side"]]
+    return f"The account {side} {amount(value)} {row['symbol']} at {amount(row['price'])} {row['currency']}, {_when(row['executed_at'])}."
+
+
+KINDS: Mapping[str, Kind] = {
+    "event_filed": Kind("catalyst.event", ("published_at",), _event_filed, event="itself"),
+    "related_event": Kind("catalyst.event", ("published_at",), _related_event, event="before"),
+    "quote": Kind("exchange.quote", ("last", "bid", "ask"), _quote),
+    "price_change": Kind("exchange.quote", ("last",), _price_change, compares=True, series=("source", "symbol", "currency")),
+    "price_usd": Kind("glass.coin_price", ("price_usd",), _price_usd),
+    "sentiment": Kind("human.sentiment", ("score",), _sentiment),
+    "tvl": Kind("glass.protocol_tvl", ("tvl_usd",), _tvl),
+    "fill": Kind("exchange.fill", ("qty",), _fill),
+}
+
+
+def amount(value: object) -> str:
+    """Answer a number as a person reads it: thousands marked, two decimals from one upwards, six digits below."""
+    number = Decimal(str(value))
+    return f"{number:,.2f}" if abs(number) >= 1 else f"{number:.6g}"
+
+
+def _filing(row: Row) -> str:
+    what = f"filed form {row['form']}" if "form" in row else f"had a {row['event_type'].replace('_', ' ')}"
+    return f"{row.get('ticker', 'a tracked issuer')} {what}"
+
+
+def _when(moment: str) -> str:
+    return datetime.fromisoformat(moment).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,88 @@
+"""Writes a brief: every sentence is a template filled from a verified claim, every claim cites its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from omc_agents.claims.evidence import Evidence
+from omc_agents.claims.fields import read_field, visible
+from omc_agents.claims.kinds import KINDS
+from omc_agents.claims.verify import Claim, Verification
+
+PRICES_STALE_AFTER = timedelta(hours=3)
+LEDGER_OF_TABLE = {table: table.partition(".")[0] for table in (kind.table for kind in KINDS.values())}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A brief ready to be published; ``body`` is Markdown without links or markup from outside."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a brief says of itself: whose rows (``profile``), known when (``as_of``), and below which score a ledger is called out."""
+
+    profile: str
+    as_of: datetime
+    threshold: float
+
+
+def render(verification: Verification, evidence: Mapping[str, Evidence], event_ref: str, circumstances: Circumstances) -> Brief:
+    """Write the brief of one event.
+
+    Args:
+        verification: Its claims, in the order they are printed.
+        evidence: Rows of the session by their reference.
+        event_ref: Reference of the event's own row.
+        circumstances: Printed, so that nobody takes sandbox rows for the market or old ones for news.
+    """
+    banner = f"**{circumstances.profile}** · as of {circumstances.as_of.strftime('%Y-%m-%d %H:%M:%S UTC')}"
+    lines = [f"{number}. {claim.text} [{_cited(claim)}]" for number, claim in enumerate(verification.claims, 1)]
+    dropped = sum(verification.dropped.values())
+    told = [f"{dropped} drafted claims were dropped: no row bears them."] if dropped else []
+    body = "\n".join([banner, "", *lines, "", *quality_lines(verification.claims, evidence, circumstances), *told])
+    return Brief(title=title_of(evidence[event_ref]), body=body)
+
+
+def title_of(event: Evidence) -> str:
+    """Answer a title made of codes alone: ticker, form, time."""
+    shown = visible(event.table, event.row)
+    what = f"form {shown['form']}" if "form" in shown else shown.get("event_type", "event").replace("_", " ")
+    moment = datetime.fromisoformat(shown["published_at"]).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{shown.get('ticker', 'Tracked issuer')}: {what}, {moment}"
+
+
+def quality_lines(claims: Sequence[Claim], evidence: Mapping[str, Evidence], circumstances: Circumstances) -> list[str]:
+    """Say how far the ledgers behind the claims can be trusted: their newest scores, and prices older than three hours."""
+    used = sorted({LEDGER_OF_TABLE[KINDS[claim.kind].table] for claim in claims})
+    scores = {
+        str(row.row["ledger"]): read_field(row.table, "overall_score", row.row) for row in evidence.values() if row.table == "quality.score"
+    }
+    return [_score_line(ledger, scores.get(ledger), circumstances.threshold) for ledger in used] + _stale_prices(
+        claims, evidence, circumstances.as_of
+    )
+
+
+def _score_line(ledger: str, score: object, threshold: float) -> str:
+    if not isinstance(score, Decimal):
+        return f"Quality of the {ledger} ledger: not judged yet."
+    caution = f", below {threshold}: read its figures with care" if score < Decimal(str(threshold)) else ""
+    return f"Quality of the {ledger} ledger: {score:.2f}{caution}."
+
+
+def _stale_prices(claims: Sequence[Claim], evidence: Mapping[str, Evidence], as_of: datetime) -> list[str]:
+    rows = [evidence[claim.ref].row for claim in claims if KINDS[claim.kind].table == "exchange.quote"]
+    if not rows:
+        return ["No price is known for this event."]
+    age = as_of - max(datetime.fromisoformat(row["observed_at"]) for row in rows)
+    return [f"Price ledger stale: newest quote is {age.total_seconds() / 3600:.1f} h old."] if age > PRICES_STALE_AFTER else []
+
+
+def _cited(claim: Claim) -> str:
+    return f"{claim.ref} against {claim.base_ref}" if claim.base_ref else claim.ref

@@ -1,0 +1,131 @@
+"""Holds each drafted claim against the rows of its session; what no row bears is dropped, with a reason that is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from omc_agents.claims.evidence import Evidence, plain
+from omc_agents.claims.fields import NUMBER, Value, read_claimed, read_field, visible
+from omc_agents.claims.kinds import KINDS, Kind, change_pct
+from omc_agents.claims.safety import unsafe_reason
+
+MOST_CLAIMS = 12
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A claim as a model wrote it; nothing in it is trusted."""
+
+    kind: str
+    ref: str
+    field: str
+    value: str
+    base_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim that a row bears; ``text`` is code's own words, ``value`` the row's exact value (percent for a comparison)."""
+
+    kind: str
+    ref: str
+    field: str
+    value: str
+    text: str
+    base_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is left of the drafts, in their order, and how many fell for which reason."""
+
+    claims: Sequence[Claim]
+    dropped: Mapping[str, int]
+
+
+class Refusal(Exception):  # noqa: N818 it is an answer about one draft, not a failure
+    """Why one draft is dropped."""
+
+
+def verify(drafts: Sequence[Draft], evidence: Mapping[str, Evidence], event_ref: str) -> Verification:
+    """Keep the drafts that the evidence bears.
+
+    Args:
+        drafts: As the model wrote them; those past ``MOST_CLAIMS`` fall.
+        evidence: Rows of the session by their reference.
+        event_ref: Reference of the session's own event.
+    """
+    claims: list[Claim] = []
+    dropped: Counter[str] = Counter()
+    for draft in drafts:
+        try:
+            claims.append(_new(verified(draft, evidence, event_ref), claims))
+        except Refusal as refusal:
+            dropped[str(refusal)] += 1
+    return Verification(tuple(claims), dict(dropped))
+
+
+def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> Claim:
+    """Answer the claim a draft amounts to.
+
+    Raises:
+        Refusal: Unknown kind, a row that is not of the session or of another table, a column the kind may not assert, a value
+            that is not the row's, or text that may not be printed.
+    """
+    kind = KINDS.get(draft.kind)
+    if kind is None or draft.field not in kind.fields:
+        raise Refusal("no such kind of claim")
+    row, base = _rows(draft, kind, evidence)
+    _require_order(kind, row, evidence.get(event_ref))
+    value = _borne_value(draft, kind, row, base)
+    shown, shown_base = visible(kind.table, row.row), visible(kind.table, base.row) if base else {}
+    try:
+        text = kind.words(value, draft.field, shown, shown_base)
+    except KeyError as missing:
+        raise Refusal("row has an unprintable column") from missing
+    if unsafe_reason(text):
+        raise Refusal("unsafe text")
+    return Claim(draft.kind, row.ref, draft.field, str(plain(value)), text, base.ref if base else None)
+
+
+def _new(claim: Claim, claims: Sequence[Claim]) -> Claim:
+    if len(claims) >= MOST_CLAIMS:
+        raise Refusal("too many claims")
+    if any((claim.kind, claim.ref, claim.field) == (said.kind, said.ref, said.field) for said in claims):
+        raise Refusal("said twice")
+    return claim
+
+
+def _rows(draft: Draft, kind: Kind, evidence: Mapping[str, Evidence]) -> tuple[Evidence, Evidence | None]:
+    row = evidence.get(draft.ref)
+    if row is None or row.table != kind.table:
+        raise Refusal("row not of this session")
+    if not kind.compares:
+        return row, None
+    base = evidence.get(draft.base_ref or "")
+    if base is None or base.table != kind.table:
+        raise Refusal("row not of this session")
+    if any(row.row.get(name) != base.row.get(name) for name in kind.series) or base.row["observed_at"] >= row.row["observed_at"]:
+        raise Refusal("rows can't be compared")
+    return row, base
+
+
+def _require_order(kind: Kind, row: Evidence, event: Evidence | None) -> None:
+    if kind.event == "itself" and row != event:
+        raise Refusal("not the session's event")
+    if kind.event == "before" and (event is None or row.row["published_at"] >= event.row["published_at"]):
+        raise Refusal("not before the session's event")
+
+
+def _borne_value(draft: Draft, kind: Kind, row: Evidence, base: Evidence | None) -> Value:
+    if unsafe_reason(draft.value):
+        raise Refusal("unsafe text")
+    if base is None:
+        borne, claimed = read_field(kind.table, draft.field, row.row), read_claimed(kind.table, draft.field, draft.value)
+    else:
+        borne, claimed = change_pct(kind.table, draft.field, row.row, base.row), NUMBER.read(draft.value)
+    if borne is None or claimed is None or type(borne) is not type(claimed) or borne != claimed:
+        raise Refusal("value is not the row's")
+    return borne

@@ -1,0 +1,62 @@
+"""``omc agent``: what agents did, and one session with its claims and the rows that bear them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.postgres.database import open_database
+from omc_infra.settings import load_settings
+
+
+@click.group(help="Agent sessions and their briefs.")
+def agent() -> None:
+    """Group the session commands."""
+
+
+@agent.command(help="List the newest sessions.")
+@click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@json_option
+def sessions(most: int, as_json: bool) -> None:
+    """Print one line a session, newest first."""
+    from omc_agents.sessions.briefs import list_sessions
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        found = list_sessions(database, most)
+    if as_json:
+        emit({"profile": settings.profile, "sessions": found})
+        return
+    click.echo(f"profile: {settings.profile}")
+    for row in found:
+        click.echo(f"{row['session_id']}  {row['status']:<9}  {row['title'] or row['source'] + '/' + row['event_id']}")
+
+
+@agent.command(help="Show one session, by its id or its event's id.")
+@click.argument("wanted", metavar="SESSION_OR_EVENT_ID")
+@json_option
+def show(wanted: str, as_json: bool) -> None:
+    """Print the brief, its claims and the rows that bear them."""
+    from omc_agents.sessions.briefs import show_session
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        document = show_session(database, wanted)
+    if as_json:
+        emit({"profile": settings.profile, **document})
+    else:
+        _print(document)
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    session, brief = document["session"], document["brief"]
+    click.echo(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
+    if brief:
+        click.echo(f"\n{brief['title']}\n\n{brief['body']}")
+    for row in document["rows"]:
+        click.echo(f"\n{row['ref']}")
+        for name, value in row["row"].items():
+            click.echo(f"  {name} = {value!r}")

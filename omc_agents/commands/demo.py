@@ -1,0 +1,88 @@
+"""``omc demo``: the whole platform once, headless, with a progress bar a stage and a summary at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from omc_infra.cli import emit, json_option
+from omc_infra.settings import load_settings
+
+
+@click.command()
+@json_option
+def demo(*, as_json: bool) -> None:
+    """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
+    from omc_agents.demonstration.report import demonstration_document
+    from omc_agents.demonstration.stages import Demonstration, StageResult
+    from omc_agents.platform import open_platform
+
+    console = Console(stderr=True)
+    settings = load_settings()
+    if settings.profile != "sandbox":
+        raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
+    console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
+    with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings) as platform:
+        demonstration = Demonstration(platform)
+        results: list[StageResult] = []
+        for stage in demonstration.stages():
+            with _bar(console, stage.title) as progress:
+                task = progress.add_task(stage.title, total=1)
+                results.append(demonstration.run(stage))
+                progress.update(task, completed=1)
+            if results[-1].failure:
+                console.print(f"[red]✗[/red] {stage.title}: {results[-1].failure}")
+                break
+        document = demonstration_document(platform, results, demonstration.briefs)
+    if as_json:
+        emit(document)
+    else:
+        _print_summary(Console(), document)
+    if any(not stage["ok"] for stage in document["stages"]):
+        raise click.exceptions.Exit(1)
+
+
+def _bar(console: Console, title: str) -> Progress:
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓[/green]"),
+        TextColumn("{task.description:<42}"),
+        BarColumn(24),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _print_summary(console: Console, document: dict[str, Any]) -> None:
+    console.print(_ledger_table(document))
+    pnl = document["pnl"]
+    verdict = "[green]holds exactly[/green]" if pnl["identity_holds"] else "[red]is broken[/red]"
+    console.print(
+        f"PnL of {pnl['user']} in {pnl['currency']}: realized {pnl['realized']:,.2f} + unrealized {pnl['unrealized']:,.2f}"
+        f" = proceeds {pnl['proceeds']:,.2f} + value {pnl['value']:,.2f} − cost {pnl['cost']:,.2f}: {verdict}"
+    )
+    for brief in document["briefs"]:
+        caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
+        console.print(Panel(brief["body"], title=brief["title"], subtitle=caption, highlight=False))
+    console.print(
+        "Next: [bold]make up[/bold] runs the platform with the Dagster UI; [bold]omc agent show EVENT[/bold] shows a brief's rows."
+    )
+
+
+def _ledger_table(document: dict[str, Any]) -> Table:
+    table = Table("ledger", "source", title=f"Ledgers · profile {document['profile']}", title_justify="left")
+    for heading in ("rows", "completeness", "timeliness", "accuracy", "overall"):
+        table.add_column(heading, justify="right")
+    for ledger, found in document["ledgers"].items():
+        scores = document["quality"].get(ledger, {})
+        cells = [
+            f"{scores[name]:.2f}" if scores else "–"
+            for name in ("completeness_score", "timeliness_score", "accuracy_score", "overall_score")
+        ]
+        for index, (source, rows) in enumerate(found["sources"].items()):
+            table.add_row(ledger if index == 0 else "", source, f"{rows:,}", *(cells if index == 0 else [""] * 4))
+    return table

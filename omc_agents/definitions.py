@@ -1,0 +1,28 @@
+"""The agents' Dagster code location: the wiring, and nothing else. Importing it loads no model library and no LangGraph."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from omc_agents.models.choice import default_model
+from omc_agents.orchestration.jobs import brief_catalysts
+from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.sensors import catalyst_outbox
+from omc_infra.postgres.database import open_database
+from omc_infra.settings import load_settings
+
+
+def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
+    """Assemble the location; tests build the same one with other parts.
+
+    Args:
+        newsroom: Settings, database and model; by default those of the process's environment, and the scripted analyst.
+    """
+    parts = newsroom or Newsroom(load_settings(), open_database, default_model)
+    return dg.Definitions(jobs=[brief_catalysts], sensors=[catalyst_outbox], resources={"newsroom": parts})
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Build the location when Dagster loads it."""
+    return build_definitions()

@@ -1,0 +1,58 @@
+"""The pipeline's jobs run in this process, recorded in the Dagster instance like any other run."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from omc_infra.errors import RetryableError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+class StageFailedError(RetryableError):
+    """A stage left no rows or a check is red; the message says where to look."""
+
+
+class PipelineJobs:
+    """Jobs of the code location ``omc_pipeline``, run one after another without a new interpreter for each."""
+
+    def __init__(self, instance: DagsterInstance) -> None:
+        self._instance = instance
+
+    @cached_property
+    def _definitions(self) -> Definitions:
+        from omc_pipeline.definitions import build_definitions
+
+        return build_definitions()
+
+    def collect(self, ledger: str) -> None:
+        """Run every collection job of a ledger.
+
+        Raises:
+            StageFailedError: A run failed or one of its blocking checks is red.
+        """
+        for name in sorted(job.name for job in self._definitions.jobs or ()):
+            if name.startswith(f"collect_{ledger}"):
+                self.run(name)
+
+    def run(self, name: str) -> None:
+        """Run one job; raises ``StageFailedError`` as ``collect`` does."""
+        result = self._definitions.resolve_job_def(name).execute_in_process(_QUIET, instance=self._instance, raise_on_error=False)
+        if not result.success:
+            raise StageFailedError(f"job {name} failed: {_first_failure(result)}")
+        red = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed and e.severity.value == "ERROR"]
+        if red:
+            raise StageFailedError(f"job {name}: check {', '.join(red)} is red")
+
+
+def _first_failure(result: ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = (error.cause or error) if error else None
+            if cause is not None:
+                return " ".join(cause.message.split())
+    return "see its run in the Dagster UI"

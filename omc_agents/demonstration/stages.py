@@ -1,0 +1,115 @@
+"""The stages of the demonstration, each a real piece of the platform that must leave rows behind."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.request import Request, urlopen
+
+import sqlalchemy as sa
+
+from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
+from omc_agents.platform import RunningPlatform, daemon, workspace_of
+from omc_agents.sessions.briefs import BriefSummary, briefs_since
+from omc_infra.clock import utc_now
+from omc_infra.errors import OmcError
+from omc_pipeline.ledgers.table import LEDGERS
+
+BRIEF_DEADLINE_S = 120.0
+LOCATION = "omc_agents"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: ``run`` raises when the stage did not do its work."""
+
+    name: str
+    title: str
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage went; ``failure`` is None when it did its work."""
+
+    name: str
+    seconds: float
+    failure: str | None = None
+
+
+class Demonstration:
+    """The stages over one running platform, and what they found."""
+
+    def __init__(self, platform: RunningPlatform) -> None:
+        self._platform = platform
+        self._jobs = PipelineJobs(platform.instance)
+        self._started_at: datetime = utc_now()
+        self._announced: str | None = None
+        self.briefs: list[BriefSummary] = []
+
+    def stages(self) -> list[Stage]:
+        """Answer the stages in order."""
+        return [
+            Stage("daemon", "Start the Dagster daemon", self._start_daemon),
+            *(Stage(f"collect_{ledger}", f"Collect the {ledger} ledger", self._collection_of(ledger)) for ledger in LEDGERS),
+            Stage("quality", "Score the ledgers", lambda: self._jobs.run("score_ledgers")),
+            Stage("pnl", "Compute profit and loss", lambda: self._jobs.run("value_positions")),
+            Stage("event", "Land a fresh filing", self._land_filing),
+            Stage("brief", "Wait for the sensor's agent to brief it", self._await_briefs),
+        ]
+
+    def run(self, stage: Stage) -> StageResult:
+        """Run one stage; a failure that OMC names is an answer, not an exception."""
+        begun = time.monotonic()
+        try:
+            stage.run()
+        except OmcError as error:
+            return StageResult(stage.name, time.monotonic() - begun, str(error))
+        return StageResult(stage.name, time.monotonic() - begun)
+
+    def _start_daemon(self) -> None:
+        workspace = workspace_of(self._platform.settings, [LOCATION])
+        self._platform.supervisor.start(daemon(workspace))
+
+    def _collection_of(self, ledger: str) -> Callable[[], None]:
+        def collect() -> None:
+            self._jobs.collect(ledger)
+            if not rows_of(self._platform, ledger):
+                raise StageFailedError(f"the {ledger} ledger holds no rows after its collection")
+
+        return collect
+
+    def _land_filing(self) -> None:
+        url = f"{self._platform.settings.sandbox_url}/_control/filings"
+        with urlopen(Request(url, data=b"{}", method="POST"), timeout=10) as response:  # noqa: S310 our own loopback server
+            self._announced = str(json.load(response)["accession_number"])
+        self._jobs.collect("catalyst")
+
+    def _await_briefs(self) -> None:
+        deadline = time.monotonic() + BRIEF_DEADLINE_S
+        while time.monotonic() < deadline:
+            list(self._platform.supervisor.watch())
+            self.briefs = briefs_since(self._platform.database, self._started_at)
+            if any(brief.event == self._announced for brief in self.briefs):
+                return
+            time.sleep(0.25)
+        log = self._platform.supervisor.log_file("dagster-daemon")
+        raise StageFailedError(f"no brief of filing {self._announced} after {BRIEF_DEADLINE_S:.0f} s; see {log}")
+
+
+def rows_of(platform: RunningPlatform, ledger: str) -> dict[str, int]:
+    """Answer how many facts each source holds in a ledger, each counted once whatever its versions."""
+    from omc_pipeline.sources.discovery import discover_sources
+
+    counts: dict[str, int] = {}
+    with platform.database.engine("reader").connect() as connection:
+        for source in discover_sources().values():
+            if source.ledger != ledger:
+                continue
+            for table in source.tables:
+                query = sa.text(f"SELECT count(*) FROM {table.qualified} WHERE source = :source AND version = 1")
+                counts[source.name] = counts.get(source.name, 0) + int(connection.execute(query, {"source": source.name}).scalar_one())
+    return {name: count for name, count in counts.items() if count}

@@ -1,0 +1,123 @@
+"""What every model is asked and how it answers, whoever provides it.
+
+A provider's failures arrive in the house's tree: a refused key is ``AccessDeniedError``, too many calls ``RateLimitedError``,
+no money ``QuotaExhaustedError``, overload and time-outs ``UpstreamUnavailableError``, a refusal ``UpstreamRefusedError``, a
+prompt that is too long ``BadInputError``, an answer that is not of the asked schema ``PayloadChangedError``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from omc_agents.claims.evidence import canonical_sha256
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool the model wants called."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A provider's own block, handed back verbatim in the next turn."""
+
+    provider: str
+    content: Mapping[str, Any]
+
+
+Block = Text | ToolCall | Opaque
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's part of a conversation."""
+
+    role: Literal["user", "assistant", "tool"]
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool offered to the model; ``parameters`` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call. ``output_schema`` is the JSON schema of the answer; its ``title`` names the question."""
+
+    system: str
+    turns: tuple[Turn, ...]
+    output_schema: Mapping[str, Any]
+    tools: tuple[Tool, ...] = ()
+    max_output_tokens: int = 2_000
+    deadline_s: float = field(default=60.0, compare=False)
+
+    def as_document(self) -> dict[str, Any]:
+        """Answer what is asked, as JSON; the deadline is no part of the question."""
+        document = dataclasses.asdict(self)
+        document.pop("deadline_s")
+        return document
+
+    def sha256(self, model: str) -> str:
+        """Name this question to this model: the key of the call ledger."""
+        return canonical_sha256({"model": model, "request": json.loads(json.dumps(self.as_document()))})
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call."""
+
+    input: int = 0
+    output: int = 0
+    cached_read: int = 0
+    cached_write: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer; ``raw_sha256`` names the body as the provider sent it."""
+
+    blocks: tuple[Block, ...]
+    stop: Literal["end", "tool", "length", "refusal"]
+    usage: Usage
+    model_reported: str
+    request_id: str
+    raw_sha256: str
+
+    @property
+    def text(self) -> str:
+        """All words of the answer."""
+        return "".join(block.text for block in self.blocks if isinstance(block, Text))
+
+
+class Model(Protocol):
+    """Anything that answers requests."""
+
+    @property
+    def name(self) -> str:
+        """Provider and model, as the call ledger names it."""
+        ...
+
+    def complete(self, request: Request) -> Response:
+        """Answer one request within its deadline; raises errors of the house only."""
+        ...

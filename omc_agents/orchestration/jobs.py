@@ -1,0 +1,56 @@
+"""The job that briefs one batch, in one process: a run costs seconds to start, so it takes up to 25 events along.
+
+Annotations are evaluated here, for Dagster reads them when it builds the op.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import dagster as dg
+
+from omc_agents.orchestration.resources import Newsroom
+
+if TYPE_CHECKING:
+    from omc_agents.workflow.batch import EventOutcome
+
+BATCH_TAG = "omc/batch"
+LEDGER_TAGS = {"ledger": "catalyst"}
+
+
+class BatchConfig(dg.Config):
+    """Which batch a run works off."""
+
+    batch_id: str
+
+
+@dg.op(description="Retrieve, extract, analyse, verify and publish for every event of the batch that has no finished session.")
+def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, newsroom: dg.ResourceParam[Newsroom]) -> None:
+    """Work one batch off; the run is red when an event failed. The sensor alone decides about another attempt."""
+    from omc_agents.workflow.batch import brief_batch
+
+    with newsroom.database() as database:
+        outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), UUID(config.batch_id))
+    context.add_output_metadata({"events": len(outcomes), "outcomes": _table(outcomes), "profile": newsroom.settings.profile})
+    fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]
+    if fallen:
+        said = "; ".join(f"{outcome.event_id}: {outcome.detail}" for outcome in fallen)
+        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], allow_retries=False)
+
+
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Has an agent brief a batch of fresh catalysts, each exactly once, every claim tied to a ledger row.",
+    tags=LEDGER_TAGS,
+    metadata={"owner": "team:agents"},
+)
+def brief_catalysts() -> None:
+    """One op, one batch."""
+    brief_batch_events()
+
+
+def _table(outcomes: Sequence["EventOutcome"]) -> dg.MetadataValue:
+    head = "| event | session | outcome | detail |\n|---|---|---|---|\n"
+    return dg.MetadataValue.md(
+        head + "\n".join(f"| {o.event_id} | {o.session_id or ''} | {o.outcome} | {o.detail or ''} |" for o in outcomes)
+    )

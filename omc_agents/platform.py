@@ -1,0 +1,153 @@
+"""The platform's processes and what they stand on, opened together: lock, database, Dagster instance, sandbox, supervisor."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+from omc_infra.postgres import embedded
+from omc_infra.postgres.database import Database, open_database
+from omc_infra.postgres.migrate import migrate
+
+from omc_infra.errors import RetryableError
+from omc_infra.platform.leftovers import end_leftovers, mark
+from omc_infra.platform.lock import exclusive_platform
+from omc_infra.platform.supervisor import Service, Supervisor
+from omc_infra.runs.instance import dagster_home, fail_unfinished_runs, instance_environ, open_instance
+from omc_infra.settings import PROJECT_ROOT, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+log = structlog.get_logger()
+SANDBOX_READY_S = 20.0
+
+
+class NotReadyError(RetryableError):
+    """A service did not become ready in time; its log says why."""
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    """What an opened platform offers; ``settings`` name the running sandbox."""
+
+    settings: Settings
+    database: Database
+    instance: DagsterInstance
+    supervisor: Supervisor
+
+    def keep_postgres(self) -> None:
+        """Start the embedded server again where it was killed; others' connections mend themselves."""
+        if self.settings.database_url is None and embedded.found(self.settings.home) is None:
+            log.warning("PostgreSQL ended; starting it again")
+            with embedded.running(self.settings.home):
+                pass
+
+
+@contextmanager
+def open_platform(settings: Settings) -> Iterator[RunningPlatform]:
+    """Open everything but Dagster's own services, which the caller starts through the supervisor.
+
+    Left-overs of a killed platform are ended first and the runs they had begun reported as failed, so a platform that was
+    killed at any moment starts like any other.
+
+    Raises:
+        ConfigurationError: Another platform runs on this home, or the profile is not the database's.
+    """
+    with exclusive_platform(settings.home):
+        ended = end_leftovers(settings.home)
+        if ended:
+            log.warning("ended what a killed platform left running", processes=ended)
+        with open_database(settings, check=False) as database:
+            migrate(database)
+            with open_database(settings), Supervisor(settings.home / "logs", {}, PROJECT_ROOT) as supervisor:
+                settings = _with_sandbox(settings, supervisor)
+                supervisor.environ = _child_environ(settings, database)
+                os.environ.update(supervisor.environ)
+                with open_instance(settings, database) as instance:
+                    fail_unfinished_runs(instance)
+                    yield RunningPlatform(settings, database, instance, supervisor)
+
+
+def workspace_of(settings: Settings, locations: Sequence[str]) -> Path:
+    """Write a workspace of some of the code locations and answer its file."""
+    lines = [f"  - python_module: {{module_name: {name}.definitions, location_name: {name}}}\n" for name in locations]
+    path = dagster_home(settings) / f"workspace-{'-'.join(locations)}.yaml"
+    path.write_text("load_from:\n" + "".join(lines))
+    return path
+
+
+def daemon(workspace: Path) -> Service:
+    """The Dagster daemon: schedules, sensors, the run queue, run monitoring."""
+    return Service("dagster-daemon", [_script("dagster-daemon"), "run", "-w", str(workspace)])
+
+
+def webserver(workspace: Path, port: int) -> Service:
+    """The Dagster UI on loopback."""
+    return Service("dagster-webserver", [_script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _child_environ(settings: Settings, database: Database) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **settings.environ(), **instance_environ(settings, database), **mark(settings.home)}
+
+
+def _with_sandbox(settings: Settings, supervisor: Supervisor) -> Settings:
+    if settings.profile != "sandbox" or settings.sandbox_url:
+        return settings
+    folder = settings.home / "sandbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    announced = folder / "port"
+    announced.unlink(missing_ok=True)
+    supervisor.environ = {**{k: v for k, v in os.environ.items() if not k.startswith("OMC_")}, **settings.environ(), **mark(settings.home)}
+    port = free_port()
+    supervisor.start(_sandbox(settings, folder, announced, port))
+    deadline = time.monotonic() + SANDBOX_READY_S
+    while not announced.is_file():
+        if time.monotonic() > deadline or not supervisor.running("sandbox"):
+            raise NotReadyError(f"the sandbox did not start; see {supervisor.log_file('sandbox')}")
+        time.sleep(0.05)
+    return settings.model_copy(update={"sandbox_url": f"http://127.0.0.1:{port}"})
+
+
+def free_port() -> int:
+    """Answer a loopback port that is free now; a service keeps it over its restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_port_from(first: int) -> int:
+    """Answer the first free loopback port from ``first`` on, or any where ``first`` is 0."""
+    for port in range(first, first + 100) if first else ():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    return free_port()
+
+
+def _sandbox(settings: Settings, folder: Path, announced: Path, port: int) -> Service:
+    arguments = [
+        "--port",
+        str(port),
+        "--seed",
+        str(settings.sandbox_seed),
+        "--state",
+        str(folder / "state.jsonl"),
+        "--announce-port",
+        str(announced),
+    ]
+    return Service("sandbox", [sys.executable, "-m", "omc_pipeline.sandbox", *arguments])

@@ -1,0 +1,227 @@
+"""Sessions, their evidence, their model calls and their briefs, as one user may see and write them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy
+from sqlalchemy import Connection, text
+
+from omc_agents.claims.evidence import Evidence
+from omc_agents.claims.render import Brief
+from omc_agents.claims.verify import Verification
+from omc_agents.models.protocol import Request, Response
+from omc_agents.sessions.responses import as_document, from_document
+from omc_infra.errors import BadInputError
+from omc_infra.postgres.database import Database
+
+SYSTEM_USER = "system"
+"""Owner of the sessions that events start; nobody's orders are read for it."""
+Status = Literal["queued", "running", "published", "refused", "failed"]
+FINISHED: tuple[Status, ...] = ("published", "refused", "failed")
+MOST_FAILURES = 3
+_NAMESPACE = uuid.UUID("2b1d8a5c-52b4-4f0e-9a53-6a7a1f6e3c10")
+_COLUMNS = "session_id, user_id, source, event_id, status, model, marker, event_recorded_at, as_of, attempts, detail"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One agent's work on one event; ``as_of`` and ``marker`` are set once."""
+
+    session_id: str
+    user_id: str
+    source: str
+    event_id: str
+    status: Status
+    model: str
+    marker: str
+    event_recorded_at: datetime
+    as_of: datetime
+    attempts: int
+    detail: str | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in FINISHED
+
+    @property
+    def thread_id(self) -> str:
+        """Name of its checkpoints; row-level security reads the user from it."""
+        return f"{self.user_id}:{self.session_id}"
+
+
+def session_id_of(source: str, event_id: str) -> str:
+    """Answer the one id the session of an event can have."""
+    return str(uuid.uuid5(_NAMESPACE, f"{source}/{event_id}"))
+
+
+@dataclass(frozen=True)
+class SessionStore:
+    """Reads and writes schema ``agents`` through the agent role, for one user."""
+
+    database: Database
+    user_id: str = SYSTEM_USER
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Lend a connection whose transaction sees the user's rows only; the role itself reads only by default."""
+        with self.engine.begin() as connection:
+            connection.execute(text("SET TRANSACTION READ WRITE"))
+            connection.execute(text("SELECT set_config('omc.user_id', :user, true)"), {"user": self.user_id})
+            yield connection
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """The agent role's engine."""
+        return self.database.engine("agent")
+
+    def open(self, source: str, event_id: str, model: str) -> Session:
+        """Answer the session of an event, made on the first call; its ``as_of`` is that moment, or when we knew if later.
+
+        Raises:
+            BadInputError: No such event was ever announced.
+        """
+        made = text(
+            "INSERT INTO agents.session (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of)"
+            " SELECT :session_id, :user_id, source, event_id, 'queued', :model, recorded_at, greatest(recorded_at, clock_timestamp())"
+            " FROM catalyst.outbox WHERE source = :source AND event_id = :event_id ON CONFLICT DO NOTHING"
+        )
+        session_id = session_id_of(source, event_id)
+        with self.transaction() as connection:
+            connection.execute(
+                made, {"session_id": session_id, "user_id": self.user_id, "source": source, "event_id": event_id, "model": model}
+            )
+        return self.session(session_id)
+
+    def session(self, session_id: str) -> Session:
+        """Answer one session.
+
+        Raises:
+            BadInputError: None of this id belongs to the user.
+        """
+        with self.transaction() as connection:
+            row = connection.execute(
+                text(f"SELECT {_COLUMNS} FROM agents.session WHERE session_id = :id"), {"id": session_id}
+            ).one_or_none()
+        if row is None:
+            raise BadInputError(f"no session {session_id!r}; `omc agent sessions` lists them")
+        return Session(**row._asdict())
+
+    def start(self, session_id: str) -> None:
+        """Count one more attempt."""
+        self._update(session_id, "status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())")
+
+    def finish(self, session_id: str, status: Status, detail: str) -> None:
+        """End a session without a brief; one that is finished stays as it is."""
+        self._update(session_id, "status = :status, detail = :detail, finished_at = clock_timestamp()", status=status, detail=detail)
+
+    def note_failure(self, session_id: str, detail: str) -> None:
+        """Count an attempt that ended by an error of its own; the session fails for good at ``MOST_FAILURES``. A kill counts for none."""
+        last = f"failures + 1 >= {MOST_FAILURES}"
+        self._update(
+            session_id,
+            f"failures = failures + 1, detail = :detail, status = CASE WHEN {last} THEN 'failed' ELSE status END,"
+            f" finished_at = CASE WHEN {last} THEN clock_timestamp() END",
+            detail=detail,
+        )
+
+    def add_evidence(self, session_id: str, rows: Sequence[Evidence]) -> None:
+        """Store all rows of a session at once, in their order; rows that are there stay."""
+        stored = [
+            {
+                "session_id": session_id,
+                "user_id": self.user_id,
+                "n": n,
+                "ref": row.ref,
+                "tool": row.tool,
+                "row": json.dumps(dict(row.row)),
+                "sha": row.sha256,
+            }
+            for n, row in enumerate(rows)
+        ]
+        added = text(
+            "INSERT INTO agents.evidence (session_id, user_id, n, ref, tool, row, row_sha256)"
+            " VALUES (:session_id, :user_id, :n, :ref, :tool, CAST(:row AS jsonb), :sha) ON CONFLICT DO NOTHING"
+        )
+        with self.transaction() as connection:
+            connection.execute(added, stored)
+
+    def evidence(self, session_id: str) -> dict[str, Evidence]:
+        """Answer the rows of a session by their reference, in the order they were read; empty before retrieval."""
+        wanted = text("SELECT ref, tool, row FROM agents.evidence WHERE session_id = :id ORDER BY n")
+        with self.transaction() as connection:
+            rows = connection.execute(wanted, {"id": session_id}).all()
+        return {row.ref: Evidence(row.ref, row.tool, row.row) for row in rows}
+
+    def remembered(self, session_id: str, request_sha256: str) -> Response | None:
+        """Answer what a model said to a question of this session, or None where it was not asked yet."""
+        wanted = text("SELECT response FROM agents.model_call WHERE session_id = :id AND request_sha256 = :sha")
+        with self.transaction() as connection:
+            row = connection.execute(wanted, {"id": session_id, "sha": request_sha256}).one_or_none()
+        return from_document(row.response) if row else None
+
+    def remember(self, session_id: str, request_sha256: str, model: str, request: Request, response: Response) -> None:
+        """Store a question and its answer; the first answer stays."""
+        document = as_document(response)
+        stored = text(
+            "INSERT INTO agents.model_call (session_id, user_id, request_sha256, model, question, request, response, usage)"
+            " VALUES (:id, :user, :sha, :model, :question, CAST(:request AS jsonb), CAST(:response AS jsonb), CAST(:usage AS jsonb))"
+            " ON CONFLICT DO NOTHING"
+        )
+        values = {"id": session_id, "user": self.user_id, "sha": request_sha256, "model": model}
+        values["question"] = str(request.output_schema.get("title", ""))
+        values |= {"request": json.dumps(request.as_document()), "response": json.dumps(document), "usage": json.dumps(document["usage"])}
+        with self.transaction() as connection:
+            connection.execute(stored, values)
+
+    def publish(self, session: Session, brief: Brief, verification: Verification, profile: str) -> None:
+        """Publish a brief with its claims and finish the session, in one transaction; an event that has a brief keeps it."""
+        with self.transaction() as connection:
+            if _insert_brief(connection, session, brief, verification, profile):
+                _insert_claims(connection, session, verification)
+            _set(connection, session.session_id, "status = 'published', finished_at = clock_timestamp(), detail = NULL")
+
+    def _update(self, session_id: str, change: str, **values: Any) -> None:
+        with self.transaction() as connection:
+            _set(connection, session_id, change, **values)
+
+
+def _set(connection: Connection, session_id: str, change: str, **values: Any) -> None:
+    unfinished = "status NOT IN ('published', 'refused', 'failed')"
+    connection.execute(text(f"UPDATE agents.session SET {change} WHERE session_id = :id AND {unfinished}"), {"id": session_id, **values})
+
+
+def _insert_brief(connection: Connection, session: Session, brief: Brief, verification: Verification, profile: str) -> bool:
+    inserted = text(
+        "INSERT INTO agents.brief (brief_id, session_id, user_id, source, event_id, profile, title, body, dropped, event_recorded_at)"
+        " VALUES (:id, :id, :user, :source, :event_id, :profile, :title, :body, :dropped, :event_recorded_at)"
+        " ON CONFLICT DO NOTHING RETURNING brief_id"
+    )
+    values: Mapping[str, Any] = {
+        "id": session.session_id,
+        "user": session.user_id,
+        "source": session.source,
+        "event_id": session.event_id,
+        "profile": profile,
+        "title": brief.title,
+        "body": brief.body,
+        "dropped": sum(verification.dropped.values()),
+        "event_recorded_at": session.event_recorded_at,
+    }
+    return connection.execute(inserted, values).one_or_none() is not None
+
+
+def _insert_claims(connection: Connection, session: Session, verification: Verification) -> None:
+    inserted = text(
+        "INSERT INTO agents.claim (brief_id, user_id, n, text, kind, ref, base_ref, field, value, verified)"
+        " VALUES (:id, :user, :n, :text, :kind, :ref, :base_ref, :field, :value, true)"
+    )
+    owned = {"id": session.session_id, "user": session.user_id}
+    connection.execute(inserted, [{**owned, "n": n, **vars(claim)} for n, claim in enumerate(verification.claims, 1)])

@@ -1,0 +1,55 @@
+"""The values tools take: enumerations and checked codes, so that no argument can carry text."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+
+from omc_infra.errors import BadInputError
+
+MARKET_PROXY = "BTC"
+"""The coin whose price stands for the market where an event names none."""
+
+
+class Timeframe(StrEnum):
+    """How far back prices are looked at."""
+
+    DAY = "24h"
+    WEEK = "7d"
+
+    @property
+    def span(self) -> timedelta:
+        """The length of the window."""
+        return timedelta(days=7 if self is Timeframe.WEEK else 1)
+
+
+class SentimentSource(StrEnum):
+    """Whose sentiment is read."""
+
+    FEAR_GREED = "human_fear_greed"
+    ANY = "any"
+
+
+def checked_symbol(text: str) -> str:
+    """Answer a canonical symbol.
+
+    Raises:
+        BadInputError: Not one to twelve capitals and digits.
+    """
+    return _checked(text, r"[A-Z0-9]{1,12}", "symbol")
+
+
+def checked_event_type(text: str) -> str:
+    """Answer an event type.
+
+    Raises:
+        BadInputError: Not a short word of small letters.
+    """
+    return _checked(text, r"[a-z][a-z0-9_]{0,31}", "event type")
+
+
+def _checked(text: str, pattern: str, what: str) -> str:
+    if not re.fullmatch(pattern, text, re.ASCII):
+        raise BadInputError(f"{text[:40]!r} is no {what}; it must match {pattern}")
+    return text

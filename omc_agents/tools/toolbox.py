@@ -1,0 +1,113 @@
+"""The tools of one session: each reads rows as they were known at ``as_of`` and hands them out as evidence.
+
+What a model may be told of the world comes through here, and ``user_id`` is bound when the box is made: no argument names a
+user, a table or a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy
+
+from omc_agents.claims.evidence import Evidence, plain, ref_of
+from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
+from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.catalyst import EVENT
+from omc_pipeline.ledgers.exchange import FILL, QUOTE
+from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_TVL
+from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
+from omc_pipeline.ledgers.read import LedgerReader, Record
+from omc_pipeline.ledgers.table import LedgerTable
+
+QUOTE_CURRENCY = "AUD"
+RELATED_EVENTS = 5
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Reads the ledgers for one session; ``user_id`` is None where nobody's orders may be seen."""
+
+    engine: sqlalchemy.Engine
+    as_of: datetime
+    user_id: str | None = None
+
+    @property
+    def _reader(self) -> LedgerReader:
+        return LedgerReader(self.engine, as_of=self.as_of, user_id=self.user_id)
+
+    def event(self, source: str, event_id: str) -> Evidence:
+        """Answer the row of the session's own event.
+
+        Raises:
+            BadInputError: The ledger holds no such event.
+        """
+        row = self._reader.event(source, event_id)
+        if row is None:
+            raise BadInputError(f"catalyst ledger: no event {event_id!r} of {source!r} as of {self.as_of.isoformat()}")
+        return _evidence(EVENT, row, "get_catalyst_events")
+
+    def get_catalyst_events(self, symbol: str | None, event_type: str | None) -> list[Evidence]:
+        """Answer the newest events, of one coin and one type where given."""
+        rows = self._reader.events(
+            symbol=checked_symbol(symbol) if symbol else None,
+            event_type=checked_event_type(event_type) if event_type else None,
+            limit=RELATED_EVENTS,
+        )
+        return [_evidence(EVENT, row, "get_catalyst_events") for row in rows]
+
+    def get_price_data(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
+        """Answer a coin's newest quote, the oldest of the window, its newest price in USD, and the largest TVL."""
+        reader, coin = self._reader, [checked_symbol(symbol)]
+        quotes = _newest(reader.latest_quotes(coin, currency=QUOTE_CURRENCY))
+        found: list[tuple[LedgerTable, Record]] = [(QUOTE, row) for row in quotes]
+        for newest in quotes:
+            series = {name: newest[name] for name in ("source", "symbol", "currency")}
+            since = newest["observed_at"] - timeframe.span
+            found += [(QUOTE, row) for row in reader.rows(QUOTE, since=since, limit=1, newest_first=False, **series)]
+        found += [(COIN_PRICE, row) for row in _newest(reader.latest_prices_usd(coin))]
+        found += [(PROTOCOL_TVL, row) for row in sorted(reader.latest(PROTOCOL_TVL), key=lambda row: -row["tvl_usd"])[:1]]
+        return _distinct(_evidence(table, row, "get_price_data") for table, row in found)
+
+    def get_sentiment_data(self, symbol: str | None, source: SentimentSource) -> list[Evidence]:
+        """Answer the newest score of a coin, or of the whole market."""
+        of = checked_symbol(symbol) if symbol else WHOLE_MARKET
+        wanted = None if source is SentimentSource.ANY else source.value
+        return [_evidence(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
+
+    def get_order_history(self) -> list[Evidence]:
+        """Answer the newest fills of the session's own user; none where the session has no real user."""
+        if self.user_id is None:
+            return []
+        rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id)
+        return [_evidence(FILL, row, "get_order_history") for row in rows]
+
+    def get_ledger_quality(self) -> list[Evidence]:
+        """Answer the newest score of each ledger."""
+        newest = sqlalchemy.text(
+            "SELECT DISTINCT ON (ledger) run_id, ledger, completeness_score, timeliness_score, accuracy_score, overall_score, recorded_at"
+            " FROM quality.score WHERE recorded_at <= :as_of ORDER BY ledger, recorded_at DESC"
+        )
+        with self.engine.connect() as connection:
+            rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
+        return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _plain_row(row)) for row in rows]
+
+
+def _newest(rows: Sequence[Record]) -> Sequence[Record]:
+    return sorted(rows, key=lambda row: row["observed_at"], reverse=True)[:1]
+
+
+def _evidence(table: LedgerTable, row: Record, tool: str) -> Evidence:
+    key = (row["source"], *(row[name] for name in table.key))
+    return Evidence(ref_of(table.qualified, key, row["version"]), tool, _plain_row(row))
+
+
+def _plain_row(row: Record) -> dict[str, Any]:
+    return {name: plain(value) for name, value in row.items()}
+
+
+def _distinct(rows: Iterable[Evidence]) -> list[Evidence]:
+    return list({row.ref: row for row in rows}.values())

@@ -1,0 +1,87 @@
+"""Works a batch of events off: one session after the other, each event by one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from traceback import format_exception
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from omc_agents.models.protocol import Model
+from omc_agents.sessions.dispatch import unfinished_events
+from omc_agents.sessions.locks import batch_lock, event_lock
+from omc_agents.sessions.store import Session, SessionStore
+from omc_agents.workflow.graph import run_graph
+from omc_agents.workflow.steps import Desk, Step, steps_of
+from omc_infra.errors import PermanentError
+from omc_infra.logs import redact
+from omc_infra.postgres.database import Database
+from omc_infra.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+Outcome = Literal["published", "refused", "failed", "retry", "skipped"]
+Steps = Callable[[Desk], Mapping[str, Step]]
+
+
+@dataclass(frozen=True)
+class EventOutcome:
+    """What became of one event: ``retry`` means another attempt may help, ``skipped`` that another process has it."""
+
+    source: str
+    event_id: str
+    session_id: str | None
+    outcome: Outcome
+    detail: str | None = None
+
+
+def brief_batch(database: Database, settings: Settings, model: Model, batch_id: UUID) -> Sequence[EventOutcome]:
+    """Brief every event of a batch that has no finished session; one that fails does not hold up the others."""
+    with batch_lock(database, batch_id):
+        events = unfinished_events(database, batch_id)
+        return [brief_event(database, settings, model, source, event_id) for source, event_id in events]
+
+
+def brief_event(database: Database, settings: Settings, model: Model, source: str, event_id: str, steps: Steps = steps_of) -> EventOutcome:
+    """Bring the session of one event to its end, continuing from where a killed attempt left it.
+
+    Args:
+        database: Ledgers and sessions.
+        settings: Profile and alert threshold.
+        model: Answers the session's questions.
+        source: Source of the event.
+        event_id: The source's own id.
+        steps: Makes the workflow's steps.
+
+    Returns:
+        What became of it; ``skipped`` where another process works on it.
+    """
+    with event_lock(database, source, event_id) as held:
+        if not held:
+            return EventOutcome(source, event_id, None, "skipped", "another process works on it")
+        store = SessionStore(database)
+        session = store.open(source, event_id, model.name)
+        if not session.is_finished:
+            store.start(session.session_id)
+            _run(Desk(store, session, model, settings.profile, settings.alert_threshold), steps)
+            session = store.session(session.session_id)
+        return _outcome(session)
+
+
+def _run(desk: Desk, steps: Steps) -> None:
+    session_id = desk.session.session_id
+    try:
+        run_graph(steps(desk), desk.store.database, desk.session)
+    except PermanentError as error:
+        desk.store.finish(session_id, "failed", str(error))
+    except Exception as error:  # noqa: BLE001 the agent loop: one event's failure is its own, the others of the batch go on
+        _log.error("session.interrupted", session=session_id, trace="".join(format_exception(error)))
+        desk.store.note_failure(session_id, redact(f"{type(error).__name__}: {error}")[:500])
+
+
+def _outcome(session: Session) -> EventOutcome:
+    outcomes: Mapping[str, Outcome] = {"published": "published", "refused": "refused", "failed": "failed"}
+    return EventOutcome(session.source, session.event_id, session.session_id, outcomes.get(session.status, "retry"), session.detail)

@@ -1,0 +1,103 @@
+"""The steps as a LangGraph graph with its checkpoints in PostgreSQL, durable after every step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from omc_agents.sessions.store import Session
+from omc_agents.workflow.steps import STEPS, Step, Work, first_state
+from omc_infra.errors import ConfigurationError
+from omc_infra.postgres.database import Database
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+_ENVIRONMENT = {"LANGGRAPH_STRICT_MSGPACK": "true", "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"}
+
+
+class State(TypedDict):
+    """The graph's only channel."""
+
+    work: Work
+
+
+def run_graph(steps: Mapping[str, Step], database: Database, session: Session) -> Work:
+    """Run a session's steps to their end, from its last checkpoint where it has one.
+
+    Args:
+        steps: The functions named in ``STEPS``.
+        database: Where the checkpoints stand.
+        session: Names the thread.
+
+    Returns:
+        The last state.
+    """
+    import_langgraph()
+    with checkpoints(database, session.user_id) as saver:
+        graph = _compiled(steps, saver)
+        config = {"configurable": {"thread_id": session.thread_id}}
+        held = graph.get_state(config)
+        if held.created_at is None:
+            return dict(graph.invoke({"work": first_state(session)}, config, durability="sync")["work"])
+        if not held.next:
+            return dict(held.values["work"])
+        return dict(graph.invoke(None, config, durability="sync")["work"])
+
+
+@contextmanager
+def checkpoints(database: Database, user_id: str) -> Iterator[PostgresSaver]:
+    """Lend a saver on a connection of its own that sees one user's threads."""
+    from langgraph.checkpoint.postgres import PostgresSaver
+    from psycopg.rows import dict_row
+
+    with closing(database.connect("agent")) as connection:
+        connection.autocommit = True
+        connection.prepare_threshold = 0
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute("SELECT set_config('search_path', 'agents', false), set_config('omc.user_id', %s, false)", (user_id,))
+        connection.row_factory = dict_row
+        yield PostgresSaver(connection)
+
+
+def import_langgraph() -> None:
+    """Import LangGraph with strict checkpoints and without tracing.
+
+    Raises:
+        ConfigurationError: Something imported it before with other settings; a checkpoint could then rebuild any object.
+    """
+    os.environ.update(_ENVIRONMENT)
+    from langgraph.checkpoint.serde import _msgpack
+
+    if not _msgpack.STRICT_MSGPACK_ENABLED:
+        raise ConfigurationError("LANGGRAPH_STRICT_MSGPACK: LangGraph was imported before it was set; set it to true in the environment")
+
+
+def _compiled(steps: Mapping[str, Step], saver: PostgresSaver) -> Any:
+    from langgraph.graph import END, START, StateGraph
+
+    graph = StateGraph(State)
+    for name in STEPS:
+        graph.add_node(name, _node(steps[name]))
+    graph.add_edge(START, STEPS[0])
+    for name, following in pairwise(STEPS):
+        graph.add_conditional_edges(name, _next_or_publish(following), list({following, "publish"}))
+    graph.add_edge("publish", END)
+    return graph.compile(checkpointer=saver)
+
+
+def _node(step: Step) -> Any:
+    def node(state: State) -> State:
+        return {"work": step(state["work"])}
+
+    return node
+
+
+def _next_or_publish(following: str) -> Any:
+    def route(state: State) -> str:
+        return "publish" if state["work"]["status"] == "refused" else following
+
+    return route

@@ -1,0 +1,150 @@
+"""The five steps of a session. Each takes the state and answers a new one; rows, prompts and answers stay in their own tables.
+
+A step may be killed anywhere and is then run again from its top, so each leaves its work by an insert that can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omc_agents.claims.evidence import Evidence, canonical_sha256
+from omc_agents.claims.render import Circumstances, render
+from omc_agents.claims.verify import Verification, verify
+from omc_agents.models.protocol import Model, Response
+from omc_agents.sessions.calls import CallLedger
+from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
+from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
+from omc_agents.tools.toolbox import Toolbox
+from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request, read_answer
+from omc_infra.errors import PayloadChangedError
+
+Work = dict[str, Any]
+"""The state: ids, digests, counts and a status; a dict in one channel, so that the saver stores it apart and encrypts it whole."""
+Step = Callable[[Work], Work]
+STEPS = ("retrieve", "extract", "analyse", "verify", "publish")
+NO_CLAIM = "no claim is borne by a row"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a session is worked with."""
+
+    store: SessionStore
+    session: Session
+    model: Model
+    profile: str
+    alert_threshold: float
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The session's tools: its knowledge time, and its user where that is a person."""
+        user_id = None if self.session.user_id == SYSTEM_USER else self.session.user_id
+        return Toolbox(self.store.engine, self.session.as_of, user_id)
+
+    @property
+    def calls(self) -> CallLedger:
+        """The session's model, with its memory."""
+        return CallLedger(self.store, self.session.session_id, self.model)
+
+    @property
+    def evidence(self) -> dict[str, Evidence]:
+        """The session's rows by reference."""
+        return self.store.evidence(self.session.session_id)
+
+
+def first_state(session: Session) -> Work:
+    """Answer the state a session starts from."""
+    return {"session_id": session.session_id, "status": "running", "event_ref": "", "spend": {"input": 0, "output": 0, "calls": 0}}
+
+
+def steps_of(desk: Desk) -> Mapping[str, Step]:
+    """Answer the steps by name, in their order, each bound to a session."""
+    bound: Mapping[str, Callable[[Desk, Work], Work]] = dict(zip(STEPS, (retrieve, extract, analyse, verify_claims, publish), strict=True))
+    return {name: _bind(step, desk) for name, step in bound.items()}
+
+
+def retrieve(desk: Desk, work: Work) -> Work:
+    """Read the fixed plan of rows, once: a session that has evidence reads no more."""
+    held = list(desk.evidence.values())
+    if not held:
+        held = _planned_rows(desk)
+        desk.store.add_evidence(desk.session.session_id, held)
+    return {**work, "event_ref": held[0].ref, "evidence": len(held), "evidence_sha256": canonical_sha256([row.sha256 for row in held])}
+
+
+def extract(desk: Desk, work: Work) -> Work:
+    """Have the outside text of the event classified into enumerations."""
+    request = extraction_request(desk.evidence[work["event_ref"]], desk.session.marker)
+    answer = desk.calls.complete(request)
+    try:
+        extraction = read_answer(answer.text, Extraction)
+    except PayloadChangedError as error:
+        return _refused(_spent(work, answer), str(error))
+    return {**_spent(work, answer), "extraction": extraction.model_dump()}
+
+
+def analyse(desk: Desk, work: Work) -> Work:
+    """Have claims drafted from the printable columns of the evidence; the drafts stay in the call ledger."""
+    request = analysis_request(Extraction(**work["extraction"]), work["event_ref"], list(desk.evidence.values()))
+    answer = desk.calls.complete(request)
+    return {**_spent(work, answer), "analysis_sha256": request.sha256(desk.model.name)}
+
+
+def verify_claims(desk: Desk, work: Work) -> Work:
+    """Hold the drafts against the evidence; without a claim that stands the session is refused."""
+    try:
+        verification = _verification(desk, work)
+    except PayloadChangedError as error:
+        return _refused(work, str(error))
+    counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
+    return counted if verification.claims else _refused(counted, f"{NO_CLAIM}; dropped: {dict(verification.dropped)}")
+
+
+def publish(desk: Desk, work: Work) -> Work:
+    """End the session: with its brief and claims in one transaction, or refused with the reason."""
+    if work["status"] == "refused":
+        desk.store.finish(desk.session.session_id, "refused", work["reason"])
+        return work
+    verification, evidence = _verification(desk, work), desk.evidence
+    circumstances = Circumstances(desk.profile, desk.session.as_of, desk.alert_threshold)
+    brief = render(verification, evidence, work["event_ref"], circumstances)
+    desk.store.publish(desk.session, brief, verification, desk.profile)
+    return {**work, "status": "published"}
+
+
+def _planned_rows(desk: Desk) -> list[Evidence]:
+    box, event = desk.toolbox, desk.toolbox.event(desk.session.source, desk.session.event_id)
+    symbol, event_type = event.row["symbol"], event.row["event_type"]
+    related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
+    rows = [
+        event,
+        *related,
+        *box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY),
+        *box.get_sentiment_data(None, SentimentSource.FEAR_GREED),
+        *box.get_order_history(),
+        *box.get_ledger_quality(),
+    ]
+    return list({row.ref: row for row in rows}.values())
+
+
+def _verification(desk: Desk, work: Work) -> Verification:
+    answer = desk.store.remembered(desk.session.session_id, work["analysis_sha256"])
+    if answer is None:
+        raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {desk.session.session_id}")
+    return verify(read_answer(answer.text, Analysis).drafts(), desk.evidence, work["event_ref"])
+
+
+def _refused(work: Work, reason: str) -> Work:
+    return {**work, "status": "refused", "reason": reason[:500]}
+
+
+def _spent(work: Work, answer: Response) -> Work:
+    spend = work["spend"]
+    usage = answer.usage
+    return {**work, "spend": {"input": spend["input"] + usage.input, "output": spend["output"] + usage.output, "calls": spend["calls"] + 1}}
+
+
+def _bind(step: Callable[[Desk, Work], Work], desk: Desk) -> Step:
+    return lambda work: step(desk, work)

@@ -1,0 +1,1 @@
+"""Commands of the ground floor: the database, the running platform; each a ``click.Command`` found by an entry point."""

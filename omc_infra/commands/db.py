@@ -1,0 +1,121 @@
+"""``omc db``: the database of the profile: migrate it, tell where it is, whether it runs, stop it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
+from omc_infra.settings import Settings, load_settings
+
+
+@click.group()
+def db() -> None:
+    """Look after the profile's database."""
+
+
+@db.command("migrate")
+@json_option
+def migrate_command(as_json: bool) -> None:
+    """Apply every migration the database lacks."""
+    from omc_infra.postgres.database import open_database
+    from omc_infra.postgres.migrate import migrate, revision
+
+    settings = load_settings()
+    with open_database(settings, check=False) as database:
+        applied = migrate(database)
+        document = {"profile": settings.profile, "database": database.name, "applied": applied, "revision": revision(database)}
+    done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
+    _answer(document, as_json, f"{document['database']} ({settings.profile}): {done}; at revision {document['revision']}")
+
+
+@db.command("url")
+@click.option("--role", type=click.Choice(["owner", "writer", "reader", "agent"]), default="reader", show_default=True, help="Who logs in.")
+@click.option(
+    "--driver", type=click.Choice(["", "psycopg", "psycopg2"]), default="", help="Driver of an SQLAlchemy URL; none: a libpq URL."
+)
+@json_option
+def url_command(role: str, driver: str, as_json: bool) -> None:
+    """Print the database's URL, with the role's password in it."""
+    from omc_infra.postgres.database import open_database
+    from omc_infra.postgres.roles import Role
+
+    settings = load_settings()
+    is_running = _is_running(settings)
+    with open_database(settings, check=False) as database:
+        url = database.url(cast("Role", role), driver)
+    if not is_running:
+        click.echo("omc: the server isn't running now; it keeps this address", err=True)
+    _answer({"profile": settings.profile, "role": role, "url": url, "running": is_running}, as_json, url)
+
+
+@db.command("status")
+@json_option
+def status_command(as_json: bool) -> None:
+    """Tell whether the database's server runs; exit code 1 where it doesn't. Starts nothing."""
+    settings = load_settings()
+    document = _external_status(settings) if settings.database_url else _embedded_status(settings)
+    where = f"{document['server']} PostgreSQL at {document['address']}" if document["running"] else f"{document['server']} PostgreSQL"
+    _answer(document, as_json, f"{where}: {'running' if document['running'] else 'not running'} ({settings.profile})")
+    if not document["running"]:
+        raise click.exceptions.Exit(1)
+
+
+@db.command("stop")
+@click.option("--force", is_flag=True, help="Stop it although somebody uses it.")
+@json_option
+def stop_command(force: bool, as_json: bool) -> None:
+    """Stop the embedded server; exit code 1 where somebody uses it."""
+    from omc_infra.postgres import embedded
+
+    settings = load_settings()
+    if settings.database_url:
+        raise ConfigurationError("OMC_DATABASE_URL is set: that server isn't ours to stop")
+    stopped = embedded.stop(settings.home, force=force)
+    _answer({"stopped": stopped}, as_json, "stopped" if stopped else "in use; end what uses it, or --force")
+    if not stopped:
+        raise click.exceptions.Exit(1)
+
+
+def _embedded_status(settings: Settings) -> dict[str, Any]:
+    from omc_infra.postgres import embedded
+    from omc_infra.postgres.folder import LOOPBACK
+
+    server = embedded.found(settings.home)
+    return {
+        "profile": settings.profile, "server": "embedded", "running": server is not None, "database": settings.database_name,
+        "address": f"{LOOPBACK}:{server.port}" if server else None, "pid": server.pid if server else None,
+        "folder": str(settings.home / "postgres"),
+    }  # fmt: skip
+
+
+def _external_status(settings: Settings) -> dict[str, Any]:
+    from omc_infra.postgres.address import Address
+
+    if settings.database_url is None:
+        raise ConfigurationError("OMC_DATABASE_URL isn't set")
+    address = Address.parse(settings.database_url.get_secret_value())
+    document: dict[str, Any] = {
+        "profile": settings.profile, "server": "external", "running": True, "database": address.database,
+        "address": f"{address.host}:{address.port}", "pid": None, "folder": None,
+    }  # fmt: skip
+    try:
+        address.administer().close()
+    except DatabaseUnavailableError:
+        document["running"] = False
+    return document
+
+
+def _is_running(settings: Settings) -> bool:
+    from omc_infra.postgres import embedded
+
+    return settings.database_url is not None or embedded.found(settings.home) is not None
+
+
+def _answer(document: dict[str, Any], as_json: bool, line: str) -> None:
+    if as_json:
+        emit(document)
+    else:
+        click.echo(line)

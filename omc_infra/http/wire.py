@@ -1,0 +1,116 @@
+"""One request and its whole answer: the only file that touches the network.
+
+httpx's time-outs bound each silence, not the whole: an upstream that sends a byte now and then could hold a run for hours.
+So a timer shuts the socket down at the deadline, and a reader that is blocked in it wakes at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import httpx2
+
+from omc_infra.errors import ConfigurationError, UpstreamRefusedError, UpstreamUnavailableError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers (case-insensitive) and the whole body, decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        """Content-Type without parameters, lower case; empty where none was given."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class Wire:
+    """Connections to one upstream, kept open between requests."""
+
+    def __init__(self, user_agent: str, *, via_proxies: bool) -> None:
+        self._client = httpx2.Client(headers={"User-Agent": user_agent}, trust_env=via_proxies, follow_redirects=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def ask(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, timeout_s: float, deadline: float, max_bytes: int
+    ) -> Answer:
+        """Send one request and read its answer to the end.
+
+        Args:
+            method: HTTP method.
+            url: Whole URL; it appears in no message of this file, for it may hold a key.
+            headers: Beside the User-Agent.
+            content: Exact bytes of the body, or None.
+            timeout_s: Longest silence.
+            deadline: Latest end, of ``time.monotonic``.
+            max_bytes: Largest body, counted after decompression.
+
+        Raises:
+            UpstreamUnavailableError: Not reachable, connection broken, body cut or garbled, too slow.
+            UpstreamRefusedError: The body is larger than ``max_bytes``.
+            ConfigurationError: The URL is malformed.
+        """
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
+            raise UpstreamUnavailableError("no time is left before the deadline")
+        timeout = httpx2.Timeout(min(timeout_s, remaining_s))
+        try:
+            with self._client.stream(method, url, headers=dict(headers), content=content, timeout=timeout) as response:
+                with _cut_at(response, deadline):
+                    body = _whole_body(response, max_bytes)
+                return Answer(response.status_code, response.headers, body)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+            raise ConfigurationError(f"the request cannot be sent, {type(error).__name__}; check the base URL and the keys") from error
+        except httpx2.RequestError as error:
+            raise UpstreamUnavailableError(_reason(error, deadline)) from error
+
+
+def _whole_body(response: httpx2.Response, max_bytes: int) -> bytes:
+    announced = response.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise UpstreamRefusedError(f"the body is {announced} bytes, more than the {max_bytes} allowed")
+    chunks: list[bytes] = []
+    size_bytes = 0
+    for chunk in response.iter_bytes():
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            raise UpstreamRefusedError(f"the body is more than the {max_bytes} bytes allowed")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+@contextmanager
+def _cut_at(response: httpx2.Response, deadline: float) -> Iterator[None]:
+    connection: socket.socket | None = response.extensions["network_stream"].get_extra_info("socket")
+
+    def cut() -> None:
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _reason(error: httpx2.RequestError, deadline: float) -> str:
+    if time.monotonic() >= deadline:
+        return "no complete answer before the deadline"
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer in time ({type(error).__name__})"
+    return f"connection failed ({type(error).__name__}: {error})" if str(error) else f"connection failed ({type(error).__name__})"

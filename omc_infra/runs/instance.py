@@ -1,0 +1,69 @@
+"""The Dagster instance in ``$OMC_HOME/dagster/<profile>``: configured by the project's ``dagster.yaml``, stored in PostgreSQL.
+
+Dagster's tables live in the schema ``dagster`` of the profile's database. Its URL must name psycopg2: dagster-postgres binds
+the parameters of NOTIFY on the client, which psycopg 3 refuses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omc_infra.postgres.database import Database
+from omc_infra.settings import PROJECT_ROOT, Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+_DAGSTER_YAML = PROJECT_ROOT / "dagster.yaml"
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Answer the folder of this profile's Dagster instance."""
+    return settings.home / "dagster" / settings.profile
+
+
+def instance_environ(settings: Settings, database: Database) -> dict[str, str]:
+    """Prepare the instance's folder and answer the variables under which Dagster's processes find it."""
+    home = dagster_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_bytes(_DAGSTER_YAML.read_bytes())
+    return {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_PG_URL": database.url("writer", driver="psycopg2", search_path="dagster"),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+    }
+
+
+@contextmanager
+def open_instance(settings: Settings, database: Database) -> Iterator[DagsterInstance]:
+    """Open the instance in this process, making its tables where they are missing.
+
+    Dagster reads its configuration's variables from the process's environment, so they are set here; nothing else does.
+    """
+    from dagster import DagsterInstance
+
+    environ = instance_environ(settings, database)
+    os.environ.update(environ)
+    with DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
+        yield instance
+
+
+def fail_unfinished_runs(instance: DagsterInstance) -> int:
+    """Report every unfinished run as failed; the caller knows that no process of the platform lives.
+
+    Returns:
+        How many there were. Runs still queued are left: the next daemon starts them.
+    """
+    from dagster import DagsterRunStatus, RunsFilter
+
+    dead = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+    runs = instance.get_runs(RunsFilter(statuses=dead))
+    for run in runs:
+        instance.report_run_failed(run, "The platform that ran it ended.")
+    return len(runs)

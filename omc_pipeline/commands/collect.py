@@ -1,0 +1,128 @@
+"""``omc collect``: collect one source once, or show what its parser makes of a saved body."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.errors import BadInputError
+from omc_infra.payload import Payload
+from omc_infra.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from omc_pipeline.sources.collect import Collection
+    from omc_pipeline.sources.source import Parsed, Source
+
+_SHOWN_ROWS = 40
+
+
+@click.command(help="Collect SOURCE once into the ledgers. With --payload, only parse that saved body and print its rows; no database.")
+@click.argument("source")
+@click.option("--payload", "file", type=click.Path(path_type=Path), help="A saved response body.")
+@json_option
+def collect(source: str, file: Path | None, as_json: bool) -> None:
+    """Collect, or parse a file."""
+    from omc_pipeline.sources.discovery import source_named
+
+    found = source_named(source)
+    if file is not None:
+        _parse_file(found, file, as_json)
+    else:
+        _collect(found, load_settings(), as_json)
+
+
+def _collect(source: Source, settings: Settings, as_json: bool) -> None:
+    from contextlib import ExitStack
+
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.sources.collect import collect as collect_source
+
+    with ExitStack() as stack:
+        database = stack.enter_context(open_database(settings))
+        if settings.profile == "sandbox":
+            from omc_pipeline.sandbox import serving
+
+            settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
+        collection = collect_source(source, database, settings)
+    show_collection(collection, settings, as_json)
+
+
+def show_collection(collection: Collection, settings: Settings, as_json: bool) -> None:
+    """Print what a collection or a replay did."""
+    if as_json:
+        tables = {name: dataclasses.asdict(appended) for name, appended in collection.tables.items()}
+        emit({"profile": settings.profile, **dataclasses.asdict(collection), "tables": tables, "rows": collection.rows})
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("table", "inserted", "changed", "unchanged", title=f"{collection.source} · {settings.profile}", title_justify="left")
+    for name, appended in collection.tables.items():
+        table.add_row(name, str(appended.inserted), str(appended.changed), str(appended.unchanged))
+    console = Console()
+    console.print(table)
+    console.print(f"{collection.payloads} payloads, {collection.quarantined} rows in quarantine, {collection.resolved} taken out of it")
+    if collection.observed_from and collection.observed_to:
+        console.print(f"from {collection.observed_from:%Y-%m-%d %H:%M:%S} to {collection.observed_to:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _parse_file(source: Source, file: Path, as_json: bool) -> None:
+    from omc_pipeline.sources.collect import parse_payload
+
+    payload = _saved(source, file)
+    parsed = parse_payload(source, payload)
+    if as_json:
+        emit(
+            {
+                "source": source.name,
+                "rows": [_document(row) for row in parsed.rows],
+                "quarantined": [{"reason": rejected.reason, "row": rejected.row} for rejected in parsed.rejected],
+                "payload_sha256": payload.sha256,
+            }
+        )
+    else:
+        _show_parsed(source, parsed)
+
+
+def _saved(source: Source, file: Path) -> Payload:
+    """Read a saved body; the time the file was written stands for the time it was fetched, so that the same file gives the same rows."""
+    from omc_pipeline.sources.body import MAX_BODY_BYTES
+
+    try:
+        with file.open("rb") as saved:
+            body = saved.read(MAX_BODY_BYTES + 1)
+        written = file.stat().st_mtime
+    except OSError as error:
+        raise BadInputError(f"--payload {file}: {error.strerror or error}") from error
+    return Payload(source.name, body, datetime.fromtimestamp(int(written), UTC), f"file:{file.name}")
+
+
+def _document(row: Any) -> Mapping[str, Any]:
+    return {name: getattr(row, name) for name in row.table.fields}
+
+
+def _show_parsed(source: Source, parsed: Parsed) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for ledger_table in source.tables:
+        rows = [row for row in parsed.rows if row.table is ledger_table]
+        if not rows:
+            continue
+        table = Table(*ledger_table.fields, title=f"{ledger_table.qualified} · {len(rows)} rows", title_justify="left")
+        for row in rows[:_SHOWN_ROWS]:
+            table.add_row(*(Text("" if value is None else str(value)) for value in _document(row).values()))
+        console.print(table)
+        if len(rows) > _SHOWN_ROWS:
+            console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
+    console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")
+    for rejected in parsed.rejected[:_SHOWN_ROWS]:
+        console.print(Text(f"  refused: {rejected.reason}: {dict(rejected.row)}"))

@@ -1,0 +1,72 @@
+"""``omc quality``: run the suites now; scores a ledger and dimension, failing checks, open alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.clock import utc_now
+from omc_infra.settings import load_settings
+from omc_pipeline.ledgers.table import LEDGERS, LedgerName
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from omc_pipeline.quality import QualityReport
+
+
+@click.command()
+@click.argument("ledger", required=False, type=click.Choice(LEDGERS))
+@json_option
+def quality(ledger: LedgerName | None, as_json: bool) -> None:
+    """Judge all ledgers, or one; exit 1 when an alert of theirs is open."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.quality.run import run_suites
+    from omc_pipeline.sources.discovery import discover_sources
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        report = run_suites(database, list(discover_sources().values()), settings, utc_now(), (ledger,) if ledger else LEDGERS)
+    if as_json:
+        emit(report.as_document())
+    else:
+        _print(report, settings.profile)
+    if report.alerts:
+        raise click.exceptions.Exit(1)
+
+
+def _print(report: QualityReport, profile: str) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_scores(report, profile))
+    failing = _failing(report)
+    if failing.row_count:
+        console.print(failing)
+    for alert in report.alerts:
+        console.print(
+            f"alert: {alert.ledger} {alert.dimension} {alert.score:.3f}, below {alert.threshold:g}, open since {alert.opened_at:%F %T}Z"
+        )
+
+
+def _scores(report: QualityReport, profile: str) -> Table:
+    from rich.table import Table
+
+    table = Table("ledger", "completeness", "timeliness", "accuracy", "overall", "mean", title=f"quality · {profile}")
+    for name, ledger in report.ledgers.items():
+        table.add_row(name, *(f"{score:.3f}" for score in ledger.scores.as_document().values()))
+    return table
+
+
+def _failing(report: QualityReport) -> Table:
+    from rich.table import Table
+
+    table = Table("source", "check", "severity", "observed", "expected", "for example", title="failing checks")
+    for ledger in report.ledgers.values():
+        for check in ledger.checks:
+            if not check.passed:
+                observed = "nothing to judge" if check.observed is None else check.observed
+                table.add_row(check.source, check.name, check.severity, observed, check.expected, "\n".join(check.examples))
+    return table

@@ -1,0 +1,102 @@
+"""``omc sandbox``: run the stand-in upstreams, make them misbehave, publish a filing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.errors import BadInputError
+from omc_infra.settings import load_settings
+
+_url_option = click.option("--url", help="Base URL of the running sandbox; otherwise OMC_SANDBOX_URL.")
+
+
+@click.group(help="The stand-in upstream APIs: serve them, spoil their answers, announce a filing.")
+def sandbox() -> None:
+    """Hold the sandbox commands together."""
+
+
+@sandbox.command(help="Serve all upstreams on loopback until Ctrl-C.")
+@click.option("--port", default=0, show_default=True, help="0 takes a free port.")
+@click.option("--announce-port", type=click.Path(path_type=Path, dir_okay=False), help="File that gets the port once it is open.")
+@json_option
+def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
+    """Serve with the configured seed and this home's state."""
+    from omc_pipeline.sandbox import server
+
+    settings = load_settings()
+
+    def tell(url: str) -> None:
+        if as_json:
+            emit({"url": url, "seed": settings.sandbox_seed})
+        else:
+            click.echo(f"sandbox upstreams at {url}; use them with OMC_SANDBOX_URL={url}")
+
+    server.serve(settings.sandbox_seed, port, server.state_file(settings), announce_port, on_listen=tell)
+
+
+@sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late or reset.")
+@click.argument("upstream")
+@click.argument("kind")
+@click.option("--count", default=1, show_default=True, help="How many answers.")
+@click.option("--seconds", default=1.0, show_default=True, help="What 429 asks to wait, and how long slow takes.")
+@click.option("--hours", default=6.0, show_default=True, help="Age of what late tells.")
+@_url_option
+@json_option
+def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, url: str | None, as_json: bool) -> None:
+    """Queue one fault."""
+    asked = {"upstream": upstream, "kind": kind, "count": count, "seconds": seconds, "hours": hours}
+    document = _told("faults", asked, url)
+    if as_json:
+        emit(document)
+    else:
+        click.echo(f"the next {count} answer(s) of {upstream}: {kind}")
+
+
+@sandbox.command(help="Publish a filing now, as an issuer would.")
+@click.option("--cik", help="One of the tracked issuers; otherwise they take turns.")
+@click.option("--form", default="8-K", show_default=True, help="Form type.")
+@click.option("--items", default="7.01,8.01", show_default=True, help="Items of an 8-K, comma separated.")
+@_url_option
+@json_option
+def announce(cik: str | None, form: str, items: str, url: str | None, as_json: bool) -> None:
+    """Publish a filing with a fresh accession number."""
+    document = _told("filings", {"form": form, "items": items, **({"cik": cik} if cik else {})}, url)
+    if as_json:
+        emit(document)
+    else:
+        click.echo(f"{form} of CIK {document['cik']} published as {document['accession_number']}")
+
+
+def _told(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any]:
+    """Tell the running sandbox something and answer its document.
+
+    Raises:
+        BadInputError: It refuses, or no sandbox is named.
+        UpstreamUnavailableError: It does not run.
+    """
+    from omc_infra.http.wire import Wire
+
+    base_url = url or load_settings().sandbox_url
+    if not base_url:
+        raise BadInputError("which sandbox? give --url, or set OMC_SANDBOX_URL to the one `omc sandbox serve` or `omc up` printed")
+    wire = Wire("omc", via_proxies=False)
+    try:
+        content = json.dumps(asked).encode()
+        target = f"{base_url.rstrip('/')}/_control/{what}"
+        answer = wire.ask("POST", target, headers={}, content=content, timeout_s=5, deadline=time.monotonic() + 5, max_bytes=100_000)
+    finally:
+        wire.close()
+    try:
+        document = json.loads(answer.body)
+    except ValueError as error:
+        raise BadInputError(f"{base_url} is no sandbox: it answered {answer.status}") from error
+    if answer.status != 200:
+        raise BadInputError(f"sandbox: {document.get('error', answer.status)}")
+    return dict(document)

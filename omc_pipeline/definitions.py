@@ -1,0 +1,46 @@
+"""The code location ``omc_pipeline``: the only place where the pipeline is wired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from omc_pipeline.ledgers.table import LEDGERS
+from omc_pipeline.orchestration import pnl
+from omc_pipeline.orchestration.collection import collection_asset, collection_checks
+from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
+from omc_pipeline.orchestration.scores import score_asset
+from omc_pipeline.sources.discovery import discover_sources
+from omc_pipeline.sources.source import Source
+
+
+def build_definitions(sources: Mapping[str, Source] | None = None, platform: Platform | None = None) -> dg.Definitions:
+    """Assemble the location; tests and commands build the same one with other parts.
+
+    Args:
+        sources: Sources by name; by default every one that is found.
+        platform: Database and settings; by default those of the process's environment.
+    """
+    found = list((discover_sources() if sources is None else sources).values())
+    jobs, schedules = zip(*(definitions_of(job) for job in scheduled_jobs(found)), strict=True)
+    return dg.Definitions(
+        assets=[
+            *(collection_asset(source) for source in found),
+            *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
+            pnl.positions,
+            pnl.valuation,
+        ],
+        asset_checks=[collection_checks(source) for source in found],
+        jobs=jobs,
+        schedules=schedules,
+        resources={"platform": platform or Platform()},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Build the location when Dagster loads it."""
+    return build_definitions()

@@ -1,0 +1,1 @@
+"""Alembic revisions of the pipeline's schemas: raw, the four ledgers, quality, pnl."""

@@ -1,0 +1,91 @@
+"""Rows that were refused, with the reason and the hash of their payload, until a later reading accepts them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One refused row."""
+
+    quarantine_id: int
+    source: str
+    reason: str
+    row: Mapping[str, Any]
+    row_sha256: str
+    payload_sha256: str | None
+    recorded_at: datetime
+    resolved_at: datetime | None
+
+
+Refused = tuple[str, Mapping[str, Any]]
+"""Reason and row; the row of plain JSON values."""
+
+
+def quarantine(connection: psycopg.Connection[Any], source: str, refused: Sequence[Refused], payload_sha256: str | None) -> int:
+    """Write refused rows, within the caller's transaction.
+
+    The same row with the same reason is kept once; one that had been resolved is open again.
+
+    Returns:
+        How many are open now that weren't before.
+    """
+    opened = 0
+    for reason, row in refused:
+        opened += connection.execute(
+            "INSERT INTO raw.quarantine (source, reason, row, row_sha256, payload_sha256) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (source, reason, row_sha256) DO UPDATE SET resolved_at = NULL WHERE quarantine.resolved_at IS NOT NULL",
+            [source, reason, Jsonb(dict(row), dumps=_plain_json), refused_digest(row), payload_sha256],
+        ).rowcount
+    return opened
+
+
+def resolve(connection: psycopg.Connection[Any], source: str, payloads: Collection[str], still: Collection[Refused]) -> int:
+    """Close the open rows that came from payloads which have been read again, but for those refused again.
+
+    Args:
+        connection: In the caller's transaction.
+        source: Whose rows.
+        payloads: Digests of the payloads read again.
+        still: What was refused in that reading.
+
+    Returns:
+        How many were closed.
+    """
+    again = {(reason, refused_digest(row)) for reason, row in still}
+    held = connection.execute(
+        "SELECT quarantine_id, reason, row_sha256 FROM raw.quarantine"
+        " WHERE source = %s AND resolved_at IS NULL AND payload_sha256 = ANY(%s) FOR UPDATE",
+        [source, list(payloads)],
+    ).fetchall()
+    accepted = [quarantine_id for quarantine_id, reason, digest in held if (reason, digest) not in again]
+    connection.execute("UPDATE raw.quarantine SET resolved_at = clock_timestamp() WHERE quarantine_id = ANY(%s)", [accepted])
+    return len(accepted)
+
+
+def open_rows(connection: psycopg.Connection[Any], source: str | None = None, limit: int = 1_000) -> list[Quarantined]:
+    """Answer the rows not yet resolved, newest first, of one source or of all."""
+    rows = connection.execute(
+        "SELECT quarantine_id, source, reason, row, row_sha256, payload_sha256, recorded_at, resolved_at FROM raw.quarantine"
+        " WHERE resolved_at IS NULL AND (%(source)s::text IS NULL OR source = %(source)s) ORDER BY quarantine_id DESC LIMIT %(limit)s",
+        {"source": source, "limit": limit},
+    ).fetchall()
+    return [Quarantined(*row) for row in rows]
+
+
+def refused_digest(row: Mapping[str, Any]) -> str:
+    """Answer a sha256 over a refused row, whatever the order of its keys."""
+    return hashlib.sha256(_plain_json(row).encode()).hexdigest()
+
+
+def _plain_json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, default=str)

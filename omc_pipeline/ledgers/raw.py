@@ -1,0 +1,118 @@
+"""The raw store: every response body once, under its SHA-256, and a row for every fetch that brought it.
+
+A body that was parsed wrongly, or not at all, is still there for ``omc replay``. A fetch is recorded also when the body is a known
+one: that proves freshness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+import zstandard
+from psycopg.types.json import Jsonb
+
+from omc_infra.errors import PayloadChangedError
+from omc_infra.http import Validators
+from omc_infra.payload import Payload
+
+NOT_MODIFIED = 304
+
+_LEVEL = 3
+_PARSED_STATUSES = (*range(200, 300), NOT_MODIFIED)
+
+
+class PostgresRawStore:
+    """``omc_infra.http.RawStore`` on the tables of schema ``raw``; each call is a transaction of its own.
+
+    Args:
+        connection: Of role writer, and not inside a transaction when the store is called.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def store(self, payload: Payload, *, etag: str | None, last_modified: str | None) -> None:
+        """Keep a body of any status, and the fetch; the same fetch twice is one row."""
+        status = NOT_MODIFIED if payload.not_modified else payload.status
+        with self._connection.transaction():
+            if not payload.not_modified:
+                self._store_body(payload)
+            self._connection.execute(
+                "INSERT INTO raw.fetch (source, url, status, payload_sha256, context, etag, last_modified, fetched_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [
+                    payload.source,
+                    payload.url,
+                    status,
+                    payload.sha256,
+                    Jsonb(dict(payload.context)),
+                    etag,
+                    last_modified,
+                    payload.fetched_at,
+                ],
+            )
+
+    def validators(self, source: str, url: str) -> Validators | None:
+        """Answer the marks of the last 200 of a URL, or None where it had none."""
+        with self._connection.transaction():
+            row = self._connection.execute(
+                "SELECT etag, last_modified, payload_sha256 FROM raw.fetch WHERE source = %s AND url = %s AND status = 200"
+                " ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1",
+                [source, url],
+            ).fetchone()
+        return Validators(*row) if row and (row[0] or row[1]) else None
+
+    def body(self, sha256: str) -> bytes:
+        """Answer a body.
+
+        Raises:
+            LookupError: There is none of that digest.
+            PayloadChangedError: What is kept under it is not it: the store was damaged.
+        """
+        with self._connection.transaction():
+            row = self._connection.execute("SELECT body, size_bytes FROM raw.payload WHERE sha256 = %s", [sha256], binary=True).fetchone()
+        if row is None:
+            raise LookupError(f"no body {sha256} in the raw store")
+        return _unpacked(row[0], row[1], sha256)
+
+    def stored(self, source: str, since: datetime, until: datetime) -> Iterator[Payload]:
+        """Yield the successful payloads of a source as they were fetched, oldest first.
+
+        Args:
+            source: Name of the source.
+            since: First fetch time.
+            until: Fetch time before which to stop.
+        """
+        with self._connection.transaction():
+            fetches = self._connection.execute(
+                "SELECT payload_sha256, fetched_at, url, context FROM raw.fetch"
+                " WHERE source = %s AND fetched_at >= %s AND fetched_at < %s AND status = ANY(%s) ORDER BY fetched_at, fetch_id",
+                [source, since, until, list(_PARSED_STATUSES)],
+            ).fetchall()
+        for sha256, fetched_at, url, context in fetches:
+            yield Payload(source, self.body(sha256), fetched_at, url, context=context)
+
+    def _store_body(self, payload: Payload) -> None:
+        known = self._connection.execute("SELECT 1 FROM raw.payload WHERE sha256 = %s", [payload.sha256]).fetchone()
+        if known:
+            return
+        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(payload.body)
+        self._connection.execute(
+            "INSERT INTO raw.payload (sha256, body, size_bytes, media_type, first_seen_at)"
+            " VALUES (%s, %b, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [payload.sha256, packed, len(payload.body), payload.media_type, payload.fetched_at],
+        )
+
+
+def _unpacked(packed: bytes, size_bytes: int, sha256: str) -> bytes:
+    try:
+        body = zstandard.ZstdDecompressor().decompress(packed, max_output_size=size_bytes)
+    except zstandard.ZstdError as error:
+        raise PayloadChangedError(f"raw store: body {sha256} can't be unpacked: {error}") from error
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise PayloadChangedError(f"raw store: what is kept under {sha256} has another digest; restore it from a backup")
+    return body

@@ -1,0 +1,186 @@
+"""The one way out of the ledgers: readers that see what was known at a time, and of every fact its latest version then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.catalyst import EVENT
+from omc_pipeline.ledgers.exchange import FILL, QUOTE
+from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.human import SENTIMENT
+from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+Record = dict[str, Any]
+"""One row by column: the fields of its row type, and the bookkeeping columns. Numbers are ``Decimal``, times aware."""
+
+
+class LedgerReader:
+    """Reads the ledgers as they were known at ``as_of``.
+
+    Args:
+        engine: Of role reader or agent.
+        as_of: Only rows with ``recorded_at <= as_of`` are seen; None sees all.
+        user_id: Whose rows of the per-user tables are seen; bound to each transaction, so that row-level security
+            holds it, too. None binds nobody: role agent then sees no such row, role reader those of all.
+    """
+
+    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None) -> None:
+        if as_of is not None and as_of.tzinfo is None:
+            raise BadInputError(f"as_of {as_of.isoformat()} has no zone; append Z or +00:00")
+        self._engine, self._as_of, self._user_id = engine, as_of, user_id
+
+    def rows(
+        self,
+        table: LedgerTable,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = True,
+        **equals: Any,
+    ) -> list[Record]:
+        """Answer the facts of a table in a total order: its clock, then its natural key.
+
+        Args:
+            table: Which table.
+            since: Least value of the table's clock, included.
+            until: Greatest value, excluded.
+            limit: Most rows.
+            newest_first: Whether the newest come first; the key's order turns with it.
+            **equals: Value by column; a list or tuple means any of its values, None a null.
+
+        Raises:
+            BadInputError: There is no such column.
+        """
+        conditions, bound = self._conditions(table, equals)
+        if since is not None:
+            conditions.append(f"fact.{table.clock} >= :since")
+            bound["since"] = since
+        if until is not None:
+            conditions.append(f"fact.{table.clock} < :until")
+            bound["until"] = until
+        direction = "DESC" if newest_first else "ASC"
+        order = ", ".join(f"fact.{column} {direction}" for column in dict.fromkeys((table.clock, *table.key, "source")))
+        statement = f"{_selection(table)} WHERE {' AND '.join(conditions)} ORDER BY {order}"
+        return self._records(f"{statement} LIMIT :limit" if limit is not None else statement, {**bound, "limit": limit})
+
+    def latest(self, table: LedgerTable, **equals: Any) -> list[Record]:
+        """Answer the newest fact of each series of a table: each source and each natural key without its clock.
+
+        Reads one index entry a series, not the table, however long its history is.
+
+        Raises:
+            BadInputError: There is no such column, or the table's natural key doesn't end in its clock.
+        """
+        if table.key[-1] != table.clock or len(table.key) < 2:
+            raise BadInputError(f"{table.qualified} holds no series: its key doesn't end in its clock")
+        series = ("source", *table.key[:-1])
+        columns = ", ".join(series)
+        conditions, bound = self._conditions(table, equals)
+        same = " AND ".join(f"fact.{column} = series.{column}" for column in series)
+        following = f"({', '.join(f'n.{column}' for column in series)}) > ({', '.join(f'series.{column}' for column in series)})"
+        statement = f"""
+            WITH RECURSIVE series AS (
+                (SELECT {columns} FROM {table.qualified} ORDER BY {columns} LIMIT 1)
+                UNION ALL
+                SELECT step.* FROM series, LATERAL (
+                    SELECT {columns} FROM {table.qualified} AS n WHERE {following} ORDER BY {columns} LIMIT 1
+                ) AS step
+            )
+            SELECT newest.* FROM series, LATERAL (
+                {_selection(table)} WHERE {same} AND {" AND ".join(conditions)} ORDER BY fact.{table.clock} DESC LIMIT 1
+            ) AS newest ORDER BY {columns}"""
+        return self._records(statement, bound)
+
+    def latest_quotes(self, symbols: Sequence[str] | None = None, currency: str = "AUD") -> list[Record]:
+        """Answer the newest quote of each symbol, or of the given ones, in one currency."""
+        return self.latest(QUOTE, currency=currency, **_any_of("symbol", symbols))
+
+    def latest_prices_usd(self, symbols: Sequence[str] | None = None) -> list[Record]:
+        """Answer the newest US dollar price of each coin, or of the given ones."""
+        return self.latest(COIN_PRICE, **_any_of("symbol", symbols))
+
+    def events(
+        self, symbol: str | None = None, event_type: str | None = None, since: datetime | None = None, limit: int = 50
+    ) -> list[Record]:
+        """Answer catalyst events, newest first."""
+        return self.rows(EVENT, since=since, limit=limit, **_given(symbol=symbol, event_type=event_type))
+
+    def event(self, source: str, event_id: str) -> Record | None:
+        """Answer one catalyst event, or None where it isn't known."""
+        return next(iter(self.rows(EVENT, limit=1, source=source, event_id=event_id)), None)
+
+    def sentiment(self, symbol: str | None = None, source: str | None = None, limit: int = 50) -> list[Record]:
+        """Answer sentiment scores, newest first."""
+        return self.rows(SENTIMENT, limit=limit, **_given(symbol=symbol, source=source))
+
+    def protocol_tvl(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
+        """Answer the value locked in one protocol or in all, newest first."""
+        return self.rows(PROTOCOL_TVL, since=since, limit=limit, **_given(protocol=protocol))
+
+    def protocol_fees(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
+        """Answer the fees of one protocol or of all, newest first."""
+        return self.rows(PROTOCOL_FEES, since=since, limit=limit, **_given(protocol=protocol))
+
+    def fills(self, user_id: str) -> list[Record]:
+        """Answer all fills of a user in their total order: execution time, then fill id."""
+        return self.rows(FILL, newest_first=False, user_id=user_id)
+
+    def _conditions(self, table: LedgerTable, equals: Mapping[str, Any]) -> tuple[list[str], Record]:
+        """Compose what a fact must be: of the given values, of our user, known at our time, and then the latest version."""
+        wanted = {"user_id": self._user_id, **equals} if table.per_user and self._user_id is not None else dict(equals)
+        if self._user_id is not None and wanted.get("user_id", self._user_id) != self._user_id:
+            raise BadInputError(f"{table.qualified}: this reader is bound to user '{self._user_id}'")
+        conditions, bound = [_latest_version(table, known_at=self._as_of is not None)], dict[str, Any]()
+        if self._as_of is not None:
+            conditions.append("fact.recorded_at <= :as_of")
+            bound["as_of"] = self._as_of
+        for column, value in wanted.items():
+            if column not in (*table.fields, *BOOKKEEPING):
+                raise BadInputError(f"{table.qualified} has no column '{column}'")
+            conditions.append(_equality(column, value))
+            bound[f"eq_{column}"] = list(value) if isinstance(value, (list, tuple)) else value
+        return conditions, bound
+
+    def _records(self, statement: str, bound: Mapping[str, Any]) -> list[Record]:
+        from sqlalchemy import text
+
+        with self._engine.connect() as connection, connection.begin():
+            self._bind_user(connection)
+            return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
+
+    def _bind_user(self, connection: Connection) -> None:
+        from sqlalchemy import text
+
+        if self._user_id is not None:
+            connection.execute(text("SELECT set_config('omc.user_id', :user_id, true)"), {"user_id": self._user_id})
+
+
+def _selection(table: LedgerTable) -> str:
+    return f"SELECT {', '.join(f'fact.{column}' for column in (*table.fields, *BOOKKEEPING))} FROM {table.qualified} AS fact"
+
+
+def _latest_version(table: LedgerTable, *, known_at: bool) -> str:
+    same = " AND ".join(f"later.{column} = fact.{column}" for column in ("source", *table.key))
+    known = " AND later.recorded_at <= :as_of" if known_at else ""
+    return f"NOT EXISTS (SELECT FROM {table.qualified} AS later WHERE {same} AND later.version > fact.version{known})"
+
+
+def _equality(column: str, value: Any) -> str:
+    if value is None:
+        return f"fact.{column} IS NULL"
+    return f"fact.{column} = ANY(:eq_{column})" if isinstance(value, (list, tuple)) else f"fact.{column} = :eq_{column}"
+
+
+def _any_of(column: str, values: Sequence[str] | None) -> dict[str, Any]:
+    return {} if values is None else {column: list(values)}
+
+
+def _given(**equals: Any) -> dict[str, Any]:
+    return {column: value for column, value in equals.items() if value is not None}

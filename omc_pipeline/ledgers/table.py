@@ -1,0 +1,76 @@
+"""What a ledger table is: a frozen row type, its natural key, and the clock of its source.
+
+Every table has, beside the fields of its row type, the columns of ``BOOKKEEPING``: who told us (``source``), which version of
+the fact this is (``version``, from 1), when we knew (``recorded_at``, set once by the database), the body it was read
+from (``payload_sha256``) and a digest of its facts (``row_sha256``). A changed fact is a new version, never an overwrite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+LedgerName = Literal["glass", "human", "catalyst", "exchange"]
+LEDGERS: tuple[LedgerName, ...] = ("glass", "human", "catalyst", "exchange")
+BOOKKEEPING = ("source", "version", "recorded_at", "payload_sha256", "row_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Base of all ledger rows; a subclass names its table. Values: str, int, bool, Decimal, aware UTC datetime, date, None."""
+
+    table: ClassVar[LedgerTable]
+
+
+@dataclass(frozen=True)
+class LedgerTable:
+    """One table: ``ledger`` is its schema, ``key`` the natural key beside ``source``, ``clock`` the source's own time."""
+
+    ledger: LedgerName
+    name: str
+    row: type[Row]
+    key: tuple[str, ...]
+    clock: str
+    per_user: bool = False
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the row type's fields, in order; each is a column."""
+        return tuple(field.name for field in dataclasses.fields(self.row))
+
+    @property
+    def qualified(self) -> str:
+        """Schema and name, as SQL writes them."""
+        return f"{self.ledger}.{self.name}"
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    """Answer the natural key of a row, without its source."""
+    return tuple(getattr(row, name) for name in row.table.key)
+
+
+def row_digest(row: Row) -> str:
+    """Answer a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
+    facts = "\x1f".join(_canonical(getattr(row, name)) for name in row.table.fields)
+    return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def plain_number(value: Decimal) -> str:
+    """Write a number in full without idle zeros, the same for equal numbers; ``normalize`` would round it to 28 digits."""
+    written = format(value, "f")
+    return (written.rstrip("0").rstrip(".") if "." in written else written) if value else "0"
+
+
+def _canonical(value: object) -> str:
+    if value is None:
+        return "\x00"
+    if isinstance(value, Decimal):
+        return plain_number(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return str(value)

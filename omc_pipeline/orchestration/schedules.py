@@ -1,0 +1,90 @@
+"""Jobs and their schedules: few runs, each collecting what is due together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from omc_pipeline.ledgers.table import LEDGERS
+from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.pnl import POSITIONS, VALUATION
+from omc_pipeline.sources.source import Source
+
+SCORES_CRON = "*/15 * * * *"
+VALUATION_CRON = "*/15 * * * *"
+ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    """A selection of assets and when it runs, UTC."""
+
+    name: str
+    description: str
+    selection: dg.AssetSelection
+    cron: str
+    tags: Mapping[str, str]
+
+
+def scheduled_jobs(sources: Sequence[Source]) -> list[ScheduledJob]:
+    """Answer one job for the sources of a ledger that share a cadence, one for profit and loss, one for scores.
+
+    A user's account is collected together with the positions computed from it, so that a failed blocking check of its fills
+    stops the computation in the same run.
+    """
+    groups: dict[tuple[str, str], list[Source]] = defaultdict(list)
+    for source in sources:
+        groups[source.ledger, source.cron].append(source)
+    return [
+        *(
+            _collection_job(ledger, cron, members, alone=sum(led == ledger for led, _ in groups) == 1)
+            for (ledger, cron), members in groups.items()
+        ),
+        ScheduledJob(
+            "value_positions",
+            "Value open positions at the newest quotes.",
+            dg.AssetSelection.assets(VALUATION),
+            VALUATION_CRON,
+            {"ledger": "exchange"},
+        ),
+        ScheduledJob(
+            "score_ledgers",
+            "Score the four ledgers and open or close alerts.",
+            dg.AssetSelection.assets(*(["quality", ledger] for ledger in LEDGERS)),
+            SCORES_CRON,
+            {"ledger": "all"},
+        ),
+    ]
+
+
+def _collection_job(ledger: str, cron: str, members: Sequence[Source], *, alone: bool) -> ScheduledJob:
+    keys = [asset_key(source) for source in members]
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*keys)
+    if ACCOUNT in keys:
+        selection = selection | dg.AssetSelection.assets(POSITIONS)
+    suffix = "" if alone else "_" + "_".join(source.name.removeprefix(f"{ledger}_") for source in members)
+    description = f"Collect {', '.join(source.title for source in members)} and judge what came."
+    return ScheduledJob(f"collect_{ledger}{suffix}", description, selection, cron, {"ledger": ledger})
+
+
+def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]:
+    """Make the Dagster job and its schedule, running from the first start."""
+    defined = dg.define_asset_job(
+        job.name,
+        selection=job.selection,
+        description=job.description,
+        tags=dict(job.tags),
+        executor_def=dg.in_process_executor,
+    )
+    schedule = dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=defined,
+        cron_schedule=job.cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=job.description,
+    )
+    return defined, schedule

@@ -1,0 +1,62 @@
+"""One asset a ledger that scores it: completeness, timeliness, accuracy, and the alert when one falls below the threshold."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import sqlalchemy as sa
+
+from omc_infra.clock import utc_now
+from omc_infra.postgres.database import Database
+from omc_pipeline.ledgers.table import LedgerName
+from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.plots import line_plot
+from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.quality.run import run_suites
+from omc_pipeline.sources.source import Source
+
+THRESHOLD_CHECK = "above_alert_threshold"
+
+
+def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefinition:
+    """Make the asset ``quality/<ledger>``, whose check is red while an alert is open."""
+
+    @dg.asset(
+        key=["quality", ledger],
+        group_name="quality",
+        description=f"Score of the {ledger} ledger: the least of completeness, timeliness and accuracy over its recent window.",
+        deps=[asset_key(source) for source in sources],
+        kinds={"greatexpectations", "postgres"},
+        owners=["team:data-platform"],
+        tags={"ledger": ledger},
+        check_specs=[
+            dg.AssetCheckSpec(
+                THRESHOLD_CHECK, asset=dg.AssetKey(["quality", ledger]), description="No dimension is below the alert threshold."
+            )
+        ],
+    )
+    def scored(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        with told_to_dagster():
+            report = run_suites(platform.database, sources, platform.settings, utc_now())
+        document = report.as_document()
+        scores = {name: value for name, value in document["ledgers"][ledger].items() if name != "checks"}
+        alerts = [alert for alert in document["alerts"] if alert["ledger"] == ledger]
+        history = _history(platform.database, ledger)
+        return dg.MaterializeResult(
+            metadata={**scores, "alerts": len(alerts), "history": line_plot(f"{ledger}: overall score, last {len(history)} runs", history)},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=THRESHOLD_CHECK,
+                    passed=not alerts,
+                    metadata={**scores, "threshold": platform.settings.alert_threshold},
+                )
+            ],
+        )
+
+    return scored
+
+
+def _history(database: Database, ledger: str) -> list[float]:
+    query = sa.text("SELECT overall_score FROM quality.score WHERE ledger = :ledger ORDER BY recorded_at DESC LIMIT 100")
+    with database.engine("reader").connect() as connection:
+        return [float(score) for (score,) in connection.execute(query, {"ledger": ledger})][::-1]

@@ -1,0 +1,68 @@
+"""One row's fields into values; every refusal names the row, the field and the value."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from omc_infra.errors import BadInputError
+from omc_pipeline.pnl.amounts import parse_decimal
+from omc_pipeline.pnl.document import Row
+
+_FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
+
+
+def refusal(row: Row, name: str, complaint: object) -> BadInputError:
+    """Answer the error for one field of one row."""
+    return BadInputError(f"{row.place}, field {name!r}: {complaint}")
+
+
+def optional_text(row: Row, name: str) -> str | None:
+    """Answer a field's text, stripped, or None where it is absent, null or blank."""
+    value = row.fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise refusal(row, name, f"{str(value)[:40]} is not text")
+    return value.strip() or None
+
+
+def required_text(row: Row, name: str) -> str:
+    """Answer a field's text, stripped."""
+    value = optional_text(row, name)
+    if value is None:
+        raise refusal(row, name, "is missing")
+    return value
+
+
+def optional_number(row: Row, name: str) -> Decimal | None:
+    """Answer a field's number, exactly, or None where it is absent, null or blank."""
+    text = optional_text(row, name)
+    if text is None:
+        return None
+    try:
+        return parse_decimal(text)
+    except ValueError as error:
+        raise refusal(row, name, error) from error
+
+
+def instant(row: Row, name: str, *, zone_optional: bool) -> datetime:
+    """Answer a field's time in UTC.
+
+    Args:
+        row: Where it stands.
+        name: Its field.
+        zone_optional: Take a time without zone as UTC, as case files mean it; elsewhere it is refused.
+    """
+    text = required_text(row, name)
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None and not zone_optional:
+            raise refusal(row, name, f"time {text!r} has no zone; append Z or +00:00")
+        in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise refusal(row, name, f"{text[:40]!r} is not an ISO 8601 time") from error
+    if _FINER_THAN_MICROSECONDS.search(text):
+        raise refusal(row, name, f"time {text!r} is finer than a microsecond, which would be lost")
+    return in_utc

@@ -1,0 +1,100 @@
+"""UK share pooling: same day, then the next thirty days, then the section 104 pool.
+
+All buys of a day are one buy and all sells one sell, whose id joins theirs with ``+``. Days are UTC days. Companies have a
+10-day rule, which is not here. Source: HMRC Cryptoassets Manual, CRYPTO22200 and after.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from typing import Literal
+
+from omc_pipeline.pnl.engine import settle_oversell
+from omc_pipeline.pnl.methods.average import Pool
+from omc_pipeline.pnl.policy import OversellPolicy
+from omc_pipeline.pnl.result import Matching, OpenLot
+from omc_pipeline.pnl.split import remaining_share
+from omc_pipeline.pnl.trade import Lot, Matches, Piece, Side, Trade
+
+Rule = Literal["same_day", "30_day", "s104"]
+_DAYS_AHEAD = 30
+
+
+@dataclass(slots=True)
+class DaysSells:
+    """All sells of a day as one, and what of it is not yet matched."""
+
+    trade: Trade
+    qty: int
+    proceeds: int
+    pieces: list[Piece]
+
+    def match(self, lot: Lot, rule: Rule) -> None:
+        """Take from a lot as much as both still have."""
+        taken = min(self.qty, lot.qty)
+        self.qty -= taken
+        rest = remaining_share(self.trade.money, self.qty, self.trade.qty)
+        brought, self.proceeds = self.proceeds - rest, rest
+        self.pieces.append((self.trade.id, lot.trade.id, taken, lot.take(taken), brought, lot.acquired_at, self.trade.time, rule))
+
+
+def match_uk(trades: Sequence[Trade], policy: OversellPolicy) -> Matching:
+    """Match each day's sells by the three rules in turn: each rule on all days before the next rule on any."""
+    buys = {day: Lot(buy) for day, buy in _by_day(trades, "buy").items()}
+    sells = {day: DaysSells(sell, sell.qty, sell.money, []) for day, sell in _by_day(trades, "sell").items()}
+    for day in sells.keys() & buys.keys():
+        sells[day].match(buys[day], "same_day")
+    _match_ahead(buys, sells)
+    pool = _match_pool(buys, sells)
+    unmatched = {sell.trade.id: sell.qty for sell in sells.values() if sell.qty}
+    for sell in sells.values():
+        if sell.qty:
+            settle_oversell(sell.trade, sell.qty, sell.proceeds, policy, sell.pieces)
+    realized = {sell.trade.id: sum(match.gain for match in Matches(sell.pieces)) for sell in sells.values()}
+    pieces = list(chain.from_iterable(sell.pieces for sell in sells.values()))
+    return Matching(Matches(pieces), [OpenLot.of(lot) for lot in pool.lots()], realized, unmatched)
+
+
+def _match_ahead(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> None:
+    buy_days = list(buys)
+    for day, sell in sells.items():
+        at = bisect_right(buy_days, day)
+        while sell.qty and at < len(buy_days) and buy_days[at] <= day + _DAYS_AHEAD:
+            if buys[buy_days[at]].qty:
+                sell.match(buys[buy_days[at]], "30_day")
+            at += 1
+
+
+def _match_pool(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> Pool:
+    pool = Pool()
+    for day in sorted({*buys, *sells}):
+        if day in buys and buys[day].qty:
+            pool.add(buys[day])
+        held = pool.best()
+        if day in sells and sells[day].qty and held is not None:
+            sells[day].match(held, "s104")
+            if not held.qty:
+                pool.drop()
+    return pool
+
+
+def _by_day(trades: Iterable[Trade], side: Side) -> dict[int, Trade]:
+    """Answer one trade for each day that has any of that side, by the day's number, in order."""
+    own = (trade for trade in trades if trade.side == side)
+    return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: trade.time.toordinal())}
+
+
+def _as_one(trades: list[Trade]) -> Trade:
+    first = trades[0]
+    return Trade(
+        id="+".join(trade.id for trade in trades),
+        symbol=first.symbol,
+        currency=first.currency,
+        time=first.time,
+        side=first.side,
+        qty=sum(trade.qty for trade in trades),
+        money=sum(trade.money for trade in trades),
+    )

@@ -1,0 +1,63 @@
+"""What is asked of catalyst: events a person can look up, told once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omc_pipeline.ledgers.catalyst import EVENT
+from omc_pipeline.quality.check import Check, TableRules, row_check
+
+DAY_S = 86400
+
+RULES: Mapping[str, TableRules] = {
+    EVENT.qualified: TableRules(
+        is_event=True,
+        window_s=90 * DAY_S,
+        delay_s=6 * 3600,  # EDGAR's acceptance times may be Eastern times called UTC, and so 5 h early
+        checks=(
+            row_check(EVENT, "https", "url LIKE 'https://_%'", "Each event links to its https page.", needs_rows=False),
+            row_check(
+                EVENT,
+                "accession",
+                "form IS NULL OR event_id ~ '^[0-9]{10}-[0-9]{2}-[0-9]{6}$'",
+                "A filing is named by its accession number.",
+                needs_rows=False,
+            ),
+            row_check(
+                EVENT,
+                "filed_on",
+                "abs(filed_on - (published_at AT TIME ZONE 'UTC')::date) <= 5",
+                "The filing date lies within five days of publication.",
+                severity="warning",
+                at_least=0.95,
+                needs_rows=False,
+            ),
+            row_check(EVENT, "symbol_canonical", "symbol = upper(symbol)", "Symbols are upper case.", severity="warning", needs_rows=False),
+            Check(
+                "event_distinct",
+                "accuracy",
+                "warning",
+                "No two events share a link.",
+                fact="count(DISTINCT url)::float8 / nullif(count(url), 0)",
+                low=0.98,
+                best=1.0,
+                worst=0.5,
+                table=EVENT,
+                needs_rows=False,
+            ),
+            Check(
+                "event_silence",
+                "timeliness",
+                "warning",
+                "The newest event is no older than issuers are ever silent.",
+                unit="s",
+                fact="extract(epoch FROM :now - max(least(published_at, recorded_at)))",
+                high=21 * DAY_S,
+                best=14 * DAY_S,
+                worst=42 * DAY_S,
+                table=EVENT,
+                needs_rows=False,
+            ),
+        ),
+    ),
+}

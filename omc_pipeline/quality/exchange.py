@@ -1,0 +1,145 @@
+"""What is asked of exchange, where a wrong row costs money: quotes one could trade on, fills whose arithmetic holds.
+
+Fills are judged over all time, not over a window: one wrong fill is in the profit and loss for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE
+from omc_pipeline.ledgers.glass import COIN_PRICE
+from omc_pipeline.quality.check import Check, TableRules, row_check
+
+ALL_TIME_S = 20 * 366 * 86400
+AUD_PER_USD = (1.1, 2.1)
+"""Band of the AUD price of a US dollar; it has kept within since 2001."""
+
+_IMPLIED = f"""(SELECT q.mid / p.price_usd AS rate FROM (
+        SELECT DISTINCT ON (symbol) symbol, observed_at, coalesce((bid + ask) / 2, last) AS mid FROM w
+        WHERE currency = 'AUD' ORDER BY symbol, observed_at DESC) AS q
+    CROSS JOIN LATERAL (
+        SELECT c.price_usd FROM {COIN_PRICE.qualified} AS c WHERE c.symbol = q.symbol AND c.price_usd > 0
+        AND c.observed_at BETWEEN q.observed_at - interval '1 h' AND q.observed_at + interval '1 h'
+        ORDER BY abs(extract(epoch FROM c.observed_at - q.observed_at)), c.version DESC LIMIT 1) AS p
+    WHERE q.mid > 0) AS implied"""
+"""AUD a dollar that each symbol implies: its newest quote over the nearest dollar price within an hour."""
+_SAME_TRADE = """d.user_id = w.user_id AND d.symbol = w.symbol AND d.executed_at = w.executed_at AND d.side = w.side
+    AND d.qty = w.qty AND d.price = w.price AND (d.source, d.fill_id) <> (w.source, w.fill_id)"""
+
+_QUOTES = (
+    row_check(QUOTE, "positive", "least(bid, ask, last) > 0", "Every price is positive.", blocking=True, worst=0.9),
+    row_check(QUOTE, "uncrossed", "bid <= ask", "No bid stands above its ask.", blocking=True, worst=0.9),
+    row_check(QUOTE, "spread", "ask - bid <= 0.1 * (ask + bid) / 2", "Spreads are below ten per cent.", severity="warning", at_least=0.9),
+    row_check(
+        QUOTE,
+        "last_near",
+        "last BETWEEN bid * 0.8 AND ask * 1.25",
+        "The last price lies near bid and ask.",
+        severity="warning",
+        at_least=0.9,
+        needs_rows=False,
+    ),
+    Check(
+        "quote_fx_band",
+        "accuracy",
+        "warning",
+        "The AUD price of a dollar that quotes and dollar prices imply is a real one.",
+        fact=f"(SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY rate) FROM {_IMPLIED})",
+        low=AUD_PER_USD[0],
+        high=AUD_PER_USD[1],
+        unit="ratio",
+        table=QUOTE,
+        needs_rows=False,
+    ),
+    Check(
+        "quote_agrees_with_usd",
+        "accuracy",
+        "warning",
+        "Share of symbols whose implied rate is within five per cent of the median one.",
+        fact=f"""(SELECT CASE WHEN count(*) >= 3 THEN avg((abs(ln(rate / median)) <= 0.05)::int) END FROM {_IMPLIED},
+              (SELECT (percentile_cont(0.5) WITHIN GROUP (ORDER BY rate))::numeric AS median FROM {_IMPLIED}) AS middle)""",
+        low=0.8,
+        best=1.0,
+        worst=0.3,
+        table=QUOTE,
+        needs_rows=False,
+    ),
+)
+
+_FILLS = (
+    row_check(
+        FILL,
+        "positive",
+        "qty > 0 AND price > 0 AND quote_amount > 0",
+        "Quantity, price and amount are positive.",
+        blocking=True,
+        worst=0.9,
+        needs_rows=False,
+    ),
+    row_check(
+        FILL,
+        "arithmetic",
+        "abs(quote_amount - qty * price) <= greatest(0.01 * abs(quote_amount), 0.01)",
+        "The amount is quantity times price within one per cent or one cent.",
+        blocking=True,
+        worst=0.9,
+        needs_rows=False,
+    ),
+    row_check(FILL, "fee_sign", "fee >= 0", "No fee is negative.", blocking=True, worst=0.9, needs_rows=False),
+    row_check(
+        FILL,
+        "fee_size",
+        "fee_currency <> currency OR fee <= 0.05 * quote_amount",
+        "Fees are below five per cent.",
+        severity="warning",
+        at_least=0.95,
+        needs_rows=False,
+    ),
+    row_check(
+        FILL,
+        "told_once",
+        f"""NOT EXISTS (SELECT 1 FROM {FILL.qualified} AS d WHERE {_SAME_TRADE}
+                  AND d.payload_sha256 IS DISTINCT FROM w.payload_sha256)""",
+        "No trade is held twice under two ids from two answers.",
+        blocking=True,
+        worst=0.9,
+        needs_rows=False,
+    ),
+    row_check(
+        FILL,
+        "no_twins",
+        f"NOT EXISTS (SELECT 1 FROM {FILL.qualified} AS d WHERE {_SAME_TRADE})",
+        "No two trades agree in everything but their id; possible, but rare.",
+        severity="warning",
+        at_least=0.98,
+        needs_rows=False,
+    ),
+)
+
+_BALANCES = (
+    row_check(BALANCE, "not_negative", "qty >= 0", "Nothing is held in the negative."),
+    Check(
+        "balance_matches_fills",
+        "accuracy",
+        "info",
+        "Share of coins whose balance is the sum of its fills; transfers explain the rest.",
+        fact=f"""(SELECT avg((abs(b.qty - f.qty) <= 0.01 * greatest(abs(b.qty), abs(f.qty)))::int) FROM (
+              SELECT DISTINCT ON (user_id, account_id, symbol) user_id, account_id, symbol, qty FROM w
+              ORDER BY user_id, account_id, symbol, observed_at DESC) AS b
+              JOIN (SELECT user_id, account_id, symbol, sum(CASE side WHEN 'buy' THEN qty ELSE -qty END) AS qty FROM (
+                  SELECT DISTINCT ON (source, fill_id) * FROM {FILL.qualified} ORDER BY source, fill_id, version DESC) AS latest
+                  GROUP BY user_id, account_id, symbol) AS f USING (user_id, account_id, symbol))""",
+        low=0.8,
+        best=1.0,
+        worst=0.0,
+        table=BALANCE,
+        needs_rows=False,
+    ),
+)
+
+RULES: Mapping[str, TableRules] = {
+    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=_QUOTES),
+    FILL.qualified: TableRules(is_event=True, may_be_empty=True, window_s=ALL_TIME_S, checks=_FILLS),
+    BALANCE.qualified: TableRules(keeps_things=False, checks=_BALANCES),
+}

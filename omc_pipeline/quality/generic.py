@@ -1,0 +1,180 @@
+"""Checks that every source and every ledger table gets from its declaration alone, so that a new file is judged unlisted.
+
+Timeliness is judged fairly: a sampled table by its newest time, an event table (filings, fills) by when we last looked. Ingest
+lag counts only rows that came true after our first look, since history read at the first collection is late by nature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import get_args, get_type_hints
+
+from omc_pipeline.ledgers.table import LedgerTable
+from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.sources.source import Source
+
+PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
+"""Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""
+LONGEST_SEARCH_S = 40 * 86400
+"""How far back the newest row is sought; older counts as none."""
+CLOCK_SKEW_S = 2
+GOOD_ANSWER = "status IN (200, 304)"
+DAY_S = 86400
+
+
+@dataclass(frozen=True)
+class JudgedTable:
+    """A table with its rules, as one source fills it; times in seconds."""
+
+    table: LedgerTable
+    rules: TableRules
+    every_s: int
+
+    @property
+    def interval_s(self) -> int:
+        """Seconds expected between two of the source's own times."""
+        return max(self.rules.interval_s or 0, self.every_s)
+
+    @property
+    def window_s(self) -> int:
+        """Seconds of the past that are judged."""
+        return self.rules.window_s or max(3600, 12 * self.interval_s)
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Key columns without the clock: what the rows speak of; empty where the clock is no part of the key."""
+        return tuple(name for name in self.table.key if name != self.table.clock) if self.table.clock in self.table.key else ()
+
+
+def table_checks(judged: JudgedTable) -> Iterator[Check]:
+    """Yield the generic checks of one table."""
+    yield _rows_present(judged)
+    yield _required_fields(judged.table)
+    if judged.rules.wanted:
+        yield _wanted_fields(judged)
+    if not judged.rules.is_event:
+        yield from _sampled_checks(judged)
+    yield _lag(judged)
+    yield row_check(
+        judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s'",
+        "No row claims a time after the moment we learned of it.", dimension="timeliness", needs_rows=not judged.rules.is_event,
+    )  # fmt: skip
+
+
+def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
+    """Yield the checks of a source as a whole; their facts may name ``<table>_recorded``, the rows learned of lately."""
+    has_events = any(judged.rules.is_event for judged in tables)
+    lately = f":now - interval '{lately_s(tables)} s'"
+    yield Check(
+        "looked", "timeliness", "critical", "The upstream was asked, and answered, about a cadence ago.", unit="s", needs_rows=has_events,
+        fact=f"extract(epoch FROM :now - (SELECT max(fetched_at) FROM raw.fetch WHERE source = :source AND {GOOD_ANSWER}))",
+        high=TOLERATED * source.every_s, best=PUNCTUAL * source.every_s, worst=DEAD * source.every_s,
+    )  # fmt: skip
+    yield Check(
+        "endpoints_answer", "completeness", "warning", "Each endpoint's newest answer was a good one.", low=1.0, best=1.0, worst=0.0,
+        needs_rows=has_events,
+        fact=f"""(SELECT avg(({GOOD_ANSWER})::int) FROM (
+            SELECT DISTINCT ON (split_part(url, '?', 1)) status FROM raw.fetch
+            WHERE source = :source AND fetched_at > :now - interval '{max(DAY_S, 3 * source.every_s)} s'
+            ORDER BY split_part(url, '?', 1), fetched_at DESC) AS newest)""",
+    )  # fmt: skip
+    refused = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately})"
+    recorded = " + ".join(f"{judged.table.name}_recorded" for judged in tables)
+    yield Check(
+        "rows_accepted", "completeness", "warning", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
+        needs_rows=False, fact=f"({recorded})::float8 / nullif({refused} + {recorded}, 0)",
+    )  # fmt: skip
+
+
+def lately_s(tables: Sequence[JudgedTable]) -> int:
+    """Answer the seconds within which refused rows are set against accepted ones: the shortest window, a day at most."""
+    return min([DAY_S, *(judged.window_s for judged in tables)])
+
+
+def _rows_present(judged: JudgedTable) -> Check:
+    table, clock = judged.table, judged.table.clock
+    if not judged.rules.is_event:
+        fact = f"count(*) FILTER (WHERE {clock} > :now - interval '{_recent_s(judged)} s')"
+        description = "The last few intervals hold rows."
+    else:
+        looked = f"""(SELECT max(fetched_at) FROM raw.fetch WHERE source = :source AND {GOOD_ANSWER})
+            > :now - interval '{int(DEAD * judged.every_s)} s'"""
+        rows = "nullif(count(*), 0)" if judged.rules.may_be_empty else "count(*)"
+        fact = f"CASE WHEN {looked} THEN {rows} ELSE 0 END"
+        description = "Events are held, and the source was looked at lately enough to know of all."
+    return Check(
+        f"{table.name}_present", "completeness", "critical", description, fact=fact, low=1, unit="count", table=table,
+        needs_rows=not judged.rules.may_be_empty,
+    )  # fmt: skip
+
+
+def _required_fields(table: LedgerTable) -> Check:
+    hints = get_type_hints(table.row)
+    required = [name for name in table.fields if NoneType not in get_args(hints[name])]
+    filled = " AND ".join(f"btrim({name}) <> ''" if hints[name] is str else f"{name} IS NOT NULL" for name in required)
+    return row_check(
+        table, "required_fields", f"coalesce({filled}, false)", "Every required field is filled, and no text is blank.",
+        dimension="completeness", at_least=0.99, worst=0.0, needs_rows=False,
+    )  # fmt: skip
+
+
+def _wanted_fields(judged: JudgedTable) -> Check:
+    wanted = judged.rules.wanted
+    return Check(
+        f"{judged.table.name}_wanted_fields", "completeness", "critical", f"Mostly filled: {', '.join(wanted)}.", table=judged.table,
+        fact=f"avg(num_nonnulls({', '.join(wanted)})::float8 / {len(wanted)})", low=0.9, best=1.0, worst=0.0, needs_rows=False,
+        good=f"num_nonnulls({', '.join(wanted)}) = {len(wanted)}",
+    )  # fmt: skip
+
+
+def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
+    table, clock, interval_s = judged.table, judged.table.clock, judged.interval_s
+    yield Check(
+        f"{table.name}_fresh", "timeliness", "critical", "The newest row is about an interval old.", unit="s", table=table,
+        fact=f"""extract(epoch FROM :now - (SELECT max({clock}) FROM {table.qualified} WHERE source = :source
+            AND {clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND {clock} > :now - interval '{LONGEST_SEARCH_S} s'))""",
+        high=TOLERATED * interval_s + judged.rules.delay_s, best=PUNCTUAL * interval_s + judged.rules.delay_s,
+        worst=DEAD * interval_s + judged.rules.delay_s,
+    )  # fmt: skip
+    yield Check(
+        f"{table.name}_gapless", "completeness", "warning", "Share of the window's time that no gap leaves uncovered.", table=table,
+        low=0.9, best=1.0, worst=0.0, needs_rows=False,
+        fact=f"""(SELECT sum(least(gap, {PUNCTUAL * interval_s})) / nullif(sum(gap), 0) FROM (
+            SELECT extract(epoch FROM moment - lag(moment) OVER (ORDER BY moment)) AS gap
+            FROM (SELECT DISTINCT {clock} AS moment FROM w) AS moments) AS gaps WHERE gap IS NOT NULL)""",
+    )  # fmt: skip
+    if judged.things and judged.rules.keeps_things:
+        yield _coverage(judged)
+    if judged.things and judged.rules.breadth > 1:
+        yield Check(
+            f"{table.name}_breadth", "completeness", "critical", f"At least {judged.rules.breadth} things are told of.", unit="count",
+            fact=f"count(DISTINCT ({', '.join(judged.things)}))", low=judged.rules.breadth, best=judged.rules.breadth, worst=0, table=table,
+        )  # fmt: skip
+
+
+def _coverage(judged: JudgedTable) -> Check:
+    table, clock, things = judged.table, judged.table.clock, f"DISTINCT ({', '.join(judged.things)})"
+    reference = f"{clock} > :now - interval '{max(DAY_S, judged.window_s)} s'"
+    return Check(
+        f"{table.name}_coverage", "completeness", "critical", "Whatever was told of in the last day is told of in the last intervals.",
+        fact=f"""count({things}) FILTER (WHERE {clock} > :now - interval '{_recent_s(judged)} s')::float8 / nullif(
+            (SELECT count({things}) FROM {table.qualified} WHERE source = :source AND {reference}), 0)""",
+        low=0.95, best=1.0, worst=0.0, table=table,
+    )  # fmt: skip
+
+
+def _lag(judged: JudgedTable) -> Check:
+    allowed_s = PUNCTUAL * judged.every_s + judged.rules.delay_s
+    first_look = "(SELECT min(fetched_at) FROM raw.fetch WHERE source = :source)"
+    return Check(
+        f"{judged.table.name}_lag", "timeliness", "warning", "95 of 100 rows were learned of soon after they came true.", unit="s",
+        table=judged.table, needs_rows=False, high=2 * allowed_s, best=allowed_s, worst=DEAD * allowed_s,
+        fact=f"""percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM recorded_at - {judged.table.clock}))
+            FILTER (WHERE version = 1 AND {judged.table.clock} >= {first_look})""",
+    )  # fmt: skip
+
+
+def _recent_s(judged: JudgedTable) -> int:
+    return int(TOLERATED * judged.interval_s) + judged.rules.delay_s

@@ -1,0 +1,100 @@
+"""What a run of the suites answers: outcomes of checks, scores of ledgers, open alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from omc_pipeline.ledgers.table import LedgerName
+from omc_pipeline.quality.check import Dimension, Severity
+from omc_pipeline.quality.score import LedgerScore, platform_score
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """One check of one source, judged.
+
+    Attributes:
+        score: In [0, 1].
+        judged: False when there was nothing the check had to judge: it passes, and counts for nothing.
+        value: The fact as a number; None when there was none.
+        observed, expected: Fact and bounds as a person reads them.
+        rows: Rows the check looked at.
+        window_from, window_to: The span of the source's time that was judged.
+        examples: Natural keys of a few rows that fail.
+    """
+
+    name: str
+    ledger: LedgerName
+    source: str
+    dimension: Dimension
+    severity: Severity
+    blocking: bool
+    passed: bool
+    score: float
+    judged: bool
+    value: float | None
+    observed: str | None
+    expected: str
+    rows: int
+    window_from: datetime
+    window_to: datetime
+    description: str = ""
+    examples: tuple[str, ...] = ()
+
+    def as_document(self) -> dict[str, Any]:
+        """Answer the shape ``omc quality --json`` prints of a check."""
+        fields = ("name", "dimension", "source", "passed", "severity", "observed", "expected", "rows")
+        return {name: getattr(self, name) for name in fields}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A ledger's dimension, or its ``overall`` score, that is too low; open until ``closed_at``."""
+
+    alert_id: int
+    ledger: str
+    dimension: str
+    score: float
+    threshold: float
+    opened_at: datetime
+    closed_at: datetime | None = None
+
+    def as_document(self) -> dict[str, Any]:
+        """Answer the shape ``omc quality --json`` prints of an alert."""
+        return {name: getattr(self, name) for name in ("alert_id", "ledger", "dimension", "score", "threshold", "opened_at")}
+
+
+@dataclass(frozen=True)
+class LedgerQuality:
+    """One ledger's scores and the outcomes they come from."""
+
+    scores: LedgerScore
+    checks: Sequence[CheckOutcome]
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """One run: what each ledger scores, and the alerts that are open after it, those of the judged ledgers only."""
+
+    run_id: UUID
+    ledgers: Mapping[LedgerName, LedgerQuality]
+    alerts: Sequence[Alert]
+
+    @property
+    def platform_score(self) -> float:
+        """The overall score of the worst ledger."""
+        return platform_score(ledger.scores for ledger in self.ledgers.values())
+
+    def as_document(self) -> dict[str, Any]:
+        """Answer the shape ``omc quality --json`` prints."""
+        return {
+            "ledgers": {
+                name: {**ledger.scores.as_document(), "checks": [check.as_document() for check in ledger.checks]}
+                for name, ledger in self.ledgers.items()
+            },
+            "alerts": [alert.as_document() for alert in self.alerts],
+        }

@@ -1,0 +1,107 @@
+"""Run the suites: measure, judge, score, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from omc_infra.postgres.database import Database
+from omc_infra.settings import Settings
+from omc_pipeline.ledgers.table import LEDGERS, LedgerName
+from omc_pipeline.quality.check import Check
+from omc_pipeline.quality.facts import Facts, failing_rows, read_facts
+from omc_pipeline.quality.judge import judge
+from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityReport
+from omc_pipeline.quality.score import Scored, check_score, duration_text, ledger_score
+from omc_pipeline.quality.store import store_outcomes, store_scores, update_alerts
+from omc_pipeline.quality.suite import Suite, suite_of
+from omc_pipeline.sources.source import Source
+
+
+def run_source_checks(database: Database, source: Source, now: datetime, run_id: UUID | None = None) -> list[CheckOutcome]:
+    """Judge one source and keep the outcomes; the ledger's score and alerts stay as they are.
+
+    Args:
+        database: Where the ledgers are.
+        source: Whose suite to run.
+        now: The moment to judge at, aware; not earlier than the collection that is judged.
+        run_id: Under which the outcomes are kept; None: a new one.
+
+    Returns:
+        One outcome a check, with the names and in the order of ``check_specs``.
+    """
+    outcomes = _judged(database, suite_of(source), now)
+    with database.engine("writer").begin() as connection:
+        store_outcomes(connection, run_id or uuid4(), outcomes)
+    return outcomes
+
+
+def run_suites(
+    database: Database, sources: Collection[Source], settings: Settings, now: datetime, ledgers: Sequence[LedgerName] | None = None
+) -> QualityReport:
+    """Judge whole ledgers, keep outcomes, scores and alerts in one transaction.
+
+    Args:
+        database: Where the ledgers are.
+        sources: All sources of these ledgers; those of other ledgers are passed over.
+        settings: Of these, ``alert_threshold``.
+        now: The moment to judge at, aware.
+        ledgers: Which to judge, where one without a source scores 0; None: those that have sources.
+    """
+    run_id = uuid4()
+    asked = [ledger for ledger in LEDGERS if ledger in (ledgers if ledgers is not None else {source.ledger for source in sources})]
+    outcomes = {ledger: {s.name: _judged(database, suite_of(s), now) for s in sources if s.ledger == ledger} for ledger in asked}
+    scores = {
+        ledger: ledger_score({name: [_scored(outcome) for outcome in judged] for name, judged in by_source.items()})
+        for ledger, by_source in outcomes.items()
+    }
+    flat = {ledger: [outcome for judged in by_source.values() for outcome in judged] for ledger, by_source in outcomes.items()}
+    with database.engine("writer").begin() as connection:
+        store_outcomes(connection, run_id, [outcome for judged in flat.values() for outcome in judged])
+        store_scores(connection, run_id, scores)
+        alerts = update_alerts(connection, scores, settings.alert_threshold, now)
+    return QualityReport(run_id, {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}, alerts)
+
+
+def _judged(database: Database, suite: Suite, now: datetime) -> list[CheckOutcome]:
+    with database.engine("reader").connect() as connection:
+        facts = read_facts(connection, suite, now)
+        asked = [check for check in suite.checks if check.needs_rows or facts.values[check.name] is not None]
+        verdicts = judge(asked, facts.values)
+        examples = {c.name: failing_rows(connection, suite, c, now) for c in asked if not verdicts[c.name]}
+    return [_outcome(suite, check, facts, verdicts.get(check.name, True), examples.get(check.name, ()), now) for check in suite.checks]
+
+
+def _outcome(suite: Suite, check: Check, facts: Facts, passed: bool, examples: tuple[str, ...], now: datetime) -> CheckOutcome:
+    value = facts.values[check.name]
+    score = check_score(check, value, passed=passed)
+    return CheckOutcome(
+        name=check.name,
+        ledger=suite.ledger,
+        source=suite.source,
+        dimension=check.dimension,
+        severity=check.severity,
+        blocking=check.blocking,
+        passed=passed,
+        score=1.0 if score is None else score,
+        judged=score is not None,
+        value=value,
+        observed=_observed(check, value),
+        expected=check.expected,
+        rows=facts.rows_of(check),
+        window_from=now - timedelta(seconds=suite.window_s(check)),
+        window_to=now,
+        description=check.description,
+        examples=examples,
+    )
+
+
+def _scored(outcome: CheckOutcome) -> Scored:
+    return Scored(outcome.dimension, outcome.severity, outcome.score if outcome.judged else None)
+
+
+def _observed(check: Check, value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.0f} s ({duration_text(value)})" if check.unit == "s" else f"{value:.6g}"

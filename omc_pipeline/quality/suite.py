@@ -1,0 +1,43 @@
+"""A source's suite: the generic checks of the source and its tables, and what its ledger asks of those tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from omc_pipeline.ledgers.table import LedgerName
+from omc_pipeline.quality import catalyst, exchange, glass, human
+from omc_pipeline.quality.check import Check, CheckSpec, TableRules
+from omc_pipeline.quality.generic import JudgedTable, lately_s, source_checks, table_checks
+from omc_pipeline.sources.source import Source
+
+RULES: Mapping[str, TableRules] = {**glass.RULES, **human.RULES, **catalyst.RULES, **exchange.RULES}
+"""Rules by qualified table name; a table that is not named has the defaults."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything asked of one source, in the order in which it is announced and answered."""
+
+    source: str
+    ledger: LedgerName
+    tables: tuple[JudgedTable, ...]
+    checks: tuple[Check, ...]
+
+    def window_s(self, check: Check) -> int:
+        """Answer the seconds of the past that a check judges; of the source as a whole its shortest window."""
+        return next((judged.window_s for judged in self.tables if judged.table is check.table), lately_s(self.tables))
+
+
+def suite_of(source: Source) -> Suite:
+    """Derive a source's suite from its declaration alone."""
+    tables = tuple(JudgedTable(table, RULES.get(table.qualified, TableRules()), source.every_s) for table in source.tables)
+    checks = [*source_checks(source, tables)]
+    for judged in tables:
+        checks += [*table_checks(judged), *judged.rules.checks]
+    return Suite(source.name, source.ledger, tables, tuple(checks))
+
+
+def check_specs(source: Source) -> list[CheckSpec]:
+    """Announce a source's checks; reads nothing and loads no heavy library."""
+    return [check.spec for check in suite_of(source).checks]

@@ -1,0 +1,30 @@
+"""``python -m omc_pipeline.sandbox``: the sandbox as a process, without the rest of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from omc_infra.errors import OmcError
+from omc_pipeline.sandbox.server import serve
+
+
+def main() -> int:
+    """Serve until stopped; answers 2 with one line on stderr where that is not possible."""
+    parser = argparse.ArgumentParser(prog="python -m omc_pipeline.sandbox", description="Serve the stand-in upstreams on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--seed", type=int, default=1, help="everything told is drawn from it")
+    parser.add_argument("--state", type=Path, help="file in which announced filings survive a restart")
+    parser.add_argument("--announce-port", type=Path, help="file that gets the port")
+    asked = parser.parse_args()
+    try:
+        serve(asked.seed, asked.port, asked.state, asked.announce_port)
+    except OmcError as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""All stand-ins as one Starlette application, each below its own path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Router
+
+from omc_infra.clock import Clock, utc_now
+from omc_pipeline.sandbox import coinspot, control, defillama, fear_greed, sec_edgar
+from omc_pipeline.sandbox.faults import Faults, Misbehaving
+from omc_pipeline.sandbox.state import State
+from omc_pipeline.sandbox.world import HISTORY, World, day_start
+
+
+def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None) -> Starlette:
+    """Compose the sandbox.
+
+    Args:
+        seed: All that is told is drawn from it.
+        clock: The present of all upstreams.
+        state_file: Announced filings and the account's opening day survive here; None forgets them with the app.
+    """
+    world = World(seed, clock, State(state_file))
+    world.state.opened(day_start(clock() - HISTORY))
+    faults = Faults()
+    upstreams = {
+        "defillama": defillama.routes(world),
+        "defillama_coins": defillama.coin_routes(world),
+        "fng": fear_greed.routes(world),
+        "sec_edgar": sec_edgar.routes(world),
+        "coinspot": coinspot.routes(world),
+    }
+    mounts = [Mount(f"/{name}", Misbehaving(Router(routes), name, faults, clock)) for name, routes in upstreams.items()]
+    return Starlette(routes=[*mounts, Mount("/_control", routes=control.routes(world, faults, frozenset(upstreams)))])

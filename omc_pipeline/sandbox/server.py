@@ -1,0 +1,128 @@
+"""The sandbox as a server on loopback: in a thread of this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omc_infra.clock import Clock, utc_now
+from omc_infra.errors import ConfigurationError
+from omc_infra.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+HOST = "127.0.0.1"
+_START_WITHIN_S = 15
+
+
+@contextmanager
+def serving(settings: Settings, clock: Clock = utc_now) -> Iterator[str]:
+    """Answer the base URL of a running sandbox, starting one on a free port unless ``settings.sandbox_url`` names one.
+
+    It keeps its state in the settings' home, and stops with the block.
+    """
+    if settings.sandbox_url:
+        yield settings.sandbox_url.rstrip("/")
+        return
+    listener = _listener(0)
+    server = _server(settings.sandbox_seed, clock, state_file(settings))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        _await_start(server, thread)
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=5)
+
+
+def serve(
+    seed: int,
+    port: int,
+    state: Path | None,
+    announce_port: Path | None,
+    *,
+    on_listen: Callable[[str], None] = lambda _url: None,
+    clock: Clock = utc_now,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        seed: As in ``create_app``.
+        port: 0 takes a free one.
+        state: As in ``create_app``.
+        announce_port: File that gets the port, whole at once, as soon as connections are accepted.
+        on_listen: Told the base URL at the same moment.
+        clock: As in ``create_app``.
+
+    Raises:
+        ConfigurationError: The port is taken.
+    """
+    listener = _listener(port)
+    server = _server(seed, clock, state)
+    bound = listener.getsockname()[1]
+    if announce_port:
+        _write_whole(announce_port, f"{bound}\n")
+    on_listen(f"http://{HOST}:{bound}")
+    server.run(sockets=[listener])
+
+
+def state_file(settings: Settings) -> Path:
+    """Answer where the sandbox of a home keeps its state."""
+    return settings.home / "sandbox" / "state.jsonl"
+
+
+def _server(seed: int, clock: Clock, state: Path | None) -> uvicorn.Server:
+    import uvicorn
+
+    from omc_pipeline.sandbox.app import create_app
+
+    config = uvicorn.Config(
+        create_app(seed, clock, state),
+        loop="asyncio",
+        http="h11",  # pure Python, and a cut answer ends in a dropped connection
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",  # a fault that drops the connection is no error of the server
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=0,  # who still reads a slow answer is cut off
+    )
+    return uvicorn.Server(config)
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"sandbox: port {port} of {HOST} is taken; choose another, or 0 for a free one") from error
+    listener.listen(128)
+    return listener
+
+
+def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + _START_WITHIN_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise ConfigurationError("sandbox: the server did not start; run `omc sandbox serve` to see why")
+        time.sleep(0.005)
+
+
+def _write_whole(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+    Path(name).replace(file)

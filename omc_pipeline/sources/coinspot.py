@@ -1,0 +1,66 @@
+"""What both CoinSpot sources share: the envelope of an answer, the host, and tickers that were renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from omc_infra.errors import AccessDeniedError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import HostPolicy
+from omc_infra.payload import Payload
+from omc_pipeline.sources.body import one_line, read_json
+from omc_pipeline.sources.sift import Item
+
+HOST = HostPolicy(live_url="https://www.coinspot.com.au", sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
+HOMEPAGE = "https://www.coinspot.com.au/v2/api"
+RENAMED = {"ANS": "NEO", "STR": "XLM", "RHOC": "REV"}
+"""Tickers CoinSpot kept after their coins were renamed."""
+
+_LONGEST_TICKER = 20
+
+
+def opened(payload: Payload) -> Item:
+    """Answer the object inside an answer that CoinSpot calls ok.
+
+    The status is ``ok``, ``error``, ``invalid`` or ``no nonce``; ``message`` may be missing.
+
+    Raises:
+        AccessDeniedError: Key or signature refused.
+        UpstreamRefusedError: Any other status or message than ok.
+        PayloadChangedError: No object with a status.
+    """
+    document = read_json(payload)
+    status = document.get("status") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(status, str):
+        raise PayloadChangedError(f"{payload.source}: not an answer of CoinSpot: no text 'status'")
+    message = document.get("message")
+    told = f"{payload.source}: CoinSpot answered status '{one_line(status, 40)}'" + (
+        f": {one_line(message)}" if isinstance(message, str) else ""
+    )
+    if status == "invalid":
+        raise AccessDeniedError(f"{told}: the key or the signature is refused; check OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET")
+    if status == "no nonce":
+        raise UpstreamRefusedError(f"{told}: the request came without a nonce above the last one")
+    if status != "ok" or message not in (None, "ok"):
+        raise UpstreamRefusedError(told)
+    return document
+
+
+def symbol_of(ticker: str, beside: Container[str] = ()) -> str:
+    """Answer the canonical symbol of a CoinSpot ticker.
+
+    Args:
+        ticker: As CoinSpot writes it, in any case.
+        beside: Upper-case tickers of the same answer: an old ticker beside its new one stands for nothing.
+
+    Raises:
+        ValueError: No ticker (CoinSpot holds NFTs under keys like ``NFT|||0x..|||id``), or an old one beside its new one.
+    """
+    symbol = ticker.strip().upper()
+    if "|||" in symbol:
+        raise ValueError("an NFT, not a coin")
+    if not symbol or len(symbol) > _LONGEST_TICKER or not symbol.isprintable() or any(character.isspace() for character in symbol):
+        raise ValueError(f"{one_line(ticker, 40)!r} is no ticker")
+    renamed = RENAMED.get(symbol, symbol)
+    if renamed != symbol and renamed in beside:
+        raise ValueError(f"old ticker {symbol} beside {renamed}")
+    return renamed

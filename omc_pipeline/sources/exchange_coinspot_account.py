@@ -1,0 +1,242 @@
+"""Fills and balances of one user's CoinSpot account.
+
+Source: CoinSpot, ``POST https://www.coinspot.com.au/api/v2/ro/my/orders/completed`` and ``../my/balances``, with a read-only key.
+    Headers ``key`` and ``sign`` (hex HMAC-SHA512 of the exact body bytes); the body holds an integer ``nonce`` above every earlier
+    one of the key, so one process at a time may use a key. A window is two UTC dates, read as inclusive, and at most 500 rows
+    without a cursor: a full one is halved.
+Shape: orders ``{"status", "buyorders": [..], "sellorders": [..]}`` with rows ``coin, type, market, rate, amount, total, solddate,
+    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of these and of its place among
+    equal rows. Rows of ``my/transactions`` lack rate or total and are rejected. The v1 ``orders`` history tells no side; its rows
+    are rejected, too.
+    Balances come as object ``balance`` {btc: n}, as list ``balance`` of one-key objects, or as list ``balances`` of
+    {"BTC": {"balance", "audbalance", "rate"}}; AUD is one of the coins, NFTs are keys ``NFT|||0x..|||id`` and rejected.
+Units: ``amount`` in units of the coin; ``rate`` and ``total`` (before the fee) in the second coin of ``market``; fee = audfeeExGst + audGst
+    in AUD; ``audbalance`` truncated to cents. ``solddate`` is ISO 8601 in v2, milliseconds in v1. Balances have no time of their own.
+Errors: status ``invalid`` (key, signature) and ``no nonce`` beside ``error``; the second of two equal nonces is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.payload import Payload
+from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
+from omc_pipeline.ledgers.table import Row, plain_number
+from omc_pipeline.sources.body import Json
+from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
+from omc_pipeline.sources.sift import Item, sift
+from omc_pipeline.sources.source import FetchContext, Parsed, Rejected, Source
+from omc_pipeline.sources.values import amount, instant, instant_of_epoch, optional_amount, text
+
+PAGE_ROWS = 500
+"""Most rows CoinSpot gives in one answer."""
+ACCOUNT = "coinspot"
+
+_NAME = "exchange_coinspot_account"
+_FIRST_DAY = date(2013, 1, 1)
+_OVERLAP = timedelta(days=2)
+_IDENTITY = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate", "audfeeExGst", "audGst", "audtotal")
+
+
+def fetch(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the orders completed since shortly before the ledger's newest fill, then for the balances.
+
+    Raises:
+        NotConfiguredError: No key or no secret.
+        UpstreamRefusedError: More than a page of orders on a single day, which the API has no way to tell.
+    """
+    ask = _asker(context)
+    first = _FIRST_DAY if context.since is None else (context.since - _OVERLAP).date()
+    last = context.now.date() + timedelta(days=1)
+    yield from _orders(ask, first, last)
+    yield ask("/api/v2/ro/my/balances", {})
+
+
+Ask = Callable[[str, Mapping[str, Json]], Payload]
+
+
+def _asker(context: FetchContext) -> Ask:
+    """Bind key, secret and a growing nonce to the client."""
+    key, secret = context.settings.key("coinspot"), context.settings.key("coinspot_secret")
+    if not key or not secret:
+        raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
+    whose = {"user_id": context.settings.user, "account_id": ACCOUNT}
+    last_nonce = 0
+
+    def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
+        def signed() -> tuple[bytes, Mapping[str, str]]:
+            nonlocal last_nonce
+            last_nonce = max(int(context.now.timestamp() * 1000), last_nonce + 1)
+            return signed_request({**parameters, "nonce": last_nonce}, key, secret)
+
+        return context.http.post(path, content=signed, repeatable=True, context=whose)
+
+    return ask
+
+
+def signed_request(body: Mapping[str, Json], key: str, secret: str) -> tuple[bytes, Mapping[str, str]]:
+    """Answer the exact bytes to send, and the headers that sign them."""
+    content = json.dumps(body).encode()
+    sign = hmac.new(secret.encode(), content, hashlib.sha512).hexdigest()
+    return content, {"key": key, "sign": sign, "Content-Type": "application/json"}
+
+
+def _orders(ask: Ask, first: date, last: date) -> list[Payload]:
+    """Answer the payloads that together hold all orders of the days from first to last, each of them less than full."""
+    window: dict[str, Json] = {"startdate": first.isoformat(), "enddate": last.isoformat(), "limit": PAGE_ROWS}
+    payload = ask("/api/v2/ro/my/orders/completed", window)
+    if not _is_full(payload):
+        return [payload]
+    if first == last:
+        raise UpstreamRefusedError(f"{_NAME}: {PAGE_ROWS} orders or more on {first}, and CoinSpot gives no second page: some can't be read")
+    middle = first + (last - first) // 2
+    halves = [*_orders(ask, first, middle), *_orders(ask, middle + timedelta(days=1), last)]
+    if sum(sum(_counts(half)) for half in halves) < sum(_counts(payload)):
+        raise PayloadChangedError(f"{_NAME}: the halves of {first} to {last} hold fewer orders than the whole: are dates still inclusive?")
+    return halves
+
+
+def _is_full(payload: Payload) -> bool:
+    """Whether orders may be missing; the limit is documented neither as one of both lists together nor of each."""
+    counts = _counts(payload)
+    return sum(counts) == PAGE_ROWS or max(counts) >= PAGE_ROWS
+
+
+def _counts(payload: Payload) -> tuple[int, int]:
+    document = opened(payload)
+    buys, sells = document.get("buyorders"), document.get("sellorders")
+    return len(buys) if isinstance(buys, list) else 0, len(sells) if isinstance(sells, list) else 0
+
+
+def parse(payload: Payload) -> Parsed:
+    """Recognise orders or balances, and read their rows for the user and account of the payload's context."""
+    document = opened(payload)
+    user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
+    if "buyorders" in document or "sellorders" in document:
+        return _sifted_orders(document, user_id, account_id)
+    if "balances" in document or "balance" in document:
+        return _sifted_balances(document, user_id, account_id, payload.fetched_at.replace(microsecond=0))
+    if isinstance(orders := document.get("orders"), list):
+        return sift(orders, _sideless)
+    if "sendtransactions" in document or "receivetransactions" in document:
+        raise PayloadChangedError(f"{_NAME}: a my/sendreceive answer: transfers are not collected yet")
+    if "prices" in document:
+        raise PayloadChangedError(f"{_NAME}: an answer of /latest; that is source exchange_coinspot_prices")
+    raise PayloadChangedError(f"{_NAME}: neither orders nor balances of an account")
+
+
+def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
+    sides = {"buy": document.get("buyorders"), "sell": document.get("sellorders")}
+    if not all(isinstance(orders, list) for orders in sides.values()):
+        raise PayloadChangedError(f"{_NAME}: expected both lists 'buyorders' and 'sellorders'")
+    occurrences: Counter[str] = Counter()
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    for side, orders in sides.items():
+
+        def fill(order: Item, side: str = side) -> Fill:
+            digest = _digest(order, side, user_id, account_id)
+            read = _fill(order, side, user_id, account_id, fill_id_of(digest, occurrences[digest]))
+            occurrences[digest] += 1
+            return read
+
+        parsed = sift(orders if isinstance(orders, list) else (), fill)
+        rows += parsed.rows
+        rejected += parsed.rejected
+    return Parsed(rows, rejected)
+
+
+def fill_id_of(digest: str, occurrence: int) -> str:
+    """Answer the id of a fill: of all its fields, and its place (from 0) among the equal rows of one answer.
+
+    Equal rows have the same second, so every window that holds one of them holds them all.
+    """
+    return "cs-" + hashlib.sha256(f"{digest}#{occurrence}".encode()).hexdigest()[:32]
+
+
+def _digest(order: Item, side: str, user_id: str, account_id: str) -> str:
+    facts = [user_id, account_id, side, *(_canonical(order.get(name)) for name in _IDENTITY)]
+    return hashlib.sha256("\x1f".join(facts).encode()).hexdigest()
+
+
+def _canonical(value: Json) -> str:
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return plain_number(Decimal(value))
+    return "" if value is None else str(value).strip()
+
+
+def _fill(order: Item, side: str, user_id: str, account_id: str, fill_id: str) -> Fill:
+    symbol, currency = _market(order)
+    qty, price, total = (amount(order, name, above=0) for name in ("amount", "rate", "total"))
+    fee = amount(order, "audfeeExGst", least=0) + amount(order, "audGst", least=0)
+    return Fill(fill_id, user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", _sold_at(order))
+
+
+def _market(order: Item) -> tuple[str, str]:
+    base, slash, quoted_in = text(order, "market", 60).partition("/")
+    if not slash:
+        raise ValueError(f"market {base!r} is not like BTC/AUD")
+    coin = text(order, "coin", 30) if order.get("coin") is not None else base
+    symbol, currency = symbol_of(base), symbol_of(quoted_in)
+    if symbol_of(coin) != symbol:
+        raise ValueError(f"coin {symbol_of(coin)} is not what market {symbol}/{currency} trades")
+    return symbol, currency
+
+
+def _sold_at(order: Item) -> datetime:
+    name = "created" if order.get("solddate") is None and "created" in order else "solddate"
+    if isinstance(order.get(name), int):
+        return instant_of_epoch(order, name, unit="ms")
+    return instant(order, name)
+
+
+def _sideless(_order: Item) -> Fill:
+    raise ValueError("the v1 order history tells neither side nor whose order it was")
+
+
+def _sifted_balances(document: Item, user_id: str, account_id: str, second: datetime) -> Parsed:
+    held = document.get("balances", document.get("balance"))
+    entries: list[Json]
+    if isinstance(held, dict):
+        entries = [{coin: of_coin} for coin, of_coin in held.items()]
+    elif isinstance(held, list):
+        entries = held
+    else:
+        raise PayloadChangedError(f"{_NAME}: balances are neither an object nor a list")
+    tickers = {coin.upper() for entry in entries if isinstance(entry, dict) for coin in entry}
+    seen: set[str] = set()
+
+    def balance(entry: Item) -> Balance:
+        if len(entry) != 1:
+            raise ValueError(f"{len(entry)} coins in one entry")
+        ((coin, of_coin),) = entry.items()
+        symbol = symbol_of(coin, tickers)
+        if symbol in seen:
+            raise ValueError(f"{symbol} is listed twice")
+        told: Item = of_coin if isinstance(of_coin, dict) else {"balance": of_coin}
+        qty, value_aud = amount(told, "balance", least=0), optional_amount(told, "audbalance", least=0)
+        seen.add(symbol)
+        return Balance(user_id, account_id, symbol, second, qty, value_aud)
+
+    return sift(entries, balance)
+
+
+SOURCE = Source(
+    name=_NAME,
+    title="CoinSpot account",
+    tables=(FILL, BALANCE),
+    cron="*/15 * * * *",
+    every_s=900,
+    host=HOST,
+    fetch=fetch,
+    parse=parse,
+    homepage=HOMEPAGE,
+    keys=("coinspot", "coinspot_secret"),
+)

@@ -1,0 +1,92 @@
+"""Bid, ask and last of every market CoinSpot lists.
+
+Source: CoinSpot, ``GET https://www.coinspot.com.au/pubapi/v2/latest`` (v1 ``/pubapi/latest`` reads the same), no key, 1,000
+    requests a minute.
+Shape: ``{"status": "ok", "prices": {"btc": {"bid", "ask", "last"}}}``; v2 adds ``"message": "ok"``. Numbers come as strings, the
+    documentation shows numbers; keys are lower case, some of them old tickers (ans, str, rhoc); a key ``btc_usdt`` is a market
+    against another coin. ``last`` may lie outside bid..ask, as where the last trade was before the book moved.
+Units: Australian dollars a coin, or the other coin of the key. No timestamp: a quote is observed in the second of its fetch.
+Errors: ``status`` other than ok; an empty price set is one, too. A single market's quote doesn't name its coin and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from omc_infra.errors import PayloadChangedError
+from omc_infra.payload import Payload
+from omc_pipeline.ledgers.exchange import QUOTE, Quote
+from omc_pipeline.sources.body import Json
+from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
+from omc_pipeline.sources.sift import Item, sift
+from omc_pipeline.sources.source import FetchContext, Parsed, Source
+from omc_pipeline.sources.values import described, optional_amount
+
+_NAME = "exchange_coinspot_prices"
+
+
+def fetch(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the present quotes of all markets."""
+    yield context.http.get("/pubapi/v2/latest", conditional=False)
+
+
+def parse(payload: Payload) -> Parsed:
+    """Read one quote a market."""
+    prices = opened(payload).get("prices")
+    if not isinstance(prices, dict):
+        raise PayloadChangedError(f"{_NAME}: no object 'prices', but {described(prices)}: not /latest")
+    if not prices:
+        raise PayloadChangedError(f"{_NAME}: 'prices' is empty: no market is quoted")
+    if "last" in prices and not isinstance(prices["last"], dict):
+        raise PayloadChangedError(f"{_NAME}: a single market's quote, which doesn't name its coin; ask for /latest")
+    second = payload.fetched_at.replace(microsecond=0)
+    tickers = {key.upper() for key in prices}
+    seen: set[tuple[str, str]] = set()
+
+    def quote(item: Item) -> Quote:
+        row = _quote(item, second, tickers)
+        if (row.symbol, row.currency) in seen:
+            raise ValueError(f"{row.symbol}/{row.currency} is quoted twice")
+        seen.add((row.symbol, row.currency))
+        return row
+
+    items: Iterator[Json] = (
+        {**price, "market": key} if isinstance(price, dict) else {"market": key, "quote": price} for key, price in prices.items()
+    )
+    return sift(items, quote)
+
+
+def _quote(item: Item, second: datetime, tickers: set[str]) -> Quote:
+    base, _, quoted_in = str(item["market"]).partition("_")
+    bid, ask, last = (optional_amount(item, name, above=0) for name in ("bid", "ask", "last"))
+    if bid is None and ask is None and last is None:
+        raise ValueError("neither bid, ask nor last")
+    if bid is not None and ask is not None and bid > ask:
+        raise ValueError(f"bid {_plain(bid)} is above ask {_plain(ask)}")
+    return Quote(
+        symbol=symbol_of(base, tickers),
+        currency=symbol_of(quoted_in, tickers) if quoted_in else "AUD",
+        observed_at=second,
+        bid=bid,
+        ask=ask,
+        last=last,
+    )
+
+
+def _plain(number: Decimal) -> str:
+    return format(number, "f")
+
+
+SOURCE = Source(
+    name=_NAME,
+    title="CoinSpot quotes",
+    tables=(QUOTE,),
+    cron="*/5 * * * *",
+    every_s=300,
+    host=HOST,
+    fetch=fetch,
+    parse=parse,
+    homepage=HOMEPAGE,
+)

@@ -1,0 +1,197 @@
+"""Protocol TVL, protocol fees and coin prices as DefiLlama aggregates them.
+
+Source: DefiLlama, ``GET https://api.llama.fi/protocol/{slug}``, ``/overview/fees``, ``/protocols`` and, on another host,
+    ``https://coins.llama.fi/prices/current/{ids}``; no key, limits unpublished. ``/protocols`` is several MB and is parsed but not fetched.
+Shape: told apart by what they hold. ``/protocols`` is a list whose ``tvl`` is a number; ``/protocol/{slug}`` an object whose ``tvl`` is a
+    list of ``{date, totalLiquidityUSD}``, daily with the present as last point, and which doesn't name its slug; ``/overview/fees`` has
+    ``protocols`` with ``total24h``, ``total7d``, ``total30d``, each null or missing at times; prices have ``coins`` by id, with
+    ``confidence`` or without. A symbol ``-`` means none. ``chainTvls`` mixes chains with pseudo chains and is not read.
+Units: US dollars, as JSON numbers; ``date`` and ``timestamp`` seconds since 1970. Fees and ``/protocols`` carry no time: they
+    are observed in the hour of their fetch. Market cap is told for the present only, so the history of ``/protocol`` has none.
+Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+
+from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import HostPolicy
+from omc_infra.payload import Payload
+from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
+from omc_pipeline.sources.body import Json, one_line, read_json
+from omc_pipeline.sources.sift import Item, sift
+from omc_pipeline.sources.source import FetchContext, Parsed, Source
+from omc_pipeline.sources.sweep import sweep
+from omc_pipeline.sources.values import amount, instant_of_epoch, optional_amount, optional_text, text
+
+PROTOCOLS = ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito")
+"""Slugs whose TVL is followed."""
+COINS = {
+    "coingecko:bitcoin": "BTC",
+    "coingecko:ethereum": "ETH",
+    "coingecko:solana": "SOL",
+    "coingecko:ripple": "XRP",
+    "coingecko:cardano": "ADA",
+    "coingecko:dogecoin": "DOGE",
+    "coingecko:litecoin": "LTC",
+    "coingecko:chainlink": "LINK",
+}
+"""Ids of the coins whose price is followed; no other id may speak for their symbols."""
+
+_NAME = "glass_defillama"
+_SLUG = re.compile(r"[^\s/?#]{1,100}")
+_FEES_ONLY = {"excludeTotalDataChart": "true", "excludeTotalDataChartBreakdown": "true"}
+
+
+def fetch(context: FetchContext) -> Iterator[Payload]:
+    """Ask for prices, fees, and each followed protocol's history."""
+    ids = ",".join(COINS)
+    asks = [
+        partial(context.http.get, f"/prices/current/{ids}", host="coins"),
+        partial(context.http.get, "/overview/fees", params=_FEES_ONLY),
+        *(partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in PROTOCOLS),
+    ]
+    return sweep(asks)
+
+
+def parse(payload: Payload) -> Parsed:
+    """Recognise which of the four answers this is, and read its rows."""
+    document = read_json(payload)
+    hour = payload.fetched_at.replace(minute=0, second=0, microsecond=0)
+    if isinstance(document, list):
+        return _sifted_protocols(document, hour)
+    if isinstance(coins := document.get("coins"), dict):
+        return _sifted_prices(coins)
+    if isinstance(document.get("tvl"), list):
+        return _sifted_history(document, payload)
+    if isinstance(protocols := document.get("protocols"), list):
+        return _sifted_fees(protocols, hour)
+    told = document.get("message") or document.get("error")
+    if isinstance(told, str):
+        raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(told)}")
+    raise PayloadChangedError(f"{_NAME}: no list 'tvl' or 'protocols' and no object 'coins': not an answer this source knows")
+
+
+def _sifted_protocols(protocols: list[Json], hour: datetime) -> Parsed:
+    if not any(isinstance(protocol, dict) and "tvl" in protocol for protocol in protocols):
+        raise PayloadChangedError(f"{_NAME}: a list, but no item has 'tvl' as those of /protocols do")
+
+    def tvl(protocol: Item) -> ProtocolTvl:
+        return ProtocolTvl(
+            protocol=_slug(protocol),
+            observed_at=hour,
+            symbol=_ticker(protocol),
+            name=text(protocol, "name", 200),
+            category=optional_text(protocol, "category", 200),
+            tvl_usd=amount(protocol, "tvl", least=0),
+            mcap_usd=optional_amount(protocol, "mcap", least=0),
+        )
+
+    return sift(protocols, tvl)
+
+
+def _sifted_history(protocol: Item, payload: Payload) -> Parsed:
+    try:
+        slug = _slug({**protocol, **({"slug": payload.context["slug"]} if "slug" in payload.context else {})})
+        name, symbol, category = text(protocol, "name", 200), _ticker(protocol), optional_text(protocol, "category", 200)
+    except ValueError as error:
+        raise PayloadChangedError(f"{_NAME}: /protocol without a usable head: {error}") from error
+    points = protocol["tvl"]
+    if not isinstance(points, list) or not points:
+        raise PayloadChangedError(f"{_NAME}: 'tvl' of protocol '{slug}' holds no point")
+
+    def tvl(point: Item) -> ProtocolTvl:
+        return ProtocolTvl(
+            protocol=slug,
+            observed_at=instant_of_epoch(point, "date"),
+            symbol=symbol,
+            name=name,
+            category=category,
+            tvl_usd=amount(point, "totalLiquidityUSD", least=0),
+            mcap_usd=None,
+        )
+
+    return sift(points, tvl)
+
+
+def _sifted_fees(protocols: list[Json], hour: datetime) -> Parsed:
+    if not any(isinstance(protocol, dict) and "total24h" in protocol for protocol in protocols):
+        raise PayloadChangedError(f"{_NAME}: 'protocols' without any 'total24h': not /overview/fees")
+
+    def fees(protocol: Item) -> ProtocolFees:
+        return ProtocolFees(
+            protocol=_slug(protocol),
+            observed_at=hour,
+            name=text(protocol, "name", 200),
+            fees_24h_usd=optional_amount(protocol, "total24h", least=0),
+            fees_7d_usd=optional_amount(protocol, "total7d", least=0),
+            fees_30d_usd=optional_amount(protocol, "total30d", least=0),
+        )
+
+    return sift(protocols, fees)
+
+
+def _sifted_prices(coins: Item) -> Parsed:
+    if not coins:
+        raise PayloadChangedError(f"{_NAME}: 'coins' is empty: DefiLlama knows none of the ids asked for")
+    return sift(({"id": coin_id, **coin} if isinstance(coin, dict) else coin for coin_id, coin in coins.items()), _price)
+
+
+def _price(coin: Item) -> CoinPrice:
+    confidence = optional_amount(coin, "confidence", least=0)
+    if confidence is not None and confidence > 1:
+        raise ValueError(f"confidence {confidence} is above 1")
+    return CoinPrice(
+        symbol=_coin_symbol(coin),
+        observed_at=instant_of_epoch(coin, "timestamp"),
+        price_usd=amount(coin, "price", above=0),
+        confidence=confidence,
+    )
+
+
+def _coin_symbol(coin: Item) -> str:
+    coin_id = str(coin["id"])
+    if coin_id in COINS:
+        return COINS[coin_id]
+    symbol = text(coin, "symbol", 40).upper()
+    if symbol in COINS.values():
+        raise ValueError(f"{one_line(coin_id, 80)} calls itself {symbol}, which is another coin's symbol")
+    return symbol
+
+
+def _slug(protocol: Item) -> str:
+    """Answer the slug, or where the body tells none the one DefiLlama derives from the name."""
+    slug = optional_text(protocol, "slug", 100) or text(protocol, "name", 100).lower().replace(" ", "-").replace("'", "")
+    if not _SLUG.fullmatch(slug):
+        raise ValueError(f"slug {one_line(slug, 60)!r} is no slug")
+    return slug
+
+
+def _ticker(protocol: Item) -> str | None:
+    symbol = optional_text(protocol, "symbol", 60)
+    return None if symbol in (None, "-") else symbol.upper()
+
+
+SOURCE = Source(
+    name=_NAME,
+    title="DefiLlama",
+    tables=(PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE),
+    cron="5 * * * *",
+    every_s=3_600,
+    host=HostPolicy(
+        live_url="https://api.llama.fi",
+        sandbox_path="/defillama",
+        requests_per_s=2.0,
+        burst=4,
+        others={
+            "coins": HostPolicy(live_url="https://coins.llama.fi", sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
+        },
+    ),
+    fetch=fetch,
+    parse=parse,
+    homepage="https://api-docs.defillama.com",
+)

@@ -1,0 +1,56 @@
+"""Sift the items of a payload: those that can be read become ledger rows, the others findings with their reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from omc_pipeline.ledgers.table import Row
+from omc_pipeline.sources.body import Json
+from omc_pipeline.sources.source import Parsed, Rejected
+from omc_pipeline.sources.values import described
+
+Item = Mapping[str, Json]
+
+_DEEPEST, _MOST_ENTRIES, _LONGEST_TEXT = 5, 40, 500
+
+
+def sift(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
+    """Read each item; one that raises ``ValueError`` is rejected with that reason, and does not stop the others."""
+    rows: list[Row] = []
+    rejected: list[Rejected] = []
+    for item in items:
+        if not isinstance(item, dict):
+            rejected.append(refusal(f"row is {described(item)}, not an object", {"row": item}))
+            continue
+        try:
+            rows.append(read(item))
+        except ValueError as error:
+            rejected.append(refusal(str(error), item))
+    return Parsed(rows, rejected)
+
+
+def refusal(reason: str, row: Item) -> Rejected:
+    """Make a finding whose row is small and plain enough for a table, a terminal and JSON; the payload has the whole."""
+    plain: dict[str, Any] = {_kept(str(name)): _plain(value, _DEEPEST) for name, value in list(row.items())[:_MOST_ENTRIES]}
+    return Rejected(reason, plain)
+
+
+def _plain(value: Json, depth: int) -> Any:
+    if isinstance(value, str):
+        return _kept(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, (dict, list)) and depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {_kept(name): _plain(inner, depth - 1) for name, inner in list(value.items())[:_MOST_ENTRIES]}
+    if isinstance(value, list):
+        return [_plain(inner, depth - 1) for inner in value[:_MOST_ENTRIES]]
+    return value
+
+
+def _kept(value: str) -> str:
+    cut = value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "…"
+    return "".join("\ufffd" if character == "\x00" or "\ud800" <= character <= "\udfff" else character for character in cut)

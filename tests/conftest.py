@@ -1,0 +1,70 @@
+"""Fixtures every test may ask for: a real PostgreSQL, a fresh migrated database, settings of a home of one's own, the shared folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Answer the folder of recorded bodies and published cases, which is not part of this repository."""
+    folder = Path(os.environ.get("SHARED_FOLDER", PROJECT_ROOT.parent / "shared"))
+    if not folder.is_dir():
+        warnings.warn(f"SKIPPED for want of {folder}: tests on recorded bodies and published cases", stacklevel=1)
+        pytest.skip(f"no folder of recorded bodies at {folder}; SHARED_FOLDER names one")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answer one OMC home of this test session; its server is shared by all tests."""
+    return tmp_path_factory.mktemp("omc-home")
+
+
+@pytest.fixture(scope="session")
+def server_url(home: Path) -> Iterator[str]:
+    """Run one embedded server for the session and answer its admin URL, without a database."""
+    from omc_infra.postgres.embedded import running
+
+    with running(home) as server:
+        yield server.admin_url("{database}")
+
+
+@pytest.fixture(scope="module")
+def settings(home: Path, server_url: str, request: pytest.FixtureRequest) -> Settings:
+    """Answer sandbox settings whose database is this test module's own."""
+    name = "t_" + re.sub(r"\W", "_", request.node.path.stem)[:40]
+    return load_settings({"OMC_HOME": str(home), "OMC_DATABASE_URL": server_url.replace("{database}", name)})
+
+
+@pytest.fixture(scope="module")
+def database(settings: Settings) -> Iterator[Database]:
+    """Open the module's own database, freshly migrated."""
+    from omc_infra.postgres.database import open_database
+    from omc_infra.postgres.migrate import migrate
+
+    with open_database(settings, check=False) as opened:
+        migrate(opened)
+        yield opened
+
+
+@pytest.fixture
+def changed(settings: Settings) -> Callable[..., Settings]:
+    """Answer a function that gives the module's settings with some fields changed."""
+
+    def change(**fields: object) -> Settings:
+        return settings.model_copy(update=fields)
+
+    return change

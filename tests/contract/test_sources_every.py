@@ -1,0 +1,283 @@
+"""What is true of every source, found as the platform finds it; a new file is held to all of this by being there."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from dagster import ScheduleDefinition, job, op
+from dagster._utils.schedules import cron_string_iterator
+
+from omc_infra.errors import ConfigurationError, OmcError
+from omc_infra.payload import Payload
+from omc_pipeline.ledgers.table import LEDGERS, Row
+from omc_pipeline.sources.collect import parse_payload
+from omc_pipeline.sources.discovery import discover_sources, source_named
+from omc_pipeline.sources.source import Parsed, Source
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+SOURCES = list(discover_sources().values())
+FETCHED_AT = datetime(2026, 9, 21, 14, 35, 7, 123_456, tzinfo=UTC)
+DOCSTRING_PARTS = ("Source:", "Shape:", "Units:", "Errors:")
+KEYS = ("status", "message", "prices", "data", "metadata", "tvl", "coins", "protocols", "filings", "balances", "orders", "buyorders")
+HOSTILE = {
+    "empty": b"",
+    "blank": b" \n ",
+    "truncated": b'{"status": "ok", "prices": {"btc": {"bid": "1',
+    "binary": bytes(range(256)) * 10,
+    "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
+    "deep list": b"[" * 100_000,
+    "deep object": b'{"a":' * 100_000,
+    "deep and closed": b"[" * 100_000 + b"]" * 100_000,
+    "string": b'"ok"',
+    "number": b"5",
+    "huge number": b"9" * 100_000,
+    "huge exponent": b"1e999999999",
+    "null": b"null",
+    "empty object": b"{}",
+    "empty list": b"[]",
+    "list of odds": b'[null, true, 1, "x", [], {}, 1e999999]',
+    "html": b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>blocked</body></html>",
+    "xml error": b'<?xml version="1.0"?><Error><Code>InternalError</Code><Message>We failed</Message></Error>',
+    "entity bomb": b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><l>&b;</l>',
+    "comments": b"<!---->" * 600,
+    "50 MB": b'{"a": "' + b"x" * 50_000_000 + b'"}',
+    "lone surrogate": b'{"status": "\\ud800", "message": "\\u0000", "name": "\\udfff", "data": "\\ud800"}',
+    "every key wrong": json.dumps({key: [[[1]]] for key in KEYS}).encode(),
+    "every key null": json.dumps(dict.fromkeys(KEYS)).encode(),
+}
+
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+
+
+def _module(source: Source):  # type: ignore[no-untyped-def]
+    return sys.modules[f"omc_pipeline.sources.{source.name}"]
+
+
+def _samples(source: Source) -> Iterator[Payload]:
+    for file in sorted((FIXTURES / source.name).glob("*.json")):
+        yield Payload(source.name, file.read_bytes(), FETCHED_AT, "")
+
+
+@every_source
+def test_a_source_is_named_as_its_file_and_writes_to_the_ledger_of_its_name(source: Source) -> None:
+    assert Path(_module(source).__file__).stem == source.name
+    assert source.ledger in LEDGERS
+    assert source.name.startswith(f"{source.ledger}_")
+    assert {table.ledger for table in source.tables} == {source.ledger}
+    assert len(set(source.tables)) == len(source.tables) > 0
+
+
+@every_source
+def test_a_source_says_in_its_docstring_where_what_in_which_units_and_what_goes_wrong(source: Source) -> None:
+    documented = inspect.getdoc(_module(source)) or ""
+
+    positions = [documented.find(f"\n{part}") for part in DOCSTRING_PARTS]
+    assert -1 not in positions
+    assert positions == sorted(positions)
+    assert source.title
+    assert source.homepage.startswith("https://")
+    assert source.owners
+
+
+@every_source
+def test_a_sources_cadence_is_the_one_of_its_schedule(source: Source) -> None:
+    @op
+    def nothing() -> None: ...
+
+    @job
+    def nowhere() -> None:
+        nothing()
+
+    ScheduleDefinition(job=nowhere, cron_schedule=source.cron, execution_timezone="UTC")
+    ticks = list(itertools.islice(cron_string_iterator(FETCHED_AT.timestamp(), source.cron, "UTC"), 200))
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(ticks)]
+
+    assert max(gaps) == source.every_s
+
+
+@every_source
+def test_a_source_asks_over_https_live_and_a_path_of_its_own_in_the_sandbox(source: Source) -> None:
+    for host in (source.host, *source.host.others.values()):
+        assert host.live_url.startswith("https://")
+        assert host.sandbox_path.startswith("/")
+        assert 0 < host.requests_per_s <= 10
+
+
+@every_source
+def test_a_source_has_sample_bodies_and_reads_rows_from_each(source: Source) -> None:
+    parsed = [parse_payload(source, payload) for payload in _samples(source)]
+
+    assert parsed, f"put small invented bodies of its shape into tests/fixtures/{source.name}/*.json"
+    assert all(each.rows for each in parsed)
+    assert {row.table for each in parsed for row in each.rows} == set(source.tables)
+
+
+@every_source
+def test_the_same_bytes_fetched_at_the_same_time_give_the_same_rows(source: Source) -> None:
+    for payload in _samples(source):
+        again = Payload(payload.source, bytes(payload.body), payload.fetched_at, "")
+
+        assert _plain(parse_payload(source, payload)) == _plain(parse_payload(source, again))
+
+
+@every_source
+def test_rows_hold_exact_numbers_and_times_in_utc_and_stay_readable_when_refused(source: Source) -> None:
+    for payload in _samples(source):
+        parsed = parse_payload(source, payload)
+
+        for row in parsed.rows:
+            for name in row.table.fields:
+                _assert_sound(getattr(row, name), f"{source.name} {name}")
+        for rejected in parsed.rejected:
+            assert rejected.reason
+            assert "\n" not in rejected.reason
+            json.dumps(rejected.row)
+
+
+@every_source
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_body_gives_a_named_error_of_one_line_or_refused_rows_at_once(source: Source, body: bytes) -> None:
+    started = time.monotonic()
+
+    outcome = _outcome(source, body)
+
+    assert time.monotonic() - started < 2
+    if isinstance(outcome, Parsed):
+        assert not outcome.rows
+        assert outcome.rejected
+    else:
+        assert str(outcome).startswith(f"{source.name}: ")
+        assert str(outcome).isprintable()
+        assert len(str(outcome)) < 400
+
+
+@every_source
+def test_a_body_cut_or_garbled_anywhere_never_breaks_the_parser(source: Source) -> None:
+    for payload in _samples(source):
+        step = max(1, len(payload.body) // 60)
+        for at in range(0, len(payload.body), step):
+            garbled = payload.body[:at] + b"\x00" + payload.body[at + 1 :]
+            for body in (payload.body[:at], garbled):
+                outcome = _outcome(source, body)
+                assert isinstance(outcome, Parsed) or str(outcome).isprintable()
+
+
+@every_source
+def test_a_value_of_any_wrong_kind_anywhere_never_breaks_the_parser(source: Source) -> None:
+    for payload in _samples(source):
+        for body in _bent(json.loads(payload.body)):
+            outcome = _outcome(source, body)
+            if not isinstance(outcome, Parsed):
+                assert str(outcome).isprintable()
+                continue
+            for row in outcome.rows:
+                for name in row.table.fields:
+                    _assert_sound(getattr(row, name), f"{source.name} {name}")
+            json.dumps([dict(rejected.row) for rejected in outcome.rejected], ensure_ascii=False).encode()
+
+
+def test_an_unknown_source_is_told_those_there_are() -> None:
+    with pytest.raises(OmcError, match=r"no source 'nope'.*glass_defillama.*human_fear_greed"):
+        source_named("nope")
+
+
+def test_a_file_dropped_into_the_folder_is_found_without_being_listed(tmp_path: Path) -> None:
+    here = Path(_module(SOURCES[0]).__file__)
+    (tmp_path / "human_dropped.py").write_text(
+        "import dataclasses\nfrom omc_pipeline.sources.human_fear_greed import SOURCE as known\n"
+        "SOURCE = dataclasses.replace(known, name='human_dropped')\n"
+    )
+    (tmp_path / "notes.py").write_text("raise RuntimeError('not a source')")
+
+    assert list(discover_sources(tmp_path)) == ["human_dropped"]
+    assert here.stem in discover_sources()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("import nothing_of_this_name", "does not import: ModuleNotFoundError"),
+        ("SOURCE = (", "does not import: SyntaxError"),
+        ("SOURCE = 1 + 'x'", "does not import: TypeError"),
+        ("VALUE = 1", "has no SOURCE"),
+        ("SOURCE = 'x'", "has no SOURCE"),
+        ("from omc_pipeline.sources.human_fear_greed import SOURCE", "not the file's name"),
+        ("from omc_pipeline.sources.glass_defillama import SOURCE\nobject.__setattr__(SOURCE, 'name', 'human_broken')", "belong to glass"),
+    ],
+)
+def test_a_broken_source_fails_loudly_with_the_name_of_its_file(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "human_broken.py").write_text(content)
+
+    with pytest.raises(ConfigurationError, match=f"human_broken.py.*{said}"):
+        discover_sources(tmp_path)
+
+
+def _outcome(source: Source, body: bytes) -> Parsed | OmcError:
+    try:
+        return parse_payload(source, Payload(source.name, body, FETCHED_AT, ""))
+    except OmcError as error:
+        return error
+
+
+def _plain(parsed: Parsed) -> tuple[list[Row], list[object]]:
+    return list(parsed.rows), [dataclasses.asdict(rejected) for rejected in parsed.rejected]
+
+
+def _assert_sound(value: object, where: str) -> None:
+    assert value is None or type(value) in (str, int, bool, Decimal, datetime, date), f"{where} is a {type(value).__name__}"
+    if isinstance(value, Decimal):
+        assert value.is_finite(), where
+        assert abs(value) < Decimal(10) ** 20, where
+        assert int(value.as_tuple().exponent) >= -18, where
+    if isinstance(value, datetime):
+        assert value.tzinfo is UTC, f"{where} is not in UTC"
+    if isinstance(value, str):
+        value.encode()
+        assert "\x00" not in value, where
+
+
+def _bent(document: object) -> Iterator[bytes]:
+    """Yield the document once for each of its values and each wrong kind put in its place."""
+    wrongs = (
+        "null",
+        "true",
+        "-1",
+        "1e999999",
+        "NaN",
+        '"NaN"',
+        '"\\u0000\\ud800"',
+        "[]",
+        "{}",
+        "[[]]",
+        '{"a": {}}',
+        '""',
+        '"' + "y" * 2_000 + '"',
+    )
+    for path in list(_paths(document)):
+        for wrong in wrongs:
+            yield json.dumps(_replaced(document, path, "@@wrong@@")).replace('"@@wrong@@"', wrong).encode()
+
+
+def _paths(document: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    yield path
+    children = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    for name, child in children:
+        yield from _paths(child, (*path, name))
+
+
+def _replaced(document, path, new):  # type: ignore[no-untyped-def]
+    if not path:
+        return new
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    copy[path[0]] = _replaced(copy[path[0]], path[1:], new)
+    return copy
