@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from omc_agents.models.choice import default_model
-from omc_agents.orchestration.jobs import brief_catalysts
+from omc_agents.orchestration.jobs import BRIEFS, brief_catalysts
 from omc_agents.orchestration.resources import Newsroom
 from omc_agents.orchestration.sensors import catalyst_outbox
 from omc_infra.postgres.database import open_database
@@ -19,7 +19,7 @@ def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
         newsroom: Settings, database and model; by default those of the process's environment, and the scripted analyst.
     """
     parts = newsroom or Newsroom(load_settings(), open_database, default_model)
-    return dg.Definitions(jobs=[brief_catalysts], sensors=[catalyst_outbox], resources={"newsroom": parts})
+    return dg.Definitions(assets=[BRIEFS], jobs=[brief_catalysts], sensors=[catalyst_outbox], resources={"newsroom": parts})
 
 
 @dg.definitions

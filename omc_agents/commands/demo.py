@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
@@ -67,15 +68,15 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
     )
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(brief["body"], title=brief["title"], subtitle=caption, highlight=False))
+        console.print(Panel(Markdown(brief["body"]), title=brief["title"], subtitle=caption))
     console.print(
         "Next: [bold]make up[/bold] runs the platform with the Dagster UI; [bold]omc agent show EVENT[/bold] shows a brief's rows."
     )
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:
-    table = Table("ledger", "source", title=f"Ledgers · profile {document['profile']}", title_justify="left")
-    for heading in ("rows", "completeness", "timeliness", "accuracy", "overall"):
+    table = Table("ledger", Column("source", no_wrap=True), title=f"Ledgers · profile {document['profile']}", title_justify="left")
+    for heading in ("rows", "compl.", "timel.", "accur.", "score"):
         table.add_column(heading, justify="right")
     for ledger, found in document["ledgers"].items():
         scores = document["quality"].get(ledger, {})

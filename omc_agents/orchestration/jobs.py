@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 BATCH_TAG = "omc/batch"
 LEDGER_TAGS = {"ledger": "catalyst"}
 
+BRIEFS = dg.AssetSpec(
+    ["agents", "briefs"],
+    group_name="agents",
+    description="Briefs on fresh catalysts, one an event, every claim tied to a ledger row. Written by the runs the sensor starts.",
+    owners=["team:agents"],
+    kinds={"postgres", "langgraph"},
+)
+
 
 class BatchConfig(dg.Config):
     """Which batch a run works off."""
@@ -31,11 +39,14 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, news
 
     with newsroom.database() as database:
         outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), UUID(config.batch_id))
-    context.add_output_metadata({"events": len(outcomes), "outcomes": _table(outcomes), "profile": newsroom.settings.profile})
+    told = {"profile": newsroom.settings.profile, "dagster/row_count": len(outcomes), "outcomes": _table(outcomes)}
+    if any(outcome.outcome == "published" for outcome in outcomes):
+        context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))
     fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]
     if fallen:
         said = "; ".join(f"{outcome.event_id}: {outcome.detail}" for outcome in fallen)
-        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], allow_retries=False)
+        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], metadata=told, allow_retries=False)
+    context.add_output_metadata(told)
 
 
 @dg.job(

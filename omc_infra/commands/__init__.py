@@ -1,1 +1,4 @@
-"""Commands of the ground floor: the database, the running platform; each a ``click.Command`` found by an entry point."""
+"""Commands of the ground floor: the database; each a ``click.Command`` found by an entry point.
+
+Not here: what they do (``postgres``).
+"""

@@ -232,7 +232,7 @@ def open_http(
     """
     from omc_infra.http.wire import Wire  # httpx2 takes 0.1 s to import
 
-    wire = Wire(policy.user_agent(settings, version("omc")), via_proxies=settings.profile == "live")
+    wire = Wire(policy.user_agent(settings, version("omc")), loopback=settings.profile == "sandbox")
     try:
         yield HttpClient(source, policy, settings, raw, clock, wire)
     finally:

@@ -7,6 +7,7 @@ So a timer shuts the socket down at the deadline, and a reader that is blocked i
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -33,10 +34,15 @@ class Answer:
 
 
 class Wire:
-    """Connections to one upstream, kept open between requests."""
+    """Connections to one upstream, kept open between requests.
 
-    def __init__(self, user_agent: str, *, via_proxies: bool) -> None:
-        self._client = httpx2.Client(headers={"User-Agent": user_agent}, trust_env=via_proxies, follow_redirects=False)
+    Beyond this machine it goes through the proxies of the environment and trusts the usual certificate authorities. On
+    loopback there is no proxy and no TLS, and reading the authorities' certificates would take longer than a request.
+    """
+
+    def __init__(self, user_agent: str, *, loopback: bool) -> None:
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if loopback else True
+        self._client = httpx2.Client(headers={"User-Agent": user_agent}, trust_env=not loopback, verify=verify, follow_redirects=False)
 
     def close(self) -> None:
         """Close all connections."""

@@ -164,7 +164,9 @@ def _address(settings: Settings, *, durable: bool) -> Iterator[tuple[Address, st
         yield address, address.password or kept_secret(settings.home / "role_secret")
         return
     with running(settings.home, durable=durable) as server:
-        yield Address(server.host, server.port, settings.database_name, server.user, server.password, embedded=True), server.password
+        plain = {"sslmode": "disable"}  # loopback; and a PGSSLMODE of the user's other servers must not reach this one
+        address = Address(server.host, server.port, settings.database_name, server.user, server.password, plain, embedded=True)
+        yield address, server.password
 
 
 def _ensure_database(address: Address) -> None:

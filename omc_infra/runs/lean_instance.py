@@ -7,7 +7,7 @@ CPU time.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dagster._core.instance.ref import InstanceRef
 
 _MOST_CONNECTIONS = 10
-_FIXED_ANSWERS = ("has_run_stats_index_cols", "has_table", "has_asset_key_index_cols", "_has_asset_key_index_cols_on_connection")
+_SCHEMA_QUESTIONS = ("has_run_stats_index_cols", "has_table", "has_asset_key_index_cols", "_has_asset_key_index_cols_on_connection")
 
 
 def open_lean_instance(serialized_ref: str) -> DagsterInstance:
@@ -40,7 +40,7 @@ def _with_tables_in_place(ref: InstanceRef) -> InstanceRef:
 
     storage = ref.storage_data
     assert storage is not None  # noqa: S101 the caller looked
-    config = {**yaml.safe_load(storage.config_yaml), "should_autocreate_tables": False}
+    config = {**storage.config_dict, "should_autocreate_tables": False}
     return ref._replace(storage_data=storage._replace(config_yaml=yaml.safe_dump(config)))
 
 
@@ -48,10 +48,29 @@ def _make_sparing(instance: DagsterInstance) -> None:
     from dagster_postgres.utils import create_pg_engine
 
     storages: list[Any] = [instance.run_storage, instance.event_log_storage, instance.schedule_storage]
-    url = storages[0].postgres_url
-    engine = create_pg_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=_MOST_CONNECTIONS - 1, pool_pre_ping=True)
+    engine = create_pg_engine(
+        storages[0].postgres_url,
+        storages[0]._token_provider,  # noqa: SLF001 see below
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=_MOST_CONNECTIONS - 1,
+        pool_pre_ping=True,
+    )
     for storage in storages:
         storage._engine = engine  # noqa: SLF001 what its own optimize_for_webserver does, without the ping
-        for name in _FIXED_ANSWERS:
+        for name in _SCHEMA_QUESTIONS:
             if hasattr(storage, name):
-                setattr(storage, name, lru_cache(maxsize=None)(getattr(storage, name)))
+                setattr(storage, name, _asked_once(getattr(storage, name)))
+
+
+def _asked_once(question: Callable[..., bool]) -> Callable[..., bool]:
+    """Remember answers by the names asked for; the connection some questions come with makes no difference."""
+    answers: dict[tuple[str, ...], bool] = {}
+
+    def answer(*arguments: object) -> bool:
+        names = tuple(argument for argument in arguments if isinstance(argument, str))
+        if names not in answers:
+            answers[names] = question(*arguments)
+        return answers[names]
+
+    return answer

@@ -39,8 +39,10 @@ def pnl() -> None:
 def compute(fills: str, as_json: bool, **options: str | None) -> None:
     """Compute realized gains, matches and open lots of a file; no database is touched."""
     path = Path(fills)
+    until = _instant(options["as_of"])
+    prices = _given_prices(options["prices"])
     document = _told(path, lambda: _document(path))
-    answer = _told(path, lambda: _answer(document, options))
+    answer = _told(path, lambda: _answer(document, options, until, prices))
     if as_json:
         emit(answer)
     else:
@@ -53,7 +55,9 @@ def _document(path: Path) -> Document:
     return read_document(_text(path), _FORMATS.get(path.suffix.lower()))
 
 
-def _answer(document: Document, options: Mapping[str, str | None]) -> dict[str, Any]:
+def _answer(
+    document: Document, options: Mapping[str, str | None], until: datetime | None, prices: Mapping[str, Decimal] | None
+) -> dict[str, Any]:
     from omc_pipeline.pnl.answer import answer
     from omc_pipeline.pnl.compute import compute as compute_trades
     from omc_pipeline.pnl.mark import mark_positions
@@ -61,11 +65,10 @@ def _answer(document: Document, options: Mapping[str, str | None]) -> dict[str, 
 
     method = _choice("method", METHOD_NAMES, document, options)
     reading = read_trades(document, _choice("fee_policy", FEE_POLICIES, document, options), options["quote"])
-    until = _instant(options["as_of"])
     trades = [trade for trade in reading.trades if until is None or trade.time <= until]
     positions = compute_trades(trades, method, _choice("oversell_policy", OVERSELL_POLICIES, document, options))
-    prices = _prices(options["prices"], document)
-    mark = None if prices is None else mark_positions(positions, prices)
+    known = _stated_prices(document) if prices is None else prices
+    mark = None if known is None else mark_positions(positions, known)
     return answer(positions, method, [*reading.exceptions, *(mark.exceptions if mark else ())], mark)
 
 
@@ -77,12 +80,16 @@ def _choice(name: str, allowed: tuple[Any, ...], document: Document, options: Ma
     return value
 
 
-def _prices(name: str | None, document: Document) -> dict[str, Decimal] | None:
+def _given_prices(name: str | None) -> Mapping[str, Decimal] | None:
     from omc_pipeline.pnl.reading import read_prices
 
-    if name is not None:
-        path = Path(name)
-        return _told(path, lambda: read_prices(_price_rows(path)))
+    return None if name is None else _told(Path(name), lambda: read_prices(_price_rows(Path(name))))
+
+
+def _stated_prices(document: Document) -> Mapping[str, Decimal] | None:
+    """Answer the price that a case file marks its one coin with, or None where it states none."""
+    from omc_pipeline.pnl.reading import read_prices
+
     mark = document.header.get("mark")
     if not isinstance(mark, dict):
         return None
@@ -101,7 +108,7 @@ def _price_rows(path: Path) -> Mapping[str, object]:
         if not all(len(row) == 2 for row in rows):
             raise BadInputError("prices are a JSON object of symbol to price, or CSV of two columns: symbol, price")
         return {symbol.strip(): price for symbol, price in rows if symbol.strip().lower() != "symbol"}
-    return cast("dict[str, object]", parse_json(text))
+    return cast("Mapping[str, object]", parse_json(text))
 
 
 def _text(path: Path) -> str:

@@ -86,7 +86,7 @@ def _told(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any
     base_url = url or load_settings().sandbox_url
     if not base_url:
         raise BadInputError("which sandbox? give --url, or set OMC_SANDBOX_URL to the one `omc sandbox serve` or `omc up` printed")
-    wire = Wire("omc", via_proxies=False)
+    wire = Wire("omc", loopback=True)
     try:
         content = json.dumps(asked).encode()
         target = f"{base_url.rstrip('/')}/_control/{what}"

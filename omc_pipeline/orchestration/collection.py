@@ -1,6 +1,7 @@
 """One asset a source, with its ledger's checks; made by factory, so a new source file needs no line here."""
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 
@@ -21,6 +22,7 @@ from omc_pipeline.sources.source import Source
 
 POOL = "upstream"
 _PLOT_DAYS = 30
+_PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
 _SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN, "info": dg.AssetCheckSeverity.WARN}
 
 
@@ -110,7 +112,9 @@ def _check_result(source: Source, outcome: CheckOutcome) -> dg.AssetCheckResult:
 def _description(source: Source) -> str:
     module = sys.modules.get(f"omc_pipeline.sources.{source.name}")
     text = inspect.getdoc(module) if module else None
-    return f"{source.title}\n\n{text}" if text else source.title
+    if not text:
+        return source.title
+    return f"{source.title}. {_PART.sub(lambda part: f'{chr(10)}{chr(10)}**{part[1]}.** ', text)}"
 
 
 def _facts(collection: Collection) -> dict[str, dg.MetadataValue]:

@@ -24,7 +24,7 @@ def optional_text(row: Row, name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise refusal(row, name, f"{str(value)[:40]} is not text")
+        raise refusal(row, name, f"{str(value)[:40]} is neither text nor a number")
     return value.strip() or None
 
 

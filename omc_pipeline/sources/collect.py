@@ -86,12 +86,12 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
             were handled. The body stays in the raw store, the rows in quarantine.
         OmcError: The upstream's or the database's failure.
     """
-    equipped = _equipped(source, settings)
+    keyed = equipped(source, settings)
     with _writing(database) as connection:
         _wait_for_others(connection, source)
         raw, tally = PostgresRawStore(connection), _Tally(source)
-        with open_http(source.name, source.host, equipped, raw, clock) as http:
-            for payload in source.fetch(FetchContext(http, equipped, clock(), _since(connection, source))):
+        with open_http(source.name, source.host, keyed, raw, clock) as http:
+            for payload in source.fetch(FetchContext(http, keyed, clock(), _since(connection, source))):
                 if payload.not_modified:  # the client stores what came over the wire; that nothing new came proves freshness
                     raw.store(payload, etag=None, last_modified=None)
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
@@ -203,8 +203,12 @@ def _store(
     return appended, refused
 
 
-def _equipped(source: Source, settings: Settings) -> Settings:
-    """Answer the settings with the keys of the profile: in the sandbox its own and no others, so that no real key leaves."""
+def equipped(source: Source, settings: Settings) -> Settings:
+    """Answer the settings with the keys of the profile: in the sandbox its own and no others, so that no real key leaves.
+
+    Raises:
+        NotConfiguredError: Live, and a key of the source is missing.
+    """
     if settings.profile == "sandbox":
         return settings.model_copy(update={"keys": {name: SecretStr(value) for name, value in SANDBOX_KEYS.items()}})
     missing = [f"OMC_KEY_{name.upper()}" for name in source.keys if not settings.key(name)]

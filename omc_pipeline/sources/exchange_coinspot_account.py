@@ -42,6 +42,8 @@ ACCOUNT = "coinspot"
 _NAME = "exchange_coinspot_account"
 _FIRST_DAY = date(2013, 1, 1)
 _OVERLAP = timedelta(days=2)
+_PLAUSIBLY_ALIKE = 3
+"""Two orders may each have an equal twin; when so many have, the answer was doubled, and its copies would become fills."""
 _IDENTITY = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate", "audfeeExGst", "audGst", "audtotal")
 
 
@@ -150,6 +152,8 @@ def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
         parsed = sift(orders if isinstance(orders, list) else (), fill)
         rows += parsed.rows
         rejected += parsed.rejected
+    if len(occurrences) >= _PLAUSIBLY_ALIKE and min(occurrences.values()) > 1:
+        raise PayloadChangedError(f"{_NAME}: every one of {len(occurrences)} orders is told more than once: an answer that repeats itself")
     return Parsed(rows, rejected)
 
 

@@ -67,7 +67,7 @@ def newsroom(database: Database, settings: Settings) -> Newsroom:
     return Newsroom(settings, lend, ScriptedAnalyst)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.instance_for_test() as made:
         yield made

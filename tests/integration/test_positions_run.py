@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,8 +28,8 @@ D = Decimal
 
 
 @pytest.fixture
-def user(database: Database, request: pytest.FixtureRequest) -> Iterator[str]:
-    yield request.node.name.removeprefix("test_")[:60]
+def user(database: Database, request: pytest.FixtureRequest) -> str:
+    return request.node.name.removeprefix("test_")[:60]
 
 
 def fill(user: str, number: int, side: str, qty: str, price: str, fee: str = "0", symbol: str = "BTC", **changes: Any) -> Fill:

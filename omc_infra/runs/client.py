@@ -1,0 +1,207 @@
+"""A launcher's side of the warm server: find it or start it, hand it a run, keep it alive by staying connected."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from omc_infra.errors import RetryableError
+from omc_infra.runs.places import Places, places_of
+from omc_infra.runs.protocol import GO, NO, Conversation, Order, ask, line_of
+
+log = structlog.get_logger()
+_REACH_S = 10.0
+"""Interpreter to listening socket; the preload comes after."""
+_ANSWER_S = 2.0
+_ATTEMPTS = 2
+
+
+class WarmServerUnavailableError(RetryableError):
+    """No run can be started warm now; the message says why."""
+
+
+@dataclass(frozen=True)
+class ServerCommand:
+    """How a server is started: see ``warm_server.parse_arguments``."""
+
+    places: Places
+    options: Sequence[str]
+
+    @property
+    def words(self) -> list[str]:
+        """Answer the command line."""
+        here = ["--folder", str(self.places.folder), "--socket", str(self.places.socket)]
+        return [sys.executable, "-m", "omc_infra.runs.warm_server", *here, *self.options]
+
+
+class WarmClient:
+    """One launcher's connections to the server of its Dagster home."""
+
+    def __init__(self, command: ServerCommand) -> None:
+        self._command = command
+        self._places = command.places
+        self._lease: Conversation | None = None
+        self._lock = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Start the server where none runs, without waiting for its preload, and let it know that somebody is here.
+
+        Raises:
+            WarmServerUnavailableError: It does not start.
+        """
+        with self._lock:
+            if self._lease is None or not self._lease.is_open():
+                self.close()
+                self._lease = self._reach()
+                self._lease.say(line_of({"ask": "lease"}))
+
+    def launch(self, order: Order, timeout_s: float, when_lost: Callable[[], None]) -> str:
+        """Have a run started.
+
+        Args:
+            order: The run.
+            timeout_s: How long the server may take to answer: its preload, if it was just started.
+            when_lost: Called from another thread where the run had to wait and the server died meanwhile, or refuses it.
+
+        Returns:
+            ``started``, ``running`` where it already was, or ``waiting``.
+
+        Raises:
+            WarmServerUnavailableError: Nobody has started the run or will.
+        """
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                self.warm_up()
+                return self._launch_once(order, timeout_s, when_lost)
+            except TimeoutError:
+                raise WarmServerUnavailableError(f"the warm server did not answer within {timeout_s:.0f} s") from None
+            except OSError as error:
+                reason = str(error)
+        raise WarmServerUnavailableError(f"{reason}; see {self._places.server_log}")
+
+    def _launch_once(self, order: Order, timeout_s: float, when_lost: Callable[[], None]) -> str:
+        conversation = self._reach()
+        state = ""
+        try:
+            state = _negotiate(conversation, order, timeout_s)
+        except TimeoutError:
+            with contextlib.suppress(OSError):
+                conversation.say(NO)
+            raise
+        finally:
+            if state != "waiting":
+                conversation.close()
+        if state == "waiting":
+            threading.Thread(target=_follow, args=(conversation, when_lost), name=f"waits-{order.run_id[:8]}", daemon=True).start()
+        return state
+
+    def ask(self, question: str, run_id: str = "") -> dict[str, Any] | None:
+        """Put a question about a run to a server that may not run; never starts one."""
+        return ask(self._places.socket, {"ask": question, "run_id": run_id}, _ANSWER_S)
+
+    def close(self) -> None:
+        """Let go of the server: without any launcher it ends after a while."""
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    def _reach(self) -> Conversation:
+        with contextlib.suppress(OSError):
+            return Conversation(self._places.socket, _ANSWER_S)
+        deadline = time.monotonic() + _REACH_S
+        with _only_one_starts(self._places, deadline):
+            process: subprocess.Popen[bytes] | None = None
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    return Conversation(self._places.socket, _ANSWER_S)
+                if process is None:
+                    process = self._start()
+                elif process.poll() is not None:
+                    raise WarmServerUnavailableError(
+                        f"the warm server ended with status {process.returncode}; see {self._places.server_log}"
+                    )
+                time.sleep(0.02)
+        raise WarmServerUnavailableError(f"the warm server cannot be reached; see {self._places.server_log}")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._places.server_log.open("ab") as output:
+            process = subprocess.Popen(
+                self._command.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        log.info("started the warm server", pid=process.pid)
+        threading.Thread(target=process.wait, name="warm-server-reaper", daemon=True).start()
+        return process
+
+
+def stop_warm_server(dagster_home: Path, timeout_s: float = 15.0) -> bool:
+    """End the server of a Dagster home and the runs under it; for a platform that stops, before its database does.
+
+    Returns:
+        Whether one ran. After ``timeout_s`` the server is killed; run processes then still end by themselves.
+    """
+    found = ask(places_of(dagster_home).socket, {"ask": "stop"}, timeout_s)
+    if found is None:
+        return False
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if _has_ended(found["pid"]):
+            return True
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found["pid"], signal.SIGKILL)
+    return True
+
+
+def _negotiate(conversation: Conversation, order: Order, timeout_s: float) -> str:
+    conversation.say(line_of({"ask": "launch", **order.as_document()}))
+    answer = conversation.hear(timeout_s)
+    if answer["state"] == "refused":
+        raise WarmServerUnavailableError(str(answer["reason"]))
+    if answer["state"] == "started":
+        conversation.say(GO)
+    return str(answer["state"])
+
+
+def _follow(conversation: Conversation, when_lost: Callable[[], None]) -> None:
+    """Wait with a run that waits, so that it is never forgotten by a server that died."""
+    state = "lost"
+    with conversation, contextlib.suppress(OSError):
+        state = conversation.hear(None)["state"]
+        if state == "started":
+            conversation.say(GO)
+    if state in {"lost", "refused"}:
+        when_lost()
+
+
+@contextmanager
+def _only_one_starts(places: Places, deadline: float) -> Iterator[None]:
+    with places.start_lock.open("a") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise WarmServerUnavailableError("another launcher is starting the warm server") from None
+                time.sleep(0.02)
+        yield
+
+
+def _has_ended(pid: int) -> bool:
+    from omc_infra.runs.process import started_at
+
+    return started_at(pid) is None

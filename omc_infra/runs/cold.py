@@ -1,0 +1,57 @@
+"""Ordinary processes: a new interpreter for each run, watched by the launcher that started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from omc_infra.runs.death import report_death
+from omc_infra.runs.places import Places
+from omc_infra.runs.process import kill_group
+from omc_infra.runs.protocol import Order
+from omc_infra.runs.worker import OUTCOME_RECORDED
+
+log = structlog.get_logger()
+
+
+def start_process(order: Order, places: Places, executable: str | None = None) -> int:
+    """Start the process of a run and answer its pid; a thread waits for it and reports it where it dies.
+
+    It outlives this process: run monitoring then finds it by its tag.
+
+    Args:
+        order: The run.
+        places: Where its log goes.
+        executable: Python of the run's code location; by default this one.
+    """
+    with places.run_log(order.run_id).open("ab") as output:
+        process = subprocess.Popen(
+            [executable or sys.executable, "-m", "omc_infra.runs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=dict(os.environ),
+        )
+    with process.stdin:  # type: ignore[union-attr]
+        process.stdin.write(json.dumps(order.as_document()).encode() + b"\n")  # type: ignore[union-attr]
+    threading.Thread(target=_watch, args=(process, order, places), name=f"run-{order.run_id[:8]}", daemon=True).start()
+    return process.pid
+
+
+def _watch(process: subprocess.Popen[bytes], order: Order, places: Places, report: Callable[..., bool] = report_death) -> None:
+    exit_code = process.wait()
+    kill_group(process.pid)
+    run_log = places.run_log(order.run_id)
+    if exit_code == OUTCOME_RECORDED:
+        run_log.unlink(missing_ok=True)
+        return
+    log.warning("the process of a run ended without an outcome", run=order.run_id, pid=process.pid, exit_code=exit_code)
+    report(order, process.pid, exit_code, run_log)
+    places.forget_old_logs()

@@ -1,0 +1,75 @@
+"""The server's lock and its socket: one server a folder, reachable by its owner alone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from omc_infra.errors import ConfigurationError
+from omc_infra.runs.places import Places
+
+_BACKLOG = 128
+
+
+@dataclass
+class Listener:
+    """A locked folder and a listening socket."""
+
+    socket: socket.socket
+    lock: int
+    inode: int
+
+    @classmethod
+    def open(cls, places: Places, patience_s: float) -> Listener:
+        """Take the folder's lock, then the socket's path from whatever dead server left it.
+
+        Raises:
+            ConfigurationError: Another server has held the lock for ``patience_s``.
+        """
+        lock = os.open(places.server_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + patience_s
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"another warm server runs on {places.folder}")
+            time.sleep(0.05)
+        places.socket.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            listening.bind(str(places.socket))
+        finally:
+            os.umask(mask)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+        return cls(listening, lock, places.socket.stat().st_ino)
+
+    def is_reachable(self, places: Places) -> bool:
+        """Say whether the path still leads here; not so after the home was removed or another server bound it."""
+        try:
+            return places.socket.stat().st_ino == self.inode
+        except OSError:
+            return False
+
+    def stop_listening(self, places: Places) -> None:
+        """Give up the path; connections that exist stay."""
+        if self.is_reachable(places):
+            with contextlib.suppress(OSError):
+                places.socket.unlink()
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close everything here, in a forked process; the path stays the server's."""
+        self.socket.close()
+        os.close(self.lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
