@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from omc_infra.postgres import embedded
-from omc_infra.postgres.database import Database, open_database
-from omc_infra.postgres.migrate import migrate
 
 from omc_infra.errors import RetryableError
 from omc_infra.platform.leftovers import end_leftovers, mark
 from omc_infra.platform.lock import exclusive_platform
 from omc_infra.platform.supervisor import Service, Supervisor
+from omc_infra.postgres import embedded
+from omc_infra.postgres.database import Database, open_database
+from omc_infra.postgres.migrate import migrate
 from omc_infra.runs.instance import dagster_home, fail_unfinished_runs, instance_environ, open_instance
 from omc_infra.settings import PROJECT_ROOT, Settings
 

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
 
+_LONGEST_FIRST = ("test_demo_killed", "test_dagster_ui", "test_demo", "test_postgres_embedded", "test_agents_crash", "test_quality_run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first: two workers share the files, and the last to start decides when all is done."""
+    rank = {name: place for place, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Answer the folder of recorded bodies and published cases, which is not part of this repository."""

@@ -62,9 +62,12 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(_ledger_table(document))
     pnl = document["pnl"]
     verdict = "[green]holds exactly[/green]" if pnl["identity_holds"] else "[red]is broken[/red]"
+    figures = {
+        name: "–" if pnl.get(name) is None else f"{pnl[name]:,.2f}" for name in ("realized", "unrealized", "proceeds", "value", "cost")
+    }
     console.print(
-        f"PnL of {pnl['user']} in {pnl['currency']}: realized {pnl['realized']:,.2f} + unrealized {pnl['unrealized']:,.2f}"
-        f" = proceeds {pnl['proceeds']:,.2f} + value {pnl['value']:,.2f} − cost {pnl['cost']:,.2f}: {verdict}"
+        f"PnL of {pnl['user']} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
+        f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: {verdict}"
     )
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"

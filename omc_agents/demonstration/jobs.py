@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+
 class StageFailedError(RetryableError):
     """A stage left no rows or a check is red; the message says where to look."""
 

@@ -95,7 +95,7 @@ def _dropped(folder: ServerFolder) -> Account:
 
 
 def _dropped_but_for_one_power(user: pwd.struct_passwd) -> Account:
-    """Answer a user who may pass folders closed to him, as those above ``/root/checkout`` are; by ``setpriv`` of util-linux."""
+    """Answer a user who may pass folders closed to him, as those above a checkout in a private home are; by ``setpriv`` of util-linux."""
     identity = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
     return Account(("setpriv", *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"))
 

@@ -1,5 +1,7 @@
 """Profit and loss as assets: positions from fills, their value from quotes, and the laws of conservation as blocking checks."""
 
+from decimal import Decimal
+
 import dagster as dg
 import sqlalchemy as sa
 
@@ -13,6 +15,7 @@ POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
 _ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
 _PRICES = dg.AssetKey(["exchange", "coinspot_prices"])
+_FIGURES = ("realized", "unrealized", "proceeds", "value", "cost")
 _CONSERVED = "lots_in_are_lots_out_and_held"
 _IDENTITY = "realized_plus_unrealized_is_proceeds_plus_value_less_cost"
 
@@ -81,6 +84,10 @@ def valuation(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-
         metadata={"users": len(users), "summary_aud": dg.MetadataValue.md(table)},
         check_results=[dg.AssetCheckResult(check_name=_IDENTITY, passed=holds, metadata={"users": len(users)})],
     )
+
+
+def _shown(amount: Decimal | None) -> str:
+    return "no price" if amount is None else f"{amount:,.2f}"
 
 
 def _users(database: Database) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
+
 from omc_infra.postgres.roles import role_names
 
 revision = "p0001"
