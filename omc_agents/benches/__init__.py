@@ -1,0 +1,4 @@
+"""Benches of the whole platform: latency and soak.
+
+Not here: what is measured.
+"""

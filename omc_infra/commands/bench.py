@@ -1,0 +1,37 @@
+"""``omc bench NAME``: figures beside their baselines; each bench is an entry point of the group ``omc.benches``, loaded when called.
+
+A bench is a ``click.Command`` that measures and ends with ``print_figures``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from omc_infra.bench import Figure, bench_document
+from omc_infra.cli import LazyGroup, emit
+
+BENCHES_GROUP = "omc.benches"
+
+
+@click.group(cls=LazyGroup, lazy={entry.name: entry for entry in entry_points(group=BENCHES_GROUP)}, name="bench")
+def bench() -> None:
+    """Measure, each figure beside its baseline in the same run."""
+
+
+def print_figures(name: str, figures: Sequence[Figure], *, as_json: bool) -> None:
+    """Print what a bench measured, as a table or as the one JSON document."""
+    if as_json:
+        emit(bench_document(name, figures))
+        return
+    table = Table("figure", title=f"omc bench {name}", title_justify="left")
+    for heading in ("value", "unit", "baseline", "its value", "times better"):
+        table.add_column(heading, justify="left" if heading in ("unit", "baseline") else "right")
+    for f in figures:
+        beside = "" if f.baseline_value is None else f"{f.baseline_value:,.4g}"
+        table.add_row(f.what, f"{f.value:,.4g}", f.unit, f.baseline or "", beside, "" if f.ratio is None else f"{f.ratio:,.2f}")
+    Console().print(table)
