@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from omc_pipeline.ledgers.table import plain_number
+
 _REF_SAFE = ":+.-_"
 
 
@@ -48,7 +50,7 @@ def ref_of(table: str, key: Sequence[object], version: object) -> str:
 def plain(value: object) -> Any:
     """Answer a column's JSON form: decimals exact and without trailing zeros, times ISO 8601, the rest as it is."""
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f") if value else "0"
+        return plain_number(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)

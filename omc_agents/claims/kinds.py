@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from omc_agents.claims.evidence import plain
 from omc_agents.claims.fields import Value, read_field
 
 Row = Mapping[str, str]
@@ -58,9 +59,10 @@ def _quote(value: Value, field: str, row: Row, _base: Row) -> str:
 
 
 def _price_change(value: Value, field: str, row: Row, base: Row) -> str:
-    hours = (datetime.fromisoformat(row["observed_at"]) - datetime.fromisoformat(base["observed_at"])).total_seconds() / 3600
+    minutes = (datetime.fromisoformat(row["observed_at"]) - datetime.fromisoformat(base["observed_at"])).total_seconds() / 60
+    span = f"{minutes / 60:.1f} h" if minutes >= 90 else f"{minutes:.0f} min"
     return (
-        f"{row['symbol']} moved {value:+,.2f} % over {hours:.1f} h, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
+        f"{row['symbol']} moved {value:+,.2f} % over {span}, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
     )
 
 
@@ -69,7 +71,7 @@ def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
 
 
 def _sentiment(value: Value, _field: str, row: Row, _base: Row) -> str:
-    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {amount(value)}, observed {_when(row['observed_at'])}."
+    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {plain(value)}, observed {_when(row['observed_at'])}."
 
 
 def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:

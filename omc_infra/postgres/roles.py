@@ -122,5 +122,6 @@ def _grant(admin: psycopg.Connection[Any], database: str) -> None:
         "GRANT TEMPORARY ON DATABASE {database} TO {writer}",
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
         f"ALTER ROLE {{agent}} SET statement_timeout = '{AGENT_STATEMENT_TIMEOUT_S}s'",
+        *(f"ALTER ROLE {{{role}}} IN DATABASE {{database}} SET timezone = 'UTC'" for role in ROLES),
     ):
         admin.execute(sql.SQL(statement).format(database=sql.Identifier(database), everyone=everyone, **names))
