@@ -94,7 +94,7 @@ def test_a_click_materializes_defillama_and_its_checks_show(ui: str, page: playw
 
     page.get_by_role("button", name="Materialize").first.click()
 
-    for _ in range(120):
+    for _ in range(240):
         if _materializations(ui) > before and _last_run_status(ui) == "SUCCESS":
             break
         page.wait_for_timeout(500)
