@@ -7,6 +7,7 @@ import dagster as dg
 from omc_agents.models.choice import default_model
 from omc_agents.orchestration.jobs import BRIEFS, brief_catalysts
 from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.retention import maintain_sessions, maintain_sessions_schedule, session_retention
 from omc_agents.orchestration.sensors import catalyst_outbox
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
@@ -19,7 +20,14 @@ def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
         newsroom: Settings, database and model; by default those of the process's environment, and the scripted analyst.
     """
     parts = newsroom or Newsroom(load_settings(), open_database, default_model)
-    return dg.Definitions(assets=[BRIEFS], jobs=[brief_catalysts], sensors=[catalyst_outbox], resources={"newsroom": parts})
+    return dg.Definitions(
+        assets=[BRIEFS, session_retention],
+        jobs=[brief_catalysts, maintain_sessions],
+        schedules=[maintain_sessions_schedule],
+        sensors=[catalyst_outbox],
+        resources={"newsroom": parts},
+        executor=dg.in_process_executor,
+    )
 
 
 @dg.definitions

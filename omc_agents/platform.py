@@ -21,7 +21,7 @@ from omc_infra.platform.supervisor import Service, Supervisor
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
-from omc_infra.runs.instance import dagster_home, fail_unfinished_runs, instance_environ, open_instance
+from omc_infra.runs.instance import cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RunningPlatform:
 def open_platform(settings: Settings) -> Iterator[RunningPlatform]:
     """Open everything but Dagster's own services, which the caller starts through the supervisor.
 
-    Left-overs of a killed platform are ended first and the runs they had begun reported as failed, so a platform that was
+    Left-overs of a killed platform are ended first and the runs they had begun reported as canceled, so a platform that was
     killed at any moment starts like any other.
 
     Raises:
@@ -73,7 +73,7 @@ def open_platform(settings: Settings) -> Iterator[RunningPlatform]:
                 supervisor.environ = _child_environ(settings, database)
                 os.environ.update(supervisor.environ)
                 with open_instance(settings, database) as instance:
-                    fail_unfinished_runs(instance)
+                    cancel_unfinished_runs(instance)
                     yield RunningPlatform(settings, database, instance, supervisor)
 
 
@@ -87,7 +87,7 @@ def workspace_of(settings: Settings, locations: Sequence[str]) -> Path:
 
 def daemon(workspace: Path) -> Service:
     """The Dagster daemon: schedules, sensors, the run queue, run monitoring."""
-    return Service("dagster-daemon", [_script("dagster-daemon"), "run", "-w", str(workspace)])
+    return Service("dagster-daemon", [_script("dagster-daemon"), "run", "--log-format", "json", "-w", str(workspace)])
 
 
 def webserver(workspace: Path, port: int) -> Service:

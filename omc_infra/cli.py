@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from omc_infra.errors import OmcError
+from omc_infra.errors import BadInputError, OmcError
 from omc_infra.logs import configure_logs, redact
 from omc_infra.settings import load_settings
 
@@ -63,12 +63,25 @@ def emit(document: Mapping[str, Any]) -> None:
 def main() -> None:
     """Run ``omc``; every failure OMC names becomes one line on stderr and exit code 2."""
     try:
-        root(standalone_mode=True)
+        sys.exit(root(standalone_mode=False) or 0)
     except OmcError as error:
-        if "--json" in sys.argv:
-            emit(error.as_document())
-        click.echo(f"omc: {redact(str(error))}", err=True)
+        _refuse(redact(str(error)), error.as_document())
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
         sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "omc"
+        message = f"{error.format_message().rstrip('.')}; see {command} --help"
+        _refuse(message, BadInputError(message).as_document())
+    except click.Abort:
+        sys.exit(130)
+
+
+def _refuse(message: str, document: Mapping[str, Any]) -> NoReturn:
+    if "--json" in sys.argv:
+        emit(document)
+    click.echo(f"omc: {' '.join(message.split())}", err=True)
+    sys.exit(2)
 
 
 def _plain(value: object) -> object:

@@ -48,6 +48,12 @@ class Settings(BaseModel):
         24.0, gt=0, description="A catalyst event published within this many hours before we learned of it gets a brief."
     )
     user: str = Field("demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.")
+    keep_runs_days: int = Field(14, ge=0, description="Days for which finished Dagster runs, their events and ticks are kept; 0: for ever.")
+    keep_payloads_days: int = Field(90, ge=0, description="Days for which bodies of upstream answers can be replayed; 0: for ever.")
+    keep_sessions_days: int = Field(
+        90, ge=0, description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever."
+    )
+    growth_warning_gb: float = Field(20.0, gt=0, description="Growth of the database in 30 days, in GB, beyond which a check warns.")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
     keys: Mapping[str, SecretStr] = Field(default_factory=dict, description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each.")
@@ -61,7 +67,7 @@ class Settings(BaseModel):
     @classmethod
     def _well_formed(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not _DATABASE_URL.match(url.get_secret_value()):
-            raise ValueError("must look like postgresql://user:password@host:port/database")
+            raise ValueError("must be a PostgreSQL URL with user, host and database; see docs/reference/settings.md")
         return url
 
     @property

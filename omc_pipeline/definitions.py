@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from omc_pipeline.ledgers.table import LEDGERS
-from omc_pipeline.orchestration import pnl
+from omc_pipeline.orchestration import operations, pnl
 from omc_pipeline.orchestration.collection import collection_asset, collection_checks
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
@@ -31,6 +31,8 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
             pnl.positions,
             pnl.valuation,
+            operations.retention,
+            operations.growth,
         ],
         asset_checks=[collection_checks(source) for source in found],
         jobs=jobs,

@@ -50,7 +50,8 @@ def _event_filed(_value: Value, _field: str, row: Row, _base: Row) -> str:
 
 
 def _related_event(_value: Value, _field: str, row: Row, _base: Row) -> str:
-    return f"Before that, {_filing(row)}, published {_when(row['published_at'])}."
+    about = f"The last event about {row['symbol']} before it" if row.get("symbol") else "An earlier event"
+    return f"{about}: {_filing(row)}, published {_when(row['published_at'])}."
 
 
 def _quote(value: Value, field: str, row: Row, _base: Row) -> str:
@@ -61,9 +62,7 @@ def _quote(value: Value, field: str, row: Row, _base: Row) -> str:
 def _price_change(value: Value, field: str, row: Row, base: Row) -> str:
     minutes = (datetime.fromisoformat(row["observed_at"]) - datetime.fromisoformat(base["observed_at"])).total_seconds() / 60
     span = f"{minutes / 60:.1f} h" if minutes >= 90 else f"{minutes:.0f} min"
-    return (
-        f"{row['symbol']} moved {value:+,.2f} % over {span}, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
-    )
+    return f"{row['symbol']} moved {value:+,.2f} % over {span}, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
 
 
 def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
@@ -75,7 +74,7 @@ def _sentiment(value: Value, _field: str, row: Row, _base: Row) -> str:
 
 
 def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:
-    return f"{amount(value)} USD was locked in {row['protocol']}, observed {_when(row['observed_at'])}."
+    return f"{amount(value)} USD was locked in {row.get('name') or row['protocol']}, observed {_when(row['observed_at'])}."
 
 
 def _fill(value: Value, _field: str, row: Row, _base: Row) -> str:

@@ -30,9 +30,14 @@ def sessions(most: int, as_json: bool) -> None:
     if as_json:
         emit({"profile": settings.profile, "sessions": found})
         return
-    click.echo(f"profile: {settings.profile}")
-    for row in found:
-        click.echo(f"{row['session_id']}  {row['status']:<9}  {row['title'] or row['source'] + '/' + row['event_id']}")
+    from rich.console import Console
+
+    from omc_infra.tables import print_rows
+
+    shown = [
+        {"event": row["event_id"], "status": row["status"], "brief": row["title"] or "–", "session": row["session_id"]} for row in found
+    ]
+    print_rows(Console(), shown, f"sessions · {settings.profile}")
 
 
 @agent.command(help="Show one session, by its id or its event's id.")

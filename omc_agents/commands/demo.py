@@ -39,6 +39,7 @@ def demo(*, as_json: bool) -> None:
             if results[-1].failure:
                 console.print(f"[red]✗[/red] {stage.title}: {results[-1].failure}")
                 break
+        platform.keep_postgres()
         document = demonstration_document(platform, results, demonstration.briefs)
     if as_json:
         emit(document)
@@ -72,13 +73,12 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
         console.print(Panel(Markdown(brief["body"]), title=brief["title"], subtitle=caption))
-    console.print(
-        "Next: [bold]make up[/bold] runs the platform with the Dagster UI; [bold]omc agent show EVENT[/bold] shows a brief's rows."
-    )
+        console.print(f"Its rows: omc agent show {brief['event']}", highlight=False)
+    console.print("Next: [bold]make up[/bold] runs the platform with the Dagster UI.")
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:
-    table = Table("ledger", Column("source", no_wrap=True), title=f"Ledgers · profile {document['profile']}", title_justify="left")
+    table = Table(Column("ledger", no_wrap=True), Column("source", no_wrap=True), title=f"Ledgers · profile {document['profile']}", title_justify="left")
     for heading in ("rows", "compl.", "timel.", "accur.", "score"):
         table.add_column(heading, justify="right")
     for ledger, found in document["ledgers"].items():

@@ -22,7 +22,7 @@ READY_S = 120.0
 @json_option
 def up(*, port: int, as_json: bool) -> None:
     """Run PostgreSQL, the sandbox upstreams, the Dagster UI and daemon; Ctrl-C stops all."""
-    from omc_agents.demonstration.first_collection import collect_where_empty
+    from omc_agents.demonstration.catch_up import collect_due
     from omc_agents.platform import daemon, free_port_from, open_platform, webserver
     from omc_infra.runs.instance import WORKSPACE
 
@@ -35,8 +35,8 @@ def up(*, port: int, as_json: bool) -> None:
         chosen = free_port_from(port)
         url = f"http://127.0.0.1:{chosen}"
         platform.supervisor.start(webserver(WORKSPACE, chosen))
-        with console.status("Collecting ledgers that are still empty"):
-            collect_where_empty(platform)
+        with console.status("Collecting what is due"):
+            collect_due(platform)
         platform.supervisor.start(daemon(WORKSPACE))
         with console.status("Waiting for the Dagster UI"):
             _await(f"{url}/server_info", stopped)

@@ -10,14 +10,17 @@ from datetime import datetime
 from urllib.request import Request, urlopen
 
 import sqlalchemy as sa
+import structlog
 
 from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
 from omc_agents.platform import RunningPlatform, daemon, workspace_of
 from omc_agents.sessions.briefs import BriefSummary, briefs_since
 from omc_infra.clock import utc_now
 from omc_infra.errors import OmcError
+from omc_infra.logs import redact
 from omc_pipeline.ledgers.table import LEDGERS
 
+log = structlog.get_logger()
 BRIEF_DEADLINE_S = 120.0
 LOCATION = "omc_agents"
 
@@ -53,7 +56,7 @@ class Demonstration:
     def stages(self) -> list[Stage]:
         """Answer the stages in order."""
         return [
-            Stage("daemon", "Start the Dagster daemon", self._start_daemon),
+            Stage("daemon", "Start the Dagster daemon in the background", self._start_daemon),
             *(Stage(f"collect_{ledger}", f"Collect the {ledger} ledger", self._collection_of(ledger)) for ledger in LEDGERS),
             Stage("quality", "Score the ledgers", lambda: self._jobs.run("score_ledgers")),
             Stage("pnl", "Compute profit and loss", lambda: self._jobs.run("value_positions")),
@@ -62,12 +65,23 @@ class Demonstration:
         ]
 
     def run(self, stage: Stage) -> StageResult:
-        """Run one stage; a failure that OMC names is an answer, not an exception."""
+        """Run one stage, once more where PostgreSQL died under it; a failure is an answer, not an exception."""
         begun = time.monotonic()
         try:
             stage.run()
         except OmcError as error:
             return StageResult(stage.name, time.monotonic() - begun, str(error))
+        except Exception as error:  # noqa: BLE001 Dagster's boundary: what a dying database raises in it has no common base
+            log.warning("stage interrupted; trying once more", stage=stage.name, error=_one_line(error))
+            self._platform.keep_postgres()
+            return self._run_again(stage, begun)
+        return StageResult(stage.name, time.monotonic() - begun)
+
+    def _run_again(self, stage: Stage, begun: float) -> StageResult:
+        try:
+            stage.run()
+        except Exception as error:  # noqa: BLE001 as above
+            return StageResult(stage.name, time.monotonic() - begun, _one_line(error))
         return StageResult(stage.name, time.monotonic() - begun)
 
     def _start_daemon(self) -> None:
@@ -98,6 +112,10 @@ class Demonstration:
             time.sleep(0.25)
         log = self._platform.supervisor.log_file("dagster-daemon")
         raise StageFailedError(f"no brief of filing {self._announced} after {BRIEF_DEADLINE_S:.0f} s; see {log}")
+
+
+def _one_line(error: Exception) -> str:
+    return redact(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
 
 
 def rows_of(platform: RunningPlatform, ledger: str) -> dict[str, int]:

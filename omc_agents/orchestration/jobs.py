@@ -22,6 +22,7 @@ BRIEFS = dg.AssetSpec(
     group_name="agents",
     description="Briefs on fresh catalysts, one an event, every claim tied to a ledger row. Written by the runs the sensor starts.",
     owners=["team:agents"],
+    deps=[["catalyst", "sec_edgar"]],
     kinds={"postgres", "langgraph"},
 )
 
@@ -39,7 +40,7 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, news
 
     with newsroom.database() as database:
         outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), UUID(config.batch_id))
-    told = {"profile": newsroom.settings.profile, "dagster/row_count": len(outcomes), "outcomes": _table(outcomes)}
+    told = {"profile": newsroom.settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
         context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))
     fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]

@@ -162,7 +162,7 @@ class SessionStore:
 
     def remembered(self, session_id: str, request_sha256: str) -> Response | None:
         """Answer what a model said to a question of this session, or None where it was not asked yet."""
-        wanted = text("SELECT response FROM agents.model_call WHERE session_id = :id AND request_sha256 = :sha")
+        wanted = text("SELECT response FROM agents.model_call WHERE session_id = :id AND request_sha256 = :sha AND response IS NOT NULL")
         with self.transaction() as connection:
             row = connection.execute(wanted, {"id": session_id, "sha": request_sha256}).one_or_none()
         return from_document(row.response) if row else None

@@ -81,13 +81,18 @@ class Database:
 
     def marked_profile(self) -> str | None:
         """Answer the profile whose rows the database holds, or None where it was never migrated."""
+        return self._marked_as(self.address.user, self.address.password) or self._marked_as(
+            role_name(self.name, "reader"), self._password("reader")
+        )
+
+    def _marked_as(self, user: str, password: str) -> str | None:
         try:
-            with self._dial("reader") as connection:
+            with self.address.dial(user, password, "omc marker") as connection:
                 row = connection.execute("SELECT profile FROM omc.marker").fetchone()
         except psycopg.OperationalError as error:
             if refusal(error) in ("login", "rights", "database"):
                 return None
-            raise self.address.failure(error, role_name(self.name, "reader")) from error
+            raise self.address.failure(error, user) from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
             return None
         return str(row[0]) if row else None

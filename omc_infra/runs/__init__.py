@@ -1,4 +1,7 @@
-"""Dagster's instance of this platform: its folder, its variables, and the runs an ended platform left unfinished.
+"""Dagster's instance of this platform, and how its runs are started: forked from a warm server, or in a process of their own.
+
+``launcher`` is what Dagster sees and ``routing`` decides; ``client`` and ``protocol`` reach the server of ``warm_server``,
+``serving`` and ``children``; ``worker`` is what a run's process does.
 
 Not here: assets, jobs and sensors (each storey's ``orchestration``).
 """

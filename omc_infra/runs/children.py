@@ -109,6 +109,11 @@ class Children:
             if death.reporter is None and now >= death.due_at and self._may_report():
                 death.reporter = fork(lambda death=death: self._reported(death))  # type: ignore[misc]
 
+    def give_up(self) -> None:
+        """Kill whatever is left, for a server that ends; run monitoring finds what could not be reported."""
+        for pid in [*self.running, *(death.reporter for death in self.deaths if death.reporter is not None)]:
+            kill_group(pid)
+
     def next_due_s(self) -> float | None:
         """Answer in how many seconds ``attend`` has something to do by the clock."""
         due = [child.kill_at for child in self.running.values() if child.kill_at is not None]
@@ -148,7 +153,7 @@ class Children:
 
     def _reported(self, death: Death) -> int:
         self.close_inherited()
-        leave_home("omc-run-report", self.places.folder / "reports.log")
+        leave_home("omc-run-report", self.places.report_log)
         report_death(death.order, death.pid, death.exit_code, self.places.run_log(death.order.run_id))
         return 0
 
@@ -161,9 +166,7 @@ class Children:
         else:
             death.due_at = time.monotonic() + _REPORT_WAITS_S[death.attempts]
         if exit_code != 0:
-            log.warning(
-                "cannot report a dead run", run=death.order.run_id, attempt=death.attempts, log=str(self.places.folder / "reports.log")
-            )
+            log.warning("cannot report a dead run", run=death.order.run_id, attempt=death.attempts, log=str(self.places.report_log))
 
 
 def _ended(running: dict[int, Child], deaths: list[Death]) -> Iterator[tuple[int, int, Any]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import structlog
 
 from omc_infra.errors import RetryableError
@@ -27,6 +26,9 @@ _REACH_S = 10.0
 """Interpreter to listening socket; the preload comes after."""
 _ANSWER_S = 2.0
 _ATTEMPTS = 2
+_LONGEST_LOG = 5_000_000
+_AFTER_FAILURE_S = 15.0
+"""A server that cannot start must not hold up every launch."""
 
 
 class WarmServerUnavailableError(RetryableError):
@@ -55,12 +57,14 @@ class WarmClient:
         self._places = command.places
         self._lease: Conversation | None = None
         self._lock = threading.Lock()
+        self._try_again_at = 0.0
 
     def warm_up(self) -> None:
         """Start the server where none runs, without waiting for its preload, and let it know that somebody is here.
 
         Raises:
-            WarmServerUnavailableError: It does not start.
+            OSError: It does not start, or ended at once.
+            WarmServerUnavailableError: Another launcher is starting it and takes long.
         """
         with self._lock:
             if self._lease is None or not self._lease.is_open():
@@ -83,6 +87,8 @@ class WarmClient:
             WarmServerUnavailableError: Nobody has started the run or will.
         """
         reason = ""
+        if time.monotonic() < self._try_again_at:
+            raise WarmServerUnavailableError(f"the warm server could not be started a moment ago; see {self._places.server_log}")
         for _ in range(_ATTEMPTS):
             try:
                 self.warm_up()
@@ -91,6 +97,7 @@ class WarmClient:
                 raise WarmServerUnavailableError(f"the warm server did not answer within {timeout_s:.0f} s") from None
             except OSError as error:
                 reason = str(error)
+        self._try_again_at = time.monotonic() + _AFTER_FAILURE_S
         raise WarmServerUnavailableError(f"{reason}; see {self._places.server_log}")
 
     def _launch_once(self, order: Order, timeout_s: float, when_lost: Callable[[], None]) -> str:
@@ -131,13 +138,13 @@ class WarmClient:
                 if process is None:
                     process = self._start()
                 elif process.poll() is not None:
-                    raise WarmServerUnavailableError(
-                        f"the warm server ended with status {process.returncode}; see {self._places.server_log}"
-                    )
+                    raise ConnectionRefusedError(f"the warm server ended with status {process.returncode}")
                 time.sleep(0.02)
-        raise WarmServerUnavailableError(f"the warm server cannot be reached; see {self._places.server_log}")
+        raise ConnectionRefusedError("the warm server cannot be reached")
 
     def _start(self) -> subprocess.Popen[bytes]:
+        if self._places.server_log.is_file() and self._places.server_log.stat().st_size > _LONGEST_LOG:
+            self._places.server_log.replace(self._places.server_log.with_suffix(".log.1"))
         with self._places.server_log.open("ab") as output:
             process = subprocess.Popen(
                 self._command.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -147,11 +154,20 @@ class WarmClient:
         return process
 
 
+@contextmanager
+def bounded_warm_server(dagster_home: Path) -> Iterator[None]:
+    """Stop, when the block ends, whatever warm server was started in it; for a block in which the database runs."""
+    try:
+        yield
+    finally:
+        stop_warm_server(dagster_home)
+
+
 def stop_warm_server(dagster_home: Path, timeout_s: float = 15.0) -> bool:
-    """End the server of a Dagster home and the runs under it; for a platform that stops, before its database does.
+    """End the server of a Dagster home and the runs under it, after all that could launch another.
 
     Returns:
-        Whether one ran. After ``timeout_s`` the server is killed; run processes then still end by themselves.
+        Whether one ran. After ``timeout_s`` it is killed with everything under it.
     """
     found = ask(places_of(dagster_home).socket, {"ask": "stop"}, timeout_s)
     if found is None:
@@ -161,9 +177,16 @@ def stop_warm_server(dagster_home: Path, timeout_s: float = 15.0) -> bool:
         if _has_ended(found["pid"]):
             return True
         time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(found["pid"], signal.SIGKILL)
+    _kill_family(found["pid"])
     return True
+
+
+def _kill_family(pid: int) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(pid)
+        for process in [server, *server.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _negotiate(conversation: Conversation, order: Order, timeout_s: float) -> str:
@@ -172,8 +195,14 @@ def _negotiate(conversation: Conversation, order: Order, timeout_s: float) -> st
     if answer["state"] == "refused":
         raise WarmServerUnavailableError(str(answer["reason"]))
     if answer["state"] == "started":
-        conversation.say(GO)
+        _let_go(conversation)
     return str(answer["state"])
+
+
+def _let_go(conversation: Conversation) -> None:
+    """Give the child its word; a child that has died is the server's to report, so the run counts as started either way."""
+    with contextlib.suppress(OSError):
+        conversation.say(GO)
 
 
 def _follow(conversation: Conversation, when_lost: Callable[[], None]) -> None:
@@ -182,7 +211,7 @@ def _follow(conversation: Conversation, when_lost: Callable[[], None]) -> None:
     with conversation, contextlib.suppress(OSError):
         state = conversation.hear(None)["state"]
         if state == "started":
-            conversation.say(GO)
+            _let_go(conversation)
     if state in {"lost", "refused"}:
         when_lost()
 

@@ -34,4 +34,4 @@ class FileComputeLogManager(LocalComputeLogManager):
         ensure_file(err)
         with redirect_to_file(sys.stdout, out), redirect_to_file(sys.stderr, err):
             yield CapturedLogContext(log_key)
-        touch_file(self.complete_artifact_path(log_key))
+        touch_file(self.complete_artifact_path(log_key))  # type: ignore[no-untyped-call]

@@ -54,7 +54,7 @@ class Connection:
         self.received = rest
         document = json.loads(line)
         if not isinstance(document, dict):
-            raise ValueError("a question is an object")
+            raise ValueError("a question is an object")  # noqa: TRY004 malformed, like any other text that is no question
         return document
 
     @property
@@ -73,7 +73,10 @@ class Connection:
 
 
 class LauncherOfChild:
-    """A launcher's connection in the hands of the run's own process."""
+    """A launcher's connection in the hands of the run's own process.
+
+    It says that it was started, as the server does: whichever of them dies first, the launcher hears the other.
+    """
 
     def __init__(self, sock: socket.socket, pid: int) -> None:
         self._socket = sock

@@ -21,7 +21,8 @@ _FAILED = 1
 def fork(task: Callable[[], int]) -> int:
     """Fork a process that does one task and exits with its answer; answer the pid.
 
-    Signals stay blocked in it until ``leave_home``: one sent at once must not be lost to the server's handlers. The server's own exit handlers, buffers and ``finally`` blocks do not run in the new process.
+    Signals stay blocked in it until ``leave_home``: one sent at once must not be lost to the server's handlers. The server's own
+    exit handlers, buffers and ``finally`` blocks do not run in the new process.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -57,10 +58,9 @@ def leave_home(name: str, log: Path) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.close(output)
-    faulthandler.enable()
+    faulthandler.enable(output)  # its own descriptor: during a step 1 and 2 are that step's
+    name_process(name)
     with contextlib.suppress(OSError):
-        name_process(name)
         Path("/proc/self/oom_score_adj").write_text("500")
     _forget_server_state()
 

@@ -47,7 +47,7 @@ def hand_over(inheritance: Inheritance, arguments: Sequence[str]) -> NoReturn:
     """Replace this process's image by a fresh one that finds the inheritance."""
     listener = inheritance.listener
     document = {
-        "listener": {"socket": listener.socket.fileno(), "lock": listener.lock, "inode": listener.inode},
+        "listener": {"socket": listener.socket.fileno(), "lock": listener.lock, "identity": listener.identity},
         "connections": [_describe(connection) for connection in inheritance.connections],
         "waiting": [{"order": asdict(w.order), "connection": w.connection and _describe(w.connection)} for w in inheritance.waiting],
         "children": inheritance.children,
@@ -56,9 +56,9 @@ def hand_over(inheritance: Inheritance, arguments: Sequence[str]) -> NoReturn:
     with tempfile.TemporaryFile() as will:
         will.write(json.dumps(document).encode())
         will.flush()
-        kept = [listener.socket, listener.lock, *inheritance.connections, *(w.connection for w in inheritance.waiting if w.connection)]
-        for file in (will, *kept):
-            os.set_inheritable(file if isinstance(file, int) else file.fileno(), True)
+        clients = [*inheritance.connections, *(w.connection for w in inheritance.waiting if w.connection)]
+        for file in (will.fileno(), listener.socket.fileno(), listener.lock, *(client.fileno() for client in clients)):
+            os.set_inheritable(file, True)
         sys.stdout.flush()
         sys.stderr.flush()
         os.execv(sys.executable, [sys.executable, "-m", "omc_infra.runs.warm_server", *arguments, _FLAG, str(will.fileno())])  # noqa: S606
@@ -72,7 +72,7 @@ def inherited(will: int) -> Inheritance:
     numbers = document["listener"]
     os.set_inheritable(numbers["lock"], False)
     return Inheritance(
-        Listener(_socket(numbers["socket"]), numbers["lock"], numbers["inode"]),
+        Listener(_socket(numbers["socket"]), numbers["lock"], numbers["identity"]),
         [_connection(fields) for fields in document["connections"]],
         [Waiting(Order(**w["order"]), _connection(w["connection"]) if w["connection"] else None) for w in document["waiting"]],
         document["children"],

@@ -54,8 +54,8 @@ def open_instance(settings: Settings, database: Database) -> Iterator[DagsterIns
         yield instance
 
 
-def fail_unfinished_runs(instance: DagsterInstance) -> int:
-    """Report every unfinished run as failed; the caller knows that no process of the platform lives.
+def cancel_unfinished_runs(instance: DagsterInstance) -> int:
+    """Report every unfinished run as canceled; the caller knows that no process of the platform lives.
 
     Returns:
         How many there were. Runs still queued are left: the next daemon starts them.
@@ -65,5 +65,5 @@ def fail_unfinished_runs(instance: DagsterInstance) -> int:
     dead = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
     runs = instance.get_runs(RunsFilter(statuses=dead))
     for run in runs:
-        instance.report_run_failed(run, "The platform that ran it ended.")
+        instance.report_run_canceled(run, "The platform that ran it ended.")
     return len(runs)

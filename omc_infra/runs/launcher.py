@@ -17,10 +17,10 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from dagster import Array, DagsterInstance, DagsterRun, Field, Permissive, Shape
+from dagster import Array, DagsterInstance, DagsterRun, Field
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, ResumeRunContext, RunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
@@ -37,6 +37,7 @@ from omc_infra.runs.worker import OUTCOME_RECORDED
 
 log = structlog.get_logger()
 
+_OPTIONAL = Field(str, is_required=False)
 _CONFIG = {
     "locations": Field(Array(str), default_value=[], description="Modules of the code locations that are preloaded."),
     "preload": Field(Array(str), default_value=[], description="Libraries that are imported beforehand, where they are installed."),
@@ -46,21 +47,12 @@ _CONFIG = {
     "answer_s": Field(float, default_value=60.0, description="How long a launch waits for a server that is still loading."),
     "idle_exit_s": Field(float, default_value=60.0, description="How long a server without launcher and runs stays."),
     "routes": Field(
-        Array(
-            Shape(
-                {
-                    "to": str,
-                    "tag": Field(str, is_required=False),
-                    "value": Field(str, is_required=False),
-                    "job": Field(str, is_required=False),
-                }
-            )
-        ),
+        Array({"to": str, "tag": _OPTIONAL, "value": _OPTIONAL, "job": _OPTIONAL}),
         default_value=[],
         description="Rules before the table of omc_infra.runs.routing; to: warm, process or elsewhere.",
     ),
     "elsewhere": Field(
-        Shape({"module": str, "class": str, "config": Field(Permissive(), default_value={})}),
+        {"module": str, "class": str, "config": Field(dict, default_value={})},
         is_required=False,
         description="The launcher of runs that are routed elsewhere, such as dagster_aws.ecs EcsRunLauncher.",
     ),
@@ -76,7 +68,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     """
 
     def __init__(self, config: Mapping[str, Any], inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
         self._config = config
         self._rules = rules_of(config["routes"])
@@ -98,7 +90,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def warm_up(self) -> None:
         """Start the server now, so that the first run need not wait for it; does nothing where no run can be warm."""
-        if self._why_cold() is None:
+        if self._config["warm"] and self._why_cold() is None:
             try:
                 self._client.warm_up()
             except (WarmServerUnavailableError, OSError) as error:
@@ -167,7 +159,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
             WorkerStatus.NOT_FOUND, f"process {process.pid} of {process.host} is gone" if process else "no process is known"
         )
 
-    def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:  # noqa: ARG002, FBT001 Dagster's
+    def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:
         """Answer what the run's process printed last."""
         last_words = tail(self._places.run_log(run.run_id))
         return f"The run's process printed last:\n{last_words}" if last_words else None
@@ -187,13 +179,13 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     @cached_property
     def _elsewhere(self) -> RunLauncher[DagsterInstance]:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
 
         configured = self._config.get("elsewhere")
         if configured is None:
             raise ConfigurationError("run_launcher: a run is routed elsewhere, but config.elsewhere names no launcher")
         data = ConfigurableClassData(configured["module"], configured["class"], yaml.safe_dump(dict(configured["config"])))
-        launcher: RunLauncher[DagsterInstance] = data.rehydrate(RunLauncher)
+        launcher = cast(RunLauncher[DagsterInstance], data.rehydrate())
         launcher.register_instance(self._instance)
         return launcher
 
@@ -209,15 +201,15 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def _target(self, run: DagsterRun) -> str:
         target = target_of(run.job_name, run.tags, self._rules)
-        return "process" if target == "elsewhere" and self._config.get("elsewhere") is None else target
+        if (target == "elsewhere" and self._config.get("elsewhere") is None) or (target == "warm" and not self._config["warm"]):
+            return "process"
+        return target
 
     def _is_elsewhere(self, run: DagsterRun) -> bool:
         configured = self._config.get("elsewhere")
         return configured is not None and run.tags.get(LAUNCHED_TAG) == configured["class"]
 
     def _why_cold(self) -> str | None:
-        if not self._config["warm"]:
-            return "run_launcher: warm is off"
         return "macOS frameworks do not survive a fork" if sys.platform == "darwin" else None
 
     def _start(self, run: DagsterRun, *, resume: bool) -> None:

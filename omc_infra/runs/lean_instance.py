@@ -7,14 +7,18 @@ CPU time.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
     from dagster._core.instance.ref import InstanceRef
+    from sqlalchemy import Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 _MOST_CONNECTIONS = 10
+_REST_S = 1.0
 _SCHEMA_QUESTIONS = ("has_run_stats_index_cols", "has_table", "has_asset_key_index_cols", "_has_asset_key_index_cols_on_connection")
 
 
@@ -36,7 +40,7 @@ def open_lean_instance(serialized_ref: str) -> DagsterInstance:
 
 
 def _with_tables_in_place(ref: InstanceRef) -> InstanceRef:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     storage = ref.storage_data
     assert storage is not None  # noqa: S101 the caller looked
@@ -50,17 +54,36 @@ def _make_sparing(instance: DagsterInstance) -> None:
     storages: list[Any] = [instance.run_storage, instance.event_log_storage, instance.schedule_storage]
     engine = create_pg_engine(
         storages[0].postgres_url,
-        storages[0]._token_provider,  # noqa: SLF001 see below
+        storages[0]._token_provider,
         isolation_level="AUTOCOMMIT",
         pool_size=1,
         max_overflow=_MOST_CONNECTIONS - 1,
-        pool_pre_ping=True,
     )
+    _ping_after_rest(engine)
     for storage in storages:
-        storage._engine = engine  # noqa: SLF001 what its own optimize_for_webserver does, without the ping
+        storage._engine = engine
         for name in _SCHEMA_QUESTIONS:
             if hasattr(storage, name):
                 setattr(storage, name, _asked_once(getattr(storage, name)))
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """Look whether a connection that has rested still lives: PostgreSQL may have been started anew meanwhile."""
+    from sqlalchemy import event
+    from sqlalchemy.exc import DisconnectionError
+
+    def rested(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["resting_since"] = time.monotonic()
+
+    def woken(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("resting_since", time.monotonic()) > _REST_S:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error
+
+    event.listen(engine, "checkin", rested)
+    event.listen(engine, "checkout", woken)
 
 
 def _asked_once(question: Callable[..., bool]) -> Callable[..., bool]:

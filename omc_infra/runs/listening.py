@@ -21,7 +21,8 @@ class Listener:
 
     socket: socket.socket
     lock: int
-    inode: int
+    identity: str
+    """Of the socket's file; an inode number alone is given anew as soon as it is free."""
 
     @classmethod
     def open(cls, places: Places, patience_s: float) -> Listener:
@@ -45,12 +46,12 @@ class Listener:
             os.umask(mask)
         listening.listen(_BACKLOG)
         listening.setblocking(False)
-        return cls(listening, lock, places.socket.stat().st_ino)
+        return cls(listening, lock, _identity(places))
 
     def is_reachable(self, places: Places) -> bool:
         """Say whether the path still leads here; not so after the home was removed or another server bound it."""
         try:
-            return places.socket.stat().st_ino == self.inode
+            return _identity(places) == self.identity
         except OSError:
             return False
 
@@ -65,6 +66,11 @@ class Listener:
         """Close everything here, in a forked process; the path stays the server's."""
         self.socket.close()
         os.close(self.lock)
+
+
+def _identity(places: Places) -> str:
+    found = places.socket.stat()
+    return f"{found.st_dev}:{found.st_ino}:{found.st_ctime_ns}"
 
 
 def _locked(lock: int) -> bool:

@@ -38,6 +38,11 @@ class Places:
         """What the server says."""
         return self.folder / "server.log"
 
+    @property
+    def report_log(self) -> Path:
+        """What the processes that report dead runs say; empty where all goes well."""
+        return self.folder / "reports.log"
+
     def run_log(self, run_id: str) -> Path:
         """What a run's process prints outside of its steps; kept only where the process ended badly."""
         return self.folder / "runs" / f"{run_id}.log"
@@ -68,7 +73,7 @@ def places_of(dagster_home: Path) -> Places:
     return Places(folder, socket)
 
 
-def tail(log: Path, lines: int = 20) -> str:
+def tail(log: Path, lines: int = 60) -> str:
     """Answer the last lines of a log, or nothing where there is none."""
     try:
         with log.open("rb") as file:

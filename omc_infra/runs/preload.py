@@ -19,8 +19,12 @@ import structlog
 
 log = structlog.get_logger()
 
-_THREAD_COUNTS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_originals: dict[str, tuple[object, str, object]] = {}
+_NO_THREADS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # the allocator of pyarrow, which pandas imports
+}
 
 
 class PreloadError(Exception):
@@ -37,7 +41,7 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
     Raises:
         PreloadError: A location does not load, or loading left what a fork would break.
     """
-    with _one_thread_libraries():
+    with _libraries_without_threads():
         for name in libraries:
             try:
                 importlib.import_module(name)
@@ -45,15 +49,11 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
                 log.warning("cannot preload a library", module=name, reason=str(error))
         for name in locations:
             _build(name)
-        _rehearse()
+        from omc_infra.runs.rehearsal import rehearse
+
+        rehearse()
     gc.collect()
     gc.freeze()
-
-
-def use_original_definitions() -> None:
-    """Put back what the location modules held, for a run that must build its definitions anew."""
-    for module, attribute, original in _originals.values():
-        setattr(module, attribute, original)
 
 
 def unsafe_to_fork(expected_files: Collection[int]) -> str | None:
@@ -67,18 +67,18 @@ def unsafe_to_fork(expected_files: Collection[int]) -> str | None:
         return f"preloading started threads: {', '.join(threads)}"
     if sys.platform != "linux":
         return None
-    native = len(list(Path("/proc/self/task").iterdir()))
-    if native > 1:
-        return f"preloading started {native - 1} threads outside of Python"
+    native = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir() if int(task.name) != os.getpid()]
+    if native:
+        return f"preloading started threads outside of Python: {', '.join(native)}"
     shared = [found for found in map(_shared_file, _open_files() - set(expected_files)) if found]
     return f"preloading opened {', '.join(shared)}" if shared else None
 
 
 @contextmanager
-def _one_thread_libraries() -> Iterator[None]:
-    """Keep numeric libraries from starting their thread pools when they are imported; they read this once."""
-    added = [name for name in _THREAD_COUNTS if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
+def _libraries_without_threads() -> Iterator[None]:
+    """Keep libraries from starting threads of their own when they are imported; they read these variables once."""
+    added = {name: value for name, value in _NO_THREADS.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
@@ -87,7 +87,10 @@ def _one_thread_libraries() -> Iterator[None]:
 
 
 def _build(name: str) -> None:
-    """Replace what a module defines by the repository it makes, so that no run makes it again."""
+    """Replace what a module defines by the repository it makes, so that no run makes it again.
+
+    Not where each run comes with data of its own to make it from.
+    """
     from dagster._core.code_pointer import ModuleCodePointer
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
     from dagster._core.definitions.reconstruct import reconstruct_repository_def_from_pointer
@@ -98,37 +101,21 @@ def _build(name: str) -> None:
             with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.RECONSTRUCTION)):
                 repository = reconstruct_repository_def_from_pointer(ModuleCodePointer(name, target.attribute))
             repository.load_all_definitions()
-            if target.attribute != LOAD_ALL_ASSETS:
-                module = sys.modules[name]
-                _originals[f"{name}:{target.attribute}"] = (module, target.attribute, getattr(module, target.attribute))
-                setattr(module, target.attribute, repository)
+            if target.attribute != LOAD_ALL_ASSETS and repository.repository_load_data is None:
+                setattr(sys.modules[name], target.attribute, repository)
     except Exception as error:  # the Dagster boundary: a location's own code may raise anything
         raise PreloadError(f"{name} does not load: {type(error).__name__}: {error}") from error
 
 
-def _rehearse() -> None:
-    """Execute one step in memory: what Dagster imports and compiles at its first run is then there for every run."""
-    import dagster as dg
-    import dagster._cli.api  # noqa: F401 what a worker calls
-
-    @dg.asset
-    def rehearsal() -> dg.MaterializeResult:  # type: ignore[type-arg]
-        return dg.MaterializeResult(metadata={"rows": 1})
-
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with dg.DagsterInstance.ephemeral() as instance:
-        dg.materialize([rehearsal], instance=instance, run_config=quiet)
-
-
 def _open_files() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}
+    return {int(file.name) for file in Path("/proc/self/fd").iterdir()} - {0, 1, 2}
 
 
 def _shared_file(number: int) -> str | None:
     """Name a file that parent and child must not both use, or answer None for one that is harmless or gone."""
     try:
         mode = os.fstat(number).st_mode
-        name = os.readlink(f"/proc/self/fd/{number}")
+        name = str(Path(f"/proc/self/fd/{number}").readlink())
     except OSError:
         return None
     return name if stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode) or name.startswith("anon_inode:") else None

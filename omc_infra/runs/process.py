@@ -10,11 +10,13 @@ import json
 import os
 import signal
 import socket
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+_PROC = Path("/proc")
+"""On Linux; elsewhere there is no such folder."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,18 @@ def kill_group(leader: int) -> None:
 
 def started_at(pid: int) -> float | None:
     """Answer when a process was started, in the unit of ``RunProcess.started``; None for none or a zombie."""
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in "ZX" else float(fields[19])
+    return _ticks_of(pid) if _PROC.is_dir() else _seconds_of(pid)
+
+
+def _ticks_of(pid: int) -> float | None:
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else float(fields[19])
+
+
+def _seconds_of(pid: int) -> float | None:
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -93,5 +101,5 @@ def started_at(pid: int) -> float | None:
 
 def name_process(name: str) -> None:
     """Show a name in ``ps -o comm`` and ``top``; Linux only, at most 15 characters."""
-    if sys.platform == "linux":
-        Path("/proc/self/comm").write_text(name)
+    with contextlib.suppress(OSError):
+        (_PROC / "self/comm").write_text(name)

@@ -3,13 +3,13 @@
 A launch is a conversation, so that a run is started once whatever dies in between::
 
     launcher  {"ask": "launch", "run_id": ..., ...}
-    server    {"state": "waiting"}                    only while all places are taken
-    child     {"state": "started", "pid": 123}        the forked process itself, on the same connection
-    launcher  go | no                                 "no": took too long, it is started otherwise
+    server    {"state": "waiting"}                only while all places are taken
+    server    {"state": "started", "pid": 123}    and the forked child says the same, whichever of them lives
+    launcher  go | no                             "no": it took too long, the run is started otherwise
 
-The connection is open in the server or in the child, never in neither, until the child has its answer: a launcher that reads
-its end knows that nobody will start the run. A child that reads the end instead of an answer goes on: its launcher was killed,
-and Dagster launches no run twice.
+The connection is open in the server or in the child until the child has its word: a launcher that reads its end knows that
+nobody will start the run. A child that reads the end instead of a word goes on: its launcher was killed, and Dagster launches
+no run twice.
 """
 
 from __future__ import annotations

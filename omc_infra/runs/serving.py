@@ -7,7 +7,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,6 +65,13 @@ class Server:
         self._connections = set(inheritance.connections)
         self._children = Children(places, limits.grace_s, self._close_inherited)
         self._children.adopt(inheritance.children)
+        self._answers: dict[str, Callable[[Document], dict[str, Any]]] = {
+            "health": self._health,
+            "terminate": self._terminate,
+            "status": self._status,
+            "reload": self._asked_reload,
+            "stop": self._asked_stop,
+        }
         self._reloading = self._retiring = self._stop_soon = False
         self._stopped_at: float | None = None
         self._looked_at = self._leased_at = time.monotonic()
@@ -73,8 +80,10 @@ class Server:
         self._alarm.setblocking(False)
         self._selector = selectors.DefaultSelector()
         clients = [*self._connections, *(entry.connection for entry in self._waiting if entry.connection)]
-        for heard in (self._listener.socket, self._wake_up, *clients):
+        for heard in (self._listener.socket, self._wake_up):
             self._selector.register(heard, selectors.EVENT_READ)
+        for client in clients:
+            self._selector.register(client, selectors.EVENT_READ)
 
     def take_signals(self) -> None:
         """Let signals wake the loop from here on."""
@@ -111,6 +120,8 @@ class Server:
 
     def serve(self) -> None:
         """Loop until stopped, or until nobody is left to serve."""
+        self._leased_at = time.monotonic()
+        self._start_waiting()  # what waited for this image gets it, however often the code changes
         while True:
             if self._stop_soon:
                 self.stop()
@@ -124,6 +135,7 @@ class Server:
             due_s = self._children.next_due_s()
             for key, _ in self._selector.select(_TICK_S if due_s is None else min(_TICK_S, due_s)):
                 self._attend(key.fileobj)
+        self._children.give_up()
         log.info("the warm server has ended", generation=self.generation)
 
     def _told_to_stop(self, *_: object) -> None:
@@ -172,14 +184,7 @@ class Server:
             connection.is_lease = True
             connection.answer({"state": "leased", "pid": os.getpid()})
         else:
-            answers = {
-                "health": self._health,
-                "terminate": self._terminate,
-                "status": self._status,
-                "reload": self._asked_reload,
-                "stop": self._asked_stop,
-            }
-            connection.answer(answers[question["ask"]](question))
+            connection.answer(self._answers[question["ask"]](question))
             self._drop(connection)
 
     def _take(self, connection: Connection, order: Order) -> None:
@@ -215,8 +220,9 @@ class Server:
             launcher = LauncherOfChild(connection.socket, os.getpid()) if connection else None
             return work(order, launcher.permits if launcher else lambda: True)
 
-        self._children.start(order, execute)
+        child = self._children.start(order, execute)
         if connection:
+            connection.answer({"state": "started", "pid": child.pid})
             connection.close()
 
     def _health(self, question: Document) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,20 +22,18 @@ class SourceWatch:
 
     Args:
         locations: Modules whose packages are watched even where they did not load.
+        loaded_since_ns: When loading began; what was changed after that may have been read before, so it counts as changed.
     """
 
-    def __init__(self, locations: Sequence[str]) -> None:
+    def __init__(self, locations: Sequence[str], loaded_since_ns: int) -> None:
         self._roots = sorted({*_roots_of_names(locations), *_roots_of_loaded()})
-        self._seen = self._fingerprint()
+        now_ns = time.time_ns()
+        self._seen = {path: seen for path, seen in self._fingerprint().items() if not loaded_since_ns < seen[0] <= now_ns}
 
     def has_changed(self) -> bool:
         """Say whether a file was changed, added or removed since the last look."""
         before, self._seen = self._seen, self._fingerprint()
         return before != self._seen
-
-    def newest_ns(self) -> int:
-        """Answer when the file changed last was changed; 0 where nothing is watched."""
-        return max((changed for changed, _ in self._seen.values()), default=0)
 
     def _fingerprint(self) -> Fingerprint:
         return {entry: seen for root in self._roots for entry, seen in _sources(root)}

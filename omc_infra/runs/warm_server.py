@@ -97,9 +97,7 @@ def _prepare(server: Server, arguments: Arguments) -> None:
         refusal = unsafe_to_fork(server.descriptors())
     except PreloadError as error:
         refusal = str(error)
-    server.watch = SourceWatch(arguments.locations)
-    if started_ns < server.watch.newest_ns() <= time.time_ns():
-        server.reload_soon()
+    server.watch = SourceWatch(arguments.locations, started_ns)
     server.refusal = refusal
     if refusal:
         log.warning("the warm server takes no runs", reason=refusal)

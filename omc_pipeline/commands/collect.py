@@ -111,18 +111,17 @@ def _document(row: Any) -> Mapping[str, Any]:
 
 def _show_parsed(source: Source, parsed: Parsed) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
+
+    from omc_infra.tables import print_rows
 
     console = Console()
     for ledger_table in source.tables:
         rows = [row for row in parsed.rows if row.table is ledger_table]
         if not rows:
             continue
-        table = Table(*ledger_table.fields, title=f"{ledger_table.qualified} · {len(rows)} rows", title_justify="left")
-        for row in rows[:_SHOWN_ROWS]:
-            table.add_row(*(Text("" if value is None else str(value)) for value in _document(row).values()))
-        console.print(table)
+        shown = [{name: "" if value is None else str(value) for name, value in _document(row).items()} for row in rows[:_SHOWN_ROWS]]
+        print_rows(console, shown, f"{ledger_table.qualified} · {len(rows)} rows")
         if len(rows) > _SHOWN_ROWS:
             console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
     console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")

@@ -1,4 +1,4 @@
-"""``omc quality``: run the suites now; scores a ledger and dimension, failing checks, open alerts."""
+"""``omc quality``: run the suites now; scores a ledger and dimension, failing checks, open alerts; of a named ledger, every check."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.settings import load_settings
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
+from omc_pipeline.quality.check import DIMENSIONS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from omc_pipeline.quality import QualityReport
+    from omc_pipeline.quality import CheckOutcome, QualityReport
 
 
 @click.command()
 @click.argument("ledger", required=False, type=click.Choice(LEDGERS))
 @json_option
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
-    """Judge all ledgers, or one; exit 1 when an alert of theirs is open."""
+    """Judge all ledgers, or one with each of its checks; exit 1 when an alert of theirs is open."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.quality.run import run_suites
     from omc_pipeline.sources.discovery import discover_sources
@@ -32,16 +33,22 @@ def quality(ledger: LedgerName | None, as_json: bool) -> None:
     if as_json:
         emit(report.as_document())
     else:
-        _print(report, settings.profile)
+        _print(report, settings.profile, every_check=ledger is not None)
     if report.alerts:
         raise click.exceptions.Exit(1)
 
 
-def _print(report: QualityReport, profile: str) -> None:
+def _print(report: QualityReport, profile: str, *, every_check: bool) -> None:
     from rich.console import Console
+
+    from omc_infra.tables import print_rows
 
     console = Console()
     console.print(_scores(report, profile))
+    for ledger in report.ledgers.values() if every_check else ():
+        for dimension in DIMENSIONS:
+            found = [check for check in ledger.checks if check.dimension == dimension]
+            print_rows(console, [_checked(check) for check in found], f"{dimension} · {len(found)} checks")
     failing = _failing(report)
     if failing.row_count:
         console.print(failing)
@@ -49,6 +56,17 @@ def _print(report: QualityReport, profile: str) -> None:
         console.print(
             f"alert: {alert.ledger} {alert.dimension} {alert.score:.3f}, below {alert.threshold:g}, open since {alert.opened_at:%F %T}Z"
         )
+
+
+def _checked(check: CheckOutcome) -> dict[str, str]:
+    observed = "nothing to judge" if check.observed is None else check.observed
+    return {
+        "source": check.source,
+        "check": check.name,
+        "passed": "yes" if check.passed else "NO",
+        "observed": observed,
+        "expected": check.expected,
+    }
 
 
 def _scores(report: QualityReport, profile: str) -> Table:

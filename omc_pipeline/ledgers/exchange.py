@@ -23,9 +23,13 @@ class Quote(Row):
 
 @dataclass(frozen=True, slots=True)
 class Fill(Row):
-    """One executed trade of a user; ``quote_amount`` is before the fee, both in ``currency``.
+    """One execution of a user, or one movement of coins; ``quote_amount`` is before the fee, both in ``currency``.
 
-    ``fill_id`` is the venue's trade id, or where it gives none a digest of all fields and the occurrence index.
+    ``fill_id`` is the venue's trade id, or where it gives none a digest of all fields and the occurrence index. ``price`` is
+    that of the execution, never the order's limit; it and the amount are None where nobody states them, as of a deposit.
+    ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own accounts; both halves share ``trade_id``),
+    ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``. ``side`` says whether coins came
+    (buy) or went (sell).
     """
 
     fill_id: str
@@ -35,11 +39,15 @@ class Fill(Row):
     currency: str
     side: str
     qty: Decimal
-    price: Decimal
-    quote_amount: Decimal
+    price: Decimal | None
+    quote_amount: Decimal | None
     fee: Decimal
     fee_currency: str
     executed_at: datetime
+    kind: str = "trade"
+    trade_id: str | None = None
+    order_id: str | None = None
+    algorithm_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

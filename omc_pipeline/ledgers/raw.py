@@ -1,7 +1,7 @@
 """The raw store: every response body once, under its SHA-256, and a row for every fetch that brought it.
 
 A body that was parsed wrongly, or not at all, is still there for ``omc replay``. A fetch is recorded also when the body is a known
-one: that proves freshness.
+one: that proves freshness. A body let go after its retention leaves its digest and its fetches; fetched again, it is stored again.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ class PostgresRawStore:
         """Answer a body.
 
         Raises:
-            LookupError: There is none of that digest.
+            LookupError: There is none of that digest, or it was let go.
             PayloadChangedError: What is kept under it is not it: the store was damaged.
         """
         with self._connection.transaction():
             row = self._connection.execute("SELECT body, size_bytes FROM raw.payload WHERE sha256 = %s", [sha256], binary=True).fetchone()
-        if row is None:
+        if row is None or row[0] is None:
             raise LookupError(f"no body {sha256} in the raw store")
         return _unpacked(row[0], row[1], sha256)
 
     def stored(self, source: str, since: datetime, until: datetime) -> Iterator[Payload]:
-        """Yield the successful payloads of a source as they were fetched, oldest first.
+        """Yield the successful payloads of a source as they were fetched, oldest first; those whose body was let go are passed over.
 
         Args:
             source: Name of the source.
@@ -89,21 +89,25 @@ class PostgresRawStore:
         """
         with self._connection.transaction():
             fetches = self._connection.execute(
-                "SELECT payload_sha256, fetched_at, url, context FROM raw.fetch"
-                " WHERE source = %s AND fetched_at >= %s AND fetched_at < %s AND status = ANY(%s) ORDER BY fetched_at, fetch_id",
+                "SELECT payload_sha256, fetched_at, url, context FROM raw.fetch JOIN raw.payload ON sha256 = payload_sha256"
+                " WHERE source = %s AND fetched_at >= %s AND fetched_at < %s AND status = ANY(%s) AND body IS NOT NULL"
+                " ORDER BY fetched_at, fetch_id",
                 [source, since, until, list(_PARSED_STATUSES)],
             ).fetchall()
         for sha256, fetched_at, url, context in fetches:
             yield Payload(source, self.body(sha256), fetched_at, url, context=context)
 
     def _store_body(self, payload: Payload) -> None:
-        known = self._connection.execute("SELECT 1 FROM raw.payload WHERE sha256 = %s", [payload.sha256]).fetchone()
-        if known:
+        # The lock keeps retention from letting a known body go before this fetch of it is there to be seen.
+        known = self._connection.execute(
+            "SELECT body IS NOT NULL FROM raw.payload WHERE sha256 = %s FOR SHARE", [payload.sha256]
+        ).fetchone()
+        if known and known[0]:
             return
         packed = zstandard.ZstdCompressor(level=_LEVEL).compress(payload.body)
         self._connection.execute(
             "INSERT INTO raw.payload (sha256, body, size_bytes, media_type, first_seen_at)"
-            " VALUES (%s, %b, %s, %s, %s) ON CONFLICT DO NOTHING",
+            " VALUES (%s, %b, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET body = EXCLUDED.body WHERE payload.body IS NULL",
             [payload.sha256, packed, len(payload.body), payload.media_type, payload.fetched_at],
         )
 

@@ -3,7 +3,8 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import dagster as dg
 import sqlalchemy as sa
@@ -17,11 +18,12 @@ from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.report import CheckOutcome
 from omc_pipeline.quality.run import run_source_checks
 from omc_pipeline.quality.suite import check_specs
-from omc_pipeline.sources.collect import Collection, collect
+from omc_pipeline.sources.collect import Collection
+from omc_pipeline.sources.sampling import collect_samples, together
 from omc_pipeline.sources.source import Source
 
-POOL = "upstream"
-_PLOT_DAYS = 30
+_TICK_TAG = ".dagster/scheduled_execution_time"
+_PLOTTED = 30
 _PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
 _SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN, "info": dg.AssetCheckSeverity.WARN}
 
@@ -36,6 +38,12 @@ def source_tags(source: Source) -> dict[str, str]:
     return {"ledger": source.ledger}
 
 
+def tick_of(run_tags: Mapping[str, str]) -> datetime | None:
+    """Answer when a run was due, or None where no schedule started it."""
+    due = run_tags.get(_TICK_TAG)
+    return datetime.fromisoformat(due) if due else None
+
+
 def collection_asset(source: Source) -> dg.AssetsDefinition:
     """Make the asset that collects one source."""
 
@@ -46,7 +54,7 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         kinds={"python", "postgres"},
         owners=list(source.owners),
         tags=source_tags(source),
-        pool=POOL,
+        pool=source.name,
         metadata={
             "source": dg.MetadataValue.text(source.name),
             "documentation": dg.MetadataValue.url(source.homepage),
@@ -57,9 +65,10 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
     )
     def collected(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
-            collection = collect(source, platform.database, platform.settings)
+            samples = collect_samples(source, platform.database, platform.settings, tick_of(context.run.tags))
+        collection = together(samples)
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
-        return dg.MaterializeResult(metadata={**_facts(collection), **_plot(platform.database, source)})
+        return dg.MaterializeResult(metadata={**_facts(collection), "samples": len(samples), **_plot(platform.database, source)})
 
     return collected
 
@@ -119,7 +128,7 @@ def _description(source: Source) -> str:
 
 def _facts(collection: Collection) -> dict[str, dg.MetadataValue]:
     facts: dict[str, dg.MetadataValue] = {
-        "dagster/row_count": dg.MetadataValue.int(collection.rows),
+        "rows": dg.MetadataValue.int(collection.rows),
         "tables": _tables(collection),
         "quarantined": dg.MetadataValue.int(collection.quarantined),
         "payloads": dg.MetadataValue.int(collection.payloads),
@@ -142,16 +151,20 @@ def _tables(collection: Collection) -> dg.TableMetadataValue:
 
 
 def _plot(database: Database, source: Source) -> dict[str, dg.MarkdownMetadataValue]:
-    """Draw rows a day of the source's first table; what a person wants to see first is a day that is missing."""
-    counts = _rows_a_day(database, source.tables[0], source.name)
-    return {"rows_a_day": line_plot(f"{source.tables[0].qualified}, rows a day over {_PLOT_DAYS} days", counts)}
+    """Draw rows a day of the source's first table, or an hour where it is sampled: what one wants to see first is a gap.
+
+    A month of quotes is counted in seconds, and would be with each run.
+    """
+    unit = "hour" if source.sample_every_s else "day"
+    counts = _rows_over_time(database, source.tables[0], source.name, unit)
+    return {f"rows_a_{unit}": line_plot(f"{source.tables[0].qualified}, rows each {unit} over {_PLOTTED} {unit}s", counts)}
 
 
-def _rows_a_day(database: Database, table: LedgerTable, source: str) -> list[float]:
+def _rows_over_time(database: Database, table: LedgerTable, source: str, unit: str) -> list[float]:
     query = sa.text(
-        f"SELECT count(facts.source) FROM generate_series(current_date - {_PLOT_DAYS - 1}, current_date, interval '1 day') AS day"
-        f" LEFT JOIN {table.qualified} AS facts ON facts.source = :source AND facts.version = 1"
-        f" AND facts.{table.clock} >= day AND facts.{table.clock} < day + interval '1 day' GROUP BY day ORDER BY day"
+        f"SELECT count(facts.source) FROM generate_series(date_trunc('{unit}', now()) - interval '{_PLOTTED - 1} {unit}', now(),"
+        f" interval '1 {unit}') AS moment LEFT JOIN {table.qualified} AS facts ON facts.source = :source AND facts.version = 1"
+        f" AND facts.{table.clock} >= moment AND facts.{table.clock} < moment + interval '1 {unit}' GROUP BY moment ORDER BY moment"
     )
     with database.engine("reader").connect() as connection:
         return [float(count) for (count,) in connection.execute(query, {"source": source})]

@@ -43,7 +43,7 @@ def positions(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-
         metadata={
             "users": len(users),
             "unchanged": sum(run.unchanged for run in runs.values()),
-            "dagster/row_count": sum(run.matches for run in runs.values()),
+            "matches": sum(run.matches for run in runs.values()),
             "exceptions": sum(run.exceptions for run in runs.values()),
         },
         check_results=[

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, VALUATION
 from omc_pipeline.sources.source import Source
 
-SCORES_CRON = "*/15 * * * *"
-VALUATION_CRON = "*/15 * * * *"
+SCORES_CRON = "7-59/15 * * * *"
+VALUATION_CRON = "3-59/15 * * * *"
+"""Between the quarters, when the collections have the machine."""
+MAINTENANCE_CRON = "40 4 * * *"
+"""A quiet hour: SEC EDGAR takes no filings then, summer or winter."""
+HEAVY = {WISH_TAG: "process"}
+"""Tags of runs that get a process of their own. All others are light and say nothing: a wish of theirs would win over the rule that
+sends their backfills to a process, too."""
 ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
 
 
@@ -30,7 +38,7 @@ class ScheduledJob:
 
 
 def scheduled_jobs(sources: Sequence[Source]) -> list[ScheduledJob]:
-    """Answer one job for the sources of a ledger that share a cadence, one for profit and loss, one for scores.
+    """Answer one job for the sources of a ledger that share a cadence, one for profit and loss, one for scores, one for maintenance.
 
     A user's account is collected together with the positions computed from it, so that a failed blocking check of its fills
     stops the computation in the same run.
@@ -56,6 +64,13 @@ def scheduled_jobs(sources: Sequence[Source]) -> list[ScheduledJob]:
             dg.AssetSelection.assets(*(["quality", ledger] for ledger in LEDGERS)),
             SCORES_CRON,
             {"ledger": "all"},
+        ),
+        ScheduledJob(
+            "maintain_ledgers",
+            "Let go of what is past its retention, and measure the database.",
+            dg.AssetSelection.assets(RETENTION, GROWTH),
+            MAINTENANCE_CRON,
+            {"ledger": "all", **HEAVY},
         ),
     ]
 

@@ -25,9 +25,12 @@ class Finding:
 
 
 def conservation_findings(position: PositionResult) -> list[Finding]:
-    """Check a position's matches and open lots against what was bought and sold; empty when every law holds."""
+    """Check a position's matches and open lots against what was bought and sold; empty when every law holds.
+
+    A transfer takes as much from one account as it brings to another, so the laws leave it out on both sides.
+    """
     matching = position.matching
-    from_lots = [match for match in matching.matches if match.rule != ZERO_BASIS]
+    from_lots = [match for match in matching.matches if match.rule not in (ZERO_BASIS, "transfer")]
     unheld = sum(matching.unmatched.values())
     laws = (
         ("units bought = matched + open", position.bought_qty, sum(m.qty for m in from_lots) + position.qty),

@@ -6,10 +6,9 @@ Numbers stay text: a float in between would undo the exactness of all that follo
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +16,9 @@ from omc_infra.errors import BadInputError
 
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
+_SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = "sep="
+"""First line by which a spreadsheet names its separator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The rows of a file and what it says about all of them; only a case file says anything, and only there times may lack a zone."""
+    """The rows of a file and what it says about all of them; only a case file says anything, and only there times may lack a zone.
 
-    rows: Sequence[Row]
+    Rows may be walked more than once; those of CSV are made as they are walked, so a large file is never held twice.
+    """
+
+    rows: Iterable[Row]
     header: Mapping[str, object] = field(default_factory=dict)
     is_case: bool = False
 
@@ -44,11 +49,9 @@ def read_document(text: str, format: Format | None = None) -> Document:  # noqa:
     """
     if not text.strip():
         raise BadInputError("the file is empty; it must hold trades as JSON or CSV")
-    if "\x00" in text:
-        raise BadInputError("the file is binary; it must hold trades as JSON or CSV text")
     is_json = format == "json" or (format is None and text.lstrip()[0] in "[{")
     document = _json_document(text) if is_json else _csv_document(text)
-    if not document.rows:
+    if next(iter(document.rows), None) is None:
         raise BadInputError("the file holds no trades")
     return document
 
@@ -65,6 +68,31 @@ def parse_json(text: str) -> object:
         raise BadInputError(f"not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from error
     except RecursionError as error:
         raise BadInputError("not a list of trades: JSON nested too deep") from error
+
+
+def price_table(text: str) -> dict[str, object]:
+    """Read CSV of two columns, symbol and price, with or without a header; a symbol given twice is refused.
+
+    Raises:
+        BadInputError: Not CSV of two columns.
+    """
+    separator = _header(text)[2]
+    prices: dict[str, object] = {}
+    try:
+        rows = [row for row in csv.reader(_lines(text), delimiter=separator, strict=True) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise BadInputError(f"prices are not CSV: {error}") from error
+    for number, row in enumerate(rows, 1):
+        if len(row) == 1 and row[0].strip().lower().startswith(_SEPARATOR_LINE):
+            continue
+        if len(row) != 2:
+            raise BadInputError(f"row {number}: prices are a JSON object of symbol to price, or CSV of two columns: symbol, price")
+        symbol = row[0].strip()
+        if symbol in prices:
+            raise BadInputError(f"row {number}: the price of {symbol} is given twice")
+        if prices or symbol.lower() != "symbol":
+            prices[symbol] = row[1]
+    return prices
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -88,30 +116,76 @@ def _json_document(text: str) -> Document:
     return Document(rows, {name: value for name, value in header.items() if name != "trades"}, isinstance(document, dict))
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The rows under the header of a CSV text, made anew at each walk."""
+
+    text: str
+    separator: str
+    names: Sequence[str]
+    first: int
+
+    def __iter__(self) -> Iterator[Row]:
+        lines = _lines(self.text)
+        for _ in range(self.first):
+            next(lines)
+        reader = csv.reader(lines, delimiter=self.separator, strict=True)
+        try:
+            yield from self._rows(reader)
+        except csv.Error as error:
+            raise BadInputError(f"not CSV: line {self.first + reader.line_num}: {error}; is a quote left open?") from error
+
+    def _rows(self, reader: Iterator[list[str]]) -> Iterator[Row]:
+        number, width = 0, len(self.names)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            number += 1
+            place = f"row {number} (line {self.first + reader.line_num})"  # type: ignore[attr-defined]  # csv's reader counts lines
+            if len(cells) != width:
+                if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+                    raise BadInputError(f"{place}: {len(cells)} cells under {width} columns")
+                del cells[width:]
+            yield Row(place, dict(zip(self.names, cells, strict=True)))
+
+
 def _csv_document(text: str) -> Document:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first, header, separator = _header(text)
+    place = f"line {first} (header)"
     try:
-        return Document(list(_csv_rows(reader)))
+        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator, strict=True))]
     except csv.Error as error:
-        raise BadInputError(f"not CSV: line {reader.line_num}: {error}") from error
-
-
-def _csv_rows(reader: Iterator[list[str]]) -> Iterator[Row]:
-    names = [name.strip().lower() for name in next(reader)]
+        raise BadInputError(f"{place}: not CSV: {error}") from error
+    while names and not names[-1]:
+        names.pop()
     missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise BadInputError(
-            f"line 1 (header): no column {', '.join(map(repr, missing))}; a CSV of trades has {', '.join(REQUIRED)}, price, ..."
-        )
+        raise BadInputError(f"{place}: no column {', '.join(map(repr, missing))}; a CSV of trades has {', '.join(REQUIRED)}, price, ...")
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        raise BadInputError(f"line 1 (header): column {doubled[0]!r} is given twice")
-    number = 0
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        number += 1
-        place = f"row {number} (line {reader.line_num})"  # type: ignore[attr-defined]  # csv's reader counts lines
-        if len(cells) != len(names):
-            raise BadInputError(f"{place}: {len(cells)} cells under {len(names)} columns")
-        yield Row(place, dict(zip(names, cells, strict=True)))
+        raise BadInputError(f"{place}: column {doubled[0]!r} is given twice")
+    return Document(_Table(text, separator, names, first))
+
+
+def _header(text: str) -> tuple[int, str, str]:
+    """Answer the header, its line, and what separates its columns: what a first line says, else what it has most of."""
+    said = ""
+    for number, line in enumerate(_lines(text), 1):
+        stripped = line.strip()
+        if stripped.lower().startswith(_SEPARATOR_LINE) and len(stripped) == len(_SEPARATOR_LINE) + 1:
+            said = stripped[-1]
+        elif stripped:
+            separator = said or max(_SEPARATORS, key=stripped.count)
+            return number, line.rstrip("\r\n"), separator
+    raise BadInputError("the file holds no trades")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Answer lines with their ends, one at a time; a text without line feeds has lines that end with carriage returns."""
+    end = "\n" if "\n" in text else "\r"
+    start = 0
+    while (at := text.find(end, start)) >= 0:
+        yield text[start : at + 1]
+        start = at + 1
+    if start < len(text):
+        yield text[start:]

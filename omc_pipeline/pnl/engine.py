@@ -7,6 +7,7 @@ from typing import Protocol
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import text_of
+from omc_pipeline.pnl.kinds import AT_COST
 from omc_pipeline.pnl.policy import OversellPolicy
 from omc_pipeline.pnl.result import Matching, OpenLot
 from omc_pipeline.pnl.split import remaining_share
@@ -35,8 +36,8 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
     """Match every sell to the lots its queue gives.
 
     Args:
-        trades: One position, in the order of ``in_order``.
-        queue: Empty; holds the open lots afterwards.
+        trades: One position, in the order of ``in_order``; of a long one, the next part.
+        queue: The lots held before; holds those held afterwards.
         policy: What becomes of units sold that were not held.
 
     Raises:
@@ -53,6 +54,7 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
         need = qty = trade.qty
         left = money = trade.money
         gain = 0
+        rule = trade.kind if trade.kind in AT_COST else None
         while need and (lot := best()) is not None:
             if lot.qty <= need:
                 take, cost = lot.qty, lot.cost
@@ -61,8 +63,8 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
                 take, cost = need, lot.take(need)
             need -= take
             rest = remaining_share(money, need, qty) if need else 0
-            brought = left - rest
-            pieces.append((trade.id, lot.trade.id, take, cost, brought, lot.acquired_at, trade.time, None))
+            brought = left - rest if rule is None else cost
+            pieces.append((trade.id, lot.trade.id, take, cost, brought, lot.acquired_at, trade.time, rule))
             gain += brought - cost
             left = rest
         if need:

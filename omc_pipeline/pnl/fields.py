@@ -10,6 +10,7 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import parse_decimal
 from omc_pipeline.pnl.document import Row
 
+_LONGEST = 200
 _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
 
 
@@ -25,7 +26,12 @@ def optional_text(row: Row, name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise refusal(row, name, f"{str(value)[:40]} is neither text nor a number")
-    return value.strip() or None
+    text = value.strip()
+    if not text.isprintable():
+        raise refusal(row, name, f"{ascii(text)[:60]} holds characters that can't be shown")
+    if len(text) > _LONGEST:
+        raise refusal(row, name, f"{text[:20]!r}... has {len(text)} characters; at most {_LONGEST} are read")
+    return text or None
 
 
 def required_text(row: Row, name: str) -> str:
@@ -44,7 +50,8 @@ def optional_number(row: Row, name: str) -> Decimal | None:
     try:
         return parse_decimal(text)
     except ValueError as error:
-        raise refusal(row, name, error) from error
+        hint = "; write decimals with a point and thousands without a mark" if "," in text else ""
+        raise refusal(row, name, f"{error}{hint}") from error
 
 
 def instant(row: Row, name: str, *, zone_optional: bool) -> datetime:
@@ -62,7 +69,7 @@ def instant(row: Row, name: str, *, zone_optional: bool) -> datetime:
             raise refusal(row, name, f"time {text!r} has no zone; append Z or +00:00")
         in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise refusal(row, name, f"{text[:40]!r} is not an ISO 8601 time") from error
+        raise refusal(row, name, f"{text[:40]!r} is not an ISO 8601 time, such as 2026-01-31T13:05:00Z") from error
     if _FINER_THAN_MICROSECONDS.search(text):
         raise refusal(row, name, f"time {text!r} is finer than a microsecond, which would be lost")
     return in_utc

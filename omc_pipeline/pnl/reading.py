@@ -16,12 +16,12 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, product, rounded_units, total
 from omc_pipeline.pnl.document import Document, Row
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
+from omc_pipeline.pnl.kinds import INCOME_KINDS
 from omc_pipeline.pnl.money import Settled, settle
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
 from omc_pipeline.pnl.trade import Side, Trade
 
-INCOME_KINDS = frozenset({"interest", "staking", "airdrop", "hardfork", "wages"})
 FEE_KINDS = frozenset({"move", "fee"})
 _PRICE_UNIT: int = pow(10, PRICE_DECIMALS)
 KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS
@@ -76,30 +76,30 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None)
             with row and field.
     """
     currency = _currency(document, quote)
-    places: dict[str, str] = {}
+    ids: set[str] = set()
     trades, exceptions = [], []
     for row in document.rows:
         trade, exception = _trade(row, currency, policy, zone_optional=document.is_case)
-        if trade.id in places:
-            raise refusal(row, "id", f"{trade.id!r} was given in {places[trade.id]} already; every trade needs an id of its own")
-        places[trade.id] = row.place
+        if trade.id in ids:
+            earlier = next(other.place for other in document.rows if required_text(other, "id") == trade.id)
+            raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade needs an id of its own")
+        ids.add(trade.id)
         trades.append(trade)
         exceptions.extend([exception] if exception else [])
     return Reading(trades, currency, exceptions)
 
 
 def _currency(document: Document, quote: str | None) -> str:
-    stated = document.header.get("quote")
-    if isinstance(stated, str) and stated:
+    stated = optional_text(Row("the case file", document.header), "quote")
+    if stated:
         if quote and quote.upper() != stated.upper():
             raise BadInputError(f"the file is in {stated}; without rates it cannot be computed in {quote.upper()}")
         return stated.upper()
     if quote:
         return quote.upper()
-    rows = [row for row in document.rows if _upper(row, "fee_ccy") not in ("", _upper(row, "symbol"))]
-    found = {_upper(row, "fee_ccy") for row in rows}
+    found = {_upper(row, "fee_ccy") for row in document.rows if _upper(row, "fee_ccy") not in ("", _upper(row, "symbol"))}
     if len(found) > 1:
-        found = {_upper(row, "fee_ccy") for row in rows if optional_number(row, "fee")}
+        found = {coin for row in document.rows if (coin := _upper(row, "fee_ccy")) in found and optional_number(row, "fee")}
     if len(found) > 1:
         raise BadInputError(f"fees are in {', '.join(sorted(found))}; name the currency of the prices with --quote")
     return found.pop() if found else ""
@@ -207,5 +207,7 @@ def read_prices(rows: Mapping[str, object]) -> dict[str, Decimal]:
         price = _not_negative(Row("prices", rows), symbol)
         if price is None:
             raise BadInputError(f"prices, field {symbol!r}: is missing")
+        if symbol.upper() in prices:
+            raise BadInputError(f"prices, field {symbol!r}: {symbol.upper()} is given twice")
         prices[symbol.upper()] = price
     return prices

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from omc_pipeline.pnl.amounts import text_of
-from omc_pipeline.pnl.trade import Lot, Match
+from omc_pipeline.pnl.trade import Lot, Matches
 
 
 class OpenLot(NamedTuple):
@@ -27,7 +27,11 @@ class OpenLot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PnlException:
-    """Something a person must look at; kinds: ``oversell``, ``missing_price``, ``unpriced_fee``, ``invalid_fill``."""
+    """Something a person must look at.
+
+    Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``invalid_fill``; and for
+    information ``stale_price``, ``in_transit``.
+    """
 
     kind: str
     symbol: str
@@ -40,7 +44,7 @@ class PnlException:
 class Matching:
     """What a method answers for one position: matches in order of disposal, open lots, units that no lot covered."""
 
-    matches: Sequence[Match]
+    matches: Matches
     open_lots: Sequence[OpenLot]
     realized: Mapping[str, int]
     unmatched: Mapping[str, int]
@@ -72,8 +76,8 @@ class PositionResult:
 
     @property
     def proceeds(self) -> int:
-        """Net proceeds of what was matched."""
-        return sum(match.proceeds for match in self.matching.matches)
+        """Net proceeds of what was matched; what was only moved between own accounts brought none."""
+        return sum(match.proceeds for match in self.matching.matches if match.rule != "transfer")
 
     @property
     def gains(self) -> int:
@@ -96,3 +100,8 @@ def unpriced_fee(coin: str, fill: str, fee: str, currency: str) -> PnlException:
     """Report a fee in a third coin, which counts once someone says what it was worth."""
     worth = f"worth in {currency}" if currency else "worth"
     return PnlException("unpriced_fee", coin, fill, None, f"fee of {fee} {coin} on {fill!r}: its {worth} is unknown; it is not counted")
+
+
+def fill_exception(kind: str, symbol: str, fill: str, qty: int | None, message: str) -> PnlException:
+    """Report a fill; the message goes on after its id."""
+    return PnlException(kind, symbol, fill, qty, f"fill {fill!r} {message}")

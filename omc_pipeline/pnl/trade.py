@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, overload
 
+from omc_pipeline.pnl.kinds import Kind
 from omc_pipeline.pnl.split import remaining_share
 
 Side = Literal["buy", "sell"]
@@ -17,7 +18,8 @@ class Trade(NamedTuple):
     """One acquisition or disposal, its money settled.
 
     ``money`` is the cost of a buy or the proceeds of a sell; ``fee`` is what the policy expenses beside it; ``income`` is the
-    market value where the coins were earned rather than bought. ``price`` compares lots: 1e-36 units, without fee.
+    market value where the coins were earned rather than bought. ``price`` compares lots: 1e-36 units, without fee. ``account``
+    is where it happened, ``to_account`` where a transfer arrives, ``algorithm`` who decided on it.
     """
 
     id: str
@@ -30,6 +32,10 @@ class Trade(NamedTuple):
     price: int = 0
     fee: int = 0
     income: int = 0
+    kind: Kind = "trade"
+    account: str = ""
+    to_account: str = ""
+    algorithm: str | None = None
 
 
 def in_order(trades: Iterable[Trade]) -> list[Trade]:
@@ -89,6 +95,11 @@ class Matches(Sequence[Match]):
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """The bare tuples."""
+        return self._pieces
 
     def __len__(self) -> int:
         return len(self._pieces)

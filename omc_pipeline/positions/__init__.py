@@ -4,6 +4,7 @@ Not here: how sells find their lots (``pnl``), what Dagster runs and when (``orc
 """
 
 from omc_pipeline.positions.conservation import conservation_findings
+from omc_pipeline.positions.exceptions import exceptions, resolve_exception
 from omc_pipeline.positions.run import PositionsRun, compute_positions
 from omc_pipeline.positions.summary import PositionSummary, Summary, summary
 from omc_pipeline.positions.valuation import Valuation, value_positions
@@ -15,6 +16,8 @@ __all__ = [
     "Valuation",
     "compute_positions",
     "conservation_findings",
+    "exceptions",
+    "resolve_exception",
     "summary",
     "value_positions",
 ]

@@ -1,4 +1,7 @@
-"""The laws of conservation, asked of the kept rows: what fills brought in is matched or open, in units and in money."""
+"""The laws of conservation, asked of the kept rows: what fills brought in is matched or open, in units and in money.
+
+The position, its days, its lots and the matches that hold are four tables written by different paths; each must tell the same.
+"""
 
 from __future__ import annotations
 
@@ -8,75 +11,77 @@ from typing import TYPE_CHECKING, Any
 from omc_pipeline.pnl.amounts import exact_units
 from omc_pipeline.pnl.conservation import Finding, finding
 from omc_pipeline.pnl.policy import Method
-from omc_pipeline.pnl.trade import Trade
-from omc_pipeline.positions.run import latest_run, read_user_trades
+from omc_pipeline.positions.basis import RunRow, latest_run
+from omc_pipeline.positions.changes import MODULUS, changes_since
+from omc_pipeline.positions.lots import POOLED
+from omc_pipeline.positions.run import run_of_user
+from omc_pipeline.positions.sums import Sums, sums_of
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
 
-SUMS = """
-SELECT p.symbol, p.currency, p.qty, p.cost, p.bought_qty, p.bought, p.sold_qty, p.unmatched_qty, p.proceeds, p.realized, p.expensed_fees,
-    coalesce(m.from_lots, 0), coalesce(m.qty, 0), coalesce(m.cost, 0), coalesce(m.proceeds, 0), coalesce(m.gain, 0), coalesce(o.qty, 0),
-    coalesce(o.cost, 0), coalesce(m.beyond, 0)
+_NAMES = ", ".join(f"p.{name}" for name in Sums._fields)
+_DAYS = ", ".join(f"coalesce(d.{name}, 0)" for name in Sums._fields)
+_SUM_OF_DAYS = ", ".join(f"sum({name}){'::bigint' if name == 'trades' else ''} AS {name}" for name in Sums._fields)
+SUMS = f"""
+SELECT p.symbol, p.currency, {_NAMES}, {_DAYS},
+    coalesce(m.from_lots, 0), coalesce(m.beyond, 0), coalesce(m.cost, 0), coalesce(m.proceeds, 0),
+    coalesce(m.moved, 0), coalesce(l.qty, 0), coalesce(l.cost, 0), coalesce(l.open_qty, 0), coalesce(l.open_cost, 0)
 FROM pnl.position p
+LEFT JOIN (SELECT position_id, {_SUM_OF_DAYS} FROM pnl.daily WHERE user_id = %(user)s GROUP BY 1) d USING (position_id)
 LEFT JOIN (
-    SELECT symbol, currency, sum(qty) FILTER (WHERE lot_fill IS NOT NULL) AS from_lots, sum(qty) AS qty, sum(cost) AS cost,
-        sum(proceeds) AS proceeds, sum(gain) AS gain, sum(qty) FILTER (WHERE lot_fill IS NULL) AS beyond
-    FROM pnl.lot_match WHERE run_id = %(run)s GROUP BY 1, 2
-) m USING (symbol, currency)
-LEFT JOIN (SELECT symbol, currency, sum(qty) AS qty, sum(cost) AS cost FROM pnl.open_lot WHERE run_id = %(run)s GROUP BY 1, 2) o
-    USING (symbol, currency)
-WHERE p.run_id = %(run)s ORDER BY p.symbol, p.currency
+    SELECT position_id, sum(cost) FILTER (WHERE rule IS DISTINCT FROM 'transfer') AS cost,
+        sum(proceeds) FILTER (WHERE rule IS DISTINCT FROM 'transfer') AS proceeds,
+        sum(qty) FILTER (WHERE lot_fill IS NOT NULL AND rule IS DISTINCT FROM 'transfer') AS from_lots,
+        sum(qty) FILTER (WHERE lot_fill IS NULL) AS beyond, sum(gain) FILTER (WHERE rule = 'transfer') AS moved
+    FROM pnl.live_match WHERE user_id = %(user)s AND method = %(method)s GROUP BY 1
+) m USING (position_id)
+LEFT JOIN (
+    SELECT position_id, sum(qty) FILTER (WHERE acquired) AS qty, sum(cost) FILTER (WHERE acquired) AS cost,
+        sum(open_qty) AS open_qty, sum(open_cost) AS open_cost
+    FROM (SELECT *, lot_fill NOT LIKE '%%@%%' AS acquired FROM pnl.lot WHERE user_id = %(user)s) lot GROUP BY 1
+) l USING (position_id)
+WHERE p.user_id = %(user)s AND p.method = %(method)s ORDER BY p.symbol, p.currency
 """
 
 
 def conservation_findings(database: Database, user_id: str, method: Method = "fifo") -> list[Finding]:
-    """Check a user's latest run; empty when every law holds, or before the first run.
-
-    The fills themselves are asked, too, unless newer ones have come in since the run.
-    """
-    with database.connect("reader") as connection:
+    """Check a user's positions against their days, lots, matches and fills; empty when every law holds, or before the first run."""
+    with run_of_user(database, user_id) as connection:
         run = latest_run(connection, user_id, method)
         if run is None:
             return []
-        rows = connection.execute(SUMS, {"run": run.run_id}).fetchall()
-    read = read_user_trades(database, user_id, run.basis.fee_policy)
-    found = [broken for row in rows for broken in _broken_laws(row)]
-    return found + _lost_fills(rows, read.trades) if read.sha256 == run.input_sha256 else found
+        rows = connection.execute(SUMS, {"user": user_id, "method": method}).fetchall()
+        return [broken for row in rows for broken in _broken_laws(row, method)] + _lost_fills(connection, user_id, run)
 
 
-def _broken_laws(row: Sequence[Any]) -> list[Finding]:
+def _broken_laws(row: Sequence[Any], method: Method) -> list[Finding]:
     symbol, currency = row[:2]
-    qty, cost, bought_qty, bought, sold_qty, unmatched, proceeds, realized, fees, *sums = (exact_units(number) for number in row[2:])
-    from_lots, matched, matched_cost, matched_proceeds, gains, open_qty, open_cost, beyond = sums
-    laws = (
-        ("units bought = matched + open", bought_qty, from_lots + open_qty),
-        ("cost bought = matched + open", bought, matched_cost + open_cost),
-        ("units sold = matched + unmatched", sold_qty, from_lots + unmatched),
-        ("units at no cost = unmatched, or none", beyond, unmatched if beyond else 0),
-        ("units of matches = from lots + at no cost", matched, from_lots + beyond),
-        ("proceeds = those of matches", proceeds, matched_proceeds),
-        ("realized = gains of matches - expensed fees", realized, gains - fees),
-        ("units held = open lots", qty, open_qty),
-        ("cost held = open lots", cost, open_cost),
-    )
+    width = len(Sums._fields)
+    kept, days = sums_of(row[2 : 2 + width]), sums_of(row[2 + width : 2 + 2 * width])
+    from_lots, beyond, cost, proceeds, moved, lots_qty, lots_cost, open_qty, open_cost = (exact_units(n) for n in row[2 + 2 * width :])
+    laws = [
+        ("units bought = matched + open", kept.bought_qty, from_lots + open_qty),
+        ("cost bought = matched + open", kept.bought, cost + open_cost),
+        ("units sold = matched + unmatched", kept.sold_qty, from_lots + kept.unmatched_qty),
+        ("units at no cost = unmatched, or none", beyond, kept.unmatched_qty if beyond else 0),
+        ("units matched = those of matches", kept.matched_qty, from_lots),
+        ("proceeds = those of matches", kept.proceeds, proceeds),
+        ("realized = gains of matches - expensed fees", kept.proceeds - kept.cost - kept.fees, proceeds - cost - kept.fees),
+        ("transfers between own accounts gain nothing", 0, moved),
+        *((f"{name} = sum of days", mine, theirs) for name, mine, theirs in zip(Sums._fields, kept, days, strict=True)),
+    ]
+    if method not in POOLED:
+        laws += [("units bought = lots", kept.bought_qty, lots_qty), ("cost bought = lots", kept.bought, lots_cost)]
     return [finding(law, symbol, currency, units) for law, *units in laws if units[0] != units[1]]
 
 
-def _lost_fills(rows: Sequence[Sequence[Any]], trades: Sequence[Trade]) -> list[Finding]:
-    kept = {(row[0], row[1]): [exact_units(row[at]) for at in (4, 5, 6)] for row in rows}
-    expected: dict[tuple[str, str], list[int]] = {key: [0, 0, 0] for key in kept}
-    for trade in trades:
-        sums = expected.setdefault((trade.symbol, trade.currency), [0, 0, 0])
-        if trade.side == "buy":
-            sums[0] += trade.qty
-            sums[1] += trade.money
-        else:
-            sums[2] += trade.qty
-    names = ("units bought = fills", "cost bought = fills", "units sold = fills")
-    return [
-        finding(name, *key, (wanted, observed))
-        for key, sums in sorted(expected.items())
-        for name, wanted, observed in zip(names, sums, kept.get(key, [0, 0, 0]), strict=True)
-        if wanted != observed
-    ]
+def _lost_fills(connection: psycopg.Connection[Any], user_id: str, run: RunRow) -> list[Finding]:
+    """Compare the fills that a run says it knew with those the ledger holds now, less those recorded since."""
+    now, since = changes_since(connection, user_id, None), changes_since(connection, user_id, run.known_at)
+    known = (now.fills - since.fills, (now.digest - since.digest) % MODULUS)
+    if known == (run.fills, run.digest):
+        return []
+    return [Finding("fills known = fills of the ledger", "*", run.basis.currency, str(known[0]), str(run.fills))]

@@ -1,84 +1,105 @@
-"""Fills of the ledger as trades of the engine.
-
-A venue states what was traded: ``qty`` at ``price``, worth ``quote_amount``, and the fee beside it. A fee in the traded coin
-therefore changes holdings by itself (a buy arrives smaller, a sell takes more), whereas a case file has it within ``qty``
-already. A fee in a third coin is not counted but reported.
-"""
+"""A user's fills as the ledger holds them, streamed in order of execution, each in its latest version and each once."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, product, total
-from omc_pipeline.pnl.money import settle
-from omc_pipeline.pnl.policy import FeePolicy
-from omc_pipeline.pnl.result import PnlException, unpriced_fee
-from omc_pipeline.pnl.trade import Trade
+from omc_pipeline.pnl.fill import Fill
 
-RULES = 1
-"""Raised when the same fills would give other matches, so that unchanged fills are computed again."""
+if TYPE_CHECKING:
+    import psycopg
+
+CHUNK_FILLS = 50_000
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_COLUMNS = """f.fill_id, f.account_id, f.symbol, f.currency, f.side, f.qty, f.price, f.quote_amount, f.fee, f.fee_currency, f.executed_at,
+    f.kind, f.trade_id, f.algorithm_id, f.source, f.version"""
+_SEVERAL_COINS = "(f.currency <> 'AUD' OR f.fee_currency NOT IN (f.symbol, f.currency))"
+"""The predicate of index ``fill_of_several_coins``."""
+OF_COIN = f"""
+SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %(user)s AND f.symbol = %(coin)s AND f.executed_at >= %(since)s
+UNION ALL
+SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %(user)s AND f.executed_at >= %(since)s AND f.symbol <> %(coin)s
+    AND {_SEVERAL_COINS} AND (f.currency = %(coin)s OR f.fee_currency = %(coin)s)
+ORDER BY executed_at
+"""
+CORRECTED = "SELECT source, fill_id, max(version) FROM exchange.fill WHERE user_id = %s AND version > 1 GROUP BY 1, 2"
+TRANSFERS = f"""
+SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %s AND f.kind = 'transfer' AND f.trade_id = ANY(%s)
+"""
+NAMED = f"SELECT {_COLUMNS} FROM exchange.fill f WHERE f.source = ANY(%s) AND f.fill_id = ANY(%s) AND f.user_id = %s"
+SOURCES = """
+WITH RECURSIVE told AS (
+    (SELECT source FROM exchange.fill ORDER BY source LIMIT 1)
+    UNION ALL
+    SELECT (SELECT next.source FROM exchange.fill next WHERE next.source > told.source ORDER BY next.source LIMIT 1) FROM told
+    WHERE told.source IS NOT NULL
+)
+SELECT source FROM told WHERE source IS NOT NULL
+"""
+
+Key = tuple[str, str]
+"""Source and fill id."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserTrades:
-    """A user's fills as trades, what of them needs a person's eye, and a digest of all that went in."""
-
-    trades: Sequence[Trade]
-    exceptions: Sequence[PnlException]
-    sha256: str
-
-
-def user_trades(fills: Sequence[Mapping[str, Any]], policy: FeePolicy) -> UserTrades:
-    """Settle every fill of a user.
+class UserFills:
+    """The fills of one user, as they stand in the transaction of a connection whose time zone is UTC.
 
     Args:
-        fills: Rows of ``exchange.fill`` with their bookkeeping columns, latest versions only.
-        policy: Where fees go.
-
-    Returns:
-        Trades in the order of the fills. A fill that cannot be settled is an exception of kind ``invalid_fill`` instead.
+        connection: To read by; its snapshot must not move while a run reads.
+        user_id: Whose.
+        left_out: Fills that are another's duplicates.
     """
-    digest = hashlib.sha256(f"rules {RULES}".encode())
-    count = Counter(fill["fill_id"] for fill in fills)
-    trades, exceptions = [], []
-    for fill in fills:
-        digest.update(f"\n{fill['source']} {fill['row_sha256']}".encode())
-        identity = fill["fill_id"] if count[fill["fill_id"]] == 1 else f"{fill['source']}:{fill['fill_id']}"
-        try:
-            trades.append(_trade(fill, identity, policy))
-        except ValueError as error:
-            exceptions.append(PnlException("invalid_fill", fill["symbol"], identity, None, f"fill {identity!r} is not counted: {error}"))
-        if fill["fee"] and fill["fee_currency"] not in (fill["symbol"], fill["currency"]):
-            exceptions.append(unpriced_fee(fill["fee_currency"], identity, f"{fill['fee'].normalize():f}", fill["currency"]))
-    return UserTrades(trades, exceptions, digest.hexdigest())
+
+    def __init__(self, connection: psycopg.Connection[Any], user_id: str, left_out: Iterable[Key] = ()) -> None:
+        self._connection, self._user_id = connection, user_id
+        self._left_out = frozenset(left_out)
+        self._latest: Mapping[Key, int] = {row[:2]: row[2] for row in connection.execute(CORRECTED, (user_id,))}
+
+    def of_coin(self, coin: str, since: datetime) -> Iterator[list[Fill]]:
+        """Answer the fills that may change what is held of a coin, in chunks that never part an instant."""
+        held_back: list[Fill] = []
+        with self._connection.cursor(name="fills") as cursor:
+            cursor.itersize = CHUNK_FILLS
+            cursor.execute(OF_COIN, {"user": self._user_id, "coin": coin, "since": since})
+            while rows := cursor.fetchmany(CHUNK_FILLS):
+                fills = held_back + self._current(rows)
+                if len(rows) < CHUNK_FILLS:
+                    held_back = fills
+                    break
+                cut = next((at for at in range(len(fills) - 1, 0, -1) if fills[at].time != fills[at - 1].time), 0)
+                held_back = fills[cut:]
+                if cut:
+                    yield fills[:cut]
+        if held_back:
+            yield held_back
+
+    def all(self) -> list[Fill]:
+        """Answer all fills in order of execution."""
+        statement = f"SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %s ORDER BY f.executed_at"
+        return self._current(self._connection.execute(statement, (self._user_id,)).fetchall())
+
+    def transfers(self, ids: Iterable[str]) -> list[Fill]:
+        """Answer both halves of transfers, as far as they are known."""
+        return self._current(self._connection.execute(TRANSFERS, (self._user_id, list(ids))).fetchall())
+
+    def named(self, ids: Sequence[str]) -> list[Fill]:
+        """Answer some fills by their ids."""
+        return self._current(self._connection.execute(NAMED, (sources(self._connection), list(ids), self._user_id)).fetchall())
+
+    def _current(self, rows: Iterable[Any]) -> list[Fill]:
+        fills = map(Fill._make, rows)
+        if not self._latest and not self._left_out:
+            return list(fills)
+        latest, left_out = self._latest, self._left_out
+        return [
+            fill
+            for fill in fills
+            if latest.get((fill.source, fill.id), fill.version) == fill.version and (fill.source, fill.id) not in left_out
+        ]
 
 
-def _trade(fill: Mapping[str, Any], identity: str, policy: FeePolicy) -> Trade:
-    side, qty, amount, fee = fill["side"], fill["qty"], fill["quote_amount"], Decimal(0)
-    direction = 1 if side == "buy" else -1
-    if fill["fee_currency"] == fill["currency"]:
-        fee = fill["fee"]
-    elif fill["fee"] and fill["fee_currency"] == fill["symbol"]:
-        fee = product(fill["fee"], fill["price"])
-        qty = total(qty, -direction * fill["fee"])
-        amount = total(amount, -direction * fee)
-    if qty <= 0:
-        raise ValueError(f"its quantity is {qty:f} after its fee")
-    settled = settle(side, amount, fee, policy)
-    return Trade(
-        id=identity,
-        symbol=fill["symbol"],
-        currency=fill["currency"],
-        time=fill["executed_at"].astimezone(UTC),
-        side=side,
-        qty=exact_units(qty),
-        money=settled.money,
-        price=exact_units(fill["price"], PRICE_DECIMALS),
-        fee=settled.fee,
-    )
+def sources(connection: psycopg.Connection[Any]) -> list[str]:
+    """Answer who has told fills of anybody; reads one index entry each, not the table."""
+    return [source for (source,) in connection.execute(SOURCES)]

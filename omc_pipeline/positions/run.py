@@ -1,52 +1,49 @@
-"""One computation of a user's positions, made when the fills have changed and only then."""
+"""One computation of a user's positions: what changed in the ledger since the last one, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
-from uuid import UUID, uuid4
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.ledgers.read import LedgerReader
-from omc_pipeline.pnl.compute import compute
-from omc_pipeline.pnl.policy import FeePolicy, Method, OversellPolicy
-from omc_pipeline.positions.fills import UserTrades, user_trades
-from omc_pipeline.positions.write import write_run
+from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
+from omc_pipeline.positions.basis import REPORTING_CURRENCY, RULES, Basis, RunRow, latest_run
+from omc_pipeline.positions.book import Book
+from omc_pipeline.positions.changes import MODULUS, Changes, changes_since
+from omc_pipeline.positions.exceptions import UNSETTLED
+from omc_pipeline.positions.fills import BEGINNING
+from omc_pipeline.positions.position import Position
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
 
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a run was computed by."""
-
-    method: Method = "fifo"
-    fee_policy: FeePolicy = "capitalise"
-    oversell_policy: OversellPolicy = "exclude"
+NEXT_RUN = "SELECT nextval(pg_get_serial_sequence('pnl.run', 'run_id'))"
+SAVE_RUN = """
+INSERT INTO pnl.run (run_id, user_id, method, fee_policy, oversell_policy, lot_policy, currency, rules, input_sha256, fills, known_at,
+    positions, matches) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+COUNTS = """
+SELECT (SELECT count(*) FROM pnl.position WHERE user_id = %(user)s AND method = %(method)s AND trades > 0),
+    (SELECT count(*) FROM pnl.exception WHERE user_id = %(user)s AND method = %(method)s AND cleared_at IS NULL AND resolved_at IS NULL)
+"""
+EVER = "SELECT DISTINCT symbol FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class PositionsRun:
-    """A run and the numbers of its rows; ``unchanged`` means it was found, not made."""
+    """A run: ``fills`` it knows, ``matches`` it wrote, positions and open exceptions the user has; ``unchanged``: found, not made."""
 
-    run_id: UUID
+    run_id: int
     unchanged: bool
     fills: int
     matches: int
     positions: int
     exceptions: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A row of ``pnl.run``."""
-
-    run_id: UUID
-    basis: Basis
-    input_sha256: str
-    fills: int
 
 
 def compute_positions(
@@ -55,62 +52,92 @@ def compute_positions(
     method: Method = "fifo",
     fee_policy: FeePolicy = "capitalise",
     oversell_policy: OversellPolicy = "exclude",
+    lot_policy: LotPolicy = "universal",
+    currency: str = REPORTING_CURRENCY,
 ) -> PositionsRun:
-    """Match a user's fills and keep what came of it, in one transaction of role writer.
+    """Bring a user's positions up to what the ledger knows, in one transaction of role writer.
 
-    Unchanged fills make no new run. Two computations of one user at a time wait for each other.
+    New fills extend their positions from the open lots. A late or corrected fill replays its position from the checkpoint
+    before it; the matches that come out otherwise supersede the old ones, and closed days get rows with the difference. Another
+    policy replays everything. Unchanged fills make no new run. Two computations of one user at a time wait for each other.
 
     Raises:
-        BadInputError: More is sold than held and the policy is ``refuse``, or a sum reaches 1e20.
+        BadInputError: More is sold than held and the policy is ``refuse``, a sum reaches 1e20, or the method pools all accounts.
     """
     from psycopg.errors import NumericValueOutOfRange
 
-    basis = Basis(method, fee_policy, oversell_policy)
-    with database.connect("writer") as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"pnl.run {user_id}",))
-        read = read_user_trades(database, user_id, fee_policy)
-        last = latest_run(connection, user_id, method)
-        if last is not None and (last.basis, last.input_sha256) == (basis, read.sha256):
-            return _counted(connection, last, unchanged=True)
-        positions = compute(read.trades, method, oversell_policy)
-        run = RunRow(uuid4(), basis, read.sha256, len(read.trades))
-        try:
-            write_run(connection, run, user_id, positions, read.exceptions)
-        except NumericValueOutOfRange as error:
-            raise BadInputError(f"user {user_id!r}: a sum of money or units reaches 1e20, which the ledger cannot hold") from error
-        return _counted(connection, run, unchanged=False)
+    basis = Basis(method, fee_policy, oversell_policy, lot_policy, currency)
+    if method == "uk" and lot_policy == "account":
+        raise BadInputError("method 'uk' pools all accounts by law; use the lot policy universal with it")
+    try:
+        with run_of_user(database, user_id) as connection:
+            return _compute(connection, user_id, basis)
+    except NumericValueOutOfRange as error:
+        raise BadInputError(f"user {user_id!r}: a sum of money or units reaches 1e20, which the ledger cannot hold") from error
 
 
-def read_user_trades(database: Database, user_id: str, policy: FeePolicy) -> UserTrades:
-    """Read a user's fills, as known now, as trades."""
-    return user_trades(LedgerReader(database.engine("reader"), user_id=user_id).fills(user_id), policy)
+@contextmanager
+def run_of_user(database: Database, user_id: str) -> Iterator[psycopg.Connection[Any]]:
+    """Open a transaction of role writer that sees one state of the ledger; runs of one user wait for each other.
 
-
-def latest_run(connection: Any, user_id: str, method: Method) -> RunRow | None:
-    """Answer the run that holds for a user and method, or None before the first."""
-    row = connection.execute(
-        "SELECT run_id, method, fee_policy, oversell_policy, input_sha256, fills FROM pnl.run"
-        " WHERE user_id = %s AND method = %s ORDER BY recorded_at DESC, run_id LIMIT 1",
-        (user_id, method),
-    ).fetchone()
-    return None if row is None else RunRow(row[0], Basis(*row[1:4]), row[4], row[5])
-
-
-def required_run(connection: Any, user_id: str, method: Method) -> RunRow:
-    """Answer the run that holds for a user and method.
-
-    Raises:
-        BadInputError: There is none yet.
+    The lock is taken before the transaction begins, or it would see the state from before its turn.
     """
-    run = latest_run(connection, user_id, method)
-    if run is None:
-        raise BadInputError(f"user {user_id!r} has no positions by {method}; materialize pnl/positions first")
-    return run
+    from psycopg import IsolationLevel
+
+    with database.connect("writer") as connection:
+        connection.autocommit = True
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"pnl.run {user_id}",))
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        with connection.transaction():
+            connection.execute("SET LOCAL TIME ZONE 'UTC'")
+            yield connection
 
 
-def _counted(connection: Any, run: RunRow, *, unchanged: bool) -> PositionsRun:
-    counts: Mapping[str, int] = {
-        table: cast("int", connection.execute(f"SELECT count(*) FROM pnl.{table} WHERE run_id = %s", (run.run_id,)).fetchone()[0])
-        for table in ("lot_match", "position", "exception")
-    }
-    return PositionsRun(run.run_id, unchanged, run.fills, counts["lot_match"], counts["position"], counts["exception"])
+def _compute(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> PositionsRun:
+    last = latest_run(connection, user_id, basis.method)
+    anew = last is None or (last.basis, last.rules) != (basis, RULES)
+    known_at = None if anew or last is None else last.known_at
+    changes = changes_since(connection, user_id, known_at)
+    run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
+    book = Book(connection, user_id, basis, run_id, known_at)
+    _touch_settled(book, changes)
+    if last is not None and not anew and not changes.since:
+        positions, exceptions = _counts(connection, user_id, basis)
+        return PositionsRun(last.run_id, True, last.fills, last.matches, positions, exceptions)
+    if anew and last is not None:
+        for (symbol,) in connection.execute(EVER, (user_id, basis.method, last.basis.currency)).fetchall():
+            changes.touch([symbol], BEGINNING)
+    return _carry_on(book, changes, None if anew else last)
+
+
+def _touch_settled(book: Book, changes: Changes) -> None:
+    """Touch the coins of fills that could not be settled before and now can."""
+    waiting = book.exceptions.unsettled()
+    if not waiting:
+        return
+    for fill in book.fills.named(waiting):
+        expansion = book.settle([fill])
+        if expansion.trades and not any(exception.kind in UNSETTLED for exception in expansion.exceptions):
+            changes.touch({trade.symbol for trade in expansion.trades}, min(trade.time for trade in expansion.trades))
+
+
+def _carry_on(book: Book, changes: Changes, last: RunRow | None) -> PositionsRun:
+    connection, basis = book.connection, book.basis
+    touched: list[tuple[str, datetime]] = sorted((coin, at) for coin, at in changes.since.items() if book.is_coin(coin))
+    for coin, since in touched:
+        Position.load(book, coin).carry_on(since)
+    book.flush()
+    book.exceptions.keep()
+    fills, digest = changes.fills + (last.fills if last else 0), (changes.digest + (last.digest if last else 0)) % MODULUS
+    policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency)
+    written = book.matches.written
+    connection.execute(
+        SAVE_RUN, (book.run_id, book.user_id, *policies, RULES, f"{digest:064x}", fills, changes.known_at, len(touched), written)
+    )
+    positions, exceptions = _counts(connection, book.user_id, basis)
+    return PositionsRun(book.run_id, False, fills, written, positions, exceptions)
+
+
+def _counts(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> tuple[int, int]:
+    row = connection.execute(COUNTS, {"user": user_id, "method": basis.method}).fetchone()
+    return (0, 0) if row is None else (row[0], row[1])

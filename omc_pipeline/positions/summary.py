@@ -1,4 +1,4 @@
-"""What a user gained and holds, added up from the kept rows, with the identity of profit and loss checked to the last digit."""
+"""What a user gained and holds, from the kept positions at their latest prices; the identity is checked to the last digit."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.pnl.amounts import decimal_of, exact_units
+from omc_pipeline.pnl.amounts import decimal_of, exact_units, market_value
 from omc_pipeline.pnl.policy import Method
-from omc_pipeline.positions.run import RunRow, required_run
+from omc_pipeline.positions.basis import RunRow, required_run
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
 POSITIONS = """
-SELECT p.symbol, p.currency, coalesce(o.qty, 0), coalesce(o.cost, 0), coalesce(m.gain, 0), coalesce(m.proceeds, 0),
-    p.bought, p.expensed_fees, v.value, v.unrealized, v.price, v.price_source, v.price_observed_at
+SELECT p.symbol, p.currency, p.qty, p.open_cost, p.realized, p.proceeds, p.bought, p.fees, v.price, v.price_source, v.price_observed_at
 FROM pnl.position p
-LEFT JOIN (SELECT symbol, currency, sum(gain) AS gain, sum(proceeds) AS proceeds FROM pnl.lot_match WHERE run_id = %(run)s GROUP BY 1, 2) m
-    USING (symbol, currency)
-LEFT JOIN (SELECT symbol, currency, sum(qty) AS qty, sum(cost) AS cost FROM pnl.open_lot WHERE run_id = %(run)s GROUP BY 1, 2) o
-    USING (symbol, currency)
-LEFT JOIN (
-    SELECT DISTINCT ON (symbol, currency) * FROM pnl.valuation WHERE run_id = %(run)s
-    ORDER BY symbol, currency, price_observed_at DESC, valuation_id DESC
-) v USING (symbol, currency)
-WHERE p.run_id = %(run)s ORDER BY p.symbol, p.currency
+LEFT JOIN LATERAL (
+    SELECT price, price_source, price_observed_at FROM pnl.valuation v WHERE v.position_id = p.position_id
+    ORDER BY price_observed_at DESC, run_id DESC, valuation_id DESC LIMIT 1
+) v ON p.qty > 0
+WHERE p.user_id = %s AND p.method = %s AND p.currency = %s AND p.trades > 0 ORDER BY p.symbol
 """
 
 
@@ -54,15 +48,15 @@ class PositionSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All of a user's positions in one currency.
+    """All of a user's positions by one method, in one currency.
 
     ``realized`` is gains less expensed fees, ``proceeds`` what matched sells brought net, ``cost`` what everything ever bought
-    cost (with expensed fees), ``value`` what open lots are worth. ``value`` and ``unrealized`` are None where a held coin has
-    no price; ``unpriced`` names it. ``identity_holds``: realized + unrealized = proceeds + value − cost, exactly, for
-    every position and their sum; of an unpriced position the same without its open lots.
+    cost (with expensed fees), ``value`` what is held now at the latest prices. ``value`` and ``unrealized`` are None where a
+    held coin has no price; ``unpriced`` names it. ``identity_holds``: realized + unrealized = proceeds + value − cost,
+    exactly, for every position and their sum; of an unpriced position the same without its open lots.
     """
 
-    run_id: UUID
+    run_id: int
     user_id: str
     method: Method
     currency: str
@@ -77,43 +71,42 @@ class Summary:
 
 
 def summary(database: Database, user_id: str, method: Method = "fifo", currency: str | None = None) -> Summary:
-    """Add up a user's positions from matches, open lots and latest valuations.
+    """Add up a user's positions.
 
     Args:
         database: Where they are kept.
         user_id: Whose.
         method: Which of the user's runs.
-        currency: Which positions; may be left out where all are in one.
+        currency: That of the run, or None.
 
     Raises:
-        BadInputError: No run yet, or positions in several currencies and none named.
+        BadInputError: No run yet, or it is in another currency.
     """
     with database.connect("reader") as connection:
         run = required_run(connection, user_id, method)
-        rows = connection.execute(POSITIONS, {"run": run.run_id}).fetchall()
-    currencies = sorted({row[1] for row in rows})
-    if currency is None and len(currencies) > 1:
-        raise BadInputError(f"user {user_id!r} has positions in {', '.join(currencies)}, which do not add up; name one currency")
-    chosen = currency or (currencies[0] if currencies else "")
-    return _summary(run, user_id, chosen, [_position(row) for row in rows if row[1] == chosen])
+        if currency not in (None, run.basis.currency):
+            raise BadInputError(f"user {user_id!r} has positions by {method} in {run.basis.currency}, none in {currency}")
+        rows = connection.execute(POSITIONS, (user_id, method, run.basis.currency)).fetchall()
+    return _summary(run, user_id, [_position(row) for row in rows])
 
 
 def _position(row: Sequence[Any]) -> PositionSummary:
     symbol, currency = row[:2]
-    qty, open_cost, gains, proceeds, bought, fees = (exact_units(number) for number in row[2:8])
-    realized, cost = gains - fees, bought + fees
-    value, unrealized = (0, 0) if qty == 0 else (None if number is None else exact_units(number) for number in row[8:10])
+    qty, open_cost, realized, proceeds, bought, fees = (exact_units(number) for number in row[2:8])
+    cost, price = bought + fees, row[8]
+    value = 0 if qty == 0 else None if price is None else market_value(qty, exact_units(price))
+    unrealized = None if value is None else value - open_cost
     if value is None or unrealized is None:
         holds = realized == proceeds - (cost - open_cost)
     else:
         holds = realized + unrealized == proceeds + value - cost
     numbers = (qty, open_cost, realized, unrealized, proceeds, value, cost)
     decimals = [None if number is None else decimal_of(number) for number in numbers]
-    cells: list[Any] = [symbol, currency, *decimals, *row[10:], holds]
+    cells: list[Any] = [symbol, currency, *decimals, *row[8:], holds]
     return PositionSummary(*cells)
 
 
-def _summary(run: RunRow, user_id: str, currency: str, positions: Sequence[PositionSummary]) -> Summary:
+def _summary(run: RunRow, user_id: str, positions: Sequence[PositionSummary]) -> Summary:
     realized, proceeds, cost = (_sum(getattr(p, name) for p in positions) for name in ("realized", "proceeds", "cost"))
     value, unrealized = (_sum_known([getattr(p, name) for p in positions]) for name in ("value", "unrealized"))
     holds = all(position.identity_holds for position in positions)
@@ -123,7 +116,7 @@ def _summary(run: RunRow, user_id: str, currency: str, positions: Sequence[Posit
         run_id=run.run_id,
         user_id=user_id,
         method=run.basis.method,
-        currency=currency,
+        currency=run.basis.currency,
         realized=decimal_of(realized),
         unrealized=None if unrealized is None else decimal_of(unrealized),
         proceeds=decimal_of(proceeds),

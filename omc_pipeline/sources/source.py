@@ -63,6 +63,8 @@ class Source:
         tables: Where its rows go.
         cron: When it is collected, five fields, UTC.
         every_s: Seconds between two collections; freshness is judged against it.
+        sample_every_s: Seconds between two samples within one scheduled collection, a part of ``every_s``; None: one sample. A
+            collection on demand takes one in any case.
         host: Base URLs a profile, and how politely to ask.
         keys: Names under which ``Settings.key`` must answer before the live profile can collect; empty for public APIs.
         homepage: The API's documentation.
@@ -78,6 +80,7 @@ class Source:
     parse: Callable[[Payload], Parsed]
     homepage: str
     keys: tuple[str, ...] = ()
+    sample_every_s: int | None = None
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property

@@ -20,7 +20,7 @@ from omc_pipeline.commands.pnl import pnl
 from omc_pipeline.ledgers.exchange import Fill, Quote
 from omc_pipeline.ledgers.table import Row
 from omc_pipeline.ledgers.write import append
-from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
+from omc_pipeline.positions import compute_positions, conservation_findings, exceptions, summary, value_positions
 from omc_pipeline.positions.report import report
 
 T0 = datetime(2026, 1, 30, 12, tzinfo=UTC)
@@ -62,6 +62,10 @@ def quote(symbol: str, bid: str | None, ask: str | None, last: str | None = None
 def rows_of(database: Database, table: str, run_id: object) -> Sequence[Any]:
     with database.connect("reader") as connection:
         return connection.execute(f"SELECT * FROM pnl.{table} WHERE run_id = %s", (run_id,)).fetchall()
+
+
+def kinds(database: Database, user: str) -> list[str]:
+    return [row.kind for row in exceptions(database, user) if row.resolved_at is None]
 
 
 def test_realized_and_unrealized_are_proceeds_and_value_less_cost_to_the_last_digit(database: Database, user: str) -> None:
@@ -142,7 +146,7 @@ def test_a_held_coin_without_a_price_is_an_exception_and_its_value_unknown_not_z
     assert (total.value, total.unrealized, total.unpriced) == (None, None, ("NEWCOIN",))
     assert total.realized == 4
     assert total.identity_holds
-    assert [row[3] for row in rows_of(database, "exception", run.run_id)] == ["missing_price"]
+    assert kinds(database, user) == ["missing_price"]
     assert rows_of(database, "valuation", run.run_id) == []
 
 
@@ -164,12 +168,12 @@ def test_the_same_quote_adds_no_second_value_and_a_newer_one_wins(database: Data
 
 def test_a_quote_older_than_a_day_is_used_and_reported(database: Database, user: str) -> None:
     store(database, fill(user, 1, "buy", "1", "10", symbol="OLD"), quote("OLD", "11", "13", at=T0))
-    run = compute_positions(database, user)
+    compute_positions(database, user)
 
     value_positions(database, user, T0 + timedelta(hours=25))
 
     assert summary(database, user).value == 12
-    assert [row[3] for row in rows_of(database, "exception", run.run_id)] == ["stale_price"]
+    assert kinds(database, user) == ["stale_price"]
 
 
 def test_selling_more_than_was_held_is_an_exception_and_never_meets_a_later_buy(database: Database, user: str) -> None:
@@ -212,13 +216,13 @@ def test_a_fee_in_the_coin_changes_what_is_held_and_one_in_a_third_coin_is_repor
         fill(user, 3, "sell", "1", "150", "0.02", fee_currency="BTC"),
     )
 
-    run = compute_positions(database, user)
+    compute_positions(database, user)
 
     (coin,) = summary(database, user).by_symbol
     assert coin.qty == D("0.99") + 1 - D("1.02")
     assert coin.cost == 200
     assert coin.proceeds == 150
-    assert [row[3] for row in rows_of(database, "exception", run.run_id)] == ["unpriced_fee"]
+    assert kinds(database, user) == ["unpriced_fee"]
 
 
 def test_a_lost_match_is_found(database: Database, user: str) -> None:

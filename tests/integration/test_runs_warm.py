@@ -15,192 +15,195 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.launcher.base import WorkerStatus
 from dagster._serdes import serialize_value
-from warm_home import FIXTURES, WarmHome, descendants_of, eventually, python_path, warm_home
 
 from omc_infra.postgres.database import Database
 from omc_infra.runs.protocol import NO, Conversation, Order, line_of
 from omc_infra.runs.routing import LAUNCHED_TAG
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from warm_home import FIXTURES, WarmHome, descendants_of, eventually, python_path, warm_home
+
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[WarmHome]:
+def warm(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterator[WarmHome]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", python_path(FIXTURES))
-        patch.syspath_prepend(str(FIXTURES))
         with warm_home(tmp_path_factory.mktemp("warm") / "home", database, max_children=4) as opened:
             yield opened
 
 
-def test_a_light_run_is_executed_by_a_process_of_its_own_that_the_server_forked(home: WarmHome) -> None:
-    run_id = home.launch("light")
+def test_a_light_run_is_executed_by_a_process_of_its_own_that_the_server_forked(warm: WarmHome) -> None:
+    run_id = warm.launch("light")
 
-    assert home.ended(run_id) is DagsterRunStatus.SUCCESS, home.messages(run_id)
-    facts, server = home.facts(run_id), home.server()
-    assert home.run(run_id).tags[LAUNCHED_TAG] == "warm"
-    assert facts["pid"] == facts["session"] == home.process(run_id).pid
+    assert warm.ended(run_id) is DagsterRunStatus.SUCCESS, warm.messages(run_id)
+    facts, server = warm.facts(run_id), warm.server()
+    assert warm.run(run_id).tags[LAUNCHED_TAG] == "warm"
+    assert facts["pid"] == facts["session"] == warm.process(run_id).pid
     assert facts["pid"] != server["pid"]
-    assert server["generation"] == 0
 
 
-def test_runs_share_neither_random_numbers_nor_the_servers_files(home: WarmHome) -> None:
-    first, second = (home.launch("light") for _ in range(2))
+def test_runs_share_neither_random_numbers_nor_the_servers_files(warm: WarmHome) -> None:
+    first, second = (warm.launch("light") for _ in range(2))
 
-    assert {home.ended(first), home.ended(second)} == {DagsterRunStatus.SUCCESS}
-    assert home.facts(first)["random"] != home.facts(second)["random"]
-    assert home.facts(first)["pid"] != home.facts(second)["pid"]
-    assert home.facts(first)["server_files"] == []
-
-
-def test_a_run_whose_op_raises_fails_as_always(home: WarmHome) -> None:
-    run_id = home.launch("failing")
-
-    assert home.ended(run_id) is DagsterRunStatus.FAILURE
-    assert "was terminated" not in home.messages(run_id)
+    assert {warm.ended(first), warm.ended(second)} == {DagsterRunStatus.SUCCESS}
+    assert warm.facts(first)["random"] != warm.facts(second)["random"]
+    assert warm.facts(first)["pid"] != warm.facts(second)["pid"]
+    assert warm.facts(first)["server_files"] == []
 
 
-def test_a_run_whose_process_is_killed_has_failed_within_seconds(home: WarmHome, tmp_path: Path) -> None:
-    run_id = home.launch_waiting(60, tmp_path / "mark")
-    process = home.process(run_id)
+def test_a_run_whose_op_raises_fails_as_always(warm: WarmHome) -> None:
+    run_id = warm.launch("failing")
+
+    assert warm.ended(run_id) is DagsterRunStatus.FAILURE
+    assert "was terminated" not in warm.messages(run_id)
+
+
+def test_a_run_whose_process_is_killed_has_failed_within_seconds(warm: WarmHome, tmp_path: Path) -> None:
+    run_id = warm.launch_waiting(60, tmp_path / "mark")
+    process = warm.process(run_id)
 
     os.kill(process.pid, signal.SIGKILL)
 
-    took_s = eventually(lambda: home.run(run_id).is_finished, "the killed run to end")
-    assert home.run(run_id).status is DagsterRunStatus.FAILURE
+    took_s = eventually(lambda: warm.run(run_id).is_finished, "the killed run to end")
+    assert warm.run(run_id).status is DagsterRunStatus.FAILURE
     assert took_s < 5
-    assert f"(pid {process.pid}) was terminated by signal 9 (SIGKILL)" in home.messages(run_id)
+    assert f"(pid {process.pid}) was terminated by signal 9 (SIGKILL)" in warm.messages(run_id)
 
 
-@pytest.mark.parametrize(("job", "said"), [("vanishing", "unexpectedly exited with code 7"), ("leaving", "unexpectedly exited with code 0")])
-def test_a_process_that_leaves_without_an_outcome_fails_its_run(home: WarmHome, job: str, said: str) -> None:
-    run_id = home.launch(job)
+@pytest.mark.parametrize(
+    ("job", "said"), [("vanishing", "unexpectedly exited with code 7"), ("leaving", "unexpectedly exited with code 0")]
+)
+def test_a_process_that_leaves_without_an_outcome_fails_its_run(warm: WarmHome, job: str, said: str) -> None:
+    run_id = warm.launch(job)
 
-    assert home.ended(run_id) is DagsterRunStatus.FAILURE
-    assert said in home.messages(run_id)
-    assert home.launcher.check_run_worker_health(home.run(run_id)).status is WorkerStatus.FAILED
-
-
-def test_what_a_dead_process_printed_last_is_in_the_log_of_its_run(home: WarmHome) -> None:
-    run_id = home.launch("dumping")
-
-    assert home.ended(run_id) is DagsterRunStatus.FAILURE
-    assert "Fatal Python error: Segmentation fault" in home.messages(run_id)
+    assert warm.ended(run_id) is DagsterRunStatus.FAILURE
+    assert said in warm.messages(run_id)
+    assert warm.launcher.check_run_worker_health(warm.run(run_id)).status is WorkerStatus.FAILED
 
 
-def test_a_terminated_run_is_canceled(home: WarmHome, tmp_path: Path) -> None:
-    run_id = home.launch_waiting(60, tmp_path / "mark")
+def test_what_a_dead_process_printed_last_is_in_the_log_of_its_run(warm: WarmHome) -> None:
+    run_id = warm.launch("dumping")
 
-    assert home.launcher.terminate(run_id)
-
-    assert home.ended(run_id) is DagsterRunStatus.CANCELED
-    assert not home.launcher.terminate(run_id)
+    assert warm.ended(run_id) is DagsterRunStatus.FAILURE
+    assert "Fatal Python error: Segmentation fault" in warm.messages(run_id)
 
 
-def test_a_run_that_ignores_its_termination_is_killed_and_canceled(home: WarmHome, tmp_path: Path) -> None:
+def test_a_terminated_run_is_canceled(warm: WarmHome, tmp_path: Path) -> None:
+    run_id = warm.launch_waiting(60, tmp_path / "mark")
+
+    assert warm.launcher.terminate(run_id)
+
+    assert warm.ended(run_id) is DagsterRunStatus.CANCELED
+    assert not warm.launcher.terminate(run_id)
+
+
+def test_a_run_that_ignores_its_termination_is_killed_and_canceled(warm: WarmHome, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    run_id = home.launch("stubborn", {"ops": {"ignore_interrupts": {"config": {"mark": str(mark)}}}})
+    run_id = warm.launch("stubborn", {"ops": {"ignore_interrupts": {"config": {"mark": str(mark)}}}})
     eventually(mark.exists, "the run to reach its step")
 
-    assert home.launcher.terminate(run_id)
+    assert warm.launcher.terminate(run_id)
 
-    assert home.ended(run_id) is DagsterRunStatus.CANCELED
-    assert not home.process(run_id).lives
+    assert warm.ended(run_id) is DagsterRunStatus.CANCELED
+    assert not warm.process(run_id).lives
 
 
-def test_the_health_of_a_run_is_that_of_its_process(home: WarmHome, tmp_path: Path) -> None:
-    run_id = home.launch_waiting(60, tmp_path / "mark")
+def test_the_health_of_a_run_is_that_of_its_process(warm: WarmHome, tmp_path: Path) -> None:
+    run_id = warm.launch_waiting(60, tmp_path / "mark")
 
-    alive = home.launcher.check_run_worker_health(home.run(run_id))
-    home.launcher.terminate(run_id)
-    home.ended(run_id)
-    eventually(lambda: not home.process(run_id).lives, "its process to end")
+    alive = warm.launcher.check_run_worker_health(warm.run(run_id))
+    warm.launcher.terminate(run_id)
+    warm.ended(run_id)
+    eventually(lambda: not warm.process(run_id).lives, "its process to end")
 
     assert alive.status is WorkerStatus.RUNNING
-    assert home.launcher.check_run_worker_health(home.run(run_id)).status is WorkerStatus.SUCCESS
+    assert warm.launcher.check_run_worker_health(warm.run(run_id)).status is WorkerStatus.SUCCESS
 
 
-def test_more_runs_than_places_wait_and_a_waiting_run_can_be_canceled(home: WarmHome, tmp_path: Path) -> None:
-    running = [home.launch_waiting(60, tmp_path / f"mark{n}") for n in range(4)]
-    waiting = [home.launch("light") for _ in range(3)]
+def test_more_runs_than_places_wait_and_a_waiting_run_can_be_canceled(warm: WarmHome, tmp_path: Path) -> None:
+    running = [warm.launch_waiting(60, tmp_path / f"mark{n}") for n in range(4)]
+    waiting = [warm.launch("light") for _ in range(3)]
 
-    assert home.server()["waiting"] == waiting
-    assert home.launcher.terminate(waiting[1])
-    assert home.ended(waiting[1]) is DagsterRunStatus.CANCELED
+    assert warm.server()["waiting"] == waiting
+    assert warm.launcher.terminate(waiting[1])
+    assert warm.ended(waiting[1]) is DagsterRunStatus.CANCELED
     for run_id in running:
-        home.launcher.terminate(run_id)
+        warm.launcher.terminate(run_id)
 
-    assert home.ended(waiting[0]) is home.ended(waiting[2]) is DagsterRunStatus.SUCCESS
-
-
-def test_memory_a_run_took_is_free_when_it_has_ended(home: WarmHome) -> None:
-    before = psutil.Process(home.server()["pid"]).memory_info().rss
-
-    assert home.ended(home.launch("hungry")) is DagsterRunStatus.SUCCESS
-
-    assert psutil.Process(home.server()["pid"]).memory_info().rss - before < 20_000_000
+    assert warm.ended(waiting[0]) is warm.ended(waiting[2]) is DagsterRunStatus.SUCCESS
 
 
-def test_a_launch_that_is_withdrawn_leaves_no_trace_and_a_hundred_leave_no_leak(home: WarmHome) -> None:
-    run = home.create("light")
-    order = Order(run.run_id, serialize_value(home.instance.get_ref()))
-    server = psutil.Process(home.server()["pid"])
-    before = (server.num_fds(), home.server()["files"])
+def test_memory_a_run_took_is_free_when_it_has_ended(warm: WarmHome) -> None:
+    before = psutil.Process(warm.server()["pid"]).memory_info().rss
 
-    for _ in range(100):
-        with Conversation(home.launcher._places.socket, 10.0) as conversation:
+    assert warm.ended(warm.launch("hungry")) is DagsterRunStatus.SUCCESS
+
+    assert psutil.Process(warm.server()["pid"]).memory_info().rss - before < 20_000_000
+
+
+def test_a_launch_that_is_withdrawn_leaves_no_trace_and_fifty_leave_no_leak(warm: WarmHome) -> None:
+    run = warm.create("light")
+    order = Order(run.run_id, serialize_value(warm.instance.get_ref()))
+    server = psutil.Process(warm.server()["pid"])
+    before = server.num_fds()
+
+    for _ in range(50):
+        with Conversation(warm.launcher._places.socket, 10.0) as conversation:
             conversation.say(line_of({"ask": "launch", **order.as_document()}))
             while conversation.hear(10.0)["state"] == "waiting":
                 pass
             conversation.say(NO)
-        eventually(lambda: not home.server()["running"], "the withdrawn child to end")
+        eventually(lambda: not warm.server()["running"], "the withdrawn child to end")
 
-    assert (server.num_fds(), home.server()["files"]) == before
+    eventually(lambda: server.num_fds() == before, "the server to close its last connection")
     assert descendants_of(server.pid) == []
-    assert home.run(run.run_id).status is DagsterRunStatus.NOT_STARTED
-    assert list((home.folder / "warm" / "runs").glob(f"{run.run_id}*")) == []
+    assert warm.run(run.run_id).status is DagsterRunStatus.NOT_STARTED
+    assert list((warm.folder / "warm" / "runs").glob(f"{run.run_id}*")) == []
 
 
-def test_a_run_goes_on_when_its_launcher_died_before_giving_its_word(home: WarmHome) -> None:
-    run = home.create("light")
-    order = Order(run.run_id, serialize_value(home.instance.get_ref()))
+def test_a_run_goes_on_when_its_launcher_died_before_giving_its_word(warm: WarmHome) -> None:
+    run = warm.create("light")
+    order = Order(run.run_id, serialize_value(warm.instance.get_ref()))
 
-    with Conversation(home.launcher._places.socket, 10.0) as conversation:
+    with Conversation(warm.launcher._places.socket, 10.0) as conversation:
         conversation.say(line_of({"ask": "launch", **order.as_document()}))
         conversation.hear(10.0)
 
-    assert home.ended(run.run_id) is DagsterRunStatus.SUCCESS
+    assert warm.ended(run.run_id) is DagsterRunStatus.SUCCESS
 
 
-def test_nonsense_on_the_socket_harms_nobody(home: WarmHome) -> None:
+def test_nonsense_on_the_socket_harms_nobody(warm: WarmHome) -> None:
     for nonsense in (b"\n", b"[]\n", b'{"ask": "fly"}\n', b'{"ask": "launch"}\n', b"\xff\xfe\n"):
-        with Conversation(home.launcher._places.socket, 5.0) as conversation:
+        with Conversation(warm.launcher._places.socket, 5.0) as conversation:
             conversation.say(nonsense)
             with pytest.raises(ConnectionError):
                 conversation.hear(5.0)
 
-    assert home.ended(home.launch("light")) is DagsterRunStatus.SUCCESS
+    assert warm.ended(warm.launch("light")) is DagsterRunStatus.SUCCESS
 
 
-def test_only_the_owner_reaches_the_socket(home: WarmHome) -> None:
-    home.server()
-    places = home.launcher._places
+def test_only_the_owner_reaches_the_socket(warm: WarmHome) -> None:
+    warm.server()
+    places = warm.launcher._places
 
     assert places.socket.stat().st_mode & 0o777 == 0o600
     assert places.socket.parent.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of processes are read from /proc")
-def test_a_runs_process_says_what_it_is(home: WarmHome, tmp_path: Path) -> None:
-    run_id = home.launch_waiting(60, tmp_path / "mark")
+def test_a_runs_process_says_what_it_is(warm: WarmHome, tmp_path: Path) -> None:
+    run_id = warm.launch_waiting(60, tmp_path / "mark")
 
-    name = Path(f"/proc/{home.process(run_id).pid}/comm").read_text().strip()
-    home.launcher.terminate(run_id)
+    name = Path(f"/proc/{warm.process(run_id).pid}/comm").read_text().strip()
+    warm.launcher.terminate(run_id)
 
     assert name == "omc-run"
 
 
-def test_launches_from_several_threads_at_once_all_arrive(home: WarmHome) -> None:
-    runs = [home.create("light") for _ in range(6)]
-    threads = [threading.Thread(target=home.instance.launch_run, args=(run.run_id, None)) for run in runs]
+def test_launches_from_several_threads_at_once_all_arrive(warm: WarmHome) -> None:
+    runs = [warm.create("light") for _ in range(6)]
+    threads = [threading.Thread(target=warm.instance.launch_run, args=(run.run_id, None)) for run in runs]
     started = time.monotonic()
 
     for thread in threads:
@@ -208,6 +211,6 @@ def test_launches_from_several_threads_at_once_all_arrive(home: WarmHome) -> Non
     for thread in threads:
         thread.join()
 
-    assert {home.ended(run.run_id) for run in runs} == {DagsterRunStatus.SUCCESS}
-    assert len({home.facts(run.run_id)["pid"] for run in runs}) == 6
+    assert {warm.ended(run.run_id) for run in runs} == {DagsterRunStatus.SUCCESS}
+    assert len({warm.facts(run.run_id)["pid"] for run in runs}) == 6
     assert time.monotonic() - started < 30

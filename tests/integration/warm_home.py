@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ import yaml
 from dagster import AssetKey, DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._serdes import serialize_value
 
 from omc_infra.postgres.database import Database
 from omc_infra.runs.client import stop_warm_server
 from omc_infra.runs.launcher import WarmRunLauncher
+from omc_infra.runs.lean_instance import open_lean_instance
 from omc_infra.runs.process import RunProcess
 from omc_infra.runs.protocol import ask
 from omc_infra.runs.routing import PROCESS_TAG
@@ -27,6 +30,7 @@ from omc_infra.settings import PROJECT_ROOT
 FIXTURES = PROJECT_ROOT / "tests" / "fixtures"
 LOCATION = "warm_location.definitions"
 PATIENCE_S = 60.0
+sys.path.append(str(FIXTURES))  # last: Dagster takes the first entry for a script's folder and does without it
 
 
 @dataclass
@@ -110,11 +114,15 @@ class WarmHome:
 def warm_home(folder: Path, database: Database, **config: object) -> Iterator[WarmHome]:
     """Open a home whose launcher is configured with ``config``; its server is stopped in the end, with everything under it."""
     folder.mkdir(parents=True)
-    url = database.url("writer", driver="psycopg2")
+    url = database.url("writer", driver="psycopg2", search_path="dagster")
     launcher = {"locations": [LOCATION], "grace_s": 2.0, **config}
     settings = {
-        "storage": {"postgres": {"postgres_url": f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster"}},
-        "local_artifact_storage": {"module": "dagster._core.storage.root", "class": "LocalArtifactStorage", "config": {"base_dir": str(folder)}},
+        "storage": {"postgres": {"postgres_url": url}},
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": str(folder)},
+        },
         "compute_logs": {"module": "omc_infra.runs.compute_logs", "class": "FileComputeLogManager", "config": {"base_dir": str(folder)}},
         "run_launcher": {"module": "omc_infra.runs.launcher", "class": "WarmRunLauncher", "config": launcher},
         "run_monitoring": {"enabled": True, "max_resume_run_attempts": 1 if config.pop("resumes", False) else 0},
@@ -123,7 +131,9 @@ def warm_home(folder: Path, database: Database, **config: object) -> Iterator[Wa
     launcher.pop("resumes", None)
     (folder / "dagster.yaml").write_text(yaml.safe_dump(settings))
     try:
-        with DagsterInstance.from_config(str(folder)) as instance:
+        with DagsterInstance.from_config(str(folder)) as made:
+            ref = serialize_value(made.get_ref())
+        with open_lean_instance(ref) as instance:
             yield WarmHome(folder, instance)
     finally:
         stop_warm_server(folder)
@@ -134,7 +144,7 @@ def eventually(holds: Callable[[], bool], what: str, within_s: float = PATIENCE_
     started = time.monotonic()
     while not holds():
         assert time.monotonic() - started < within_s, f"waited {within_s:.0f} s for {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
     return time.monotonic() - started
 
 

@@ -131,8 +131,11 @@ CREATE INDEX ON exchange.quote (observed_at);
 CREATE TABLE exchange.fill (
     source text NOT NULL, fill_id text NOT NULL, user_id text NOT NULL, account_id text NOT NULL,
     symbol text NOT NULL, currency text NOT NULL, side text NOT NULL CHECK (side IN ('buy', 'sell')),
-    qty {MONEY} NOT NULL, price {MONEY} NOT NULL, quote_amount {MONEY} NOT NULL, fee {MONEY} NOT NULL,
-    fee_currency text NOT NULL, executed_at timestamptz NOT NULL, {BOOKKEEPING},
+    qty {MONEY} NOT NULL, price {MONEY}, quote_amount {MONEY}, fee {MONEY} NOT NULL,
+    fee_currency text NOT NULL, executed_at timestamptz NOT NULL,
+    kind text NOT NULL DEFAULT 'trade' CHECK (kind IN ('trade', 'deposit', 'withdrawal', 'transfer', 'fee', 'staking', 'airdrop',
+        'interest', 'hardfork', 'wages')),
+    trade_id text, order_id text, algorithm_id text, {BOOKKEEPING},
     PRIMARY KEY (source, fill_id, version)
 );
 CREATE INDEX ON exchange.fill (user_id, symbol, executed_at);
@@ -171,68 +174,146 @@ CREATE TABLE quality.alert (
 CREATE UNIQUE INDEX one_open_alert ON quality.alert (ledger, dimension) WHERE closed_at IS NULL;
 """
 
+READ_BY_PNL = """
+CREATE INDEX ON exchange.fill (user_id, recorded_at);
+COMMENT ON INDEX exchange.fill_user_id_recorded_at_idx IS 'What is new since a run.';
+CREATE INDEX fill_of_several_coins ON exchange.fill (user_id, executed_at)
+    WHERE currency <> 'AUD' OR fee_currency NOT IN (symbol, currency);
+CREATE INDEX fill_corrected ON exchange.fill (user_id) WHERE version > 1;
+CREATE INDEX fill_transfer ON exchange.fill (user_id, trade_id) WHERE kind = 'transfer';
+CREATE INDEX ON exchange.quote (symbol, currency, observed_at);
+CREATE INDEX ON glass.coin_price (symbol, observed_at);
+"""
+
+SUMS = ("bought_qty", "bought", "sold_qty", "matched_qty", "unmatched_qty", "proceeds", "cost", "fees", "income")
+_SUMS = ", ".join(f"{name} {MONEY} NOT NULL" for name in SUMS)
+
 PNL = f"""
 CREATE SCHEMA pnl;
 CREATE TABLE pnl.run (
-    run_id uuid PRIMARY KEY, user_id text NOT NULL, method text NOT NULL, fee_policy text NOT NULL, oversell_policy text NOT NULL,
-    input_sha256 text NOT NULL, fills bigint NOT NULL, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id text NOT NULL, method text NOT NULL,
+    fee_policy text NOT NULL, oversell_policy text NOT NULL, lot_policy text NOT NULL, currency text NOT NULL, rules integer NOT NULL,
+    input_sha256 text NOT NULL, fills bigint NOT NULL, known_at timestamptz, positions bigint NOT NULL, matches bigint NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX ON pnl.run (user_id, method, recorded_at);
-COMMENT ON TABLE pnl.run IS 'One computation; the latest of a user and method is the one that holds.';
+CREATE INDEX ON pnl.run (user_id, method, run_id);
+COMMENT ON TABLE pnl.run IS 'One computation: what it knew and by which policies; it wrote only what had changed since the run before.';
+COMMENT ON COLUMN pnl.run.input_sha256 IS 'Sum modulo 2^256 of the digests of all fills it knew, in their latest versions, in no order.';
+COMMENT ON COLUMN pnl.run.known_at IS 'recorded_at of the newest fill it knew.';
+CREATE TABLE pnl.position (
+    position_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id text NOT NULL, method text NOT NULL,
+    symbol text NOT NULL, currency text NOT NULL, run_id bigint NOT NULL, trades bigint NOT NULL, last_at timestamptz, {_SUMS},
+    qty {MONEY} GENERATED ALWAYS AS (bought_qty - matched_qty) STORED,
+    open_cost {MONEY} GENERATED ALWAYS AS (bought - cost) STORED,
+    realized {MONEY} GENERATED ALWAYS AS (proceeds - cost - fees) STORED,
+    UNIQUE (user_id, method, currency, symbol)
+);
+COMMENT ON TABLE pnl.position IS 'What holds now; updated in place. How it came about is in pnl.daily and pnl.lot_match.';
+COMMENT ON COLUMN pnl.position.bought IS 'Cost of everything ever acquired, sold or held.';
+COMMENT ON COLUMN pnl.position.cost IS 'Cost of what was matched.';
+COMMENT ON COLUMN pnl.position.realized IS 'Gains of all matches, less expensed fees.';
+CREATE TABLE pnl.lot (
+    position_id bigint NOT NULL, acquired_at timestamptz NOT NULL, lot_fill text COLLATE "C" NOT NULL, user_id text NOT NULL,
+    account_id text NOT NULL, algorithm_id text, queue text NOT NULL, rank numeric NOT NULL, arrived_at timestamptz NOT NULL,
+    qty {MONEY} NOT NULL, cost {MONEY} NOT NULL, open_qty {MONEY} NOT NULL CHECK (open_qty >= 0), open_cost {MONEY} NOT NULL,
+    run_id bigint NOT NULL, PRIMARY KEY (position_id, acquired_at, lot_fill, queue)
+);
+CREATE INDEX open_lot_in_order ON pnl.lot (position_id, queue, rank, acquired_at, lot_fill) WHERE open_qty > 0;
+COMMENT ON TABLE pnl.lot IS 'Every acquisition with what is left of it. Averaging methods have one lot "pool", which bears no date.';
+COMMENT ON COLUMN pnl.lot.queue IS 'The account whose sells may take it; empty: any.';
+COMMENT ON COLUMN pnl.lot.rank IS 'What the method goes by before time: the price, negative for hifo; 0 for other methods.';
 CREATE TABLE pnl.lot_match (
-    run_id uuid NOT NULL REFERENCES pnl.run, match_no bigint NOT NULL, user_id text NOT NULL, symbol text NOT NULL, currency text NOT NULL,
+    position_id bigint NOT NULL, run_id bigint NOT NULL, match_no bigint NOT NULL, user_id text NOT NULL, account_id text NOT NULL,
     sell_fill text NOT NULL, lot_fill text, qty {MONEY} NOT NULL, cost {MONEY} NOT NULL, proceeds {MONEY} NOT NULL,
-    gain {MONEY} NOT NULL CHECK (gain = proceeds - cost), acquired_at timestamptz, disposed_at timestamptz NOT NULL, rule text,
-    PRIMARY KEY (run_id, match_no)
+    acquired_at timestamptz, disposed_at timestamptz NOT NULL, rule text, sell_algorithm text, lot_algorithm text,
+    PRIMARY KEY (position_id, disposed_at, run_id, match_no)
 );
+COMMENT ON TABLE pnl.lot_match IS 'The audit trail, append-only; what holds of it now is pnl.live_match.';
 COMMENT ON COLUMN pnl.lot_match.lot_fill IS 'NULL: sold at no cost for want of a lot. Averaging methods name their one lot "pool".';
 COMMENT ON COLUMN pnl.lot_match.acquired_at IS 'NULL: a unit of a pool bears no date.';
-CREATE TABLE pnl.open_lot (
-    run_id uuid NOT NULL REFERENCES pnl.run, user_id text NOT NULL, symbol text NOT NULL, currency text NOT NULL,
-    lot_fill text NOT NULL, qty {MONEY} NOT NULL, cost {MONEY} NOT NULL, acquired_at timestamptz,
-    PRIMARY KEY (run_id, symbol, currency, lot_fill)
+CREATE TABLE pnl.restatement (
+    position_id bigint NOT NULL, run_id bigint NOT NULL, user_id text NOT NULL, from_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (position_id, run_id)
 );
-CREATE TABLE pnl.position (
-    run_id uuid NOT NULL REFERENCES pnl.run, user_id text NOT NULL, symbol text NOT NULL, currency text NOT NULL,
-    qty {MONEY} NOT NULL, cost {MONEY} NOT NULL, bought_qty {MONEY} NOT NULL, bought {MONEY} NOT NULL, sold_qty {MONEY} NOT NULL,
-    unmatched_qty {MONEY} NOT NULL, proceeds {MONEY} NOT NULL, realized {MONEY} NOT NULL, expensed_fees {MONEY} NOT NULL,
-    PRIMARY KEY (run_id, symbol, currency)
+COMMENT ON TABLE pnl.restatement IS 'From this instant on, the matches that earlier runs made of a position no longer hold.';
+CREATE VIEW pnl.live_match WITH (security_invoker) AS
+    SELECT m.position_id, m.run_id, m.match_no, m.user_id, p.method, p.symbol, p.currency, m.account_id, m.sell_fill, m.lot_fill,
+        m.qty, m.cost, m.proceeds, m.proceeds - m.cost AS gain, m.acquired_at, m.disposed_at, m.rule, m.sell_algorithm, m.lot_algorithm
+    FROM pnl.lot_match m JOIN pnl.position p USING (position_id)
+    WHERE NOT EXISTS (
+        SELECT FROM pnl.restatement r WHERE r.position_id = m.position_id AND r.run_id > m.run_id AND r.from_at <= m.disposed_at
+    );
+CREATE VIEW pnl.open_lot WITH (security_invoker) AS
+    SELECT l.position_id, l.user_id, p.method, p.symbol, p.currency, l.account_id, l.lot_fill, l.open_qty AS qty, l.open_cost AS cost,
+        CASE WHEN l.lot_fill <> 'pool' THEN l.acquired_at END AS acquired_at, l.algorithm_id
+    FROM pnl.lot l JOIN pnl.position p USING (position_id) WHERE l.open_qty > 0;
+CREATE TABLE pnl.checkpoint (
+    position_id bigint NOT NULL, at timestamptz NOT NULL, user_id text NOT NULL, run_id bigint NOT NULL, trades bigint NOT NULL,
+    last_at timestamptz, {_SUMS}, pools jsonb, PRIMARY KEY (position_id, at)
 );
-COMMENT ON COLUMN pnl.position.bought IS 'Cost of everything ever acquired, sold or held.';
-COMMENT ON COLUMN pnl.position.realized IS 'Sum of the gains of all matches, less expensed fees.';
+COMMENT ON TABLE pnl.checkpoint IS 'A position before everything from that midnight on: where a late fill makes a replay start.';
+COMMENT ON COLUMN pnl.checkpoint.pools IS 'Of averaging methods; the lots of others are found by giving back what later matches took.';
+CREATE TABLE pnl.daily (
+    position_id bigint NOT NULL, day date NOT NULL, run_id bigint NOT NULL, user_id text NOT NULL, trades bigint NOT NULL, {_SUMS},
+    PRIMARY KEY (position_id, day, run_id)
+);
+COMMENT ON TABLE pnl.daily IS 'What each run added to a UTC day; a day is the sum of its rows, and a later run never edits an earlier row.';
+CREATE TABLE pnl.rate_use (
+    source text NOT NULL, fill_id text NOT NULL, version integer NOT NULL, coin text NOT NULL, currency text NOT NULL,
+    user_id text NOT NULL, rate {MONEY} NOT NULL, rate_id text NOT NULL, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (source, fill_id, version, coin, currency)
+);
+COMMENT ON TABLE pnl.rate_use IS 'The rate a fill was settled by, once and for all, and the ledger rows it comes from.';
 CREATE TABLE pnl.valuation (
     valuation_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    run_id uuid NOT NULL REFERENCES pnl.run, user_id text NOT NULL, symbol text NOT NULL, currency text NOT NULL,
+    position_id bigint NOT NULL, run_id bigint NOT NULL, user_id text NOT NULL,
     price {MONEY} NOT NULL, price_source text NOT NULL, price_observed_at timestamptz NOT NULL,
-    value {MONEY} NOT NULL, unrealized {MONEY} NOT NULL, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE (run_id, symbol, currency, price_observed_at, price_source, price)
+    qty {MONEY} NOT NULL, value {MONEY} NOT NULL, unrealized {MONEY} NOT NULL, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (position_id, price_observed_at, run_id, price_source, price)
 );
+CREATE TABLE pnl.snapshot (
+    position_id bigint NOT NULL, day date NOT NULL, version integer NOT NULL, user_id text NOT NULL, qty {MONEY} NOT NULL,
+    open_cost {MONEY} NOT NULL, realized {MONEY} NOT NULL, income {MONEY} NOT NULL, price {MONEY}, price_source text,
+    price_observed_at timestamptz, value {MONEY}, unrealized {MONEY}, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (position_id, day, version)
+);
+COMMENT ON TABLE pnl.snapshot IS 'A position at the end of a UTC day; a restated day is a new version.';
 CREATE TABLE pnl.exception (
-    run_id uuid NOT NULL REFERENCES pnl.run, exception_no bigint NOT NULL, user_id text NOT NULL, kind text NOT NULL,
-    symbol text NOT NULL, fill_id text, qty {MONEY}, message text NOT NULL, PRIMARY KEY (run_id, exception_no)
+    exception_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, user_id text NOT NULL, method text NOT NULL, run_id bigint NOT NULL,
+    kind text NOT NULL, symbol text NOT NULL, fill_id text, qty {MONEY}, message text NOT NULL, occurred_at timestamptz,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    cleared_run bigint, cleared_at timestamptz, resolved_by text, resolved_at timestamptz, reason text,
+    CHECK ((resolved_by IS NULL) = (resolved_at IS NULL) AND (resolved_by IS NULL) = (reason IS NULL))
 );
+CREATE UNIQUE INDEX ON pnl.exception (user_id, method, kind, symbol, fill_id, qty) NULLS NOT DISTINCT WHERE cleared_at IS NULL;
+COMMENT ON TABLE pnl.exception IS 'What needs a person: open until a later run finds it gone, or a person says why it may stay.';
 """
 
 PER_USER = (
     "exchange.fill",
     "exchange.balance",
     "pnl.run",
-    "pnl.lot_match",
-    "pnl.open_lot",
     "pnl.position",
+    "pnl.lot",
+    "pnl.lot_match",
+    "pnl.restatement",
+    "pnl.checkpoint",
+    "pnl.daily",
+    "pnl.rate_use",
     "pnl.valuation",
+    "pnl.snapshot",
     "pnl.exception",
 )
 AGENT_READS = (
     "glass.protocol_tvl", "glass.protocol_fees", "glass.coin_price", "human.sentiment", "catalyst.event", "catalyst.outbox",
-    "exchange.quote", "quality.score", *PER_USER,
+    "exchange.quote", "quality.score", *PER_USER, "pnl.live_match", "pnl.open_lot",
 )  # fmt: skip
 
 
 def upgrade() -> None:
     """Make the schemas, then grant each role the least it needs."""
     roles = role_names(op.get_bind())
-    for statements in (RAW, LEDGERS, QUALITY, PNL):
+    for statements in (RAW, LEDGERS, QUALITY, READ_BY_PNL, PNL):
         op.execute(statements)
     for schema in ("raw", "glass", "human", "catalyst", "exchange", "quality", "pnl"):
         op.execute(f"GRANT USAGE ON SCHEMA {schema} TO {roles.writer}, {roles.reader}")
@@ -241,6 +322,9 @@ def upgrade() -> None:
         op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {roles.writer}")
     op.execute(f"GRANT UPDATE (resolved_at) ON raw.quarantine TO {roles.writer}")
     op.execute(f"GRANT UPDATE (score, closed_at) ON quality.alert TO {roles.writer}")
+    op.execute(f"GRANT UPDATE ON pnl.position TO {roles.writer}")
+    op.execute(f"GRANT UPDATE, DELETE ON pnl.lot, pnl.checkpoint TO {roles.writer}")
+    op.execute(f"GRANT UPDATE (cleared_run, cleared_at, resolved_by, resolved_at, reason) ON pnl.exception TO {roles.writer}")
     for schema in ("glass", "human", "catalyst", "exchange", "quality", "pnl"):
         op.execute(f"GRANT USAGE ON SCHEMA {schema} TO {roles.agent}")
     op.execute(f"GRANT SELECT ON {', '.join(AGENT_READS)} TO {roles.agent}")

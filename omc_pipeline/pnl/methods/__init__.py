@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from omc_pipeline.pnl.methods.average import match_average
-from omc_pipeline.pnl.methods.fifo import match_fifo
-from omc_pipeline.pnl.methods.hifo import match_hifo
-from omc_pipeline.pnl.methods.lifo import match_lifo
+from omc_pipeline.pnl.engine import LotQueue
+from omc_pipeline.pnl.methods.average import Pool, match_average
+from omc_pipeline.pnl.methods.fifo import OldestFirst, match_fifo
+from omc_pipeline.pnl.methods.hifo import ByPrice, match_hifo
+from omc_pipeline.pnl.methods.lifo import NewestFirst, match_lifo
 from omc_pipeline.pnl.methods.lofo import match_lofo
 from omc_pipeline.pnl.methods.uk import match_uk
 from omc_pipeline.pnl.policy import Method, OversellPolicy
@@ -25,3 +26,12 @@ METHODS: Mapping[Method, Callable[[Sequence[Trade], OversellPolicy], Matching]] 
     "avg": match_average,
     "uk": match_uk,
 }
+
+QUEUES: Mapping[Method, Callable[[], LotQueue]] = {
+    "fifo": OldestFirst,
+    "lifo": NewestFirst,
+    "hifo": lambda: ByPrice(-1),
+    "lofo": lambda: ByPrice(1),
+    "avg": Pool,
+}
+"""The empty queue of each method that consumes lots one after another; ``uk`` looks ahead and has none."""

@@ -11,10 +11,14 @@ from omc_pipeline.pnl.trade import POOL, Lot, Trade
 
 
 class Pool:
-    """One lot that every buy is poured into. Which buy a unit came from is not known, so it bears no date."""
+    """One lot that every buy is poured into. Which buy a unit came from is not known, so it bears no date.
 
-    def __init__(self) -> None:
-        self._pool: Lot | None = None
+    Args:
+        held: The pool as it was left, to go on from.
+    """
+
+    def __init__(self, held: Lot | None = None) -> None:
+        self._pool = held
 
     def add(self, lot: Lot) -> None:
         """Pour a lot in; the split starts anew from the sum."""

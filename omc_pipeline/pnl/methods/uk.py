@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Literal
 
-from omc_pipeline.pnl.engine import settle_oversell
+from omc_pipeline.pnl.engine import match_lots, settle_oversell
+from omc_pipeline.pnl.kinds import AT_COST
 from omc_pipeline.pnl.methods.average import Pool
 from omc_pipeline.pnl.policy import OversellPolicy
 from omc_pipeline.pnl.result import Matching, OpenLot
@@ -41,21 +42,34 @@ class DaysSells:
         self.pieces.append((self.trade.id, lot.trade.id, taken, lot.take(taken), brought, lot.acquired_at, self.trade.time, rule))
 
 
-def match_uk(trades: Sequence[Trade], policy: OversellPolicy) -> Matching:
-    """Match each day's sells by the three rules in turn: each rule on all days before the next rule on any."""
+def match_uk(trades: Sequence[Trade], policy: OversellPolicy, pool: Pool | None = None) -> Matching:
+    """Match each day's sells by the three rules in turn: each rule on all days before the next rule on any.
+
+    What leaves at cost is no disposal; it comes out of the pool, at the end of its day.
+
+    Args:
+        trades: One position, in the order of ``in_order``.
+        policy: What becomes of units sold that were not held.
+        pool: What was held before them; holds afterwards what is held. No trade before them may concern a later day.
+    """
+    held = Pool() if pool is None else pool
     buys = {day: Lot(buy) for day, buy in _by_day(trades, "buy").items()}
     sells = {day: DaysSells(sell, sell.qty, sell.money, []) for day, sell in _by_day(trades, "sell").items()}
     for day in sells.keys() & buys.keys():
         sells[day].match(buys[day], "same_day")
     _match_ahead(buys, sells)
-    pool = _match_pool(buys, sells)
+    left = _match_pool(buys, sells, held, [trade for trade in trades if trade.kind in AT_COST], policy)
     unmatched = {sell.trade.id: sell.qty for sell in sells.values() if sell.qty}
     for sell in sells.values():
         if sell.qty:
             settle_oversell(sell.trade, sell.qty, sell.proceeds, policy, sell.pieces)
     realized = {sell.trade.id: sum(match.gain for match in Matches(sell.pieces)) for sell in sells.values()}
-    pieces = list(chain.from_iterable(sell.pieces for sell in sells.values()))
-    return Matching(Matches(pieces), [OpenLot.of(lot) for lot in pool.lots()], realized, unmatched)
+    pieces = list(chain(chain.from_iterable(sell.pieces for sell in sells.values()), *(Matches(one.matches) for one in left)))
+    for one in left:
+        realized.update(one.realized)
+        unmatched.update(one.unmatched)
+    pieces.sort(key=lambda piece: piece[6])
+    return Matching(Matches(pieces), [OpenLot.of(lot) for lot in held.lots()], realized, unmatched)
 
 
 def _match_ahead(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> None:
@@ -68,9 +82,13 @@ def _match_ahead(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> Non
             at += 1
 
 
-def _match_pool(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> Pool:
-    pool = Pool()
-    for day in sorted({*buys, *sells}):
+def _match_pool(
+    buys: Mapping[int, Lot], sells: Mapping[int, DaysSells], pool: Pool, leaving: Sequence[Trade], policy: OversellPolicy
+) -> list[Matching]:
+    """Match what is left of each day's sells to the pool, and take out what left at cost; answer the latter's matchings."""
+    left_on = {day: list(group) for day, group in groupby(leaving, key=lambda trade: trade.time.toordinal())}
+    left = []
+    for day in sorted({*buys, *sells, *left_on}):
         if day in buys and buys[day].qty:
             pool.add(buys[day])
         held = pool.best()
@@ -78,12 +96,14 @@ def _match_pool(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> Pool
             sells[day].match(held, "s104")
             if not held.qty:
                 pool.drop()
-    return pool
+        if day in left_on:
+            left.append(match_lots(left_on[day], pool, policy))
+    return left
 
 
 def _by_day(trades: Iterable[Trade], side: Side) -> dict[int, Trade]:
     """Answer one trade for each day that has any of that side, by the day's number, in order."""
-    own = (trade for trade in trades if trade.side == side)
+    own = (trade for trade in trades if trade.side == side and trade.kind not in AT_COST)
     return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: trade.time.toordinal())}
 
 

@@ -1,0 +1,33 @@
+"""Rows on a terminal, never cut: a table where it fits the width, else one record under the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNBOUNDED = 100_000
+
+
+def print_rows(console: Console, rows: Sequence[Mapping[str, str]], title: str) -> None:
+    """Print rows that share their columns; an empty sequence prints the title and "none"."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        console.print(f"{title}: none", highlight=False)
+        return
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row.values()))
+    if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
+        console.print(table)
+        return
+    console.print(title, style="italic", highlight=False)
+    name_width = max(len(name) for name in rows[0])
+    for number, row in enumerate(rows, start=1):
+        console.print(f"── {number}", style="dim")
+        for name, value in row.items():
+            console.print(Text(f"{name:<{name_width}}  {value}"), soft_wrap=True)

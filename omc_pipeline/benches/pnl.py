@@ -1,0 +1,30 @@
+"""``omc bench pnl``: how fast profit and loss is computed, each figure beside its baseline in the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from omc_infra.bench import Figure
+from omc_infra.cli import json_option
+from omc_infra.commands.bench import print_figures
+
+DEFAULT_FILLS, FULL_FILLS = 1_000_000, 10_000_000
+
+
+@click.command()
+@click.option("--fills", type=click.IntRange(min=200_000), help=f"Fills of the main figures; default {DEFAULT_FILLS:,}.")
+@click.option("--full", is_flag=True, help=f"{FULL_FILLS:,} fills in 5,000 positions, and 5,000,000 of one coin; takes minutes.")
+@json_option
+def pnl(fills: int | None, full: bool, as_json: bool) -> None:
+    """Measure the compiled kernel beside the engine in Python integers."""
+    print_figures("pnl", list(_figures(fills or (FULL_FILLS if full else DEFAULT_FILLS))), as_json=as_json)
+
+
+def _figures(fills: int) -> Iterator[Figure]:
+    """Answer the figures of each part; a part is a function that yields figures, in a file of its own."""
+    from omc_infra.settings import load_settings
+    from omc_pipeline.benches.pnl_kernel import kernel_figures
+
+    yield from kernel_figures(fills, load_settings().home / "numba")

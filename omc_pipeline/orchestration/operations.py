@@ -1,0 +1,119 @@
+"""The platform looks after itself: what is past its retention is let go, and how fast the database grows is told each day."""
+
+import time
+
+import dagster as dg
+
+from omc_infra.clock import utc_now
+from omc_infra.postgres.batches import Purged, kept_since
+from omc_infra.postgres.growth import PROJECTED_DAYS, Growth, TableGrowth, measure_growth
+from omc_infra.runs.retention import purge_dagster
+from omc_pipeline.ledgers.retention import purge_bodies
+from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.plots import line_plot
+from omc_pipeline.orchestration.resources import Platform
+
+RETENTION = dg.AssetKey(["operations", "retention"])
+GROWTH = dg.AssetKey(["operations", "growth"])
+GROWTH_CHECK = "growth_within_limit"
+LONGEST_PURGE_S = 900.0
+"""A purge that has more to do goes on the next day; the first one after a retention was shortened may."""
+_MB, _GB = 1_000_000, 1_000_000_000
+
+
+@dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
+def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Let go of Dagster's runs, events and ticks and of raw bodies past their retention; ledger rows are never touched."""
+    settings, deadline = platform.settings, time.monotonic() + LONGEST_PURGE_S
+    runs_before, bodies_before = (kept_since(utc_now(), days) for days in (settings.keep_runs_days, settings.keep_payloads_days))
+    with told_to_dagster():
+        purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
+        if runs_before:
+            purged += purge_dagster(platform.database, context.instance, runs_before, deadline)
+    return dg.MaterializeResult(metadata={**purged_metadata(purged)})
+
+
+@dg.asset(
+    key=GROWTH,
+    group_name="operations",
+    deps=[RETENTION],
+    kinds={"postgres"},
+    owners=["team:data-platform"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            GROWTH_CHECK, asset=GROWTH, description=f"What the database gains in {PROJECTED_DAYS} days stays below OMC_GROWTH_WARNING_GB."
+        )
+    ],
+)
+def growth(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Measure every table: size with indexes, rows, growth since yesterday, and where the growth of a week leads in thirty days."""
+    with told_to_dagster():
+        found = measure_growth(platform.database, utc_now())
+    limit_gb = platform.settings.growth_warning_gb
+    projected_gb = (found.projected_bytes or 0) / _GB
+    told = {"projected_gb": projected_gb, "limit_gb": limit_gb, "measured": found.projected_bytes is not None}
+    return dg.MaterializeResult(
+        metadata=_metadata(found),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=GROWTH_CHECK, passed=projected_gb <= limit_gb, severity=dg.AssetCheckSeverity.WARN, metadata=told
+            )
+        ],
+    )
+
+
+def purged_metadata(purged: list[Purged]) -> dict[str, dg.MetadataValue]:
+    """Tell what a purge did, a number a kind, so that the UI draws them over time."""
+    counts: dict[str, dg.MetadataValue] = {each.what.replace(" ", "_"): dg.MetadataValue.int(each.count) for each in purged}
+    return {**counts, "is_complete": dg.MetadataValue.bool(all(each.is_complete for each in purged))}
+
+
+def _metadata(found: Growth) -> dict[str, dg.MetadataValue]:
+    facts: dict[str, dg.MetadataValue] = {
+        "size_mb": dg.MetadataValue.float(found.size_bytes / _MB),
+        "schemas": _table({schema: _of_schema(found, schema) for schema in sorted({table.now.schema for table in found.tables})}),
+        "tables": _table({f"{table.now.schema}.{table.now.table}": [table] for table in _largest_first(found)}),
+        "history": line_plot("Size of the database in MB", [size / _MB for _, size in found.history]),
+    }
+    if found.since and found.grown_bytes is not None:
+        facts |= {"grown_mb": dg.MetadataValue.float(found.grown_bytes / _MB), "since": dg.MetadataValue.timestamp(found.since)}
+    if found.projected_bytes is not None:
+        facts["projected_mb"] = dg.MetadataValue.float(found.projected_bytes / _MB)
+    return facts
+
+
+def _largest_first(found: Growth) -> list[TableGrowth]:
+    return sorted(found.tables, key=lambda table: -table.now.size_bytes)
+
+
+def _of_schema(found: Growth, schema: str) -> list[TableGrowth]:
+    return [table for table in found.tables if table.now.schema == schema]
+
+
+def _table(groups: dict[str, list[TableGrowth]]) -> dg.TableMetadataValue:
+    """Sum groups of tables into a row each; growth that is not known yet is left empty."""
+    columns = [
+        dg.TableColumn("name"),
+        *(dg.TableColumn(name, "float") for name in ("size_mb", "grown_mb", f"projected_{PROJECTED_DAYS}d_mb")),
+    ]
+    columns += [dg.TableColumn("rows", "int"), dg.TableColumn("grown_rows", "int"), dg.TableColumn("counted", "bool")]
+    records = [
+        dg.TableRecord(
+            {
+                "name": name,
+                "size_mb": _mb([table.now.size_bytes for table in tables]),
+                "grown_mb": _mb([table.grown_bytes for table in tables]),
+                f"projected_{PROJECTED_DAYS}d_mb": _mb([table.projected_bytes for table in tables]),
+                "rows": sum(table.now.rows for table in tables),
+                "grown_rows": None if tables[0].grown_rows is None else sum(table.grown_rows or 0 for table in tables),
+                "counted": all(table.now.is_exact for table in tables),
+            }
+        )
+        for name, tables in groups.items()
+    ]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def _mb(sizes: list[int] | list[int | None]) -> float | None:
+    known = [size for size in sizes if size is not None]
+    return round(sum(known) / _MB, 3) if known else None

@@ -1,0 +1,39 @@
+"""Where compiled code is kept between processes, and the decorators that make it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from numba import config, njit
+
+Code = TypeVar("Code", bound=Callable[..., Any])
+_SOURCES = Path(__file__).parent
+
+
+def keep_compiled_code(folder: Path | None) -> None:
+    """Name the folder of compiled code; to be called before the compiled functions are imported.
+
+    numba looks only at the file of the function it compiles to see whether kept code is stale, and functions here are built
+    into one another. So each state of this room's sources has a folder of its own.
+
+    Args:
+        folder: Where ``NUMBA_CACHE_DIR`` is not set; None: beside the sources. Where it cannot be written, numba takes the
+            user's cache folder.
+    """
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_SOURCES.glob("*.py")))).hexdigest()[:16]
+    base = Path(config.CACHE_DIR) if config.CACHE_DIR else folder or _SOURCES / "__pycache__"
+    if base.name != digest:
+        config.CACHE_DIR = str(base / digest)
+
+
+def compiled(function: Code) -> Code:
+    """Compile a function when it is first called, keep the code; other threads run meanwhile."""
+    return cast("Code", njit(cache=True, nogil=True, _nrt=False, no_cfunc_wrapper=True)(function))
+
+
+def inlined(function: Code) -> Code:
+    """Compile a function into those that call it."""
+    return cast("Code", njit(forceinline=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))

@@ -1,0 +1,89 @@
+"""A record and a question into one document: rows by the cut, totals, metrics, exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+
+from omc_infra.errors import BadInputError
+from omc_pipeline.pnl.answer import exception_row
+from omc_pipeline.pnl.report import cuts, figures, tax
+from omc_pipeline.pnl.report.equity import Equity, equity
+from omc_pipeline.pnl.report.periods import PERIOD_KINDS, PeriodKind, Window
+from omc_pipeline.pnl.report.record import Record
+
+CUTS = ("coin", "period", "algorithm", "match")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a report is asked: the cut, the window, the clocks its days go by, and the tax year, which is a window of its own."""
+
+    by: str = "coin"
+    period: PeriodKind = "month"
+    window: Window = field(default_factory=Window)
+    zone: tzinfo = UTC
+    tax_year: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.by not in CUTS:
+            raise BadInputError(f"there is no cut by {self.by!r}; use {', '.join(CUTS)}")
+        if self.period not in PERIOD_KINDS:
+            raise BadInputError(f"there is no period {self.period!r}; use {', '.join(PERIOD_KINDS)}")
+        if self.tax_year is not None and self.window != Window():
+            raise BadInputError("a tax year has bounds of its own; leave out from and to")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A record, what was asked of it, its days, and the answer as a document with amounts as decimal text."""
+
+    record: Record
+    question: Question
+    window: Window
+    equity: Equity
+    figures: figures.Figures
+    tax: tax.TaxYear | None
+    document: dict[str, Any]
+
+
+def report_of(record: Record, question: Question) -> Report:
+    """Make a report of a record; the window of a tax year is that year."""
+    year = None if question.tax_year is None else tax.tax_year(record, question.tax_year)
+    window = question.window if year is None else year.window
+    followed = equity(record, window, question.zone)
+    measured = figures.figures(record, window, followed)
+    standings = cuts.standings(record, window)
+    document = {
+        "user": record.user,
+        "profile": record.profile,
+        "method": record.method,
+        "fee_policy": record.fee_policy,
+        "oversell_policy": record.oversell_policy,
+        "currency": record.currency,
+        "by": question.by if year is None else "tax_year",
+        "period": question.period if question.by == "period" else None,
+        "zone": str(question.zone),
+        "from": None if window.start is None else window.start.isoformat(),
+        "to": None if window.end is None else window.end.isoformat(),
+        "rows": _rows(record, question, window, standings) if year is None else tax.tax_rows(year, record.currency),
+        "totals": cuts.totals(standings, window),
+        "metrics": figures.as_document(measured),
+        "exceptions": [exception_row(row) for row in record.exceptions],
+    }
+    return Report(
+        record, question, window, followed, measured, year, document if year is None else {**document, "tax": tax.as_document(year)}
+    )
+
+
+def _rows(record: Record, question: Question, window: Window, standings: list[cuts.Standing]) -> list[dict[str, Any]]:
+    if question.by == "coin":
+        return cuts.by_coin(record, standings)
+    if question.by == "period":
+        return cuts.by_period(record, window, question.period, question.zone)
+    if question.by == "match":
+        return cuts.by_match(record, window)
+    if record.matches and not any(match.bought_by or match.sold_by for match in record.matches):
+        raise BadInputError("no fill bears an algorithm, so there is no cut by algorithm; use --by coin, period or match")
+    return cuts.by_algorithm(record, window)

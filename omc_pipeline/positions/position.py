@@ -1,0 +1,302 @@
+"""One position of a user, carried on: from its open lots by new trades, or replayed from a checkpoint where a trade came late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from omc_pipeline.pnl.accounts import Accounts
+from omc_pipeline.pnl.amounts import exact_units, text_of
+from omc_pipeline.pnl.engine import match_lots
+from omc_pipeline.pnl.methods import QUEUES
+from omc_pipeline.pnl.methods.average import Pool
+from omc_pipeline.pnl.methods.uk import match_uk
+from omc_pipeline.pnl.result import Matching, PnlException, oversell
+from omc_pipeline.pnl.trade import Lot, Piece, Trade
+from omc_pipeline.positions.fills import BEGINNING
+from omc_pipeline.positions.lots import POOLED, HeldLots, Pools, lot_cells, read_lots
+from omc_pipeline.positions.restate import Comparison
+from omc_pipeline.positions.sums import SUM_COLUMNS, Sums, daily_sums, sums_of
+
+if TYPE_CHECKING:
+    from omc_pipeline.positions.book import Book
+
+CHECKPOINT_TRADES = 10_000
+"""A checkpoint is made at the first midnight after so many trades, and at the first of each month that something happened in."""
+UK_REACH = timedelta(days=31)
+"""Further back than this no trade changes what UK share pooling matched."""
+
+_log = structlog.get_logger(__name__)
+_NOT_OPEN = 0
+LOAD = f"SELECT position_id, last_at, {SUM_COLUMNS} FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s AND symbol = %s"
+OPEN = f"""
+INSERT INTO pnl.position (user_id, method, currency, symbol, run_id, {SUM_COLUMNS}) VALUES (%s, %s, %s, %s, %s{", 0" * len(Sums._fields)})
+RETURNING position_id
+"""
+SAVE = f"UPDATE pnl.position SET (run_id, last_at, {SUM_COLUMNS}) = (%s, %s{', %s' * len(Sums._fields)}) WHERE position_id = %s"
+CHECKPOINT_BEFORE = f"""
+SELECT at, last_at, pools, {SUM_COLUMNS} FROM pnl.checkpoint WHERE position_id = %s AND at <= %s ORDER BY at DESC LIMIT 1
+"""
+GIVE_BACK = """
+UPDATE pnl.lot l SET open_qty = l.open_qty + taken.qty, open_cost = l.open_cost + taken.cost, run_id = %(run)s
+FROM (SELECT lot_fill, acquired_at, sum(qty) AS qty, sum(cost) AS cost FROM pnl.live_match
+      WHERE position_id = %(position)s AND disposed_at >= %(since)s AND lot_fill IS NOT NULL GROUP BY 1, 2) taken
+WHERE l.position_id = %(position)s AND l.lot_fill = taken.lot_fill AND l.acquired_at = taken.acquired_at
+"""
+TAKE_LOTS = """
+UPDATE pnl.lot SET open_qty = %s, open_cost = %s, run_id = %s WHERE position_id = %s AND acquired_at = %s AND lot_fill = %s AND queue = %s
+"""
+HELD = "SELECT coalesce(sum(open_qty), 0), coalesce(sum(open_cost), 0) FROM pnl.lot WHERE position_id = %s AND open_qty > 0"
+DAYS = f"""
+SELECT day, sum(trades)::bigint, {", ".join(f"sum({name})" for name in Sums._fields[1:])}
+FROM pnl.daily WHERE position_id = %s AND day >= %s GROUP BY 1
+"""
+
+
+@dataclass(slots=True)
+class Position:
+    """What is known of one position while a run carries it on."""
+
+    book: Book
+    symbol: str
+    position_id: int
+    last_at: datetime | None
+    sums: Sums
+    days: dict[date, Sums] = field(default_factory=dict)
+    days_before: dict[date, Sums] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    checkpoint_at: datetime | None = None
+    checkpoint_trades: int | None = None
+    algorithms: dict[str, str] = field(default_factory=dict)
+    matches: int = 0
+
+    @classmethod
+    def load(cls, book: Book, symbol: str) -> Position:
+        """Read a position as the last run left it; a new one is opened by its first trade."""
+        row = book.connection.execute(LOAD, (book.user_id, book.basis.method, book.basis.currency, symbol)).fetchone()
+        return cls(book, symbol, _NOT_OPEN, None, Sums()) if row is None else cls(book, symbol, row[0], row[1], sums_of(row[2:]))
+
+    def carry_on(self, since: datetime) -> None:
+        """Process the fills from ``since`` on; where trades of that time were matched already, from the checkpoint before it."""
+        uk = self.book.basis.method == "uk"
+        if self.last_at is not None and (uk or since <= self.last_at):
+            since = self._rewind(max(since - UK_REACH, BEGINNING) if uk and since > BEGINNING + UK_REACH else since)
+        chunks = self.book.trades_of(self.symbol, since)
+        for trades in [[trade for chunk in chunks for trade in chunk]] if uk else chunks:
+            self._extend(trades)
+        self._finish()
+
+    def _extend(self, trades: Sequence[Trade]) -> None:
+        if self.position_id == _NOT_OPEN and trades:
+            key = (self.book.user_id, self.book.basis.method, self.book.basis.currency, self.symbol)
+            self.position_id = self.book.connection.execute(OPEN, (*key, self.book.run_id)).fetchone()[0]  # type: ignore[index]
+        for part, checkpoint_at in self._parts(trades):
+            if checkpoint_at is not None:
+                self._checkpoint(checkpoint_at)
+            matching = self._match(part)
+            self._add(part, matching)
+
+    def _parts(self, trades: Sequence[Trade]) -> Iterator[tuple[Sequence[Trade], datetime | None]]:
+        """Cut trades where a checkpoint is due; each part comes with the midnight of the checkpoint before it."""
+        start, at = 0, None
+        last, counted = self.last_at, self.sums.trades
+        since = self._trades_at_last_checkpoint()
+        for number, trade in enumerate(trades):
+            if last is not None and last.date() != trade.time.date():
+                is_due = (last.year, last.month) != (trade.time.year, trade.time.month) or counted + number - since >= CHECKPOINT_TRADES
+                midnight = datetime.combine(trade.time.date(), time(), UTC)
+                if is_due and midnight != self.checkpoint_at and self._may_end_at(trades, number):
+                    if number > start:
+                        yield trades[start:number], at
+                    start, at, since = number, midnight, counted + number
+            last = trade.time
+        if start < len(trades):
+            yield trades[start:], at
+
+    def _may_end_at(self, trades: Sequence[Trade], number: int) -> bool:
+        """Whether what comes later can't change what came before; in UK share pooling it can, for thirty days."""
+        if self.book.basis.method != "uk":
+            return True
+        last = trades[number - 1].time if number else self.last_at
+        return last is not None and trades[number].time - last > UK_REACH
+
+    def _match(self, trades: Sequence[Trade]) -> Matching:
+        basis = self.book.basis
+        if basis.method in POOLED:
+            return self._match_pooled(trades)
+        if basis.lot_policy == "account":
+            return self._match_accounts(trades)
+        held = self._read("", trades)
+        matching = match_lots(trades, held.queue, basis.oversell_policy)
+        self._keep_lots([("", trade) for trade in trades if trade.side == "buy"], [("", held)], {"": held.queue.lots()})
+        return matching
+
+    def _match_accounts(self, trades: Sequence[Trade]) -> Matching:
+        accounts = Accounts(QUEUES[self.book.basis.method])
+        names = sorted({trade.account for trade in trades} | {trade.to_account for trade in trades if trade.kind == "transfer"})
+        held = {name: self._read(name, trades) for name in names}
+        for name, lots in held.items():
+            accounts.add(name, lots.lots)
+        matching = accounts.match(trades, self.book.basis.oversell_policy)
+        for name, queue in accounts.queues.items():
+            held.setdefault(name, HeldLots(queue)).queue = queue
+        bought = [(trade.account, trade) for trade in trades if trade.side == "buy"]
+        bought += [(lot.trade.account, lot.trade) for lot in accounts.carried]
+        acquired = {id(lot.trade): lot.acquired_at for lot in accounts.carried}
+        self._keep_lots(bought, list(held.items()), {name: queue.lots() for name, queue in accounts.queues.items()}, acquired)
+        return matching
+
+    def _match_pooled(self, trades: Sequence[Trade]) -> Matching:
+        """Match to pools, which are small: read, replaced as a whole."""
+        basis, connection = self.book.basis, self.book.connection
+        pools = Pools.read(connection, self.position_id)
+        if basis.method == "uk":
+            matching = match_uk(trades, basis.oversell_policy, pools.pools.setdefault("", Pool()))
+        elif basis.lot_policy == "account":
+            accounts = Accounts(Pool)
+            accounts.queues.update(pools.pools)
+            matching = accounts.match(trades, basis.oversell_policy)
+            pools = Pools({name: queue for name, queue in accounts.queues.items() if isinstance(queue, Pool)})
+        else:
+            matching = match_lots(trades, pools.pools.setdefault("", Pool()), basis.oversell_policy)
+        self._replace_pools(pools)
+        return matching
+
+    def _replace_pools(self, pools: Pools) -> None:
+        self.book.connection.execute("DELETE FROM pnl.lot WHERE position_id = %s", (self.position_id,))
+        cells = lot_cells(pools.lots(), self.book.basis.method)
+        self.book.lots.add((self.position_id, self.book.user_id, self.book.run_id, *row) for row in cells)
+        self.book.lots.flush()
+
+    def _read(self, queue: str, trades: Sequence[Trade]) -> HeldLots:
+        units = sum(trade.qty for trade in trades if trade.side == "sell" and queue in ("", trade.account))
+        self.book.lots.flush()
+        return read_lots(self.book.connection, self.position_id, queue, self.book.basis.method, units)
+
+    def _keep_lots(
+        self,
+        bought: Sequence[tuple[str, Trade]],
+        held: Iterable[tuple[str, HeldLots]],
+        left: dict[str, Iterable[Lot]],
+        acquired: dict[int, datetime | None] | None = None,
+    ) -> None:
+        """Write new lots with what is left of them, and what is left of those that were read."""
+        book = self.book
+        remaining = {id(lot.trade): lot for lots in left.values() for lot in lots}
+        held = list(held)
+        self.algorithms = {lot.trade.id: lot.trade.algorithm for _, lots in held for lot in lots.lots if lot.trade.algorithm}
+        self.algorithms.update({trade.id: trade.algorithm for _, trade in bought if trade.algorithm})
+        taken = [
+            (text_of(lot.qty), text_of(lot.cost), book.run_id, self.position_id, lot.acquired_at, lot.trade.id, queue)
+            for queue, lots in held
+            for lot in lots.changed()
+        ]
+        if taken:
+            book.connection.cursor().executemany(TAKE_LOTS, taken)
+        fresh = [(queue, remaining.get(id(trade)) or _used_up(trade, acquired or {})) for queue, trade in bought]
+        book.lots.add((self.position_id, book.user_id, book.run_id, *row) for row in lot_cells(fresh, book.basis.method))
+
+    def _add(self, trades: Sequence[Trade], matching: Matching) -> None:
+        """Count a part that was matched, and hand on what has to be written of it."""
+        pieces = matching.matches.pieces
+        for day, sums in daily_sums(trades, pieces, matching.unmatched).items():
+            self.days[day] = self.days.get(day, Sums()).plus(sums)
+            self.sums = self.sums.plus(sums)
+        self.last_at = trades[-1].time
+        of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
+        self._report(matching, of_sell)
+        self._write(self.comparison.differing(pieces) if self.comparison else pieces, of_sell)
+
+    def _write(self, pieces: Iterable[Piece], of_sell: dict[str, Trade]) -> None:
+        book = self.book
+        algorithms = self.algorithms
+        rows = []
+        for sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule in pieces:
+            self.matches += 1
+            trade = of_sell.get(sell)
+            rows.append(
+                (
+                    self.position_id, book.run_id, self.matches, book.user_id, trade.account if trade else "", sell, lot,
+                    text_of(qty), text_of(cost), text_of(proceeds), acquired_at, disposed_at, rule,
+                    trade.algorithm if trade else None, algorithms.get(lot) if lot else None,
+                )
+            )  # fmt: skip
+        book.matches.add(rows)
+
+    def _report(self, matching: Matching, of_sell: dict[str, Trade]) -> None:
+        for sell, qty in matching.unmatched.items():
+            found: PnlException = oversell(self.symbol, sell, qty, self.book.basis.oversell_policy)
+            self.book.exceptions.found(found, of_sell[sell].time if sell in of_sell else None)
+
+    def _checkpoint(self, at: datetime) -> None:
+        pools = Pools.read(self.book.connection, self.position_id).document() if self.book.basis.method in POOLED else None
+        self.book.checkpoints.add([(self.position_id, at, self.book.user_id, self.book.run_id, self.last_at, pools, *_texts(self.sums))])
+        self.checkpoint_at, self.checkpoint_trades = at, self.sums.trades
+
+    def _trades_at_last_checkpoint(self) -> int:
+        if self.checkpoint_trades is None:
+            row = self.book.connection.execute(CHECKPOINT_BEFORE, (self.position_id, self.last_at)).fetchone() if self.last_at else None
+            self.checkpoint_at, self.checkpoint_trades = (None, 0) if row is None else (row[0], int(row[3]))
+        return self.checkpoint_trades
+
+    def _rewind(self, since: datetime) -> datetime:
+        """Take the position back to the checkpoint before an instant, or to its beginning, and answer from when on to replay."""
+        connection = self.book.connection
+        row = connection.execute(CHECKPOINT_BEFORE, (self.position_id, since)).fetchone()
+        at = BEGINNING if row is None else row[0]
+        self.comparison = Comparison(connection, self.position_id, at)
+        if self.book.basis.method in POOLED:
+            self._replace_pools(Pools.parse(row[2] if row else None))
+        else:
+            bound = {"run": self.book.run_id, "position": self.position_id, "since": at}
+            connection.execute(GIVE_BACK, bound)
+            connection.execute("DELETE FROM pnl.lot WHERE position_id = %s AND arrived_at >= %s", (self.position_id, at))
+        connection.execute("DELETE FROM pnl.checkpoint WHERE position_id = %s AND at > %s", (self.position_id, at))
+        self.checkpoint_at, self.checkpoint_trades = (None, 0) if row is None else (at, int(row[3]))
+        self.days_before = {day: sums_of(sums) for day, *sums in connection.execute(DAYS, (self.position_id, at.date()))}
+        self.last_at, self.sums = (None, Sums()) if row is None else (row[1], sums_of(row[3:]))
+        if not self._is_whole():
+            _log.warning("a checkpoint is not what its lots give: replaying all", position=self.position_id, at=at.isoformat())
+            self.comparison.close()
+            return self._rewind(BEGINNING)
+        self.book.exceptions.replayed(self.symbol, at)
+        return at
+
+    def _is_whole(self) -> bool:
+        """Whether the open lots are those of the checkpoint, in units and in money."""
+        row = self.book.connection.execute(HELD, (self.position_id,)).fetchone()
+        return row is not None and (exact_units(row[0]), exact_units(row[1])) == (self.sums.qty, self.sums.open_cost)
+
+    def _finish(self) -> None:
+        """Write what the run added to each day, and the position as it is now."""
+        if self.position_id == _NOT_OPEN:
+            return
+        book = self.book
+        for day in sorted(self.days.keys() | self.days_before.keys()):
+            delta = self.days.get(day, Sums()).minus(self.days_before.get(day, Sums()))
+            if any(delta):
+                book.days.add([(self.position_id, day, book.run_id, book.user_id, *_texts(delta))])
+        from_at = self.comparison.close() if self.comparison else None
+        if from_at is not None:
+            book.connection.execute(
+                "INSERT INTO pnl.restatement (position_id, run_id, user_id, from_at) VALUES (%s, %s, %s, %s)",
+                (self.position_id, book.run_id, book.user_id, from_at),
+            )
+        book.connection.execute(SAVE, (book.run_id, self.last_at, *_texts(self.sums), self.position_id))
+
+
+def _used_up(trade: Trade, acquired: dict[int, datetime | None]) -> Lot:
+    lot = Lot(trade)
+    lot.acquired_at = acquired.get(id(trade), trade.time)
+    lot.qty, lot.cost = 0, 0
+    return lot
+
+
+def _texts(sums: Sums) -> tuple[Any, ...]:
+    return sums.trades, *map(text_of, sums[1:])
+
+
