@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from omc_agents.workflow.graph import ENVIRONMENT
 from omc_infra.errors import RetryableError
 from omc_infra.platform.leftovers import end_leftovers, mark
 from omc_infra.platform.lock import exclusive_platform
@@ -53,27 +54,40 @@ class RunningPlatform:
 
 
 @contextmanager
-def open_platform(settings: Settings) -> Iterator[RunningPlatform]:
+def open_platform(settings: Settings, *, default_launcher: bool = False) -> Iterator[RunningPlatform]:
     """Open everything but Dagster's own services, which the caller starts through the supervisor.
 
     Left-overs of a killed platform are ended first and the runs they had begun reported as canceled, so a platform that was
     killed at any moment starts like any other.
 
+    Args:
+        settings: Whose platform.
+        default_launcher: Whether runs are started by Dagster's default launcher; a bench's baseline.
+
     Raises:
         ConfigurationError: Another platform runs on this home, or the profile is not the database's.
     """
+    from omc_infra.runs.client import bounded_runs
+    from omc_infra.runs.launcher import WarmRunLauncher
+
     with exclusive_platform(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
             log.warning("ended what a killed platform left running", processes=ended)
         with open_database(settings, check=False) as database:
             migrate(database)
-            with open_database(settings), Supervisor(settings.home / "logs", {}, PROJECT_ROOT) as supervisor:
+            with (
+                open_database(settings),
+                bounded_runs(dagster_home(settings)),
+                Supervisor(settings.home / "logs", {}, PROJECT_ROOT) as supervisor,
+            ):
                 settings = _with_sandbox(settings, supervisor)
-                supervisor.environ = _child_environ(settings, database)
+                supervisor.environ = _child_environ(settings, database, default_launcher=default_launcher)
                 os.environ.update(supervisor.environ)
-                with open_instance(settings, database) as instance:
+                with open_instance(settings, database, default_launcher=default_launcher) as instance:
                     cancel_unfinished_runs(instance)
+                    if isinstance(instance.run_launcher, WarmRunLauncher):
+                        instance.run_launcher.warm_up()
                     yield RunningPlatform(settings, database, instance, supervisor)
 
 
@@ -99,9 +113,15 @@ def _script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def _child_environ(settings: Settings, database: Database) -> dict[str, str]:
+def _child_environ(settings: Settings, database: Database, *, default_launcher: bool) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
-    return {**inherited, **settings.environ(), **instance_environ(settings, database), **mark(settings.home)}
+    return {
+        **inherited,
+        **ENVIRONMENT,
+        **settings.environ(),
+        **instance_environ(settings, database, default_launcher=default_launcher),
+        **mark(settings.home),
+    }
 
 
 def _with_sandbox(settings: Settings, supervisor: Supervisor) -> Settings:

@@ -48,6 +48,9 @@ class Settings(BaseModel):
         24.0, gt=0, description="A catalyst event published within this many hours before we learned of it gets a brief."
     )
     user: str = Field("demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.")
+    user_buckets: int = Field(
+        1, ge=1, le=1024, description="Parts that the users are divided into; what is computed by user may run as a task for each part."
+    )
     keep_runs_days: int = Field(14, ge=0, description="Days for which finished Dagster runs, their events and ticks are kept; 0: for ever.")
     keep_payloads_days: int = Field(90, ge=0, description="Days for which bodies of upstream answers can be replayed; 0: for ever.")
     keep_sessions_days: int = Field(

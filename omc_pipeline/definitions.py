@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import dagster as dg
 
 from omc_pipeline.ledgers.table import LEDGERS
-from omc_pipeline.orchestration import operations, pnl
+from omc_pipeline.orchestration import operations
+from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import collection_asset, collection_checks
+from omc_pipeline.orchestration.pnl import pnl_assets
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
 from omc_pipeline.orchestration.scores import score_asset
@@ -24,20 +26,22 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
         platform: Database and settings; by default those of the process's environment.
     """
     found = list((discover_sources() if sources is None else sources).values())
-    jobs, schedules = zip(*(definitions_of(job) for job in scheduled_jobs(found)), strict=True)
+    platform = platform or Platform()
+    buckets = Buckets(platform.settings.user_buckets)
+    planned = scheduled_jobs(found, buckets, platform.settings.user)
+    jobs, schedules = zip(*(definitions_of(job) for job in planned), strict=True)
     return dg.Definitions(
         assets=[
             *(collection_asset(source) for source in found),
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
-            pnl.positions,
-            pnl.valuation,
+            *pnl_assets(buckets),
             operations.retention,
             operations.growth,
         ],
         asset_checks=[collection_checks(source) for source in found],
         jobs=jobs,
         schedules=schedules,
-        resources={"platform": platform or Platform()},
+        resources={"platform": platform},
         executor=dg.in_process_executor,
     )
 

@@ -78,7 +78,12 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:
-    table = Table(Column("ledger", no_wrap=True), Column("source", no_wrap=True), title=f"Ledgers · profile {document['profile']}", title_justify="left")
+    table = Table(
+        Column("ledger", no_wrap=True),
+        Column("source", no_wrap=True),
+        title=f"Ledgers · profile {document['profile']}",
+        title_justify="left",
+    )
     for heading in ("rows", "compl.", "timel.", "accur.", "score"):
         table.add_column(heading, justify="right")
     for ledger, found in document["ledgers"].items():

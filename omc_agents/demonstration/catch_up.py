@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -35,7 +35,8 @@ def _due_ledgers(platform: RunningPlatform) -> list[str]:
     from omc_pipeline.sources.discovery import discover_sources
 
     with platform.database.engine("reader").connect() as connection:
-        asked = dict(connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source")).tuples().all())
+        found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))
+        asked: dict[str, datetime] = dict(found.tuples().all())
     now = utc_now()
     late = {s.ledger for s in discover_sources().values() if s.name not in asked or now - asked[s.name] > timedelta(seconds=s.every_s)}
     return [ledger for ledger in LEDGERS if ledger in late]

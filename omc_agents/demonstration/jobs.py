@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from omc_infra.errors import RetryableError
+from omc_infra.runs.process import RunProcess
+from omc_infra.runs.routing import PROCESS_TAG
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
@@ -41,7 +44,12 @@ class PipelineJobs:
 
     def run(self, name: str) -> None:
         """Run one job; raises ``StageFailedError`` as ``collect`` does."""
-        result = self._definitions.resolve_job_def(name).execute_in_process(_QUIET, instance=self._instance, raise_on_error=False)
+        from omc_pipeline.orchestration.buckets import tags_of_all_buckets
+
+        job = self._definitions.resolve_job_def(name)
+        run_id = str(uuid4())
+        tags = {**tags_of_all_buckets(job), PROCESS_TAG: RunProcess.current(run_id).as_tag()}
+        result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
             raise StageFailedError(f"job {name} failed: {_first_failure(result)}")
         red = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed and e.severity.value == "ERROR"]

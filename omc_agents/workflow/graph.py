@@ -16,7 +16,8 @@ from omc_infra.postgres.database import Database
 if TYPE_CHECKING:
     from langgraph.checkpoint.postgres import PostgresSaver
 
-_ENVIRONMENT = {"LANGGRAPH_STRICT_MSGPACK": "true", "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"}
+ENVIRONMENT = {"LANGGRAPH_STRICT_MSGPACK": "true", "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"}
+"""What must stand in the environment before LangGraph is imported: state is data only, and nothing is reported to anyone."""
 
 
 class State(TypedDict):
@@ -69,7 +70,7 @@ def import_langgraph() -> None:
     Raises:
         ConfigurationError: Something imported it before with other settings; a checkpoint could then rebuild any object.
     """
-    os.environ.update(_ENVIRONMENT)
+    os.environ.update(ENVIRONMENT)
     from langgraph.checkpoint.serde import _msgpack
 
     if not _msgpack.STRICT_MSGPACK_ENABLED:

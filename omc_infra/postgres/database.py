@@ -80,12 +80,10 @@ class Database:
             ensure_roles(admin, {role: self._password(role) for role in ROLES}, self._logs_in)
 
     def marked_profile(self) -> str | None:
-        """Answer the profile whose rows the database holds, or None where it was never migrated."""
-        return self._marked_as(self.address.user, self.address.password) or self._marked_as(
-            role_name(self.name, "reader"), self._password("reader")
-        )
+        """Answer the profile whose rows the database holds as the reader sees it, or None where it was never migrated."""
+        return self._marked_as(role_name(self.name, "reader"), self._password("reader"))
 
-    def _marked_as(self, user: str, password: str) -> str | None:
+    def _marked_as(self, user: str, password: str | None) -> str | None:
         try:
             with self.address.dial(user, password, "omc marker") as connection:
                 row = connection.execute("SELECT profile FROM omc.marker").fetchone()
@@ -98,15 +96,16 @@ class Database:
         return str(row[0]) if row else None
 
     def require_profile(self) -> bool:
-        """Tell whether the database was migrated, and refuse one that holds another profile's rows.
+        """Tell whether the database was migrated and our roles work, and refuse one that holds another profile's rows.
 
         Raises:
             ConfigurationError: It holds rows of the other profile.
         """
         marked = self.marked_profile()
-        if marked not in (None, self.profile):
+        seen = marked or self._marked_as(self.address.user, self.address.password)  # before any role of it is touched
+        if seen not in (None, self.profile):
             raise ConfigurationError(
-                f"{self.address} holds {marked} rows, and OMC_PROFILE is {self.profile}; set OMC_PROFILE={marked} or use another database"
+                f"{self.address} holds {seen} rows, and OMC_PROFILE is {self.profile}; set OMC_PROFILE={seen} or use another database"
             )
         return marked is not None
 

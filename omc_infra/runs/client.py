@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import structlog
 
 from omc_infra.errors import RetryableError
 from omc_infra.runs.places import Places, places_of
+from omc_infra.runs.process import started_at
 from omc_infra.runs.protocol import GO, NO, Conversation, Order, ask, line_of
+from omc_infra.runs.sweep import end_run_processes
 
 log = structlog.get_logger()
 _REACH_S = 10.0
 """Interpreter to listening socket; the preload comes after."""
 _ANSWER_S = 2.0
 _ATTEMPTS = 2
+_LAST_GRACE_S = 5.0
 _LONGEST_LOG = 5_000_000
 _AFTER_FAILURE_S = 15.0
 """A server that cannot start must not hold up every launch."""
@@ -155,38 +157,27 @@ class WarmClient:
 
 
 @contextmanager
-def bounded_warm_server(dagster_home: Path) -> Iterator[None]:
-    """Stop, when the block ends, whatever warm server was started in it; for a block in which the database runs."""
+def bounded_runs(dagster_home: Path) -> Iterator[None]:
+    """End all runs and the warm server when the block ends; for a block in which the database runs."""
     try:
         yield
     finally:
-        stop_warm_server(dagster_home)
+        end_runs(dagster_home)
 
 
-def stop_warm_server(dagster_home: Path, timeout_s: float = 15.0) -> bool:
-    """End the server of a Dagster home and the runs under it, after all that could launch another.
+def end_runs(dagster_home: Path, timeout_s: float = 15.0) -> None:
+    """End the warm server of a Dagster home and every process of its runs, after all that could launch another.
 
-    Returns:
-        Whether one ran. After ``timeout_s`` it is killed with everything under it.
+    Args:
+        dagster_home: Whose.
+        timeout_s: How long the server has to end its runs; what then still lives is killed.
     """
-    found = ask(places_of(dagster_home).socket, {"ask": "stop"}, timeout_s)
-    if found is None:
-        return False
+    places = places_of(dagster_home)
+    found = ask(places.socket, {"ask": "stop"}, timeout_s)
     deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if _has_ended(found["pid"]):
-            return True
+    while found is not None and started_at(found["pid"]) is not None and time.monotonic() < deadline:
         time.sleep(0.02)
-    _kill_family(found["pid"])
-    return True
-
-
-def _kill_family(pid: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        server = psutil.Process(pid)
-        for process in [server, *server.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+    end_run_processes(places.folder, _LAST_GRACE_S)
 
 
 def _negotiate(conversation: Conversation, order: Order, timeout_s: float) -> str:
@@ -228,9 +219,3 @@ def _only_one_starts(places: Places, deadline: float) -> Iterator[None]:
                     raise WarmServerUnavailableError("another launcher is starting the warm server") from None
                 time.sleep(0.02)
         yield
-
-
-def _has_ended(pid: int) -> bool:
-    from omc_infra.runs.process import started_at
-
-    return started_at(pid) is None

@@ -32,7 +32,7 @@ def start_process(order: Order, places: Places, executable: str | None = None) -
     """
     with places.run_log(order.run_id).open("ab") as output:
         process = subprocess.Popen(
-            [executable or sys.executable, "-m", "omc_infra.runs.worker"],
+            [executable or sys.executable, "-m", "omc_infra.runs.worker", "--folder", str(places.folder)],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

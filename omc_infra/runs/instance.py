@@ -27,11 +27,18 @@ def dagster_home(settings: Settings) -> Path:
     return settings.home / "dagster" / settings.profile
 
 
-def instance_environ(settings: Settings, database: Database) -> dict[str, str]:
-    """Prepare the instance's folder and answer the variables under which Dagster's processes find it."""
+def instance_environ(settings: Settings, database: Database, *, default_launcher: bool = False) -> dict[str, str]:
+    """Prepare the instance's folder and answer the variables under which Dagster's processes find it.
+
+    Args:
+        settings: Whose instance.
+        database: Where it stores.
+        default_launcher: Whether to leave out the ``run_launcher`` of ``dagster.yaml``.
+    """
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_bytes(_DAGSTER_YAML.read_bytes())
+    configured = _DAGSTER_YAML.read_text()
+    (home / "dagster.yaml").write_text(_without_launcher(configured) if default_launcher else configured)
     return {
         "DAGSTER_HOME": str(home),
         "DAGSTER_PG_URL": database.url("writer", driver="psycopg2", search_path="dagster"),
@@ -41,14 +48,14 @@ def instance_environ(settings: Settings, database: Database) -> dict[str, str]:
 
 
 @contextmanager
-def open_instance(settings: Settings, database: Database) -> Iterator[DagsterInstance]:
+def open_instance(settings: Settings, database: Database, *, default_launcher: bool = False) -> Iterator[DagsterInstance]:
     """Open the instance in this process, making its tables where they are missing.
 
     Dagster reads its configuration's variables from the process's environment, so they are set here; nothing else does.
     """
     from dagster import DagsterInstance
 
-    environ = instance_environ(settings, database)
+    environ = instance_environ(settings, database, default_launcher=default_launcher)
     os.environ.update(environ)
     with DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
         yield instance
@@ -67,3 +74,9 @@ def cancel_unfinished_runs(instance: DagsterInstance) -> int:
     for run in runs:
         instance.report_run_canceled(run, "The platform that ran it ended.")
     return len(runs)
+
+
+def _without_launcher(configured: str) -> str:
+    import yaml
+
+    return str(yaml.safe_dump({name: value for name, value in yaml.safe_load(configured).items() if name != "run_launcher"}))

@@ -148,6 +148,8 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         process = RunProcess.of_tag(run.tags.get(PROCESS_TAG), run.run_id)
         if process is not None and process.lives:
             return CheckRunHealthResult(WorkerStatus.RUNNING, run_worker_id=str(process.pid))
+        if process is None and LAUNCHED_TAG not in run.tags:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "executed by a process that no launcher started")
         answer = self._client.ask("health", run.run_id) or {}
         if answer.get("state") in {"running", "waiting"}:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -179,7 +181,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     @cached_property
     def _elsewhere(self) -> RunLauncher[DagsterInstance]:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
 
         configured = self._config.get("elsewhere")
         if configured is None:

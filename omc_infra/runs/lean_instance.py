@@ -40,7 +40,7 @@ def open_lean_instance(serialized_ref: str) -> DagsterInstance:
 
 
 def _with_tables_in_place(ref: InstanceRef) -> InstanceRef:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     storage = ref.storage_data
     assert storage is not None  # noqa: S101 the caller looked

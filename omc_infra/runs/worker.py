@@ -1,6 +1,7 @@
 """What a run's own process does, forked or new: open the instance, say who it is, execute, leave the right exit status.
 
-``python -m omc_infra.runs.worker`` is the ordinary process; its order comes as one JSON line on stdin.
+``python -m omc_infra.runs.worker --folder FOLDER`` is the ordinary process; its order comes as one JSON line on stdin. The folder
+is there to be seen from outside (``sweep``).
 """
 
 from __future__ import annotations

@@ -18,8 +18,13 @@ DEFAULT_FILLS, FULL_FILLS = 1_000_000, 10_000_000
 @click.option("--full", is_flag=True, help=f"{FULL_FILLS:,} fills in 5,000 positions, and 5,000,000 of one coin; takes minutes.")
 @json_option
 def pnl(fills: int | None, full: bool, as_json: bool) -> None:
-    """Measure the compiled kernel beside the engine in Python integers."""
-    print_figures("pnl", list(_figures(fills or (FULL_FILLS if full else DEFAULT_FILLS))), as_json=as_json)
+    """Measure the compiled kernel beside the engine in Python integers; exit 1 where a row of the two differs."""
+    from omc_pipeline.benches.pnl_kernel import DIFFERING
+
+    figures = list(_figures(fills or (FULL_FILLS if full else DEFAULT_FILLS)))
+    print_figures("pnl", figures, as_json=as_json)
+    if any(figure.value for figure in figures if figure.what.startswith(DIFFERING)):
+        raise click.exceptions.Exit(1)
 
 
 def _figures(fills: int) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from omc_pipeline.pnl.trade import Trade
@@ -73,4 +74,4 @@ def as_trades(given: Fills) -> list[list[Trade]]:
         for row, (side, amounts) in enumerate(zip(given.side.tolist(), zip(*columns, strict=True), strict=True))
     ]
     ends = given.offsets.tolist()
-    return [trades[first:end] for first, end in zip(ends, ends[1:], strict=False)]
+    return [trades[first:end] for first, end in pairwise(ends)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from omc_pipeline.pnl.result import Matching
 
 NAMES: dict[Method, str] = {"fifo": "fifo", "lifo": "lifo", "hifo": "hifo", "avg": "average"}
+DIFFERING = "kernel rows that differ"
 ORACLE_FILLS, NAIVE_FILLS, SMALLEST = 200_000, 20_000, 100_000
 _RATE = "fills/s"
 
@@ -37,7 +38,7 @@ def kernel_figures(fills: int, cache: Path) -> Iterator[Figure]:
         cache: Folder of compiled code.
     """
     given = invented_fills(fills, max(fills // FILLS_A_POSITION, 1))
-    _seconds(lambda: _match(first_positions(given, SMALLEST), "fifo", cache), 1)  # compiles, or loads what is kept
+    _seconds(_match, first_positions(given, SMALLEST), "fifo", cache, runs=1)  # compiles, or loads what is kept
     yield from _method_figures(given, cache)
     yield from _size_figures(given, cache)
     del given
@@ -53,15 +54,15 @@ def _method_figures(given: Fills, cache: Path) -> Iterator[Figure]:
     few = naive_fills(as_trades(first_positions(given, NAIVE_FILLS)))
     small, differing = len(sample.qty), 0
     for method, name in NAMES.items():
-        rate = len(given.qty) / _seconds(lambda method=method: _match(given, method, cache))
+        rate = len(given.qty) / _seconds(_match, given, method, cache)
         matchings: list[Matching] = oracle(trades, method)
         differing += _differing(matchings, sample, method, cache)
         del matchings
-        slow = small / _seconds(lambda method=method: oracle(trades, method), 2)
-        naive = sum(map(len, few)) / _seconds(lambda method=method: naive_gain(few, method), 1)
+        slow = small / _seconds(oracle, trades, method, runs=2)
+        naive = sum(map(len, few)) / _seconds(naive_gain, few, method, runs=1)
         yield Figure(f"kernel {name}", rate, _RATE, f"Python integers, {small:,} of these fills", slow)
         yield Figure(f"kernel {name} and a naive Decimal loop", rate, _RATE, f"naive Decimal, {sum(map(len, few)):,} of these fills", naive)
-    yield Figure(f"kernel rows that differ from Python integers, {small:,} fills a method", differing, "rows")
+    yield Figure(f"{DIFFERING} from Python integers, {small:,} fills a method", differing, "rows")
 
 
 def _size_figures(given: Fills, cache: Path) -> Iterator[Figure]:
@@ -69,7 +70,7 @@ def _size_figures(given: Fills, cache: Path) -> Iterator[Figure]:
     size = SMALLEST
     while size <= len(given.qty):
         part = first_positions(given, size)
-        rate = len(part.qty) / _seconds(lambda part=part: _match(part, "fifo", cache))
+        rate = len(part.qty) / _seconds(_match, part, "fifo", cache)
         yield Figure(f"kernel fifo, {len(part.qty):,} fills", rate, _RATE, None if base is None else f"{SMALLEST:,} fills", base)
         base, size = base or rate, size * 10
 
@@ -78,8 +79,9 @@ def _one_coin_figures(fills: int, cache: Path) -> Iterator[Figure]:
     rates = []
     for size in (fills // 10, fills):
         given = bought_first(size)
-        rates.append(len(given.qty) / _seconds(lambda given=given: _match(given, "fifo", cache)))
-    yield Figure(f"kernel fifo, one coin, {fills:,} fills bought first and sold after", rates[1], _RATE, f"{fills // 10:,} such fills", rates[0])
+        rates.append(len(given.qty) / _seconds(_match, given, "fifo", cache))
+    what = f"kernel fifo, one coin, {fills:,} fills bought first and sold after"
+    yield Figure(what, rates[1], _RATE, f"{fills // 10:,} such fills", rates[0])
 
 
 def _memory_figures(fills: int, cache: Path) -> Iterator[Figure]:
@@ -131,12 +133,12 @@ def _match(given: Fills, method: Method, cache: Path) -> object:
     return match_fills(given, method, cache=cache)
 
 
-def _seconds(work: Callable[[], object], runs: int = 3) -> float:
+def _seconds(work: Callable[..., object], *arguments: object, runs: int = 3) -> float:
     """Answer the least processor seconds of a few runs; results are let go in between."""
     best = float("inf")
     for _ in range(runs):
         begun = time.process_time()
-        result = work()
+        result = work(*arguments)
         best = min(best, time.process_time() - begun)
         del result
     return best

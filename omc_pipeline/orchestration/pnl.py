@@ -1,95 +1,159 @@
-"""Profit and loss as assets: positions from fills, their value from quotes, and the laws of conservation as blocking checks."""
+"""Profit and loss as assets by bucket of users: positions from fills, their value from quotes, a snapshot of each day.
 
+The laws of conservation are blocking checks; an exception that nobody has resolved makes a check red without holding anything up.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC
 from decimal import Decimal
 
 import dagster as dg
-import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
-from omc_infra.postgres.database import Database
+from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
+from omc_pipeline.positions.snapshot import snapshot_positions
+from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
 
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
+SNAPSHOTS = dg.AssetKey(["pnl", "snapshots"])
 _ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
 _PRICES = dg.AssetKey(["exchange", "coinspot_prices"])
-_FIGURES = ("realized", "unrealized", "proceeds", "value", "cost")
 _CONSERVED = "lots_in_are_lots_out_and_held"
+_RESOLVED = "no_exception_waits_for_a_person"
 _IDENTITY = "realized_plus_unrealized_is_proceeds_plus_value_less_cost"
+_SHOWN = 20
+_TURN_S = 900
+_GROUP, _KINDS, _OWNERS, _TAGS = "pnl", {"python", "postgres"}, ["team:trading"], {"ledger": "exchange"}
 
 
-@dg.asset(
-    key=POSITIONS,
-    group_name="pnl",
-    deps=[_ACCOUNT],
-    kinds={"python", "postgres"},
-    owners=["team:trading"],
-    tags={"ledger": "exchange"},
-    check_specs=[
+def pnl_assets(buckets: Buckets) -> list[dg.AssetsDefinition]:
+    """Make the assets of profit and loss, with a partition for each bucket of users where there are several."""
+    return [_positions(buckets), _valuation(buckets), _snapshots(buckets)]
+
+
+def _positions(buckets: Buckets) -> dg.AssetsDefinition:
+    checks = [
         dg.AssetCheckSpec(
             _CONSERVED, asset=POSITIONS, blocking=True, description="Every lot bought is matched or open, in units and in money, exactly."
-        )
-    ],
-)
-def positions(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Match every user's sells to lots (FIFO, fees capitalised), exactly; unchanged fills make no new run."""
-    with told_to_dagster():
-        users = _users(platform.database)
-        runs = {user: compute_positions(platform.database, user) for user in users}
-        findings = [finding for user in users for finding in conservation_findings(platform.database, user)]
-    return dg.MaterializeResult(
-        metadata={
-            "users": len(users),
-            "unchanged": sum(run.unchanged for run in runs.values()),
-            "matches": sum(run.matches for run in runs.values()),
-            "exceptions": sum(run.exceptions for run in runs.values()),
-        },
-        check_results=[
-            dg.AssetCheckResult(check_name=_CONSERVED, passed=not findings, metadata={"findings": "\n".join(map(str, findings)) or "none"})
-        ],
-    )
-
-
-@dg.asset(
-    key=VALUATION,
-    group_name="pnl",
-    deps=[POSITIONS, _PRICES],
-    kinds={"python", "postgres"},
-    owners=["team:trading"],
-    tags={"ledger": "exchange"},
-    check_specs=[
+        ),
         dg.AssetCheckSpec(
-            _IDENTITY, asset=VALUATION, blocking=True, description="The identity of profit and loss holds to the last digit for every user."
+            _RESOLVED, asset=POSITIONS, description="No oversell, missing price or history, or duplicate fill waits for a person."
+        ),
+    ]
+
+    @dg.asset(
+        key=POSITIONS,
+        deps=[_ACCOUNT],
+        group_name=_GROUP,
+        kinds=_KINDS,
+        owners=_OWNERS,
+        tags=_TAGS,
+        partitions_def=buckets.partitions,
+        check_specs=checks,
+    )
+    def positions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Match the sells of every user who has new fills to lots (FIFO, fees capitalised), exactly; only what changed is written."""
+        with told_to_dagster():
+            users = buckets.users_in(users_with_fills(platform.database), context)
+            stale = buckets.users_in(stale_users(platform.database), context)
+            runs = {user: compute_positions(platform.database, user) for user in stale}
+            findings = [row for user, run in runs.items() for row in conservation_findings(platform.database, user, since_run=run.run_id)]
+            findings += [row for user in _of_this_turn(users) for row in conservation_findings(platform.database, user)]
+            waiting = red_exceptions(platform.database, list(users), limit=_SHOWN)
+        return dg.MaterializeResult(
+            metadata={
+                "users": len(users),
+                "unchanged": len(users) - sum(not run.unchanged for run in runs.values()),
+                "dagster/row_count": sum(run.matches for run in runs.values() if not run.unchanged),
+                "exceptions": len(waiting),
+            },
+            check_results=[
+                _result(_CONSERVED, not findings, "findings", map(str, findings)),
+                _result(_RESOLVED, not waiting, "exceptions", (f"{row.exception_id} {row.kind}: {row.message}" for row in waiting)),
+            ],
         )
-    ],
-)
-def valuation(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
-    with told_to_dagster():
-        users = _users(platform.database)
-        for user in users:
-            value_positions(platform.database, user, utc_now())
-        summaries = {user: summary(platform.database, user) for user in users}
-    table = "\n".join(
-        ["| user | realized | unrealized | proceeds | value | cost |", "|-|-:|-:|-:|-:|-:|"]
-        + [
-            f"| {user} | {s.realized:,.2f} | {s.unrealized:,.2f} | {s.proceeds:,.2f} | {s.value:,.2f} | {s.cost:,.2f} |"
-            for user, s in summaries.items()
-        ]
+
+    return positions
+
+
+def _valuation(buckets: Buckets) -> dg.AssetsDefinition:
+    identity = dg.AssetCheckSpec(
+        _IDENTITY, asset=VALUATION, blocking=True, description="The identity of profit and loss holds to the last digit for every user."
     )
-    holds = all(s.identity_holds for s in summaries.values())
-    return dg.MaterializeResult(
-        metadata={"users": len(users), "summary_aud": dg.MetadataValue.md(table)},
-        check_results=[dg.AssetCheckResult(check_name=_IDENTITY, passed=holds, metadata={"users": len(users)})],
+
+    @dg.asset(
+        key=VALUATION,
+        deps=[POSITIONS, _PRICES],
+        group_name=_GROUP,
+        kinds=_KINDS,
+        owners=_OWNERS,
+        tags=_TAGS,
+        partitions_def=buckets.partitions,
+        check_specs=[identity],
     )
+    def valuation(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
+        with told_to_dagster():
+            users = buckets.users_in(users_with_positions(platform.database), context)
+            for user in users:
+                value_positions(platform.database, user, utc_now())
+            summaries = {user: summary(platform.database, user) for user in users}
+        table = "\n".join(
+            ["| user | realized | unrealized | proceeds | value | cost |", "|-|-:|-:|-:|-:|-:|"]
+            + [
+                f"| {user} | {_shown(s.realized)} | {_shown(s.unrealized)} | {_shown(s.proceeds)} | {_shown(s.value)} | {_shown(s.cost)} |"
+                for user, s in list(summaries.items())[:_SHOWN]
+            ]
+        )
+        broken = [user for user, found in summaries.items() if not found.identity_holds]
+        return dg.MaterializeResult(
+            metadata={"users": len(users), "summary_aud": dg.MetadataValue.md(table)},
+            check_results=[_result(_IDENTITY, not broken, "broken_for", broken)],
+        )
+
+    return valuation
+
+
+def _snapshots(buckets: Buckets) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=SNAPSHOTS,
+        deps=[POSITIONS, _PRICES],
+        group_name=_GROUP,
+        kinds=_KINDS,
+        owners=_OWNERS,
+        tags=_TAGS,
+        partitions_def=buckets.partitions,
+    )
+    def snapshots(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Write each position at the end of every past UTC day that is missing or was restated, at the day's last quote."""
+        today = utc_now().astimezone(UTC).date()
+        with told_to_dagster():
+            users = buckets.users_in(users_with_positions(platform.database), context)
+            written = [snapshot_positions(platform.database, user, today) for user in users]
+        return dg.MaterializeResult(
+            metadata={
+                "users": len(users),
+                "dagster/row_count": sum(one.added + one.restated for one in written),
+                "restated": sum(one.restated for one in written),
+            }
+        )
+
+    return snapshots
+
+
+def _of_this_turn(users: Sequence[str]) -> list[str]:
+    """Answer the user whose positions are checked in full this quarter of an hour, whether they changed or not; all take turns."""
+    turn = int(utc_now().timestamp()) // _TURN_S
+    return [users[turn % len(users)]] if users else []
+
+
+def _result(name: str, passed: bool, what: str, lines: Iterable[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=name, passed=passed, metadata={what: "\n".join(lines) or "none"})
 
 
 def _shown(amount: Decimal | None) -> str:
     return "no price" if amount is None else f"{amount:,.2f}"
-
-
-def _users(database: Database) -> list[str]:
-    with database.engine("reader").connect() as connection:
-        return [str(user) for (user,) in connection.execute(sa.text("SELECT DISTINCT user_id FROM exchange.fill ORDER BY 1"))]

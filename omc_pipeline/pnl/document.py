@@ -10,13 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from omc_infra.errors import BadInputError
 
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
-_SEPARATORS = (",", ";", "\t")
+_SEPARATORS = (";", "\t", ",")
 _SEPARATOR_LINE = "sep="
 """First line by which a spreadsheet names its separator."""
 
@@ -76,20 +77,20 @@ def price_table(text: str) -> dict[str, object]:
     Raises:
         BadInputError: Not CSV of two columns.
     """
-    separator = _header(text)[2]
+    first, _, separator = _header(text)
     prices: dict[str, object] = {}
     try:
-        rows = [row for row in csv.reader(_lines(text), delimiter=separator, strict=True) if any(cell.strip() for cell in row)]
+        rows = list(csv.reader(islice(_lines(text), first - 1, None), delimiter=separator, strict=True))
     except csv.Error as error:
         raise BadInputError(f"prices are not CSV: {error}") from error
-    for number, row in enumerate(rows, 1):
-        if len(row) == 1 and row[0].strip().lower().startswith(_SEPARATOR_LINE):
+    for number, row in enumerate(rows, first):
+        if not any(cell.strip() for cell in row):
             continue
         if len(row) != 2:
-            raise BadInputError(f"row {number}: prices are a JSON object of symbol to price, or CSV of two columns: symbol, price")
+            raise BadInputError(f"line {number}: prices are a JSON object of symbol to price, or CSV of two columns: symbol, price")
         symbol = row[0].strip()
         if symbol in prices:
-            raise BadInputError(f"row {number}: the price of {symbol} is given twice")
+            raise BadInputError(f"line {number}: the price of {symbol} is given twice")
         if prices or symbol.lower() != "symbol":
             prices[symbol] = row[1]
     return prices
@@ -126,10 +127,7 @@ class _Table:
     first: int
 
     def __iter__(self) -> Iterator[Row]:
-        lines = _lines(self.text)
-        for _ in range(self.first):
-            next(lines)
-        reader = csv.reader(lines, delimiter=self.separator, strict=True)
+        reader = csv.reader(islice(_lines(self.text), self.first, None), delimiter=self.separator, strict=True)
         try:
             yield from self._rows(reader)
         except csv.Error as error:

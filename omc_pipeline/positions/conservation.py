@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.amounts import exact_units
-from omc_pipeline.pnl.conservation import Finding, finding
+from omc_pipeline.pnl.conservation import Finding
+from omc_pipeline.pnl.conservation import finding as broken_law
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, latest_run
 from omc_pipeline.positions.changes import MODULUS, changes_since
@@ -30,31 +31,41 @@ SELECT p.symbol, p.currency, {_NAMES}, {_DAYS},
     coalesce(m.from_lots, 0), coalesce(m.beyond, 0), coalesce(m.cost, 0), coalesce(m.proceeds, 0),
     coalesce(m.moved, 0), coalesce(l.qty, 0), coalesce(l.cost, 0), coalesce(l.open_qty, 0), coalesce(l.open_cost, 0)
 FROM pnl.position p
-LEFT JOIN (SELECT position_id, {_SUM_OF_DAYS} FROM pnl.daily WHERE user_id = %(user)s GROUP BY 1) d USING (position_id)
+LEFT JOIN (SELECT position_id, {_SUM_OF_DAYS} FROM pnl.daily WHERE position_id = ANY(%(positions)s) GROUP BY 1) d USING (position_id)
 LEFT JOIN (
     SELECT position_id, sum(cost) FILTER (WHERE rule IS DISTINCT FROM 'transfer') AS cost,
         sum(proceeds) FILTER (WHERE rule IS DISTINCT FROM 'transfer') AS proceeds,
         sum(qty) FILTER (WHERE lot_fill IS NOT NULL AND rule IS DISTINCT FROM 'transfer') AS from_lots,
         sum(qty) FILTER (WHERE lot_fill IS NULL) AS beyond, sum(gain) FILTER (WHERE rule = 'transfer') AS moved
-    FROM pnl.live_match WHERE user_id = %(user)s AND method = %(method)s GROUP BY 1
+    FROM pnl.live_match WHERE position_id = ANY(%(positions)s) GROUP BY 1
 ) m USING (position_id)
 LEFT JOIN (
     SELECT position_id, sum(qty) FILTER (WHERE acquired) AS qty, sum(cost) FILTER (WHERE acquired) AS cost,
         sum(open_qty) AS open_qty, sum(open_cost) AS open_cost
-    FROM (SELECT *, lot_fill NOT LIKE '%%@%%' AS acquired FROM pnl.lot WHERE user_id = %(user)s) lot GROUP BY 1
+    FROM (SELECT *, lot_fill NOT LIKE '%%@%%' AS acquired FROM pnl.lot WHERE position_id = ANY(%(positions)s)) lot GROUP BY 1
 ) l USING (position_id)
-WHERE p.user_id = %(user)s AND p.method = %(method)s ORDER BY p.symbol, p.currency
+WHERE p.position_id = ANY(%(positions)s) ORDER BY p.symbol, p.currency
 """
+CHANGED = "SELECT position_id FROM pnl.position WHERE user_id = %s AND method = %s AND run_id >= %s"
 
 
-def conservation_findings(database: Database, user_id: str, method: Method = "fifo") -> list[Finding]:
-    """Check a user's positions against their days, lots, matches and fills; empty when every law holds, or before the first run."""
+def conservation_findings(database: Database, user_id: str, method: Method = "fifo", since_run: int | None = None) -> list[Finding]:
+    """Check a user's positions against their days, lots, matches and fills; empty when every law holds, or before the first run.
+
+    Args:
+        database: Where they are kept.
+        user_id: Whose.
+        method: Which of the user's positions.
+        since_run: Only positions that this run or a later one changed, and not whether a fill was lost; None: everything.
+    """
     with run_of_user(database, user_id) as connection:
         run = latest_run(connection, user_id, method)
         if run is None:
             return []
-        rows = connection.execute(SUMS, {"user": user_id, "method": method}).fetchall()
-        return [broken for row in rows for broken in _broken_laws(row, method)] + _lost_fills(connection, user_id, run)
+        positions = [number for (number,) in connection.execute(CHANGED, (user_id, method, since_run or 0))]
+        rows = connection.execute(SUMS, {"positions": positions}).fetchall()
+        broken = [finding for row in rows for finding in _broken_laws(row, method)]
+        return broken if since_run is not None else broken + _lost_fills(connection, user_id, run)
 
 
 def _broken_laws(row: Sequence[Any], method: Method) -> list[Finding]:
@@ -75,7 +86,7 @@ def _broken_laws(row: Sequence[Any], method: Method) -> list[Finding]:
     ]
     if method not in POOLED:
         laws += [("units bought = lots", kept.bought_qty, lots_qty), ("cost bought = lots", kept.bought, lots_cost)]
-    return [finding(law, symbol, currency, units) for law, *units in laws if units[0] != units[1]]
+    return [broken_law(law, symbol, currency, units) for law, *units in laws if units[0] != units[1]]
 
 
 def _lost_fills(connection: psycopg.Connection[Any], user_id: str, run: RunRow) -> list[Finding]:

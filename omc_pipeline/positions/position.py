@@ -12,6 +12,7 @@ import structlog
 from omc_pipeline.pnl.accounts import Accounts
 from omc_pipeline.pnl.amounts import exact_units, text_of
 from omc_pipeline.pnl.engine import match_lots
+from omc_pipeline.pnl.kinds import AT_COST
 from omc_pipeline.pnl.methods import QUEUES
 from omc_pipeline.pnl.methods.average import Pool
 from omc_pipeline.pnl.methods.uk import match_uk
@@ -203,11 +204,13 @@ class Position:
     def _add(self, trades: Sequence[Trade], matching: Matching) -> None:
         """Count a part that was matched, and hand on what has to be written of it."""
         pieces = matching.matches.pieces
-        for day, sums in daily_sums(trades, pieces, matching.unmatched).items():
+        of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
+        if self.book.basis.method == "uk":
+            of_sell.update(_first_of_days(of_sell.values()))
+        for day, sums in daily_sums(trades, pieces, [(of_sell[sell], qty) for sell, qty in matching.unmatched.items()]).items():
             self.days[day] = self.days.get(day, Sums()).plus(sums)
             self.sums = self.sums.plus(sums)
         self.last_at = trades[-1].time
-        of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
         self._report(matching, of_sell)
         self._write(self.comparison.differing(pieces) if self.comparison else pieces, of_sell)
 
@@ -217,12 +220,12 @@ class Position:
         rows = []
         for sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule in pieces:
             self.matches += 1
-            trade = of_sell.get(sell)
+            trade = of_sell[sell]
             rows.append(
                 (
-                    self.position_id, book.run_id, self.matches, book.user_id, trade.account if trade else "", sell, lot,
+                    self.position_id, book.run_id, self.matches, book.user_id, trade.account, sell, lot,
                     text_of(qty), text_of(cost), text_of(proceeds), acquired_at, disposed_at, rule,
-                    trade.algorithm if trade else None, algorithms.get(lot) if lot else None,
+                    trade.algorithm, algorithms.get(lot) if lot else None,
                 )
             )  # fmt: skip
         book.matches.add(rows)
@@ -230,7 +233,7 @@ class Position:
     def _report(self, matching: Matching, of_sell: dict[str, Trade]) -> None:
         for sell, qty in matching.unmatched.items():
             found: PnlException = oversell(self.symbol, sell, qty, self.book.basis.oversell_policy)
-            self.book.exceptions.found(found, of_sell[sell].time if sell in of_sell else None)
+            self.book.exceptions.found(found, of_sell[sell].time)
 
     def _checkpoint(self, at: datetime) -> None:
         pools = Pools.read(self.book.connection, self.position_id).document() if self.book.basis.method in POOLED else None
@@ -289,6 +292,15 @@ class Position:
         book.connection.execute(SAVE, (book.run_id, self.last_at, *_texts(self.sums), self.position_id))
 
 
+def _first_of_days(sells: Iterable[Trade]) -> dict[str, Trade]:
+    """Answer the first sell of each day by the ids of all of it, as UK share pooling names them."""
+    days: dict[date, list[Trade]] = {}
+    for sell in sells:
+        if sell.kind not in AT_COST:
+            days.setdefault(sell.time.date(), []).append(sell)
+    return {"+".join(sell.id for sell in day): day[0] for day in days.values()}
+
+
 def _used_up(trade: Trade, acquired: dict[int, datetime | None]) -> Lot:
     lot = Lot(trade)
     lot.acquired_at = acquired.get(id(trade), trade.time)
@@ -298,5 +310,3 @@ def _used_up(trade: Trade, acquired: dict[int, datetime | None]) -> Lot:
 
 def _texts(sums: Sums) -> tuple[Any, ...]:
     return sums.trades, *map(text_of, sums[1:])
-
-

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.read import LedgerReader
-from omc_pipeline.pnl.accounts import CARRIED
 from omc_pipeline.pnl.amounts import exact_units, product, rounded_units
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.pnl.report.periods import Window
 from omc_pipeline.pnl.report.record import FillRow, MatchRow, OpenLotRow, PricePoint, Record, with_own_trades
 from omc_pipeline.pnl.result import PnlException
-from omc_pipeline.positions.basis import required_run
+from omc_pipeline.pnl.trade import Trade
+from omc_pipeline.positions.basis import RunRow, required_run
 from omc_pipeline.positions.history import EXCEPTIONS, LIVE_MATCHES, OPEN_LOTS, settled_trades
 from omc_pipeline.positions.prices import price_of
-from omc_pipeline.positions.summary import Summary, summary
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
+MARKS = """
+SELECT DISTINCT ON (p.symbol) p.symbol, v.price_observed_at, v.price, v.price_source
+FROM pnl.position p JOIN pnl.valuation v USING (position_id)
+WHERE p.user_id = %(user)s AND p.method = %(method)s AND p.currency = %(currency)s AND p.qty > 0
+ORDER BY p.symbol, v.price_observed_at DESC, v.run_id DESC, v.valuation_id DESC
+"""
 LAST_QUOTES_OF_DAYS = """
 SELECT DISTINCT ON (symbol, date_trunc('day', observed_at AT TIME ZONE %(zone)s)) symbol, source, observed_at, bid, ask, last
 FROM exchange.quote WHERE symbol = ANY(%(symbols)s) AND currency = %(currency)s
@@ -36,6 +41,13 @@ ORDER BY symbol, observed_at DESC, source, version DESC
 _QUOTE = ("symbol", "source", "observed_at", "bid", "ask", "last")
 
 
+class _Kept(NamedTuple):
+    matches: list[MatchRow]
+    lots: list[OpenLotRow]
+    exceptions: list[PnlException]
+    marks: dict[str, PricePoint]
+
+
 def read_record(
     database: Database,
     user_id: str,
@@ -44,62 +56,83 @@ def read_record(
     window: Window | None = None,
     zone: tzinfo = UTC,
 ) -> Record:
-    """Read a user's latest run by a method, the fills it was made of, and the prices that follow it from day to day.
+    """Read a user's positions by a method, the trades they were made of, and the prices that follow them from day to day.
+
+    Fills that came in after the last run are left out, and reported as ``not_computed``.
 
     Args:
         database: Where it is kept.
         user_id: Whose.
-        method: Which of the user's runs.
-        currency: Which positions; may be left out where all are in one.
+        method: Which of the user's positions.
+        currency: That of the run, or None.
         window: Prices just before its bounds are read, too.
         zone: Whose midnights end a day.
 
     Raises:
-        BadInputError: No run yet, positions in several currencies and none named, or none in the one that is.
+        BadInputError: No run yet, or it is in another currency.
     """
-    total = summary(database, user_id, method, currency)
-    if currency and not total.by_symbol:
-        raise BadInputError(f"user {user_id!r} has no positions in {currency}")
-    fills = [row for row in LedgerReader(database.engine("reader"), user_id=user_id).fills(user_id) if row["currency"] == total.currency]
+    from psycopg import IsolationLevel
+
     with database.connect("reader") as connection:
-        basis = required_run(connection, user_id, method).basis
-        connection.execute("SET TIME ZONE 'UTC'")
-        trades = settled_trades(connection, user_id, basis)
-        decided = {trade.id: trade.algorithm for trade in trades}
-        bound = {"user": user_id, "method": method, "currency": total.currency}
-        matches = [_match(row[:9], decided) for row in connection.execute(LIVE_MATCHES, bound)]
-        lots = [_open_lot(row) for row in connection.execute(OPEN_LOTS, bound)]
-        exceptions = [_exception(row) for row in connection.execute(EXCEPTIONS, bound)]
-        quotes = _quotes(connection, total, window or Window(), zone)
-    executed = [_fill(row) for row in fills]
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.execute("SET LOCAL TIME ZONE 'UTC'")
+        run = _run_in(connection, user_id, method, currency)
+        basis = run.basis
+        told = LedgerReader(database.engine("reader"), user_id=user_id).fills(user_id)
+        late = {fill["fill_id"] for fill in told if run.known_at is None or fill["recorded_at"] > run.known_at}
+        trades = [trade for trade in settled_trades(connection, user_id, basis) if not _is_of(trade.id, late)]
+        symbols = sorted({trade.symbol for trade in trades})
+        quotes = _quotes(connection, {"symbols": symbols, "currency": basis.currency, "zone": str(zone)}, window or Window())
+        kept = _kept(connection, {"user": user_id, "method": method, "currency": basis.currency})
+    executed = _executed([fill for fill in told if fill["fill_id"] not in late], trades, basis.currency)
     return Record(
         user=user_id,
         profile=database.profile,
         method=method,
         fee_policy=basis.fee_policy,
         oversell_policy=basis.oversell_policy,
-        currency=total.currency,
+        currency=basis.currency,
         trades=trades,
-        matches=matches,
-        open_lots=lots,
+        matches=kept.matches,
+        open_lots=kept.lots,
         fills=executed,
         prices=with_own_trades(quotes, executed),
-        marks=_marks(total),
-        exceptions=exceptions,
+        marks=kept.marks,
+        exceptions=[*kept.exceptions, *_not_computed(late)],
     )
 
 
-def _marks(total: Summary) -> dict[str, PricePoint]:
-    return {
-        position.symbol: PricePoint(position.price_observed_at.astimezone(UTC), exact_units(position.price), position.price_source or "")
-        for position in total.by_symbol
-        if position.price is not None and position.price_observed_at is not None
-    }
+def _run_in(connection: Any, user_id: str, method: Method, currency: str | None) -> RunRow:
+    run = required_run(connection, user_id, method)
+    if currency not in (None, run.basis.currency):
+        raise BadInputError(f"user {user_id!r} has positions by {method} in {run.basis.currency}, none in {currency}")
+    return run
 
 
-def _quotes(connection: Any, total: Summary, window: Window, zone: tzinfo) -> dict[str, list[PricePoint]]:
+def _kept(connection: Any, bound: Mapping[str, Any]) -> _Kept:
+    marks = connection.execute(MARKS, bound)
+    return _Kept(
+        matches=[_match(row) for row in connection.execute(LIVE_MATCHES, bound)],
+        lots=[_open_lot(row) for row in connection.execute(OPEN_LOTS, bound)],
+        exceptions=[_exception(row) for row in connection.execute(EXCEPTIONS, bound)],
+        marks={symbol: PricePoint(_utc(at), exact_units(price), source) for symbol, at, price, source in marks},
+    )
+
+
+def _is_of(trade_id: str, fills: Collection[str]) -> bool:
+    """Answer whether a trade is of one of the fills; that of a fee bears the fill's id and a suffix."""
+    return trade_id in fills or trade_id.rpartition(":")[0] in fills
+
+
+def _not_computed(late: Collection[str]) -> list[PnlException]:
+    if not late:
+        return []
+    message = f"{len(late)} fills came in after the last run and are not in this report; materialize pnl/positions first"
+    return [PnlException("not_computed", "", min(late), None, message)]
+
+
+def _quotes(connection: Any, bound: Mapping[str, Any], window: Window) -> dict[str, list[PricePoint]]:
     """Answer the last quote of each day of the zone, and the last one before each bound of the window."""
-    bound = {"symbols": [position.symbol for position in total.by_symbol], "currency": total.currency, "zone": str(zone)}
     rows = connection.execute(LAST_QUOTES_OF_DAYS, bound).fetchall()
     for before in (window.start, window.end):
         if before is not None:
@@ -113,8 +146,8 @@ def _quotes(connection: Any, total: Summary, window: Window, zone: tzinfo) -> di
     return points
 
 
-def _match(row: Sequence[Any], decided: Mapping[str, str | None]) -> MatchRow:
-    symbol, sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule = row
+def _match(row: Sequence[Any]) -> MatchRow:
+    symbol, sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule, bought_by, sold_by = row
     return MatchRow(
         symbol=symbol,
         sell=sell,
@@ -125,8 +158,8 @@ def _match(row: Sequence[Any], decided: Mapping[str, str | None]) -> MatchRow:
         acquired_at=None if acquired_at is None else _utc(acquired_at),
         disposed_at=_utc(disposed_at),
         rule=rule,
-        bought_by=decided.get(lot.partition(CARRIED)[0]) if lot else None,
-        sold_by=decided.get(sell),
+        bought_by=bought_by,
+        sold_by=sold_by,
     )
 
 
@@ -140,12 +173,22 @@ def _exception(row: Sequence[Any]) -> PnlException:
     return PnlException(kind, symbol, fill, None if qty is None else exact_units(qty), message)
 
 
-def _fill(row: Mapping[str, Any]) -> FillRow:
-    fee: Decimal = row["fee"] if row["fee_currency"] == row["currency"] else Decimal(0)
-    if row["fee_currency"] == row["symbol"] != row["currency"] and row["price"] is not None:
-        fee = product(row["fee"], row["price"])
-    price, amount = (Decimal(0) if row[name] is None else row[name] for name in ("price", "quote_amount"))
-    return FillRow(row["symbol"], _utc(row["executed_at"]), rounded_units(price), rounded_units(amount), rounded_units(fee))
+def _executed(told: Iterable[Mapping[str, Any]], trades: Iterable[Trade], currency: str) -> list[FillRow]:
+    """Answer executions; one that was not in the currency counts as it was settled, and its fee lies in that."""
+    settled = {trade.id: trade.money for trade in trades}
+    rows = []
+    for fill in told:
+        if fill["kind"] != "trade":
+            continue
+        amount, fee, price = settled.get(fill["fill_id"], 0), Decimal(0), Decimal(0)
+        if fill["currency"] == currency and fill["price"] is not None and fill["quote_amount"] is not None:
+            amount, price = rounded_units(fill["quote_amount"]), fill["price"]
+            if fill["fee_currency"] == fill["symbol"]:
+                fee = product(fill["fee"], price)
+        if fill["fee_currency"] == currency:
+            fee = fill["fee"]
+        rows.append(FillRow(fill["symbol"], _utc(fill["executed_at"]), rounded_units(price), amount, rounded_units(fee)))
+    return rows
 
 
 def _utc(moment: datetime) -> datetime:

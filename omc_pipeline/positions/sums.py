@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -54,13 +54,13 @@ def sums_of(row: Sequence[Any]) -> Sums:
     return Sums(row[0], *(exact_units(Decimal(number)) for number in row[1:]))
 
 
-def daily_sums(trades: Iterable[Trade], pieces: Iterable[Piece], unmatched: Mapping[str, int]) -> dict[date, Sums]:
+def daily_sums(trades: Iterable[Trade], pieces: Iterable[Piece], unmatched: Iterable[tuple[Trade, int]]) -> dict[date, Sums]:
     """Add up trades and what became of them, by UTC day.
 
     Args:
         trades: Of one position.
         pieces: The matches of their sells.
-        unmatched: Units of a sell that no lot covered, by its id.
+        unmatched: Sells, each with the units of it that no lot covered.
     """
     days: defaultdict[date, list[int]] = defaultdict(lambda: [0] * len(Sums._fields))
     for trade in trades:
@@ -71,10 +71,13 @@ def daily_sums(trades: Iterable[Trade], pieces: Iterable[Piece], unmatched: Mapp
         if trade.side == "buy":
             day[_BOUGHT_QTY] += trade.qty
             day[_BOUGHT] += trade.money
-        else:
-            missing = unmatched.get(trade.id, 0) if unmatched else 0
-            day[_UNMATCHED] += missing
-            day[_SOLD] += missing if trade.kind == "transfer" else trade.qty
+        elif trade.kind != "transfer":
+            day[_SOLD] += trade.qty
+    for sell, missing in unmatched:
+        day = days[sell.time.date()]
+        day[_UNMATCHED] += missing
+        if sell.kind == "transfer":
+            day[_SOLD] += missing
     for _, lot, qty, cost, proceeds, _, disposed_at, rule in pieces:
         if rule == "transfer":
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, rounded_units
 from omc_pipeline.pnl.compute import compute
@@ -25,7 +26,7 @@ TRADES = (
     ("a5", "2025-10-01T00:00:00+00:00", "BTC", "sell", "0.4", "170000", "68", None),
     ("e3", "2026-02-14T08:00:00+00:00", "ETH", "sell", "2", "4100", "8.2", "reversal"),
     ("s1", "2026-02-20T08:00:00+00:00", "SOL", "buy", "10", "210", "2.1", None),
-    ("<script>alert('s2')</script>", "2026-04-01T08:00:00+00:00", "SOL", "sell", "12", "260", "2.6", "<b>bold</b>"),  # two were never bought
+    ("<script>alert('s2')</script>", "2026-04-01T08:00:00+00:00", "SOL", "sell", "12", "260", "2.6", "<b>bold</b>"),  # 2 too many
     ("s3", "2026-04-02T08:00:00+00:00", "SOL", "buy", "3.000000000000000001", "255", "0.76", None),
 )  # fmt: skip
 LAST = date(2026, 6, 30)
@@ -80,9 +81,10 @@ def _quotes(symbol: str) -> list[PricePoint]:
     own = [(datetime.fromisoformat(row[1]), Decimal(row[5])) for row in TRADES if row[2] == symbol]
     own.append((datetime(LAST.year, LAST.month, LAST.day, 6, tzinfo=UTC), own[-1][1] * Decimal("1.08")))
     points = []
-    for (begin, low), (end, high) in zip(own, own[1:], strict=False):
+    for (begin, low), (end, high) in pairwise(own):
         steps = max(1, (end - begin) // timedelta(days=4))
-        points += [PricePoint(begin + (end - begin) * n / steps, rounded_units(low + (high - low) * n / steps), "invented") for n in range(steps)]
+        for n in range(steps):
+            points.append(PricePoint(begin + (end - begin) * n / steps, rounded_units(low + (high - low) * n / steps), "invented"))
     return [*points, PricePoint(own[-1][0], rounded_units(own[-1][1]), "invented")]
 
 

@@ -13,6 +13,7 @@ from dagster import DagsterRunStatus
 from dagster._core.launcher.base import WorkerStatus
 
 from omc_infra.postgres.database import Database
+from omc_infra.runs.client import end_runs
 from omc_infra.runs.routing import LAUNCHED_TAG, WISH_TAG
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -81,3 +82,12 @@ def test_a_run_for_elsewhere_is_handed_to_the_launcher_that_is_configured(cold: 
     assert cold.run(run_id).tags[LAUNCHED_TAG] == "RememberingLauncher"
     assert cold.launcher.check_run_worker_health(cold.run(run_id)).msg == f"far away has {run_id}"
     assert cold.launcher.terminate(run_id)
+
+
+def test_a_platform_that_ends_its_runs_ends_ordinary_processes_too(cold: WarmHome, tmp_path: Path) -> None:
+    run_id = cold.launch_waiting(60, tmp_path / "mark", HEAVY)
+
+    end_runs(cold.folder)
+
+    assert not cold.process(run_id).lives
+    assert cold.ended(run_id) is DagsterRunStatus.FAILURE

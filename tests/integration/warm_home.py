@@ -19,7 +19,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._serdes import serialize_value
 
 from omc_infra.postgres.database import Database
-from omc_infra.runs.client import stop_warm_server
+from omc_infra.runs.client import end_runs
 from omc_infra.runs.launcher import WarmRunLauncher
 from omc_infra.runs.lean_instance import open_lean_instance
 from omc_infra.runs.process import RunProcess
@@ -136,7 +136,7 @@ def warm_home(folder: Path, database: Database, **config: object) -> Iterator[Wa
         with open_lean_instance(ref) as instance:
             yield WarmHome(folder, instance)
     finally:
-        stop_warm_server(folder)
+        end_runs(folder)
 
 
 def eventually(holds: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> float:

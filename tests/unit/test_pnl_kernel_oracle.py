@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -169,14 +170,12 @@ def test_a_position_carried_over_in_checkpoints_ends_as_in_one_run(method: Metho
 
     carried: list[tuple[int, int, int, int]] = []
     matches: list[tuple[int, ...]] = []
-    for first, end in zip(at, at[1:], strict=False):
+    for first, end in pairwise(at):
         match_lots(trades[first:end], queue, "exclude")
         rows = [(0, *lot) for lot in carried]
         rows += [(int(t.side == "sell"), t.qty, t.money, t.price, t.qty) for t in trades[first:end]]
         side, qty, cash, price, left = zip(*rows, strict=True)
-        part = match_fills(
-            fills_of([0, len(rows)], list(side), column_of(qty), column_of(cash), column_of(price), column_of(left)), method
-        )
+        part = match_fills(fills_of([0, len(rows)], list(side), column_of(qty), column_of(cash), column_of(price), column_of(left)), method)
         opened = part.open_lots
         lots = zip(opened.lot.tolist(), integers_of(opened.of_qty), integers_of(opened.of_cost), integers_of(opened.qty), strict=True)
         carried = [(of_qty, of_cost, 0 if lot == POOL else price[lot], left) for lot, of_qty, of_cost, left in lots]

@@ -72,6 +72,14 @@ def test_edge_cases_equal_the_published_or_are_none_where_those_are_not_finite(c
             assert value == pytest.approx(stated, rel=ALIKE), name
 
 
+def test_deviation_is_of_a_sample_and_that_of_losses_over_all_periods() -> None:
+    found = return_metrics([0.01, 0.02, -0.03, 0.04])
+
+    assert found.volatility == pytest.approx(math.sqrt(0.0026 / 3) * math.sqrt(365))
+    assert found.sharpe == pytest.approx(0.01 / math.sqrt(0.0026 / 3) * math.sqrt(365))
+    assert found.sortino == pytest.approx(0.01 / math.sqrt(0.0009 / 4) * math.sqrt(365))
+
+
 def test_of_nothing_nothing_is_known() -> None:
     found = asdict(return_metrics([]))
 

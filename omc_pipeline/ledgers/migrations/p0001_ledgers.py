@@ -272,8 +272,8 @@ CREATE TABLE pnl.valuation (
     UNIQUE (position_id, price_observed_at, run_id, price_source, price)
 );
 CREATE TABLE pnl.snapshot (
-    position_id bigint NOT NULL, day date NOT NULL, version integer NOT NULL, user_id text NOT NULL, qty {MONEY} NOT NULL,
-    open_cost {MONEY} NOT NULL, realized {MONEY} NOT NULL, income {MONEY} NOT NULL, price {MONEY}, price_source text,
+    position_id bigint NOT NULL, day date NOT NULL, version integer NOT NULL, run_id bigint NOT NULL, user_id text NOT NULL,
+    qty {MONEY} NOT NULL, open_cost {MONEY} NOT NULL, realized {MONEY} NOT NULL, income {MONEY} NOT NULL, price {MONEY}, price_source text,
     price_observed_at timestamptz, value {MONEY}, unrealized {MONEY}, recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (position_id, day, version)
 );

@@ -77,7 +77,9 @@ def one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
     if not isinstance(values, pa.ChunkedArray):
         return values
-    return values.chunk(0) if values.num_chunks == 1 else pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    if values.num_chunks == 1:
+        return values.chunk(0)
+    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
 
 
 def to_arrow(column: Column, scale: int = DECIMALS) -> pa.Array:

@@ -1,6 +1,6 @@
 """The telescoping split in compiled code: money x remaining / quantity, exact through 256 bits.
 
-LLVM would divide such integers by a call into the compiler's library, which compiled code need not find. The quotient is
+LLVM would divide such integers by a call into the compiler's library, which compiled code does not find. The quotient is
 taken from floats instead: each round takes a part that is never too large and subtracts it exactly, so what the loop ends with
 is the floor, whatever the floats were worth. They only decide how many rounds it takes: one for each 47 bits of the quotient.
 """

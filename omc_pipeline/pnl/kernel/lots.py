@@ -13,7 +13,7 @@ import numpy as np
 from omc_pipeline.pnl.kernel.columns import Column, Rows, empty_column
 from omc_pipeline.pnl.kernel.division import remaining_share
 from omc_pipeline.pnl.kernel.fills import Fills
-from omc_pipeline.pnl.kernel.int128 import integer, load, store
+from omc_pipeline.pnl.kernel.int128 import load, store
 from omc_pipeline.pnl.kernel.jit import inlined
 from omc_pipeline.pnl.kernel.matched import NO_LOT, POOL
 
@@ -101,10 +101,10 @@ def _pour(lots: Lots, qty: int, cost: int, left: int, left_cost: int) -> None:
 def best(lots: Lots, method: int) -> int:
     """Answer the slot to consume next, or -1 where nothing is held."""
     if method == FIFO:
-        return lots.at[FIRST] if lots.at[FIRST] < lots.at[END] else -1
-    if method == HIFO or method == LOFO:  # noqa: PLR1714 numba would build the tuple
-        return lots.heap_slot[0] if lots.at[HEAP] > 0 else -1
-    return lots.at[END] - 1
+        return int(lots.at[FIRST]) if lots.at[FIRST] < lots.at[END] else -1
+    if method in (HIFO, LOFO):
+        return int(lots.heap_slot[0]) if lots.at[HEAP] > 0 else -1
+    return int(lots.at[END]) - 1
 
 
 @inlined
@@ -112,7 +112,7 @@ def drop(lots: Lots, slot: int, method: int) -> None:
     """Remove the slot that ``best`` answers; its lot is used up."""
     if method == FIFO:
         lots.at[FIRST] += 1
-    elif method == HIFO or method == LOFO:  # noqa: PLR1714 numba would build the tuple
+    elif method in (HIFO, LOFO):
         lots.row[slot] = NO_LOT
         _pop(lots)
     else:

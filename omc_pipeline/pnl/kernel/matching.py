@@ -14,7 +14,7 @@ from omc_pipeline.pnl.result import Matching, OpenLot
 from omc_pipeline.pnl.trade import POOL, Matches, Trade
 
 if TYPE_CHECKING:
-    from omc_pipeline.pnl.kernel.columns import Column, Rows
+    from omc_pipeline.pnl.kernel.columns import Column
     from omc_pipeline.pnl.kernel.matched import Matched
 
 

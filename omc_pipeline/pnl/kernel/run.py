@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.kernel.fills import BUY, Fills
-from omc_pipeline.pnl.kernel.matched import Matched, MatchColumns, OpenColumns, UnmatchedColumns, reserve
+from omc_pipeline.pnl.kernel.matched import MatchColumns, Matched, OpenColumns, UnmatchedColumns, reserve
 from omc_pipeline.pnl.policy import Method, OversellPolicy
 
 KERNEL_METHODS: tuple[Method, ...] = ("fifo", "lifo", "hifo", "lofo", "avg")
@@ -70,6 +70,6 @@ def _check(states: Any, invalid: int) -> None:
         raise BadInputError(f"position {found[0]}: a quantity is negative, or more remains of a lot than it had")
 
 
-def _cut(columns: NamedTuple, end: int) -> list[Any]:
+def _cut(columns: tuple[Any, ...], end: int) -> list[Any]:
     ends, *rest = columns
     return [ends, *(column[:end] for column in rest)]

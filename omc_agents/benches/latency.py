@@ -1,0 +1,191 @@
+"""``omc bench latency``: events land while the whole platform runs; from commit to brief, beside Dagster's default launcher."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from statistics import median, quantiles
+from typing import Any
+
+import click
+import sqlalchemy as sa
+
+from omc_infra.bench import Figure
+from omc_infra.cli import json_option
+from omc_infra.clock import utc_now
+from omc_infra.commands.bench import print_figures
+from omc_infra.errors import UpstreamUnavailableError
+
+SOURCE = "catalyst_sec_edgar"
+_BRIEF_S = 300.0
+_STEPS = ("committed", "run created", "run launched", "first step", "briefed")
+_TIMES = """
+SELECT o.recorded_at AS committed, r.create_timestamp AT TIME ZONE 'UTC' AS created,
+       (SELECT min(e.timestamp) FROM dagster.event_logs e WHERE e.run_id = r.run_id AND e.dagster_event_type = 'PIPELINE_STARTING')
+           AT TIME ZONE 'UTC' AS launched,
+       (SELECT min(e.timestamp) FROM dagster.event_logs e WHERE e.run_id = r.run_id AND e.dagster_event_type = 'STEP_START')
+           AT TIME ZONE 'UTC' AS stepped,
+       b.published_at AS briefed
+FROM catalyst.outbox o JOIN agents.dispatch d USING (source, event_id) JOIN agents.brief b USING (source, event_id)
+JOIN dagster.run_tags t ON t.key = 'omc/batch' AND t.value = d.batch_id::text JOIN dagster.runs r USING (run_id)
+WHERE o.event_id LIKE :prefix ORDER BY o.recorded_at
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one platform showed: durations in seconds, and how many events had no brief or two."""
+
+    total: Sequence[float]
+    steps: Sequence[Sequence[float]]
+    run_start: Sequence[float]
+    burst_s: float
+    lost: int
+    doubled: int
+    trivial_cpu_s: float
+    collection_cpu_s: float
+
+
+@click.command()
+@click.option("--events", default=200, show_default=True, help="Events landed one after the other.")
+@click.option("--burst", default=500, show_default=True, help="Events landed at once after them.")
+@click.option("--spacing", default=1.0, show_default=True, help="Seconds between two events.")
+@click.option(
+    "--baseline-events", default=12, show_default=True, help="Events landed under Dagster's default launcher, twelve times as far apart."
+)
+@click.option("--runs", default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
+@json_option
+def latency(*, events: int, burst: int, spacing: float, baseline_events: int, runs: int, as_json: bool) -> None:
+    """Commit to brief with every schedule on: p50, p95, longest."""
+    warm = _measure("warm", events, spacing, burst, runs)
+    default = _measure("default", baseline_events, spacing * 12, 0, runs)
+    print_figures("latency", _figures(warm, default), as_json=as_json)
+    if warm.lost or warm.doubled:
+        raise click.exceptions.Exit(1)
+
+
+def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) -> Measured:
+    from omc_agents.benches.platform_run import bench_platform
+
+    with bench_platform(launcher) as bench:
+        database = bench.platform.database
+        _land(database, "warmup", 1)
+        _await_briefs(database, "warmup", 1)
+        trivial, collection = _cpu(bench, runs)
+        for number in range(events):
+            _land(database, f"single-{number:05d}", 1)
+            time.sleep(spacing)
+        _await_briefs(database, "single", events)
+        begun = time.monotonic()
+        if burst:
+            _land(database, "burst", burst)
+            _await_briefs(database, "burst", burst)
+        burst_s = time.monotonic() - begun
+        with database.engine("owner").connect() as connection:
+            rows = connection.execute(sa.text(_TIMES), {"prefix": "single-%"}).all()
+            briefs = connection.execute(sa.text("SELECT count(*), count(DISTINCT event_id) FROM agents.brief")).one()
+    spans = [[(later - earlier).total_seconds() for earlier, later in pairwise(row)] for row in rows]
+    return Measured(
+        total=[(row.briefed - row.committed).total_seconds() for row in rows],
+        steps=list(zip(*spans, strict=True)),
+        run_start=[(row.stepped - row.launched).total_seconds() for row in rows],
+        burst_s=burst_s,
+        lost=1 + events + burst - int(briefs[1]),
+        doubled=int(briefs[0]) - int(briefs[1]),
+        trivial_cpu_s=trivial,
+        collection_cpu_s=collection,
+    )
+
+
+def _land(database: Any, name: str, count: int) -> None:
+    """Append fresh filings in one transaction, as a collection does."""
+    from omc_pipeline.ledgers.catalyst import CatalystEvent
+    from omc_pipeline.ledgers.write import append
+
+    now: datetime = utc_now()
+    rows = [
+        CatalystEvent(
+            event_id=f"{name}-{number:05d}",
+            event_type="filing",
+            symbol="BTC",
+            ticker="MSTR",
+            issuer="Bench Issuer",
+            title="8-K",
+            form="8-K",
+            items=None,
+            url="https://www.sec.gov/Archives/edgar/data/1/bench.htm",
+            filed_on=now.date(),
+            published_at=now,
+        )
+        for number in range(count)
+    ]
+    with database.connect("writer") as connection:
+        append(connection, SOURCE, rows, None)
+
+
+def _await_briefs(database: Any, name: str, count: int) -> None:
+    deadline = time.monotonic() + _BRIEF_S
+    query = sa.text("SELECT count(*) FROM agents.brief WHERE event_id LIKE :prefix")
+    while time.monotonic() < deadline:
+        with database.engine("reader").connect() as connection:
+            if connection.execute(query, {"prefix": f"{name}-%"}).scalar_one() >= count:
+                return
+        time.sleep(0.5)
+    raise UpstreamUnavailableError(f"not all of {count} events have a brief after {_BRIEF_S:.0f} s")
+
+
+def _cpu(bench: Any, runs: int) -> tuple[float, float]:
+    """Measure the CPU a run costs: of a batch that is done, which does nothing, and of a collection with its checks."""
+    with bench.platform.database.engine("owner").connect() as connection:
+        done = connection.execute(sa.text("SELECT batch_id FROM agents.dispatch LIMIT 1")).scalar_one()
+    nothing = {"ops": {"brief_batch_events": {"config": {"batch_id": str(done)}}}}
+    idle = _idle_cpu_rate(bench)
+    return (
+        _cpu_of_runs(bench, "omc_agents", "brief_catalysts", nothing, runs, idle),
+        _cpu_of_runs(bench, "omc_pipeline", "collect_human", {}, runs, idle),
+    )
+
+
+def _idle_cpu_rate(bench: Any) -> float:
+    before, begun = bench.cpu_s(), time.monotonic()
+    time.sleep(10)
+    return float((bench.cpu_s() - before) / (time.monotonic() - begun))
+
+
+def _cpu_of_runs(bench: Any, location: str, job: str, config: dict[str, Any], runs: int, idle: float) -> float:
+    bench.await_run(bench.launch(location, job, config))
+    before, begun = bench.cpu_s(), time.monotonic()
+    for _ in range(runs):
+        bench.await_run(bench.launch(location, job, config))
+    time.sleep(1)
+    return max(0.001, float(bench.cpu_s() - before - idle * (time.monotonic() - begun)) / runs)
+
+
+def _figures(warm: Measured, default: Measured) -> list[Figure]:
+    beside = "Dagster's default launcher"
+
+    def duration(what: str, value: float, other: float | None) -> Figure:
+        return Figure(what, round(value, 3), "s", beside if other is not None else None, other and round(other, 3), higher_is_better=False)
+
+    figures = [
+        duration("run start p50 (launched to first step)", median(warm.run_start), median(default.run_start)),
+        duration("brief p50 (committed to published)", median(warm.total), median(default.total)),
+        duration("brief p95", _p95(warm.total), _p95(default.total)),
+        duration("brief longest", max(warm.total), max(default.total)),
+        duration("cpu of a trivial run", warm.trivial_cpu_s, default.trivial_cpu_s),
+        duration("cpu of a collection run", warm.collection_cpu_s, default.collection_cpu_s),
+        *(
+            duration(f"{earlier} to {later} p50", median(mine), median(theirs))
+            for (earlier, later), mine, theirs in zip(pairwise(_STEPS), warm.steps, default.steps, strict=True)
+        ),
+        Figure("events lost", warm.lost, "events"),
+        Figure("events doubled", warm.doubled, "events"),
+    ]
+    return [*figures, duration("burst, all briefed", warm.burst_s, None)] if warm.burst_s > 1 else figures
+
+
+def _p95(values: Sequence[float]) -> float:
+    return quantiles(values, n=20)[-1] if len(values) > 1 else values[0]

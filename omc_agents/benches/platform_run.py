@@ -1,0 +1,122 @@
+"""A whole platform in a folder of its own, for a bench: every service and schedule on, with one launcher or the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import psutil
+
+from omc_agents.demonstration.catch_up import collect_due
+from omc_agents.platform import RunningPlatform, daemon, free_port, open_platform, webserver
+from omc_infra.errors import UpstreamUnavailableError
+from omc_infra.platform.leftovers import MARK
+from omc_infra.runs.instance import WORKSPACE
+from omc_infra.settings import load_settings
+
+Launcher = Literal["warm", "default"]
+_READY_S, _RUN_S, _POLL_S = 180.0, 180.0, 0.2
+_LAUNCH = """
+mutation ($location: String!, $job: String!, $config: RunConfigData) {
+  launchRun(executionParams: {
+    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: $job}, runConfigData: $config
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+_STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+@dataclass(frozen=True)
+class BenchPlatform:
+    """A running platform and its UI's address."""
+
+    platform: RunningPlatform
+    url: str
+
+    def launch(self, location: str, job: str, config: dict[str, Any] | None = None) -> str:
+        """Launch a job as the UI does; answers the run's id."""
+        answer = self._ask(_LAUNCH, {"location": location, "job": job, "config": config or {}})["launchRun"]
+        if "run" not in answer:
+            raise UpstreamUnavailableError(f"job {job} was not launched: {answer}")
+        return str(answer["run"]["runId"])
+
+    def await_run(self, run_id: str) -> str:
+        """Wait until a run has ended and answer its status."""
+        deadline = time.monotonic() + _RUN_S
+        while time.monotonic() < deadline:
+            status = str(self._ask(_STATUS, {"run": run_id})["runOrError"]["status"])
+            if status in _ENDED:
+                return status
+            time.sleep(_POLL_S)
+        raise UpstreamUnavailableError(f"run {run_id} has not ended after {_RUN_S:.0f} s")
+
+    def cpu_s(self) -> float:
+        """Answer the CPU seconds all of the platform's processes and their ended children have used."""
+        return sum(_cpu_of(process) for process in platform_processes(self.platform.settings.home))
+
+    def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = Request(f"{self.url}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310 our own loopback server
+        with urlopen(request, timeout=60) as response:  # noqa: S310
+            found: dict[str, Any] = json.load(response)["data"]
+        return found
+
+
+@contextmanager
+def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
+    """Run a platform in a temporary home until the block ends."""
+    kept = dict(os.environ)
+    with TemporaryDirectory(prefix="omc-bench-") as folder:
+        settings = load_settings({"OMC_HOME": folder, "OMC_LOG_LEVEL": "error"})
+        try:
+            with open_platform(settings, default_launcher=launcher == "default") as platform:
+                collect_due(platform)
+                port = free_port()
+                platform.supervisor.start(webserver(WORKSPACE, port))
+                platform.supervisor.start(daemon(WORKSPACE))
+                _await_ready(f"http://127.0.0.1:{port}/server_info")
+                yield BenchPlatform(platform, f"http://127.0.0.1:{port}")
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+
+
+def platform_processes(home: Path) -> list[psutil.Process]:
+    """Answer the platform's processes by their mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(home) and process.name() != "postgres":
+                found.append(process)
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def _cpu_of(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _await_ready(url: str) -> None:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(url, timeout=2):  # noqa: S310 our own loopback server
+                return
+        except (URLError, OSError):
+            time.sleep(_POLL_S)
+    raise UpstreamUnavailableError(f"the Dagster UI is not ready after {_READY_S:.0f} s")

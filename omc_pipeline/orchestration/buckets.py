@@ -1,0 +1,53 @@
+"""Users divided into buckets, so that one machine computes them all in a run or many tasks compute one bucket each.
+
+With one bucket, the default, the assets have no partitions. A bucket holds the users whose hash modulo the number of buckets is
+its number; changing ``OMC_USER_BUCKETS`` moves users between buckets and computes nothing anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import dagster as dg
+
+_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """So many buckets of users."""
+
+    count: int = 1
+
+    @cached_property
+    def partitions(self) -> dg.StaticPartitionsDefinition | None:
+        """The partitions of an asset that is computed by user; None where all users are one bucket."""
+        return dg.StaticPartitionsDefinition(self.names) if self.count > 1 else None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the buckets, in order."""
+        width = len(str(self.count - 1))
+        return [f"{number:0{width}d}" for number in range(self.count)]
+
+    def of(self, user: str) -> str:
+        """Answer the bucket of a user, the same on every machine."""
+        return self.names[int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") % self.count]
+
+    def users_in(self, users: Iterable[str], context: dg.AssetExecutionContext) -> Sequence[str]:
+        """Answer the users whose buckets a run computes."""
+        if self.partitions is None:
+            return list(users)
+        wanted = set(context.partition_keys)
+        return [user for user in users if self.of(user) in wanted]
+
+
+def tags_of_all_buckets(job: dg.JobDefinition) -> dict[str, str]:
+    """Answer the tags by which one run of a job computes every bucket; none where it has only one."""
+    if job.partitions_def is None:
+        return {}
+    names = job.partitions_def.get_partition_keys()
+    return {_RANGE_START: names[0], _RANGE_END: names[-1]}
