@@ -22,7 +22,7 @@ from omc_infra.platform.supervisor import Service, Supervisor
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
-from omc_infra.runs.instance import cancel_unfinished_runs, dagster_home, instance_environ, open_instance
+from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class RunningPlatform:
 
 
 @contextmanager
-def open_platform(settings: Settings, *, default_launcher: bool = False) -> Iterator[RunningPlatform]:
+def open_platform(settings: Settings, launcher: LauncherFields | None = AS_CONFIGURED) -> Iterator[RunningPlatform]:
     """Open everything but Dagster's own services, which the caller starts through the supervisor.
 
     Left-overs of a killed platform are ended first and the runs they had begun reported as canceled, so a platform that was
@@ -62,7 +62,7 @@ def open_platform(settings: Settings, *, default_launcher: bool = False) -> Iter
 
     Args:
         settings: Whose platform.
-        default_launcher: Whether runs are started by Dagster's default launcher; a bench's baseline.
+        launcher: Fields that win over the launcher's configuration; None: Dagster's default launcher.
 
     Raises:
         ConfigurationError: Another platform runs on this home, or the profile is not the database's.
@@ -82,9 +82,9 @@ def open_platform(settings: Settings, *, default_launcher: bool = False) -> Iter
                 Supervisor(settings.home / "logs", {}, PROJECT_ROOT) as supervisor,
             ):
                 settings = _with_sandbox(settings, supervisor)
-                supervisor.environ = _child_environ(settings, database, default_launcher=default_launcher)
+                supervisor.environ = _child_environ(settings, database, launcher)
                 os.environ.update(supervisor.environ)
-                with open_instance(settings, database, default_launcher=default_launcher) as instance:
+                with open_instance(settings, database, launcher) as instance:
                     cancel_unfinished_runs(instance)
                     if isinstance(instance.run_launcher, WarmRunLauncher):
                         instance.run_launcher.warm_up()
@@ -113,13 +113,13 @@ def _script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def _child_environ(settings: Settings, database: Database, *, default_launcher: bool) -> dict[str, str]:
+def _child_environ(settings: Settings, database: Database, launcher: LauncherFields | None) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
     return {
         **inherited,
         **ENVIRONMENT,
         **settings.environ(),
-        **instance_environ(settings, database, default_launcher=default_launcher),
+        **instance_environ(settings, database, launcher),
         **mark(settings.home),
     }
 

@@ -20,7 +20,7 @@ from omc_agents.demonstration.catch_up import collect_due
 from omc_agents.platform import RunningPlatform, daemon, free_port, open_platform, webserver
 from omc_infra.errors import UpstreamUnavailableError
 from omc_infra.platform.leftovers import MARK
-from omc_infra.runs.instance import WORKSPACE
+from omc_infra.runs.instance import AS_CONFIGURED, WORKSPACE
 from omc_infra.settings import load_settings
 
 Launcher = Literal["warm", "default"]
@@ -79,7 +79,7 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
     with TemporaryDirectory(prefix="omc-bench-") as folder:
         settings = load_settings({"OMC_HOME": folder, "OMC_LOG_LEVEL": "error"})
         try:
-            with open_platform(settings, default_launcher=launcher == "default") as platform:
+            with open_platform(settings, None if launcher == "default" else AS_CONFIGURED) as platform:
                 collect_due(platform)
                 port = free_port()
                 platform.supervisor.start(webserver(WORKSPACE, port))

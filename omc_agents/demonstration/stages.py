@@ -23,6 +23,8 @@ from omc_pipeline.ledgers.table import LEDGERS
 log = structlog.get_logger()
 BRIEF_DEADLINE_S = 120.0
 LOCATION = "omc_agents"
+LAUNCHER = {"locations": ["omc_agents.definitions"], "preload": ["langgraph.graph", "langgraph.checkpoint.postgres"]}
+"""Only agents run through the daemon here; the collections run in this process."""
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,21 @@ the parameters of NOTIFY on the client, which psycopg 3 refuses.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from omc_infra.postgres.database import Database
+from omc_infra.runs.lean_instance import make_sparing
 from omc_infra.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+LauncherFields = Mapping[str, object]
+AS_CONFIGURED: LauncherFields = MappingProxyType({})
 WORKSPACE = PROJECT_ROOT / "workspace.yaml"
 _DAGSTER_YAML = PROJECT_ROOT / "dagster.yaml"
 
@@ -27,18 +31,17 @@ def dagster_home(settings: Settings) -> Path:
     return settings.home / "dagster" / settings.profile
 
 
-def instance_environ(settings: Settings, database: Database, *, default_launcher: bool = False) -> dict[str, str]:
+def instance_environ(settings: Settings, database: Database, launcher: LauncherFields | None = AS_CONFIGURED) -> dict[str, str]:
     """Prepare the instance's folder and answer the variables under which Dagster's processes find it.
 
     Args:
         settings: Whose instance.
         database: Where it stores.
-        default_launcher: Whether to leave out the ``run_launcher`` of ``dagster.yaml``.
+        launcher: Fields that win over the ``run_launcher`` of ``dagster.yaml``; None: Dagster's default launcher instead of it.
     """
     home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    configured = _DAGSTER_YAML.read_text()
-    (home / "dagster.yaml").write_text(_without_launcher(configured) if default_launcher else configured)
+    (home / "dagster.yaml").write_text(_configured(launcher))
     return {
         "DAGSTER_HOME": str(home),
         "DAGSTER_PG_URL": database.url("writer", driver="psycopg2", search_path="dagster"),
@@ -48,16 +51,17 @@ def instance_environ(settings: Settings, database: Database, *, default_launcher
 
 
 @contextmanager
-def open_instance(settings: Settings, database: Database, *, default_launcher: bool = False) -> Iterator[DagsterInstance]:
+def open_instance(settings: Settings, database: Database, launcher: LauncherFields | None = AS_CONFIGURED) -> Iterator[DagsterInstance]:
     """Open the instance in this process, making its tables where they are missing.
 
     Dagster reads its configuration's variables from the process's environment, so they are set here; nothing else does.
     """
     from dagster import DagsterInstance
 
-    environ = instance_environ(settings, database, default_launcher=default_launcher)
+    environ = instance_environ(settings, database, launcher)
     os.environ.update(environ)
     with DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
+        make_sparing(instance)
         yield instance
 
 
@@ -76,7 +80,15 @@ def cancel_unfinished_runs(instance: DagsterInstance) -> int:
     return len(runs)
 
 
-def _without_launcher(configured: str) -> str:
+def _configured(launcher: LauncherFields | None) -> str:
     import yaml
 
-    return str(yaml.safe_dump({name: value for name, value in yaml.safe_load(configured).items() if name != "run_launcher"}))
+    text = _DAGSTER_YAML.read_text()
+    if launcher is not None and not launcher:
+        return text
+    configured = yaml.safe_load(text)
+    if launcher is None:
+        del configured["run_launcher"]
+    else:
+        configured["run_launcher"]["config"].update(launcher)
+    return str(yaml.safe_dump(configured))

@@ -35,7 +35,7 @@ def open_lean_instance(serialized_ref: str) -> DagsterInstance:
     if ref.storage_data is None or ref.storage_data.class_name != "DagsterPostgresStorage":
         return DagsterInstance.from_ref(ref)
     instance = DagsterInstance.from_ref(_with_tables_in_place(ref))
-    _make_sparing(instance)
+    make_sparing(instance)
     return instance
 
 
@@ -48,7 +48,8 @@ def _with_tables_in_place(ref: InstanceRef) -> InstanceRef:
     return ref._replace(storage_data=storage._replace(config_yaml=yaml.safe_dump(config)))
 
 
-def _make_sparing(instance: DagsterInstance) -> None:
+def make_sparing(instance: DagsterInstance) -> None:
+    """Give an instance in PostgreSQL a pool of connections, and let it ask for its own tables' shape once."""
     from dagster_postgres.utils import create_pg_engine
 
     storages: list[Any] = [instance.run_storage, instance.event_log_storage, instance.schedule_storage]

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from omc_pipeline.pnl.accounts import Accounts
 from omc_pipeline.pnl.amounts import exact_units, text_of
-from omc_pipeline.pnl.engine import match_lots
 from omc_pipeline.pnl.kinds import AT_COST
-from omc_pipeline.pnl.methods import QUEUES
-from omc_pipeline.pnl.methods.average import Pool
-from omc_pipeline.pnl.methods.uk import match_uk
-from omc_pipeline.pnl.result import Matching, PnlException, oversell
-from omc_pipeline.pnl.trade import Lot, Piece, Trade
+from omc_pipeline.pnl.result import Matching, oversell
+from omc_pipeline.pnl.trade import Trade
 from omc_pipeline.positions.fills import BEGINNING
-from omc_pipeline.positions.lots import POOLED, HeldLots, Pools, lot_cells, read_lots
+from omc_pipeline.positions.lots import POOLED, Pools
+from omc_pipeline.positions.matching import matcher_of, replace_pools
 from omc_pipeline.positions.restate import Comparison
 from omc_pipeline.positions.sums import SUM_COLUMNS, Sums, daily_sums, sums_of
 
@@ -48,9 +44,6 @@ FROM (SELECT lot_fill, acquired_at, sum(qty) AS qty, sum(cost) AS cost FROM pnl.
       WHERE position_id = %(position)s AND disposed_at >= %(since)s AND lot_fill IS NOT NULL GROUP BY 1, 2) taken
 WHERE l.position_id = %(position)s AND l.lot_fill = taken.lot_fill AND l.acquired_at = taken.acquired_at
 """
-TAKE_LOTS = """
-UPDATE pnl.lot SET open_qty = %s, open_cost = %s, run_id = %s WHERE position_id = %s AND acquired_at = %s AND lot_fill = %s AND queue = %s
-"""
 HELD = "SELECT coalesce(sum(open_qty), 0), coalesce(sum(open_cost), 0) FROM pnl.lot WHERE position_id = %s AND open_qty > 0"
 DAYS = f"""
 SELECT day, sum(trades)::bigint, {", ".join(f"sum({name})" for name in Sums._fields[1:])}
@@ -72,7 +65,6 @@ class Position:
     comparison: Comparison | None = None
     checkpoint_at: datetime | None = None
     checkpoint_trades: int | None = None
-    algorithms: dict[str, str] = field(default_factory=dict)
     matches: int = 0
 
     @classmethod
@@ -95,11 +87,16 @@ class Position:
         if self.position_id == _NOT_OPEN and trades:
             key = (self.book.user_id, self.book.basis.method, self.book.basis.currency, self.symbol)
             self.position_id = self.book.connection.execute(OPEN, (*key, self.book.run_id)).fetchone()[0]  # type: ignore[index]
-        for part, checkpoint_at in self._parts(trades):
+        matcher = matcher_of(self.book, self.position_id, trades)
+        parts = []
+        for part, checkpoint_at in list(self._parts(trades)):
             if checkpoint_at is not None:
-                self._checkpoint(checkpoint_at)
-            matching = self._match(part)
-            self._add(part, matching)
+                self._checkpoint(checkpoint_at, matcher.pools())
+            parts.append((part, matcher.match(part)))
+            self._count(*parts[-1])
+        algorithms = matcher.keep()
+        for part, matching in parts:
+            self._write(part, matching, algorithms)
 
     def _parts(self, trades: Sequence[Trade]) -> Iterator[tuple[Sequence[Trade], datetime | None]]:
         """Cut trades where a checkpoint is due; each part comes with the midnight of the checkpoint before it."""
@@ -125,118 +122,40 @@ class Position:
         last = trades[number - 1].time if number else self.last_at
         return last is not None and trades[number].time - last > UK_REACH
 
-    def _match(self, trades: Sequence[Trade]) -> Matching:
-        basis = self.book.basis
-        if basis.method in POOLED:
-            return self._match_pooled(trades)
-        if basis.lot_policy == "account":
-            return self._match_accounts(trades)
-        held = self._read("", trades)
-        matching = match_lots(trades, held.queue, basis.oversell_policy)
-        self._keep_lots([("", trade) for trade in trades if trade.side == "buy"], [("", held)], {"": held.queue.lots()})
-        return matching
-
-    def _match_accounts(self, trades: Sequence[Trade]) -> Matching:
-        accounts = Accounts(QUEUES[self.book.basis.method])
-        names = sorted({trade.account for trade in trades} | {trade.to_account for trade in trades if trade.kind == "transfer"})
-        held = {name: self._read(name, trades) for name in names}
-        for name, lots in held.items():
-            accounts.add(name, lots.lots)
-        matching = accounts.match(trades, self.book.basis.oversell_policy)
-        for name, queue in accounts.queues.items():
-            held.setdefault(name, HeldLots(queue)).queue = queue
-        bought = [(trade.account, trade) for trade in trades if trade.side == "buy"]
-        bought += [(lot.trade.account, lot.trade) for lot in accounts.carried]
-        acquired = {id(lot.trade): lot.acquired_at for lot in accounts.carried}
-        self._keep_lots(bought, list(held.items()), {name: queue.lots() for name, queue in accounts.queues.items()}, acquired)
-        return matching
-
-    def _match_pooled(self, trades: Sequence[Trade]) -> Matching:
-        """Match to pools, which are small: read, replaced as a whole."""
-        basis, connection = self.book.basis, self.book.connection
-        pools = Pools.read(connection, self.position_id)
-        if basis.method == "uk":
-            matching = match_uk(trades, basis.oversell_policy, pools.pools.setdefault("", Pool()))
-        elif basis.lot_policy == "account":
-            accounts = Accounts(Pool)
-            accounts.queues.update(pools.pools)
-            matching = accounts.match(trades, basis.oversell_policy)
-            pools = Pools({name: queue for name, queue in accounts.queues.items() if isinstance(queue, Pool)})
-        else:
-            matching = match_lots(trades, pools.pools.setdefault("", Pool()), basis.oversell_policy)
-        self._replace_pools(pools)
-        return matching
-
-    def _replace_pools(self, pools: Pools) -> None:
-        self.book.connection.execute("DELETE FROM pnl.lot WHERE position_id = %s", (self.position_id,))
-        cells = lot_cells(pools.lots(), self.book.basis.method)
-        self.book.lots.add((self.position_id, self.book.user_id, self.book.run_id, *row) for row in cells)
-        self.book.lots.flush()
-
-    def _read(self, queue: str, trades: Sequence[Trade]) -> HeldLots:
-        units = sum(trade.qty for trade in trades if trade.side == "sell" and queue in ("", trade.account))
-        self.book.lots.flush()
-        return read_lots(self.book.connection, self.position_id, queue, self.book.basis.method, units)
-
-    def _keep_lots(
-        self,
-        bought: Sequence[tuple[str, Trade]],
-        held: Iterable[tuple[str, HeldLots]],
-        left: dict[str, Iterable[Lot]],
-        acquired: dict[int, datetime | None] | None = None,
-    ) -> None:
-        """Write new lots with what is left of them, and what is left of those that were read."""
-        book = self.book
-        remaining = {id(lot.trade): lot for lots in left.values() for lot in lots}
-        held = list(held)
-        self.algorithms = {lot.trade.id: lot.trade.algorithm for _, lots in held for lot in lots.lots if lot.trade.algorithm}
-        self.algorithms.update({trade.id: trade.algorithm for _, trade in bought if trade.algorithm})
-        taken = [
-            (text_of(lot.qty), text_of(lot.cost), book.run_id, self.position_id, lot.acquired_at, lot.trade.id, queue)
-            for queue, lots in held
-            for lot in lots.changed()
-        ]
-        if taken:
-            book.connection.cursor().executemany(TAKE_LOTS, taken)
-        fresh = [(queue, remaining.get(id(trade)) or _used_up(trade, acquired or {})) for queue, trade in bought]
-        book.lots.add((self.position_id, book.user_id, book.run_id, *row) for row in lot_cells(fresh, book.basis.method))
-
-    def _add(self, trades: Sequence[Trade], matching: Matching) -> None:
-        """Count a part that was matched, and hand on what has to be written of it."""
-        pieces = matching.matches.pieces
-        of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
-        if self.book.basis.method == "uk":
-            of_sell.update(_first_of_days(of_sell.values()))
-        for day, sums in daily_sums(trades, pieces, [(of_sell[sell], qty) for sell, qty in matching.unmatched.items()]).items():
+    def _count(self, trades: Sequence[Trade], matching: Matching) -> None:
+        """Add a part that was matched to the sums, and report what no lot covered."""
+        of_sell = self._sells(trades)
+        missing = [(of_sell[sell], qty) for sell, qty in matching.unmatched.items()]
+        for day, sums in daily_sums(trades, matching.matches.pieces, missing).items():
             self.days[day] = self.days.get(day, Sums()).plus(sums)
             self.sums = self.sums.plus(sums)
         self.last_at = trades[-1].time
-        self._report(matching, of_sell)
-        self._write(self.comparison.differing(pieces) if self.comparison else pieces, of_sell)
+        for sell, qty in matching.unmatched.items():
+            self.book.exceptions.found(oversell(self.symbol, sell, qty, self.book.basis.oversell_policy), of_sell[sell].time)
 
-    def _write(self, pieces: Iterable[Piece], of_sell: dict[str, Trade]) -> None:
-        book = self.book
-        algorithms = self.algorithms
+    def _sells(self, trades: Sequence[Trade]) -> dict[str, Trade]:
+        of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
+        if self.book.basis.method == "uk":
+            of_sell.update(_first_of_days(of_sell.values()))
+        return of_sell
+
+    def _write(self, trades: Sequence[Trade], matching: Matching, algorithms: Mapping[str, str]) -> None:
+        """Hand on the matches that have to be written: all, or in a replay those that differ."""
+        book, of_sell, pieces = self.book, self._sells(trades), matching.matches.pieces
         rows = []
-        for sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule in pieces:
+        wanted = self.comparison.differing(pieces) if self.comparison else pieces
+        for sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule in wanted:
             self.matches += 1
             trade = of_sell[sell]
             rows.append(
                 (
-                    self.position_id, book.run_id, self.matches, book.user_id, trade.account, sell, lot,
-                    text_of(qty), text_of(cost), text_of(proceeds), acquired_at, disposed_at, rule,
-                    trade.algorithm, algorithms.get(lot) if lot else None,
+                    self.position_id, book.run_id, self.matches, book.user_id, trade.account, sell, lot, text_of(qty), text_of(cost),
+                    text_of(proceeds), acquired_at, disposed_at, rule, trade.algorithm, algorithms.get(lot) if lot else None,
                 )
             )  # fmt: skip
         book.matches.add(rows)
 
-    def _report(self, matching: Matching, of_sell: dict[str, Trade]) -> None:
-        for sell, qty in matching.unmatched.items():
-            found: PnlException = oversell(self.symbol, sell, qty, self.book.basis.oversell_policy)
-            self.book.exceptions.found(found, of_sell[sell].time)
-
-    def _checkpoint(self, at: datetime) -> None:
-        pools = Pools.read(self.book.connection, self.position_id).document() if self.book.basis.method in POOLED else None
+    def _checkpoint(self, at: datetime, pools: str | None) -> None:
         self.book.checkpoints.add([(self.position_id, at, self.book.user_id, self.book.run_id, self.last_at, pools, *_texts(self.sums))])
         self.checkpoint_at, self.checkpoint_trades = at, self.sums.trades
 
@@ -253,7 +172,8 @@ class Position:
         at = BEGINNING if row is None else row[0]
         self.comparison = Comparison(connection, self.position_id, at)
         if self.book.basis.method in POOLED:
-            self._replace_pools(Pools.parse(row[2] if row else None))
+            replace_pools(self.book, self.position_id, Pools.parse(row[2] if row else None))
+            self.book.lots.flush()
         else:
             bound = {"run": self.book.run_id, "position": self.position_id, "since": at}
             connection.execute(GIVE_BACK, bound)
@@ -299,13 +219,6 @@ def _first_of_days(sells: Iterable[Trade]) -> dict[str, Trade]:
         if sell.kind not in AT_COST:
             days.setdefault(sell.time.date(), []).append(sell)
     return {"+".join(sell.id for sell in day): day[0] for day in days.values()}
-
-
-def _used_up(trade: Trade, acquired: dict[int, datetime | None]) -> Lot:
-    lot = Lot(trade)
-    lot.acquired_at = acquired.get(id(trade), trade.time)
-    lot.qty, lot.cost = 0, 0
-    return lot
 
 
 def _texts(sums: Sums) -> tuple[Any, ...]:

@@ -120,8 +120,6 @@ def _materializations(ui: str) -> int:
 
 
 def _last_run_status(ui: str) -> str:
-    found = _graphql(
-        ui,
-        '{assetOrError(assetKey: {path: ["glass", "defillama"]}) {... on Asset {assetMaterializations(limit: 1) {runOrError {... on Run {status}}}}}}',
-    )
+    wanted = "assetMaterializations(limit: 1) {runOrError {... on Run {status}}}"
+    found = _graphql(ui, f'{{assetOrError(assetKey: {{path: ["glass", "defillama"]}}) {{... on Asset {{{wanted}}}}}}}')
     return str(found["assetOrError"]["assetMaterializations"][0]["runOrError"]["status"])
