@@ -36,7 +36,8 @@ SELECT 'bench', %(user)s || '-' || n, %(user)s, 'main', 'C' || lpad((n %% %(coin
     CASE WHEN chance < %(buys)s THEN 'buy' ELSE 'sell' END, qty, price, round(qty * price, 18), round(qty * price / 1000, 18), 'AUD',
     %(at)s::timestamptz + n * interval '37 seconds', 1, encode(sha256((%(user)s || n)::bytea), 'hex')
 FROM (
-    SELECT n, random() AS chance, round(random()::numeric, 12) + 0.000000000000000001 AS qty, round(random()::numeric * 1000, 12) + 1 AS price
+    SELECT n, random() AS chance, round(random()::numeric, 12) + 0.000000000000000001 AS qty,
+        round(random()::numeric * 1000, 12) + 1 AS price
     FROM generate_series(1, %(fills)s) n
 ) invented
 """
