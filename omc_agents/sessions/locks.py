@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from uuid import UUID
+
+from psycopg import OperationalError
 
 from omc_infra.postgres.database import Database
 
@@ -36,4 +38,10 @@ def _lock(database: Database, name: str) -> Iterator[bool]:
     with closing(database.connect("agent")) as connection:
         connection.autocommit = True
         row = connection.execute(f"SELECT pg_try_advisory_lock({_KEY})", (name,)).fetchone()
-        yield bool(row and row[0])
+        held = bool(row and row[0])
+        try:
+            yield held
+        finally:
+            if held and not connection.broken:  # closing alone lets go a moment later, and the next would find it held
+                with suppress(OperationalError):
+                    connection.execute(f"SELECT pg_advisory_unlock({_KEY})", (name,))
