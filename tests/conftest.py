@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
@@ -16,6 +17,11 @@ from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
+
+# On a machine that never ran them, the first text drawn makes Hypothesis build its table of characters, which counts as slow input;
+# and a busy machine says nothing about an example. Files of properties over a database add what they need.
+hypothesis.settings.register_profile("omc", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("omc")
 
 _LONGEST_FIRST = ("test_demo_killed", "test_dagster_ui", "test_demo", "test_postgres_embedded", "test_agents_crash", "test_quality_run")
 

@@ -143,7 +143,7 @@ def run(database: Database, user: str, method: Method = "fifo", lots: LotPolicy 
     return found
 
 
-few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @few

@@ -72,7 +72,7 @@ def expect_equal(given_positions: Sequence[Sequence[Trade]], method: Method, pol
     return engine
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(positions, st.sampled_from(KERNEL_METHODS), st.sampled_from(POLICIES))
 def test_the_kernel_equals_the_oracle_in_every_row(
     rows: Sequence[Sequence[tuple[str, int, int, int, str]]], method: Method, policy: OversellPolicy
@@ -103,7 +103,7 @@ def _drawn(chance: random.Random, qty: int, cash: int, price: int) -> tuple[str,
     return side, chance.randint(0, qty), chance.randint(below, cash), chance.randint(0, price), "trade"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-LIMIT + 1, LIMIT - 1), st.integers(1, LIMIT - 1), st.data()), min_size=1, max_size=20))
 def test_the_telescoping_split_is_exact_to_128_bits(splits: Sequence[tuple[int, int, st.DataObject]]) -> None:
     parts = [(whole, qty, data.draw(st.one_of(st.integers(0, qty), st.just(qty - 1)))) for whole, qty, data in splits]
