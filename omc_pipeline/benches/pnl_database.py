@@ -20,7 +20,7 @@ from omc_infra.settings import load_settings
 from omc_pipeline.ledgers.exchange import Fill, Quote
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
-from omc_pipeline.positions.run import compute_positions as compute_by_oracle
+from omc_pipeline.positions.basis import Pace
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
@@ -83,11 +83,11 @@ def _bulk_figures(database: Database, fills: int) -> Iterator[Figure]:
     _invent(database, "sample", sample, max(sample // FILLS_A_COIN, 1))
     _invent(database, "few", sample // 10, max(sample // 10 // FILLS_A_COIN, 1))
     _invent(database, "many", fills, max(fills // FILLS_A_COIN, 1))
-    compute_positions(database, "few")  # compiles, or loads what is kept
+    compute_positions(database, "few", pace=Pace(backfill_fills=1))  # compiles, or loads what is kept
     memory = _peak_mb()
     rate = fills / _seconds(lambda: compute_positions(database, "many"))
     grown = _peak_mb() - memory
-    slow = sample / _seconds(lambda: compute_by_oracle(database, "sample"))
+    slow = sample / _seconds(lambda: compute_positions(database, "sample", pace=Pace(backfill_fills=None)))
     yield Figure("postgres to postgres", rate, "fills/s", f"by the engine in Python integers, {sample:,} fills", slow)
     yield Figure(
         "postgres to postgres, memory gained", grown, "MB", f"all {fills:,} fills at 400 bytes", fills * 400 / 1e6, higher_is_better=False

@@ -29,6 +29,26 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How work is cut into parts; the outcome is the same.
+
+    Attributes:
+        backfill_fills: From so many new fills on, coins that have no position yet go through the compiled kernel; below it,
+            loading what is compiled takes longer than it saves. None: never.
+        chunk_fills: Fills in memory at a time.
+        checkpoint_trades: A checkpoint is made at the first midnight after so many trades, and at the first of each month that
+            something happened in.
+    """
+
+    backfill_fills: int | None = 50_000
+    chunk_fills: int = 100_000
+    checkpoint_trades: int = 10_000
+
+
+USUAL_PACE = Pace()
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """A row of ``pnl.run``: ``digest`` is the sum of the digests of all fills it knew, ``known_at`` when the newest was recorded."""
 

@@ -10,7 +10,7 @@ from omc_pipeline.pnl.expand import Expansion, expand
 from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.result import PnlException
 from omc_pipeline.pnl.trade import Trade, in_order
-from omc_pipeline.positions.basis import Basis
+from omc_pipeline.positions.basis import USUAL_PACE, Basis, Pace
 from omc_pipeline.positions.changes import duplicates_since
 from omc_pipeline.positions.exceptions import ExceptionBook
 from omc_pipeline.positions.fills import Key, UserFills
@@ -35,14 +35,21 @@ class Book:
         basis: By what they are computed.
         run_id: The run.
         known_at: Fills recorded later have not been compared with those of other sources.
+        pace: How the work is cut into parts.
     """
 
     def __init__(
-        self, connection: psycopg.Connection[Any], user_id: str, basis: Basis, run_id: int, known_at: datetime | None = None
+        self,
+        connection: psycopg.Connection[Any],
+        user_id: str,
+        basis: Basis,
+        run_id: int,
+        known_at: datetime | None = None,
+        pace: Pace = USUAL_PACE,
     ) -> None:
-        self.connection, self.user_id, self.basis, self.run_id = connection, user_id, basis, run_id
+        self.connection, self.user_id, self.basis, self.run_id, self.pace = connection, user_id, basis, run_id, pace
         self.exceptions = ExceptionBook(connection, user_id, basis.method, run_id)
-        self.fills = UserFills(connection, user_id, self._duplicates(known_at))
+        self.fills = UserFills(connection, user_id, self._duplicates(known_at), pace.chunk_fills)
         self._rates = LedgerRates(connection, user_id, basis.currency)
         self.matches = TableWriter(connection, "lot_match", MATCH_COLUMNS)
         self.lots = TableWriter(connection, "lot", f"position_id, user_id, run_id, {LOT_COLUMNS}")

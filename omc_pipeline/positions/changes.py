@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from omc_pipeline.positions.copying import copied_out
 from omc_pipeline.positions.fills import BEGINNING, Key, sources
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ SELECT other.symbol, other.currency, other.fee_currency, min(other.executed_at) 
 JOIN exchange.fill other ON other.user_id = new.user_id AND other.trade_id = new.trade_id AND other.kind = 'transfer'
 WHERE new.user_id = %(user)s AND new.recorded_at > %(since)s AND new.kind = 'transfer' GROUP BY 1, 2, 3
 """
-DIGESTS = "SELECT row_sha256, version, recorded_at FROM exchange.fill WHERE user_id = %(user)s AND recorded_at > %(since)s"
+NEW = """
+SELECT count(*), count(*) FILTER (WHERE version = 1), max(recorded_at) FROM exchange.fill
+WHERE user_id = %(user)s AND recorded_at > %(since)s
+"""
+DIGESTS = """
+SELECT decode(row_sha256, 'hex') FROM exchange.fill WHERE user_id = {user} AND recorded_at > {since} AND symbol <> ALL({without})
+"""
 REPLACED_DIGESTS = """
 SELECT old.row_sha256 FROM exchange.fill new
 JOIN exchange.fill old ON old.source = new.source AND old.fill_id = new.fill_id AND old.version = new.version - 1
@@ -41,16 +48,16 @@ WHERE late.user_id = %(user)s AND late.recorded_at > %(since)s AND late.version 
 ORDER BY late.source, late.fill_id, first.source
 """
 MODULUS = 1 << 256
+_DIGITS, _DIGEST_ROW, _DIGESTS_AT_ONCE = 8, 2 + 4 + 32, 50_000
 
 
 @dataclass(slots=True)
 class Changes:
-    """``since`` says from when on a coin's fills may have changed; ``digest`` and ``fills`` are what the change adds to a run's."""
+    """``since`` says from when on a coin's fills may have changed, ``rows`` what was recorded, ``fills`` how many of them are new."""
 
     since: dict[str, datetime] = field(default_factory=dict)
     rows: int = 0
     fills: int = 0
-    digest: int = 0
     known_at: datetime | None = None
 
     def touch(self, coins: Iterable[str], at: datetime) -> None:
@@ -73,19 +80,33 @@ def changes_since(connection: psycopg.Connection[Any], user_id: str, known_at: d
     """Ask the ledger what it recorded of a user after ``known_at``, or at all."""
     bound = {"user": user_id, "since": known_at or BEGINNING}
     changes = Changes(known_at=known_at)
-    with connection.cursor(name="digests") as cursor:
-        cursor.itersize = 100_000
-        for digest, version, recorded_at in cursor.execute(DIGESTS, bound):
-            changes.rows += 1
-            changes.fills += version == 1
-            changes.digest += int(digest, 16)
-            changes.known_at = recorded_at if changes.known_at is None else max(changes.known_at, recorded_at)
+    rows, fills, newest = connection.execute(NEW, bound).fetchone() or (0, 0, None)
+    changes.rows, changes.fills, changes.known_at = rows, fills, newest or known_at
     if changes.rows:
-        changes.digest -= sum(int(digest, 16) for (digest,) in connection.execute(REPLACED_DIGESTS, bound))
         for statement in (TOUCHED, TOUCHED_BEFORE, TOUCHED_BY_HALVES):
             for *coins, at in connection.execute(statement, bound):
                 changes.touch(coins, at)
     return changes
+
+
+def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None, without: Sequence[str] = ()) -> int:
+    """Answer what the fills recorded after ``known_at`` add to the sum of digests, those of some coins left out.
+
+    Digests are added up as columns of digits, base 2^32; of a corrected fill the digest that it had before is taken off.
+    """
+    import numpy as np
+    from psycopg import sql
+
+    since = known_at or BEGINNING
+    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(
+        sql.SQL(DIGESTS).format(user=sql.Literal(user_id), since=sql.Literal(since), without=sql.Literal(list(without)))
+    )
+    total = np.zeros(_DIGITS, np.uint64)
+    for content, rows in copied_out(connection, statement, _DIGESTS_AT_ONCE):
+        words = np.frombuffer(content, np.uint8).reshape(rows, _DIGEST_ROW)[:, 6:]
+        total += np.ascontiguousarray(words).view(">u4").astype(np.uint64).sum(axis=0)
+    replaced = connection.execute(REPLACED_DIGESTS, {"user": user_id, "since": since})
+    return sum(int(word) << (32 * (_DIGITS - 1 - place)) for place, word in enumerate(total)) - sum(int(old, 16) for (old,) in replaced)
 
 
 def duplicates_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> Sequence[Duplicate]:

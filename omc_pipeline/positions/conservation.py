@@ -13,7 +13,7 @@ from omc_pipeline.pnl.conservation import Finding
 from omc_pipeline.pnl.conservation import finding as broken_law
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, latest_run
-from omc_pipeline.positions.changes import MODULUS, changes_since
+from omc_pipeline.positions.changes import MODULUS, changes_since, digest_since
 from omc_pipeline.positions.lots import POOLED
 from omc_pipeline.positions.run import run_of_user
 from omc_pipeline.positions.sums import Sums, sums_of
@@ -92,7 +92,8 @@ def _broken_laws(row: Sequence[Any], method: Method) -> list[Finding]:
 def _lost_fills(connection: psycopg.Connection[Any], user_id: str, run: RunRow) -> list[Finding]:
     """Compare the fills that a run says it knew with those the ledger holds now, less those recorded since."""
     now, since = changes_since(connection, user_id, None), changes_since(connection, user_id, run.known_at)
-    known = (now.fills - since.fills, (now.digest - since.digest) % MODULUS)
+    digests = (digest_since(connection, user_id, known_at) for known_at in (None, run.known_at))
+    known = (now.fills - since.fills, (next(digests) - next(digests)) % MODULUS)
     if known == (run.fills, run.digest):
         return []
     return [Finding("fills known = fills of the ledger", "*", run.basis.currency, str(known[0]), str(run.fills))]

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.fill import Fill
+from omc_pipeline.positions.basis import USUAL_PACE
 
 if TYPE_CHECKING:
     import psycopg
 
-CHUNK_FILLS = 50_000
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _COLUMNS = """f.fill_id, f.account_id, f.symbol, f.currency, f.side, f.qty, f.price, f.quote_amount, f.fee, f.fee_currency, f.executed_at,
     f.kind, f.trade_id, f.algorithm_id, f.source, f.version"""
@@ -50,22 +50,25 @@ class UserFills:
         connection: To read by; its snapshot must not move while a run reads.
         user_id: Whose.
         left_out: Fills that are another's duplicates.
+        chunk_fills: Fills at a time.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], user_id: str, left_out: Iterable[Key] = ()) -> None:
-        self._connection, self._user_id = connection, user_id
-        self._left_out = frozenset(left_out)
+    def __init__(
+        self, connection: psycopg.Connection[Any], user_id: str, left_out: Iterable[Key] = (), chunk_fills: int = USUAL_PACE.chunk_fills
+    ) -> None:
+        self._connection, self._user_id, self._chunk_fills = connection, user_id, chunk_fills
+        self.left_out = frozenset(left_out)
         self._latest: Mapping[Key, int] = {row[:2]: row[2] for row in connection.execute(CORRECTED, (user_id,))}
 
     def of_coin(self, coin: str, since: datetime) -> Iterator[list[Fill]]:
         """Answer the fills that may change what is held of a coin, in chunks that never part an instant."""
         held_back: list[Fill] = []
         with self._connection.cursor(name="fills") as cursor:
-            cursor.itersize = CHUNK_FILLS
+            cursor.itersize = self._chunk_fills
             cursor.execute(OF_COIN, {"user": self._user_id, "coin": coin, "since": since})
-            while rows := cursor.fetchmany(CHUNK_FILLS):
+            while rows := cursor.fetchmany(self._chunk_fills):
                 fills = held_back + self._current(rows)
-                if len(rows) < CHUNK_FILLS:
+                if len(rows) < self._chunk_fills:
                     held_back = fills
                     break
                 cut = next((at for at in range(len(fills) - 1, 0, -1) if fills[at].time != fills[at - 1].time), 0)
@@ -90,9 +93,9 @@ class UserFills:
 
     def _current(self, rows: Iterable[Any]) -> list[Fill]:
         fills = map(Fill._make, rows)
-        if not self._latest and not self._left_out:
+        if not self._latest and not self.left_out:
             return list(fills)
-        latest, left_out = self._latest, self._left_out
+        latest, left_out = self._latest, self.left_out
         return [
             fill
             for fill in fills

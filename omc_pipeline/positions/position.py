@@ -22,8 +22,6 @@ from omc_pipeline.positions.sums import SUM_COLUMNS, Sums, daily_sums, sums_of
 if TYPE_CHECKING:
     from omc_pipeline.positions.book import Book
 
-CHECKPOINT_TRADES = 10_000
-"""A checkpoint is made at the first midnight after so many trades, and at the first of each month that something happened in."""
 UK_REACH = timedelta(days=31)
 """Further back than this no trade changes what UK share pooling matched."""
 
@@ -41,8 +39,8 @@ SELECT at, last_at, pools, {SUM_COLUMNS} FROM pnl.checkpoint WHERE position_id =
 GIVE_BACK = """
 UPDATE pnl.lot l SET open_qty = l.open_qty + taken.qty, open_cost = l.open_cost + taken.cost, run_id = %(run)s
 FROM (SELECT lot_fill, acquired_at, sum(qty) AS qty, sum(cost) AS cost FROM pnl.live_match
-      WHERE position_id = %(position)s AND disposed_at >= %(since)s AND lot_fill IS NOT NULL GROUP BY 1, 2) taken
-WHERE l.position_id = %(position)s AND l.lot_fill = taken.lot_fill AND l.acquired_at = taken.acquired_at
+      WHERE position_id = %(position)s AND disposed_at >= %(since)s AND acquired_at < %(since)s GROUP BY 1, 2) taken
+WHERE l.position_id = %(position)s AND l.arrived_at < %(since)s AND l.lot_fill = taken.lot_fill AND l.acquired_at = taken.acquired_at
 """
 HELD = "SELECT coalesce(sum(open_qty), 0), coalesce(sum(open_cost), 0) FROM pnl.lot WHERE position_id = %s AND open_qty > 0"
 DAYS = f"""
@@ -102,10 +100,10 @@ class Position:
         """Cut trades where a checkpoint is due; each part comes with the midnight of the checkpoint before it."""
         start, at = 0, None
         last, counted = self.last_at, self.sums.trades
-        since = self._trades_at_last_checkpoint()
+        since, every = self._trades_at_last_checkpoint(), self.book.pace.checkpoint_trades
         for number, trade in enumerate(trades):
             if last is not None and last.date() != trade.time.date():
-                is_due = (last.year, last.month) != (trade.time.year, trade.time.month) or counted + number - since >= CHECKPOINT_TRADES
+                is_due = last.month != trade.time.month or last.year != trade.time.year or counted + number - since >= every
                 midnight = datetime.combine(trade.time.date(), time(), UTC)
                 if is_due and midnight != self.checkpoint_at and self._may_end_at(trades, number):
                     if number > start:

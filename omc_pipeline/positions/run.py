@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
-from omc_pipeline.positions.basis import REPORTING_CURRENCY, RULES, Basis, RunRow, latest_run
+from omc_pipeline.positions.basis import REPORTING_CURRENCY, RULES, USUAL_PACE, Basis, Pace, RunRow, latest_run
 from omc_pipeline.positions.book import Book
-from omc_pipeline.positions.changes import MODULUS, Changes, changes_since
+from omc_pipeline.positions.bulk.way import Backfilled, backfill
+from omc_pipeline.positions.changes import MODULUS, Changes, changes_since, digest_since
 from omc_pipeline.positions.exceptions import UNSETTLED
 from omc_pipeline.positions.fills import BEGINNING
 from omc_pipeline.positions.position import Position
@@ -54,12 +55,23 @@ def compute_positions(
     oversell_policy: OversellPolicy = "exclude",
     lot_policy: LotPolicy = "universal",
     currency: str = REPORTING_CURRENCY,
+    pace: Pace = USUAL_PACE,
 ) -> PositionsRun:
     """Bring a user's positions up to what the ledger knows, in one transaction of role writer.
 
     New fills extend their positions from the open lots. A late or corrected fill replays its position from the checkpoint
     before it; the matches that come out otherwise supersede the old ones, and closed days get rows with the difference. Another
     policy replays everything. Unchanged fills make no new run. Two computations of one user at a time wait for each other.
+
+    Args:
+        database: Where fills are and positions are kept.
+        user_id: Whose.
+        method: How sells find their lots.
+        fee_policy: Where fees go.
+        oversell_policy: What becomes of units sold that were not held.
+        lot_policy: Whether a sell may take lots of another account.
+        currency: Of all money.
+        pace: How the work is cut into parts.
 
     Raises:
         BadInputError: More is sold than held and the policy is ``refuse``, a sum reaches 1e20, or the method pools all accounts.
@@ -71,8 +83,8 @@ def compute_positions(
         raise BadInputError("method 'uk' pools all accounts by law; use the lot policy universal with it")
     try:
         with run_of_user(database, user_id) as connection:
-            return _compute(connection, user_id, basis)
-    except NumericValueOutOfRange as error:
+            return _compute(connection, database, user_id, basis, pace)
+    except (NumericValueOutOfRange, OverflowError) as error:
         raise BadInputError(f"user {user_id!r}: a sum of money or units reaches 1e20, which the ledger cannot hold") from error
 
 
@@ -93,13 +105,13 @@ def run_of_user(database: Database, user_id: str) -> Iterator[psycopg.Connection
             yield connection
 
 
-def _compute(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> PositionsRun:
+def _compute(connection: psycopg.Connection[Any], database: Database, user_id: str, basis: Basis, pace: Pace) -> PositionsRun:
     last = latest_run(connection, user_id, basis.method)
     anew = last is None or (last.basis, last.rules) != (basis, RULES)
     known_at = None if anew or last is None else last.known_at
     changes = changes_since(connection, user_id, known_at)
     run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
-    book = Book(connection, user_id, basis, run_id, known_at)
+    book = Book(connection, user_id, basis, run_id, known_at, pace)
     _touch_settled(book, changes)
     if last is not None and not anew and not changes.since:
         positions, exceptions = _counts(connection, user_id, basis)
@@ -107,7 +119,8 @@ def _compute(connection: psycopg.Connection[Any], user_id: str, basis: Basis) ->
     if anew and last is not None:
         for (symbol,) in connection.execute(EVER, (user_id, basis.method, last.basis.currency)).fetchall():
             changes.touch([symbol], BEGINNING)
-    return _carry_on(book, changes, None if anew else last)
+    is_many = pace.backfill_fills is not None and changes.rows >= pace.backfill_fills
+    return _carry_on(book, changes, None if anew else last, database if is_many else None)
 
 
 def _touch_settled(book: Book, changes: Changes) -> None:
@@ -121,16 +134,20 @@ def _touch_settled(book: Book, changes: Changes) -> None:
             changes.touch({trade.symbol for trade in expansion.trades}, min(trade.time for trade in expansion.trades))
 
 
-def _carry_on(book: Book, changes: Changes, last: RunRow | None) -> PositionsRun:
+def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database | None) -> PositionsRun:
+    """Bring every touched coin up to date, whole coins by a backfill where a database for it is given; then keep the run."""
     connection, basis = book.connection, book.basis
     touched: list[tuple[str, datetime]] = sorted((coin, at) for coin, at in changes.since.items() if book.is_coin(coin))
+    done = backfill(book, database, [coin for coin, _ in touched]) if database and not book.fills.left_out else Backfilled()
     for coin, since in touched:
-        Position.load(book, coin).carry_on(since)
+        if coin not in done.coins:
+            Position.load(book, coin).carry_on(since)
     book.flush()
     book.exceptions.keep()
-    fills, digest = changes.fills + (last.fills if last else 0), (changes.digest + (last.digest if last else 0)) % MODULUS
+    digest = done.digest + digest_since(connection, book.user_id, last.known_at if last else None, done.coins)
+    fills, digest = changes.fills + (last.fills if last else 0), (digest + (last.digest if last else 0)) % MODULUS
     policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency)
-    written = book.matches.written
+    written = book.matches.written + done.matches
     connection.execute(
         SAVE_RUN, (book.run_id, book.user_id, *policies, RULES, f"{digest:064x}", fills, changes.known_at, len(touched), written)
     )

@@ -1,0 +1,145 @@
+"""The way of a backfill: one connection reads, this thread matches, another connection writes, all three at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from omc_pipeline.pnl.amounts import text_of
+from omc_pipeline.pnl.result import oversell
+from omc_pipeline.positions.bulk.chunk import Carry, matched_chunk
+from omc_pipeline.positions.bulk.output import TABLES, Ended, Output, output_of
+from omc_pipeline.positions.bulk.reading import Bytes, FillColumns, differs_from_last, digest_of, read_fills
+from omc_pipeline.positions.copying import HEADER, TRAILER, copied_out
+from omc_pipeline.positions.sums import SUM_COLUMNS, Sums
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+    from omc_pipeline.positions.book import Book
+
+_SLICE = 1 << 20
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+FILLS = """
+COPY (
+    SELECT symbol, fill_id, account_id, algorithm_id, side, fee_currency = symbol AND fee_currency <> currency, executed_at, qty,
+        quote_amount, fee, price, decode(row_sha256, 'hex')
+    FROM exchange.fill WHERE user_id = {user} AND symbol = ANY({coins}) ORDER BY symbol, executed_at
+) TO STDOUT (FORMAT binary)
+"""
+OPEN = f"""
+INSERT INTO pnl.position (user_id, method, currency, symbol, run_id, {SUM_COLUMNS})
+SELECT %s, %s, %s, symbol, %s{", 0" * len(Sums._fields)} FROM unnest(%s::text[]) symbol RETURNING symbol, position_id
+"""
+SAVE = f"UPDATE pnl.position SET (last_at, {SUM_COLUMNS}) = (%s{', %s' * len(Sums._fields)}) WHERE position_id = %s"
+
+
+class Backfill:
+    """Matches whole coins of a user that have no position yet.
+
+    Args:
+        book: Of the run.
+        database: For a connection that reads what the run sees.
+    """
+
+    def __init__(self, book: Book, database: Database) -> None:
+        self._book, self._database = book, database
+        self._carry = Carry()
+        self.matches, self.digest = 0, 0
+
+    def run(self, coins: Sequence[str]) -> None:
+        """Read, match and write all fills of these coins."""
+        book = self._book
+        whose = (book.user_id, book.basis.method, book.basis.currency, book.run_id, list(coins))
+        ids: Mapping[str, int] = dict(book.connection.execute(OPEN, whose).fetchall())
+        for table, columns in TABLES.items():
+            book.connection.execute(f"CREATE TEMPORARY TABLE bulk_{table} ON COMMIT DROP AS SELECT {columns} FROM pnl.{table} WITH NO DATA")
+        snapshot = book.connection.execute("SELECT pg_export_snapshot()").fetchone()[0]  # type: ignore[index]
+        with closing(self._chunks(snapshot, coins)) as chunks, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            reading: Future[tuple[bytes, int] | None] = reader.submit(next, chunks, None)
+            writing: Future[None] | None = None
+            left, left_rows, ended = b"", 0, False
+            while not ended:
+                read = reading.result()
+                ended = read is None
+                content, rows = read or (b"", 0)
+                if not ended:
+                    reading = reader.submit(next, chunks, None)
+                output, left, left_rows = self._match(left + content, left_rows + rows, ids, is_last=ended)
+                if output is not None:
+                    if writing is not None:
+                        writing.result()
+                    writing = writer.submit(self._write, output, ids)
+            if writing is not None:
+                writing.result()
+
+    def _chunks(self, snapshot: str, coins: Sequence[str]) -> Generator[tuple[bytes, int], None, None]:
+        """Answer rows as they come, so many at a time; in the end none."""
+        from psycopg import IsolationLevel, sql
+
+        with self._database.connect("reader") as connection:
+            connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+            connection.execute("SET LOCAL enable_sort = off")  # an index has them in order already; a sort would keep them all
+            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(list(coins)))
+            yield from copied_out(connection, statement, self._book.pace.chunk_fills)
+
+    def _match(self, content: bytes, rows: int, ids: Mapping[str, int], *, is_last: bool) -> tuple[Output | None, bytes, int]:
+        """Match the rows up to the last instant, whose fills may go on in the next chunk; answer those that are left, too."""
+        basis, given = self._book.basis, np.frombuffer(content, np.uint8)
+        fills = read_fills(given, rows)
+        end = rows if is_last else _last_instant(given, fills)
+        if end == 0 and not is_last:
+            return None, content, rows
+        part = FillColumns._make(column[:end] for column in fills)
+        chunk = matched_chunk(given, part, self._carry, basis.method, basis.fee_policy, basis.oversell_policy)
+        if len(chunk.matched.beyond):
+            raise OverflowError("a sum of money or units reaches 1e20")
+        output = output_of(chunk, self._carry, ids, basis.method, self._book.pace.checkpoint_trades, is_last=is_last)
+        self._carry = output.carry
+        self.digest += digest_of(given, part)
+        self.matches += len(chunk.matched.matches.sell)
+        for symbol, sell, qty, at in output.unmatched:
+            self._book.exceptions.found(oversell(symbol, sell, qty, basis.oversell_policy), _EPOCH + timedelta(microseconds=at))
+        left = b"" if end == rows else content[int(fills.begins[end]) :]
+        return output, left, rows - end
+
+    def _write(self, output: Output, ids: Mapping[str, int]) -> None:
+        for table, content in output.tables.items():
+            self._insert(table, content)
+        if output.ended:
+            self._book.connection.cursor().executemany(SAVE, [_cells(ended, ids) for ended in output.ended])
+
+    def _insert(self, table: str, content: Bytes) -> None:
+        book, columns = self._book, TABLES[table]
+        if not len(content):
+            return
+        with book.connection.cursor().copy(f"COPY pg_temp.bulk_{table} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+            copy.write(HEADER)
+            for at in range(0, len(content), _SLICE):
+                copy.write(content[at : at + _SLICE].tobytes())
+            copy.write(TRAILER)
+        extra, values = (", queue, arrived_at", ", '', acquired_at") if table == "lot" else ("", "")
+        book.connection.execute(
+            f"INSERT INTO pnl.{table} (user_id, run_id, {columns}{extra}) SELECT %s, %s, {columns}{values} FROM pg_temp.bulk_{table}",
+            (book.user_id, book.run_id),
+        )
+        book.connection.execute(f"TRUNCATE pg_temp.bulk_{table}")
+
+
+def _last_instant(content: Bytes, fills: FillColumns) -> int:
+    """Answer the first row of the last instant of the last coin."""
+    from omc_pipeline.positions.bulk.reading import SYMBOL
+
+    changes = differs_from_last(content, fills.starts[:, SYMBOL], fills.lengths[:, SYMBOL])
+    changes[1:] |= fills.time[1:] != fills.time[:-1]
+    return int(np.flatnonzero(changes)[-1]) if len(changes) else 0
+
+
+def _cells(ended: Ended, ids: Mapping[str, int]) -> tuple[Any, ...]:
+    return _EPOCH + timedelta(microseconds=ended.last), ended.trades, *map(text_of, ended.sums), ids[ended.symbol]

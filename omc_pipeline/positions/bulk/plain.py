@@ -1,0 +1,32 @@
+"""Which coins are plain enough for a backfill: bought and sold for the reporting currency, and touched by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from omc_pipeline.positions.basis import Basis
+
+if TYPE_CHECKING:
+    import psycopg
+
+SURVEY = """
+SELECT symbol, currency, fee_currency, bool_or(fee <> 0),
+    bool_and(kind = 'trade' AND version = 1 AND qty > 0 AND quote_amount IS NOT NULL AND price IS NOT NULL
+        AND (fee = 0 OR fee_currency = currency OR (%(capitalised)s AND fee_currency = symbol AND qty > abs(fee))))
+FROM exchange.fill WHERE user_id = %(user)s GROUP BY 1, 2, 3
+"""
+POSITIONS = "SELECT symbol FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s"
+
+
+def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str]) -> list[str]:
+    """Answer those of the coins that a backfill can compute: without a position yet, and every fill of them a plain trade."""
+    bound = {"user": user_id, "capitalised": basis.fee_policy == "capitalise"}
+    odd: set[str] = set()
+    for symbol, currency, fee_currency, has_fee, is_plain in connection.execute(SURVEY, bound):
+        if not is_plain or currency != basis.currency:
+            odd |= {symbol, currency}
+        if has_fee and fee_currency not in (symbol, currency):
+            odd |= {symbol, fee_currency}
+    known = {symbol for (symbol,) in connection.execute(POSITIONS, (user_id, basis.method, basis.currency))}
+    return sorted(set(coins) - odd - known)
