@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -44,7 +44,7 @@ def _kill_during_a_demo(home: Path, victim: str, *, after_s: float) -> None:
     process = start_demo(home)
     try:
         if victim == "run":
-            _await(lambda: any(_victims(home, process.pid, "run")), _RUN_WAIT_S)
+            assert _is_met(lambda: any(_victims(home, process.pid, "run")), _RUN_WAIT_S), "no run was ever seen"
         else:
             time.sleep(after_s)
         for found in list(_victims(home, process.pid, victim)):
@@ -55,10 +55,13 @@ def _kill_during_a_demo(home: Path, victim: str, *, after_s: float) -> None:
         process.wait()
 
 
-def _await(condition, longest_s: float) -> None:  # type: ignore[no-untyped-def]
+def _is_met(condition: Callable[[], bool], longest_s: float) -> bool:
     deadline = time.monotonic() + longest_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _victims(home: Path, demo: int, victim: str) -> Iterator[int]:
@@ -68,11 +71,11 @@ def _victims(home: Path, demo: int, victim: str) -> Iterator[int]:
     for process in psutil.process_iter():
         try:
             line = " ".join(process.cmdline())
-            marked = process.environ().get(MARK) == str(home)
+            marked, name = process.environ().get(MARK) == str(home), process.name()
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
         is_server = str(home / "postgres") in line
-        is_run = marked and ("multiprocessing" in line or "execute_run" in line)
+        is_run = marked and (name == "omc-run" or "execute_run" in line)
         if (
             (victim == "dagster-daemon" and marked and "dagster-daemon" in line)
             or (victim == "postgres" and is_server)
