@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from statistics import median, quantiles
 from typing import Any
@@ -13,14 +12,11 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
+from omc_agents.benches.landing import await_briefs, land
 from omc_infra.bench import Figure
 from omc_infra.cli import json_option
-from omc_infra.clock import utc_now
 from omc_infra.commands.bench import print_figures
-from omc_infra.errors import UpstreamUnavailableError
 
-SOURCE = "catalyst_sec_edgar"
-_BRIEF_S = 300.0
 _STEPS = ("committed", "run created", "run launched", "first step", "briefed")
 _EVENTS = """
 SELECT d.batch_id::text AS batch, o.recorded_at AS committed, b.published_at AS briefed
@@ -75,17 +71,15 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
 
     with bench_platform(launcher) as bench:
         database = bench.platform.database
-        _land(database, "warmup", 1)
-        _await_briefs(database, "warmup", 1)
         trivial, collection = _cpu(bench, runs)
         for number in range(events):
-            _land(database, f"single-{number:05d}", 1)
+            land(database, f"single-{number:05d}")
             time.sleep(spacing)
-        _await_briefs(database, "single", events)
+        await_briefs(database, "single", events)
         begun = time.monotonic()
         if burst:
-            _land(database, "burst", burst)
-            _await_briefs(database, "burst", burst)
+            land(database, "burst", burst)
+            await_briefs(database, "burst", burst)
         burst_s = time.monotonic() - begun
         with database.engine("reader").connect() as connection:
             rows = connection.execute(sa.text(_EVENTS), {"prefix": "single-%"}).all()
@@ -107,48 +101,9 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
     )
 
 
-def _land(database: Any, name: str, count: int) -> None:
-    """Append fresh filings in one transaction, as a collection does."""
-    from omc_pipeline.ledgers.catalyst import CatalystEvent
-    from omc_pipeline.ledgers.write import append
-
-    now: datetime = utc_now()
-    rows = [
-        CatalystEvent(
-            event_id=f"{name}-{number:05d}",
-            event_type="filing",
-            symbol="BTC",
-            ticker="MSTR",
-            issuer="Bench Issuer",
-            title="8-K",
-            form="8-K",
-            items=None,
-            url="https://www.sec.gov/Archives/edgar/data/1/bench.htm",
-            filed_on=now.date(),
-            published_at=now,
-        )
-        for number in range(count)
-    ]
-    with database.connect("writer") as connection:
-        append(connection, SOURCE, rows, None)
-
-
-def _await_briefs(database: Any, name: str, count: int) -> None:
-    deadline = time.monotonic() + _BRIEF_S
-    query = sa.text("SELECT count(*) FROM agents.brief WHERE event_id LIKE :prefix")
-    while time.monotonic() < deadline:
-        with database.engine("reader").connect() as connection:
-            if connection.execute(query, {"prefix": f"{name}-%"}).scalar_one() >= count:
-                return
-        time.sleep(0.5)
-    raise UpstreamUnavailableError(f"not all of {count} events have a brief after {_BRIEF_S:.0f} s")
-
-
 def _cpu(bench: Any, runs: int) -> tuple[float, float]:
     """Measure the CPU a run costs: of a batch that is done, which does nothing, and of a collection with its checks."""
-    with bench.platform.database.engine("reader").connect() as connection:
-        done = connection.execute(sa.text("SELECT batch_id FROM agents.dispatch LIMIT 1")).scalar_one()
-    nothing = {"ops": {"brief_batch_events": {"config": {"batch_id": str(done)}}}}
+    nothing = bench.batch_of_nothing()
     idle = _idle_cpu_rate(bench)
     return (
         _cpu_of_runs(bench, "omc_agents", "brief_catalysts", nothing, runs, idle),

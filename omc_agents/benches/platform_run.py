@@ -8,18 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-import psutil
+import sqlalchemy as sa
 
+from omc_agents.benches.landing import await_briefs, land
+from omc_agents.benches.samples import take_sample
 from omc_agents.demonstration.catch_up import collect_due
 from omc_agents.platform import RunningPlatform, daemon, free_port, open_platform, webserver
 from omc_infra.errors import UpstreamUnavailableError
-from omc_infra.platform.leftovers import MARK
 from omc_infra.runs.instance import AS_CONFIGURED, WORKSPACE
 from omc_infra.settings import load_settings
 
@@ -60,9 +60,17 @@ class BenchPlatform:
             time.sleep(_POLL_S)
         raise UpstreamUnavailableError(f"run {run_id} has not ended after {_RUN_S:.0f} s")
 
+    def batch_of_nothing(self) -> dict[str, Any]:
+        """Brief one event, and answer the configuration of a run of ``brief_catalysts`` that finds its batch done."""
+        land(self.platform.database, "nothing")
+        await_briefs(self.platform.database, "nothing", 1)
+        with self.platform.database.engine("reader").connect() as connection:
+            batch = connection.execute(sa.text("SELECT batch_id FROM agents.dispatch ORDER BY dispatched_at DESC LIMIT 1")).scalar_one()
+        return {"ops": {"brief_batch_events": {"config": {"batch_id": str(batch)}}}}
+
     def cpu_s(self) -> float:
         """Answer the CPU seconds all of the platform's processes and their ended children have used."""
-        return sum(_cpu_of(process) for process in platform_processes(self.platform.settings.home))
+        return take_sample(self.platform).cpu_s
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -89,26 +97,6 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
         finally:
             os.environ.clear()
             os.environ.update(kept)
-
-
-def platform_processes(home: Path) -> list[psutil.Process]:
-    """Answer the platform's processes by their mark."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(home) and process.name() != "postgres":
-                found.append(process)
-        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-    return found
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _await_ready(url: str) -> None:

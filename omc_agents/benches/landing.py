@@ -1,0 +1,72 @@
+"""Events for a bench: landed in the ledger as a collection lands them, and waited for until each has its brief."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from omc_infra.clock import utc_now
+from omc_infra.errors import UpstreamUnavailableError
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+
+SOURCE = "catalyst_sec_edgar"
+_BRIEF_S, _POLL_S = 300.0, 0.5
+_BRIEFED = "SELECT count(*) FROM agents.brief WHERE event_id LIKE :prefix"
+_DOUBLED = "SELECT count(*) - count(DISTINCT event_id) FROM agents.brief WHERE event_id LIKE :prefix"
+
+
+def land(database: Database, name: str, count: int = 1) -> None:
+    """Append fresh filings in one transaction; their ids begin with the name."""
+    from omc_pipeline.ledgers.catalyst import CatalystEvent
+    from omc_pipeline.ledgers.write import append
+
+    now: datetime = utc_now()
+    rows = [
+        CatalystEvent(
+            event_id=f"{name}-{number:05d}",
+            event_type="filing",
+            symbol="BTC",
+            ticker="MSTR",
+            issuer="Bench Issuer",
+            title="8-K",
+            form="8-K",
+            items=None,
+            url="https://www.sec.gov/Archives/edgar/data/1/bench.htm",
+            filed_on=now.date(),
+            published_at=now,
+        )
+        for number in range(count)
+    ]
+    with database.connect("writer") as connection:
+        append(connection, SOURCE, rows, None)
+
+
+def briefed(database: Database, name: str) -> int:
+    """Answer how many briefs there are of events of a name."""
+    with database.engine("reader").connect() as connection:
+        return int(connection.execute(sa.text(_BRIEFED), {"prefix": f"{name}-%"}).scalar_one())
+
+
+def doubled(database: Database, name: str) -> int:
+    """Answer how many briefs there are too many of events of a name."""
+    with database.engine("reader").connect() as connection:
+        return int(connection.execute(sa.text(_DOUBLED), {"prefix": f"{name}-%"}).scalar_one())
+
+
+def await_briefs(database: Database, name: str, count: int, longest_s: float = _BRIEF_S) -> None:
+    """Wait until so many events of a name have a brief.
+
+    Raises:
+        UpstreamUnavailableError: They have not, after ``longest_s``.
+    """
+    deadline = time.monotonic() + longest_s
+    while time.monotonic() < deadline:
+        if briefed(database, name) >= count:
+            return
+        time.sleep(_POLL_S)
+    raise UpstreamUnavailableError(f"not all of {count} events have a brief after {longest_s:.0f} s")

@@ -1,0 +1,27 @@
+"""Small line plots as SVG text, no library and no file: for metadata of a run and for the pages of a bench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+WIDTH, HEIGHT, MARGIN = 360, 90, 6
+
+
+def caption(title: str, values: Sequence[float]) -> str:
+    """Answer the plot in words: its lowest, highest and last value."""
+    return f"{title}: lowest {min(values):,.6g}, highest {max(values):,.6g}, last {values[-1]:,.6g}"
+
+
+def svg_line(values: Sequence[float]) -> str:
+    """Draw two or more values in order, oldest left, over the whole height."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
+    points = " ".join(
+        f"{MARGIN + i * step:.1f},{HEIGHT - MARGIN - (value - low) / span * (HEIGHT - 2 * MARGIN):.1f}" for i, value in enumerate(values)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">'
+        f'<rect width="100%" height="100%" fill="#f6f8fa"/>'
+        f'<polyline points="{points}" fill="none" stroke="#2f6fdb" stroke-width="1.5"/></svg>'
+    )
