@@ -127,13 +127,14 @@ def _child_environ(settings: Settings, database: Database, launcher: LauncherFie
 def _with_sandbox(settings: Settings, supervisor: Supervisor) -> Settings:
     if settings.profile != "sandbox" or settings.sandbox_url:
         return settings
-    folder = settings.home / "sandbox"
-    folder.mkdir(parents=True, exist_ok=True)
-    announced = folder / "port"
+    from omc_pipeline.sandbox.running import port_file, state_file
+
+    announced, state = port_file(settings), state_file(settings)
+    announced.parent.mkdir(parents=True, exist_ok=True)
     announced.unlink(missing_ok=True)
     supervisor.environ = {**{k: v for k, v in os.environ.items() if not k.startswith("OMC_")}, **settings.environ(), **mark(settings.home)}
     port = free_port()
-    supervisor.start(_sandbox(settings, folder, announced, port))
+    supervisor.start(_sandbox(settings, state, announced, port))
     deadline = time.monotonic() + SANDBOX_READY_S
     while not announced.is_file():
         if time.monotonic() > deadline or not supervisor.running("sandbox"):
@@ -159,14 +160,14 @@ def free_port_from(first: int) -> int:
     return free_port()
 
 
-def _sandbox(settings: Settings, folder: Path, announced: Path, port: int) -> Service:
+def _sandbox(settings: Settings, state: Path, announced: Path, port: int) -> Service:
     arguments = [
         "--port",
         str(port),
         "--seed",
         str(settings.sandbox_seed),
         "--state",
-        str(folder / "state.jsonl"),
+        str(state),
         "--announce-port",
         str(announced),
     ]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -19,6 +20,7 @@ from omc_infra.errors import ConfigurationError
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "OMC_"
 _KEY_PREFIX = "OMC_KEY_"
+_SANDBOX_URL = re.compile(r"^https?://[\w.\[\]:-]*[\w\]]/?$", re.ASCII)
 _DATABASE_URL = re.compile(r"^postgres(ql)?://[^/?#]+/[A-Za-z_][A-Za-z0-9_$-]*(\?.*)?$")
 
 Profile = Literal["sandbox", "live"]
@@ -71,6 +73,15 @@ class Settings(BaseModel):
     def _well_formed(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not _DATABASE_URL.match(url.get_secret_value()):
             raise ValueError("must be a PostgreSQL URL with user, host and database; see docs/reference/settings.md")
+        if url is not None and not _has_port(url.get_secret_value()):
+            raise ValueError("its port must be a number up to 65535")
+        return url
+
+    @field_validator("sandbox_url")
+    @classmethod
+    def _base(cls, url: str | None) -> str | None:
+        if url is not None and not (_SANDBOX_URL.match(url) and _has_port(url)):
+            raise ValueError("must be http://host:port, as `omc sandbox serve` prints it")
         return url
 
     @property
@@ -92,6 +103,15 @@ class Settings(BaseModel):
                 continue
             plain[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         return plain
+
+
+def _has_port(url: str) -> bool:
+    """Say whether a URL names a port that can be, or none; a list of hosts is left to the driver."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return "," in url
+    return True
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

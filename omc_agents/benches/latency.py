@@ -13,8 +13,10 @@ import click
 import sqlalchemy as sa
 
 from omc_agents.benches.landing import await_briefs, land
+from omc_agents.sessions.dispatch import BATCH_SIZE
 from omc_infra.bench import Figure
 from omc_infra.cli import json_option
+from omc_infra.clock import utc_now
 from omc_infra.commands.bench import print_figures
 
 _STEPS = ("committed", "run created", "run launched", "first step", "briefed")
@@ -23,6 +25,13 @@ SELECT d.batch_id::text AS batch, o.recorded_at AS committed, b.published_at AS 
 FROM catalyst.outbox o JOIN agents.dispatch d USING (source, event_id) JOIN agents.brief b USING (source, event_id)
 WHERE o.event_id LIKE :prefix ORDER BY o.recorded_at
 """
+_LARGEST_BATCH = """
+SELECT max(events) FROM (SELECT count(*) AS events FROM agents.dispatch WHERE event_id LIKE 'burst-%' GROUP BY batch_id) batches
+"""
+_QUOTES = """
+SELECT fetched_at FROM raw.fetch WHERE source = 'exchange_coinspot_prices' AND fetched_at BETWEEN :since AND :until ORDER BY fetched_at
+"""
+QUOTE_CADENCE_S = 15
 _RUNS = """
 SELECT t.value AS batch, r.create_timestamp AT TIME ZONE 'UTC' AS created,
        (SELECT min(e.timestamp) FROM dagster.event_logs e WHERE e.run_id = r.run_id AND e.dagster_event_type = 'PIPELINE_STARTING')
@@ -36,12 +45,17 @@ FROM dagster.run_tags t JOIN dagster.runs r USING (run_id) WHERE t.key = 'omc/ba
 
 @dataclass(frozen=True)
 class Measured:
-    """What one platform showed: durations in seconds, and how many events had no brief or two."""
+    """What one platform showed: durations in seconds, and how many events had no brief or two.
+
+    ``burst_batch`` is the largest batch of the burst, ``burst_quote_wait_s`` the longest that no quotes were collected meanwhile.
+    """
 
     total: Sequence[float]
     steps: Sequence[Sequence[float]]
     run_start: Sequence[float]
     burst_s: float
+    burst_batch: int
+    burst_quote_wait_s: float
     lost: int
     doubled: int
     trivial_cpu_s: float
@@ -76,13 +90,15 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
             land(database, f"single-{number:05d}")
             time.sleep(spacing)
         await_briefs(database, "single", events)
-        begun = time.monotonic()
+        begun, since = time.monotonic(), utc_now()
         if burst:
             land(database, "burst", burst)
             await_briefs(database, "burst", burst)
-        burst_s = time.monotonic() - begun
+        burst_s, until = time.monotonic() - begun, utc_now()
         with database.engine("reader").connect() as connection:
             rows = connection.execute(sa.text(_EVENTS), {"prefix": "single-%"}).all()
+            batch = connection.execute(sa.text(_LARGEST_BATCH)).scalar_one()
+            quotes = [moment for (moment,) in connection.execute(sa.text(_QUOTES), {"since": since, "until": until})]
             briefs = connection.execute(sa.text("SELECT count(*), count(DISTINCT event_id) FROM agents.brief")).one()
         with database.engine("writer").connect() as connection:
             of_batch = {run.batch: run for run in connection.execute(sa.text(_RUNS))}
@@ -94,6 +110,8 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
         steps=list(zip(*spans, strict=True)),
         run_start=[(run.stepped - run.launched).total_seconds() for run in runs_of],
         burst_s=burst_s,
+        burst_batch=int(batch or 0),
+        burst_quote_wait_s=max((later - earlier).total_seconds() for earlier, later in pairwise([since, *quotes, until])),
         lost=1 + events + burst - int(briefs[1]),
         doubled=int(briefs[0]) - int(briefs[1]),
         trivial_cpu_s=trivial,
@@ -146,8 +164,16 @@ def _figures(warm: Measured, default: Measured) -> list[Figure]:
         Figure("events lost", warm.lost, "events"),
         Figure("events doubled", warm.doubled, "events"),
     ]
-    return [*figures, duration("burst, all briefed", warm.burst_s, None)] if warm.burst_s > 1 else figures
+    if warm.burst_batch:
+        figures += [
+            duration("burst, all briefed", warm.burst_s, None),
+            Figure("burst, largest batch", warm.burst_batch, "events", "limit", BATCH_SIZE, higher_is_better=False),
+            Figure(
+                "burst, longest without quotes", round(warm.burst_quote_wait_s, 1), "s", "cadence", QUOTE_CADENCE_S, higher_is_better=False
+            ),
+        ]
+    return figures
 
 
 def _p95(values: Sequence[float]) -> float:
-    return quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
+    return quantiles(values, n=20, method="inclusive")[-1] if len(values) > 1 else values[0]

@@ -27,8 +27,8 @@ def demo(*, as_json: bool) -> None:
     settings = load_settings()
     if settings.profile != "sandbox":
         raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
-    console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
     with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER) as platform:
+        console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
         demonstration = Demonstration(platform)
         results: list[StageResult] = []
         for stage in demonstration.stages():
@@ -84,7 +84,7 @@ def _ledger_table(document: dict[str, Any]) -> Table:
         title=f"Ledgers · profile {document['profile']}",
         title_justify="left",
     )
-    for heading in ("rows", "compl.", "timel.", "accur.", "score"):
+    for heading in ("rows", "complete", "timely", "accurate", "score"):
         table.add_column(heading, justify="right")
     for ledger, found in document["ledgers"].items():
         scores = document["quality"].get(ledger, {})

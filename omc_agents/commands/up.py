@@ -18,7 +18,13 @@ READY_S = 120.0
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; the next free one where it is taken.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=3000,
+    show_default=True,
+    help="Port of the Dagster UI; the next free one where it is taken.",
+)
 @json_option
 def up(*, port: int, as_json: bool) -> None:
     """Run PostgreSQL, the sandbox upstreams, the Dagster UI and daemon; Ctrl-C stops all."""
@@ -43,7 +49,7 @@ def up(*, port: int, as_json: bool) -> None:
         addresses = {
             "dagster": url,
             "sandbox": platform.settings.sandbox_url,
-            "postgres": platform.database.name,
+            "postgres": f"{platform.database.address}; `omc db url` prints its URL",
             "logs": str(settings.home / "logs"),
         }
         if as_json:
@@ -51,6 +57,8 @@ def up(*, port: int, as_json: bool) -> None:
         console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
         for name, address in addresses.items():
             console.print(f"  {name:<10} {address}", highlight=False)
+        if chosen != port and port:
+            console.print(f"Port {port} is taken, so the Dagster UI has the next free one.")
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for name in platform.supervisor.watch():

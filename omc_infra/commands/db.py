@@ -8,6 +8,7 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
+from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
 
 
@@ -57,8 +58,9 @@ def status_command(as_json: bool) -> None:
     """Tell whether the database's server runs; exit code 1 where it doesn't. Starts nothing."""
     settings = load_settings()
     document = _external_status(settings) if settings.database_url else _embedded_status(settings)
-    where = f"{document['server']} PostgreSQL at {document['address']}" if document["running"] else f"{document['server']} PostgreSQL"
-    _answer(document, as_json, f"{where}: {'running' if document['running'] else 'not running'} ({settings.profile})")
+    where = f"{document['server']} PostgreSQL at {document['address']}" if document["address"] else f"{document['server']} PostgreSQL"
+    why = f": {document['reason']}" if document["reason"] else ""
+    _answer(document, as_json, f"{where}: {'running' if document['running'] else 'not running'} ({settings.profile}){why}")
     if not document["running"]:
         raise click.exceptions.Exit(1)
 
@@ -73,8 +75,10 @@ def stop_command(force: bool, as_json: bool) -> None:
     settings = load_settings()
     if settings.database_url:
         raise ConfigurationError("OMC_DATABASE_URL is set: that server isn't ours to stop")
+    was_running = embedded.found(settings.home) is not None
     stopped = embedded.stop(settings.home, force=force)
-    _answer({"stopped": stopped}, as_json, "stopped" if stopped else "in use; end what uses it, or --force")
+    done = "stopped" if was_running else "not running"
+    _answer({"stopped": stopped, "was_running": was_running}, as_json, done if stopped else "in use; end what uses it, or --force")
     if not stopped:
         raise click.exceptions.Exit(1)
 
@@ -83,28 +87,33 @@ def _embedded_status(settings: Settings) -> dict[str, Any]:
     from omc_infra.postgres import embedded
     from omc_infra.postgres.folder import LOOPBACK
 
+    if settings.home.exists() and not settings.home.is_dir():
+        raise ConfigurationError(f"OMC_HOME: {settings.home} is not a folder")
     server = embedded.found(settings.home)
     return {
         "profile": settings.profile, "server": "embedded", "running": server is not None, "database": settings.database_name,
         "address": f"{LOOPBACK}:{server.port}" if server else None, "pid": server.pid if server else None,
-        "folder": str(settings.home / "postgres"),
+        "folder": str(settings.home / "postgres"), "reason": None,
     }  # fmt: skip
 
 
 def _external_status(settings: Settings) -> dict[str, Any]:
     from omc_infra.postgres.address import Address
+    from omc_infra.postgres.database import open_database
 
     if settings.database_url is None:
         raise ConfigurationError("OMC_DATABASE_URL isn't set")
     address = Address.parse(settings.database_url.get_secret_value())
     document: dict[str, Any] = {
         "profile": settings.profile, "server": "external", "running": True, "database": address.database,
-        "address": f"{address.host}:{address.port}", "pid": None, "folder": None,
+        "address": f"{address.host}:{address.port}", "pid": None, "folder": None, "reason": None,
     }  # fmt: skip
     try:
         address.administer().close()
-    except DatabaseUnavailableError:
-        document["running"] = False
+        with open_database(settings, check=False):  # refuses the other profile's rows
+            pass
+    except DatabaseUnavailableError as error:
+        document.update(running=False, reason=redact(str(error)))
     return document
 
 

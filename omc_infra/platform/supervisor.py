@@ -84,7 +84,7 @@ class Supervisor:
                     child.failures = 0
                 child.restart_at = now + _RESTART_WAITS_S[min(child.failures, len(_RESTART_WAITS_S) - 1)]
                 child.failures += 1
-                log.warning(
+                log.debug(
                     "service ended", service=child.service.name, status=child.process.returncode, log=str(self.log_file(child.service.name))
                 )
                 yield child.service.name

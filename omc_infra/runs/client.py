@@ -151,7 +151,7 @@ class WarmClient:
             process = subprocess.Popen(
                 self._command.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
-        log.info("started the warm server", pid=process.pid)
+        log.debug("started the warm server", pid=process.pid)
         threading.Thread(target=process.wait, name="warm-server-reaper", daemon=True).start()
         return process
 

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from omc_infra.cli import emit, json_option
-from omc_infra.errors import BadInputError
+from omc_infra.errors import BadInputError, OmcError, UpstreamUnavailableError
 from omc_infra.settings import load_settings
 
-_url_option = click.option("--url", help="Base URL of the running sandbox; otherwise OMC_SANDBOX_URL.")
+_url_option = click.option("--url", help="Base URL of the running sandbox; otherwise OMC_SANDBOX_URL, or that of this home's platform.")
 
 
 @click.group(help="The stand-in upstream APIs: serve them, spoil their answers, announce a filing.")
@@ -23,12 +23,13 @@ def sandbox() -> None:
 
 
 @sandbox.command(help="Serve all upstreams on loopback until Ctrl-C.")
-@click.option("--port", default=0, show_default=True, help="0 takes a free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free port.")
 @click.option("--announce-port", type=click.Path(path_type=Path, dir_okay=False), help="File that gets the port once it is open.")
 @json_option
 def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
     """Serve with the configured seed and this home's state."""
     from omc_pipeline.sandbox import server
+    from omc_pipeline.sandbox.running import state_file
 
     settings = load_settings()
 
@@ -38,7 +39,7 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
         else:
             click.echo(f"sandbox upstreams at {url}; use them with OMC_SANDBOX_URL={url}")
 
-    server.serve(settings.sandbox_seed, port, server.state_file(settings), announce_port, on_listen=tell)
+    server.serve(settings.sandbox_seed, port, state_file(settings), announce_port, on_listen=tell)
 
 
 @sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late or reset.")
@@ -82,15 +83,19 @@ def _told(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any
         UpstreamUnavailableError: It does not run.
     """
     from omc_infra.http.wire import Wire
+    from omc_pipeline.sandbox.running import running_sandbox
 
-    base_url = url or load_settings().sandbox_url
+    settings = load_settings()
+    base_url = url or settings.sandbox_url or running_sandbox(settings)
     if not base_url:
-        raise BadInputError("which sandbox? give --url, or set OMC_SANDBOX_URL to the one `omc sandbox serve` or `omc up` printed")
+        raise BadInputError("which sandbox? none runs on this home; give --url, or set OMC_SANDBOX_URL to what `omc sandbox serve` printed")
     wire = Wire("omc", loopback=True)
     try:
         content = json.dumps(asked).encode()
         target = f"{base_url.rstrip('/')}/_control/{what}"
         answer = wire.ask("POST", target, headers={}, content=content, timeout_s=5, deadline=time.monotonic() + 5, max_bytes=100_000)
+    except OmcError as error:
+        raise UpstreamUnavailableError(f"no sandbox answers at {base_url}: {error}") from error
     finally:
         wire.close()
     try:

@@ -77,9 +77,12 @@ def required_run(connection: psycopg.Connection[Any], user_id: str, method: Meth
     """Answer the last run of a user and method.
 
     Raises:
-        BadInputError: There is none yet.
+        BadInputError: There is none yet, or no such user.
     """
     run = latest_run(connection, user_id, method)
     if run is None:
+        has_fills = connection.execute("SELECT EXISTS (SELECT FROM exchange.fill WHERE user_id = %s)", (user_id,)).fetchone()
+        if has_fills is None or not has_fills[0]:
+            raise BadInputError(f"the ledger has no fills of a user {user_id!r}")
         raise BadInputError(f"user {user_id!r} has no positions by {method}; materialize pnl/positions first")
     return run

@@ -10,6 +10,7 @@ from starlette.routing import Mount, Router
 from omc_infra.clock import Clock, utc_now
 from omc_pipeline.sandbox import coinspot, control, defillama, fear_greed, sec_edgar
 from omc_pipeline.sandbox.faults import Faults, Misbehaving
+from omc_pipeline.sandbox.running import home_id
 from omc_pipeline.sandbox.state import State
 from omc_pipeline.sandbox.world import HISTORY, World, day_start
 
@@ -33,4 +34,4 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "coinspot": coinspot.routes(world),
     }
     mounts = [Mount(f"/{name}", Misbehaving(Router(routes), name, faults, clock)) for name, routes in upstreams.items()]
-    return Starlette(routes=[*mounts, Mount("/_control", routes=control.routes(world, faults, frozenset(upstreams)))])
+    return Starlette(routes=[*mounts, Mount("/_control", routes=control.routes(world, faults, frozenset(upstreams), home_id(state_file)))])

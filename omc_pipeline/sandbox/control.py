@@ -13,12 +13,16 @@ from omc_pipeline.sandbox.faults import FAULT_KINDS, Fault, Faults
 from omc_pipeline.sandbox.filings import ISSUERS, announce
 from omc_pipeline.sandbox.world import World, iso_ms
 
+_LONGEST_S, _OLDEST_HOURS = 3600, 24 * 365
 
-def routes(world: World, faults: Faults, upstreams: frozenset[str]) -> list[Route]:
-    """Answer the routes below ``/_control``."""
+
+def routes(world: World, faults: Faults, upstreams: frozenset[str], home_id: str) -> list[Route]:
+    """Answer the routes below ``/_control``; ``home_id`` tells whose sandbox it is."""
 
     async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok", "seed": world.seed, "now": iso_ms(world.clock()), "upstreams": sorted(upstreams)})
+        return JSONResponse(
+            {"status": "ok", "home": home_id, "seed": world.seed, "now": iso_ms(world.clock()), "upstreams": sorted(upstreams)}
+        )
 
     async def list_faults(_request: Request) -> Response:
         return JSONResponse({"faults": faults.waiting()})
@@ -32,8 +36,8 @@ def routes(world: World, faults: Faults, upstreams: frozenset[str]) -> list[Rout
             fault = Fault(kind, int(asked.get("count", 1)), float(asked.get("seconds", 1)), float(asked.get("hours", 6)))  # type: ignore[arg-type] # checked above
         except (ValueError, TypeError):
             return _bad("count, seconds and hours are numbers")
-        if fault.count < 1:
-            return _bad("count must be at least 1")
+        if fault.count < 1 or not 0 <= fault.seconds <= _LONGEST_S or not 0 <= fault.hours <= _OLDEST_HOURS:
+            return _bad(f"count must be at least 1, seconds from 0 to {_LONGEST_S}, hours from 0 to {_OLDEST_HOURS}")
         faults.add(upstream, fault)
         return JSONResponse({"faults": faults.waiting()})
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import ConfigurationError
 from omc_infra.settings import Settings
+from omc_pipeline.sandbox.running import running_sandbox, state_file
 
 if TYPE_CHECKING:
     import uvicorn
@@ -25,12 +26,13 @@ _START_WITHIN_S = 15
 
 @contextmanager
 def serving(settings: Settings, clock: Clock = utc_now) -> Iterator[str]:
-    """Answer the base URL of a running sandbox, starting one on a free port unless ``settings.sandbox_url`` names one.
+    """Answer the base URL of a running sandbox: the one that ``settings.sandbox_url`` names, or a platform runs on this home, or a new one.
 
-    It keeps its state in the settings' home, and stops with the block.
+    A new one gets a free port, keeps its state in the settings' home, and stops with the block.
     """
-    if settings.sandbox_url:
-        yield settings.sandbox_url.rstrip("/")
+    found = settings.sandbox_url or running_sandbox(settings)
+    if found:
+        yield found.rstrip("/")
         return
     listener = _listener(0)
     server = _server(settings.sandbox_seed, clock, state_file(settings))
@@ -73,11 +75,6 @@ def serve(
         _write_whole(announce_port, f"{bound}\n")
     on_listen(f"http://{HOST}:{bound}")
     server.run(sockets=[listener])
-
-
-def state_file(settings: Settings) -> Path:
-    """Answer where the sandbox of a home keeps its state."""
-    return settings.home / "sandbox" / "state.jsonl"
 
 
 def _server(seed: int, clock: Clock, state: Path | None) -> uvicorn.Server:

@@ -56,8 +56,16 @@ def read_json(payload: Payload) -> Document:
     except RecursionError as error:
         raise _changed(payload, "body is nested too deep to be an answer") from error
     if not isinstance(document, (dict, list)):
-        raise _changed(payload, f"body is a bare {type(document).__name__}, not an object or a list")
+        raise _changed(payload, f"body is a bare {_kind(document)}, not an object or a list")
     return document
+
+
+def _kind(value: str | int | Decimal | bool | None) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "truth value"
+    return "text" if isinstance(value, str) else "number"
 
 
 def is_html(body: bytes) -> bool:
@@ -67,9 +75,9 @@ def is_html(body: bytes) -> bool:
 
 
 def html_title(body: bytes) -> str:
-    """Answer the shortened title of an HTML page, or ``untitled``."""
+    """Answer the shortened title of an HTML page in words."""
     title = _HTML_TITLE.search(body[:_HEAD_BYTES])
-    return one_line(title[1]) if title else "untitled"
+    return f"titled '{one_line(title[1])}'" if title else "without a title"
 
 
 def one_line(text: bytes | str, longest: int = 120) -> str:
@@ -84,7 +92,7 @@ def _stranger(payload: Payload) -> OmcError | None:
     """Name the error a body is when it is HTML or XML; None when it may be JSON."""
     head = payload.body[:_HEAD_BYTES]
     if is_html(head):
-        return UpstreamRefusedError(f"{payload.source}: an HTML page instead of JSON, titled '{html_title(head)}'; a block or error page")
+        return UpstreamRefusedError(f"{payload.source}: an HTML page instead of JSON, {html_title(head)}; a block or error page")
     if not head.lstrip(_LEAD).startswith(b"<"):
         return None
     code = _XML_CODE.search(head)

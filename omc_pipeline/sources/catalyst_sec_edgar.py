@@ -88,7 +88,7 @@ def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
     """Name the HTML page that EDGAR serves instead of data, whatever its status."""
     if b"request rate threshold" in body[:20_000].lower():
         return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': asked too fast", retry_after_s=600)
-    told = f"{_NAME}: EDGAR served an HTML block page instead of data, titled '{html_title(body)}'"
+    told = f"{_NAME}: EDGAR served an HTML block page instead of data, {html_title(body)}"
     return AccessDeniedError(f"{told}; set OMC_CONTACT to your address and ask more slowly")
 
 

@@ -36,7 +36,7 @@ def parse(payload: Payload) -> Parsed:
     """Read one quote a market."""
     prices = opened(payload).get("prices")
     if not isinstance(prices, dict):
-        raise PayloadChangedError(f"{_NAME}: no object 'prices', but {described(prices)}: not /latest")
+        raise PayloadChangedError(f"{_NAME}: no object 'prices' ({described(prices)}), so this is no answer of /latest")
     if not prices:
         raise PayloadChangedError(f"{_NAME}: 'prices' is empty: no market is quoted")
     if "last" in prices and not isinstance(prices["last"], dict):

@@ -22,7 +22,7 @@ def sift(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
     rejected: list[Rejected] = []
     for item in items:
         if not isinstance(item, dict):
-            rejected.append(refusal(f"row is {described(item)}, not an object", {"row": item}))
+            rejected.append(refusal(f"row is {'null' if item is None else described(item)}, not an object", {"row": item}))
             continue
         try:
             rows.append(read(item))

@@ -120,6 +120,8 @@ def described(value: Json) -> str:
 
 
 def _unfit(name: str, value: Json, wanted: str) -> ValueError:
+    if value is None:
+        return ValueError(f"{name} is missing")
     return ValueError(f"{name} is {described(value)}, not {wanted}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections import Counter
 from decimal import Decimal
@@ -11,7 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from demo_process import column, run_demo
+from demo_process import DEADLINE_S, column, environ_of, run_demo
+
+from omc_infra.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,6 +57,24 @@ def test_a_second_demo_adds_no_duplicate_row_and_no_second_brief(demo_home: Path
     assert max(Counter(after["fills"]).values()) == 1
     assert max(Counter(after["briefed"]).values()) == 1
     assert set(before["briefed"]) < set(after["briefed"])
+
+
+def test_every_command_of_the_tutorial_works_in_order(demo_home: Path) -> None:
+    commands = re.findall(r"```bash\n(.*?)```", (PROJECT_ROOT / "docs/tutorial/first-run.md").read_text(), re.DOTALL)
+    assert len(commands) >= 4
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(commands)],
+        env=environ_of(demo_home),
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "1974" in done.stdout.replace(",", "")
 
 
 def _facts(home: Path) -> dict[str, list[str]]:

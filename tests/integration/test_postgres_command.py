@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from omc_infra.postgres import embedded
-from omc_infra.settings import PROJECT_ROOT
+from omc_infra.settings import PROJECT_ROOT, Settings
 
 OMC = "from omc_infra.cli import main; main()"
 
@@ -45,7 +45,19 @@ def test_a_fresh_machine_is_migrated_asked_and_stopped(folder: Path) -> None:
         assert connection.execute("SELECT profile FROM omc.marker").fetchone() == ("sandbox",)
         assert omc(folder, "status").returncode == 0
         assert omc(folder, "stop", "--json").returncode == 1
-    assert json.loads(omc(folder, "stop", "--json").stdout) == {"stopped": True}
+    assert json.loads(omc(folder, "stop", "--json").stdout) == {"stopped": True, "was_running": False}
+
+
+def test_a_server_that_does_not_answer_is_told_with_its_reason_and_another_profiles_rows_are_refused(
+    folder: Path, settings: Settings, database: object
+) -> None:
+    assert settings.database_url
+    silent = omc(folder, "status", OMC_DATABASE_URL="postgresql://user:s3cret@127.0.0.1:1/omc")
+    foreign = omc(folder, "status", OMC_DATABASE_URL=settings.database_url.get_secret_value(), OMC_PROFILE="live")
+
+    assert (silent.returncode, "127.0.0.1:1" in silent.stdout, "refused" in silent.stdout) == (1, True, True)
+    assert "s3cret" not in silent.stdout + silent.stderr
+    assert (foreign.returncode, "holds sandbox rows" in foreign.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", ["migrate", "url", "status"])

@@ -22,6 +22,7 @@ from omc_infra.http import HostPolicy, open_http
 from omc_infra.settings import load_settings
 from omc_pipeline.commands.sandbox import sandbox
 from omc_pipeline.sandbox import serving
+from omc_pipeline.sandbox.running import port_file, running_sandbox
 from omc_pipeline.sandbox.server import serve
 
 CONTACT = {"User-Agent": "omc/0 (+data@fund.example)"}
@@ -83,6 +84,26 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
 def test_a_running_sandbox_is_shared(tmp_path: Path) -> None:
     with serving(load_settings({"OMC_HOME": str(tmp_path), "OMC_SANDBOX_URL": "http://127.0.0.1:9/"})) as url:
         assert url == "http://127.0.0.1:9"
+
+
+def test_the_sandbox_of_a_platform_is_found_by_its_home_and_no_other_is_taken_for_it(tmp_path: Path) -> None:
+    here, there = (load_settings({"OMC_HOME": str(tmp_path / name)}) for name in ("here", "there"))
+
+    with serving(here) as url:
+        for settings in (here, there):
+            port_file(settings).parent.mkdir(parents=True, exist_ok=True)
+            port_file(settings).write_text(url.rpartition(":")[2])
+        with serving(here) as found, serving(there) as own:
+            assert found == url
+            assert own != url
+
+    assert running_sandbox(here) is None
+
+
+def test_a_fault_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    for option, value in (("--seconds", "nan"), ("--seconds", "-5"), ("--hours", "1e9"), ("--count", "-3")):
+        with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url, pytest.raises(BadInputError, match="seconds from 0 to"):
+            CliRunner().invoke(sandbox, ["fault", "fng", "slow", option, value, "--url", url], catch_exceptions=False)
 
 
 def test_a_thread_ends_with_its_block(tmp_path: Path) -> None:

@@ -35,11 +35,24 @@ def _omc(home: Path, variables: Mapping[str, str], *arguments: str) -> subproces
         ({"OMC_DATABASE_URL": "postgresql://someone:hunter2@127.0.0.1:1/ledgers"}, "127.0.0.1"),
         ({"OMC_DATABASE_URL": "mysql://someone:hunter2@localhost/ledgers"}, "OMC_DATABASE_URL"),
         ({"OMC_DATABASE_URL": "postgresql://hunter2"}, "OMC_DATABASE_URL"),
+        ({"OMC_DATABASE_URL": "postgresql://someone:hunter2@localhost:99999/ledgers"}, "OMC_DATABASE_URL"),
+        ({"OMC_SANDBOX_URL": "localhost"}, "OMC_SANDBOX_URL"),
+        ({"OMC_SANDBOX_URL": "http://127.0.0.1:8080;"}, "OMC_SANDBOX_URL"),
         ({"OMC_PROFILE": "production"}, "OMC_PROFILE"),
         ({"OMC_PROFLE": "live"}, "OMC_PROFLE"),
         ({"OMC_ALERT_THRESHOLD": "high"}, "OMC_ALERT_THRESHOLD"),
     ],
-    ids=["unreachable", "other scheme", "malformed", "unknown profile", "misspelt", "not a number"],
+    ids=[
+        "unreachable",
+        "other scheme",
+        "malformed",
+        "no port",
+        "no scheme",
+        "no port number",
+        "unknown profile",
+        "misspelt",
+        "not a number",
+    ],
 )
 def test_a_wrong_setting_gives_one_line_and_exit_two(tmp_path: Path, variables: dict[str, str], said: str) -> None:
     answer = _omc(tmp_path, variables, "quality")
