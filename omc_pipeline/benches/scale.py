@@ -54,7 +54,7 @@ def demand_of(found: Round) -> Demand:
     from omc_pipeline.benches.scale_model import Demand
 
     own = fmean(bucket.cpu_s for bucket in found.buckets)
-    return Demand(own, found.database_cpu_s / len(found.buckets), max(bucket.connections for bucket in found.buckets))
+    return Demand(own, found.database_cpu_s / len(found.buckets), max(1, found.connections))
 
 
 def simulated_figures(demand: Demand) -> Iterator[Figure]:

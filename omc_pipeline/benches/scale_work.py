@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +25,8 @@ from omc_pipeline.ledgers.exchange import Quote
 from omc_pipeline.ledgers.write import append
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
 
 BUCKETS, COINS, JOB = 64, 5, "value_positions"
@@ -43,11 +46,10 @@ FROM (
 
 @dataclass(frozen=True)
 class Bucket:
-    """What one bucket cost: its own wall time and CPU, in seconds, and the connections its process held at the most."""
+    """What one bucket cost: its own wall time and CPU, in seconds."""
 
     wall_s: float
     cpu_s: float
-    connections: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Round:
         ready_s: From the first process to the last that was ready for work.
         wall_s: From the first bucket to the last.
         database_cpu_s: CPU of PostgreSQL meanwhile.
+        connections: Most that all workers held at once.
         buckets: One each.
     """
 
@@ -66,6 +69,7 @@ class Round:
     ready_s: float
     wall_s: float
     database_cpu_s: float
+    connections: int
     buckets: list[Bucket]
 
 
@@ -81,10 +85,39 @@ def measured_round(workers: int, users: int, fills: int) -> Round:
         begun = time.perf_counter()
         list(pool.map(_ready, range(workers * 2), chunksize=1))
         ready_s, cpu_s = time.perf_counter() - begun, _database_cpu_s(Path(variables["OMC_HOME"]))
-        begun = time.perf_counter()
-        buckets = list(pool.map(compute_bucket, range(BUCKETS), chunksize=1))
-        wall_s = time.perf_counter() - begun
-        return Round(workers, ready_s, wall_s, _database_cpu_s(Path(variables["OMC_HOME"])) - cpu_s, buckets)
+        with _connections_counted(variables) as counts:
+            begun = time.perf_counter()
+            buckets = list(pool.map(compute_bucket, range(BUCKETS), chunksize=1))
+            wall_s = time.perf_counter() - begun
+        return Round(workers, ready_s, wall_s, _database_cpu_s(Path(variables["OMC_HOME"])) - cpu_s, max(counts), buckets)
+
+
+@contextmanager
+def _connections_counted(variables: Mapping[str, str]) -> Iterator[list[int]]:
+    """Count the connections of all others, again and again, until the block ends."""
+    from omc_infra.postgres.database import open_database
+
+    counts, stopped = [0], threading.Event()
+
+    def count() -> None:
+        with open_database(load_settings(variables)) as database, database.connect("reader") as connection:
+            connection.autocommit = True
+            before = _others(connection)
+            while not stopped.wait(0.05):
+                counts.append(_others(connection) - before)
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        yield counts
+    finally:
+        stopped.set()
+        counter.join()
+
+
+def _others(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()").fetchone()
+    return int(row[0]) if row else 0
 
 
 @contextmanager
@@ -154,8 +187,7 @@ def compute_bucket(number: int) -> Bucket:
     red = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed and e.severity.value == "ERROR"]
     if not result.success or "lots_in_are_lots_out_and_held" in red:
         raise RuntimeError(f"bucket {number}: the run failed or a law is broken: {red}")
-    connections = len(psutil.Process().net_connections("inet"))
-    return Bucket(time.perf_counter() - begun, time.process_time() - cpu, connections)
+    return Bucket(time.perf_counter() - begun, time.process_time() - cpu)
 
 
 def _database_cpu_s(home: Path) -> float:
