@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from omc_agents.benches.observation import Observed, memory_series
 from omc_agents.benches.samples import RUNS, cpu_shares
-from omc_agents.benches.soak import Observed, memory_series
 from omc_infra.bench import Figure
 from omc_infra.plot import caption, svg_line
 

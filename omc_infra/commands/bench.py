@@ -29,9 +29,14 @@ def print_figures(name: str, figures: Sequence[Figure], *, as_json: bool) -> Non
         emit(bench_document(name, figures))
         return
     table = Table("figure", title=f"omc bench {name}", title_justify="left")
-    for heading in ("value", "unit", "baseline", "its value", "times better"):
-        table.add_column(heading, justify="left" if heading in ("unit", "baseline") else "right")
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("beside")
+    table.add_column("times better", justify="right", no_wrap=True)
     for f in figures:
-        beside = "" if f.baseline_value is None else f"{f.baseline_value:,.4g}"
-        table.add_row(f.what, f"{f.value:,.4g}", f.unit, f.baseline or "", beside, "" if f.ratio is None else f"{f.ratio:,.2f}")
+        beside = "" if f.baseline_value is None else f"{_shown(f.baseline_value)} {f.unit}, {f.baseline}"
+        table.add_row(f.what, f"{_shown(f.value)} {f.unit}", beside, "" if f.ratio is None else f"{f.ratio:,.2f}")
     Console().print(table)
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"

@@ -33,8 +33,9 @@ class Pace:
     """How work is cut into parts; the outcome is the same.
 
     Attributes:
-        backfill_fills: From so many new fills on, coins that have no position yet go through the compiled kernel; below it,
-            loading what is compiled takes longer than it saves. None: never.
+        backfill_fills: From so many new fills on, coins that have no position yet go through the compiled kernel, and so does a
+            coin of which a late fill makes so many trades be matched anew; below it, loading what is compiled takes longer
+            than it saves. None: never.
         chunk_fills: Fills in memory at a time.
         checkpoint_trades: A checkpoint is made at the first midnight after so many trades, and at the first of each month that
             something happened in.

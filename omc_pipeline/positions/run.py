@@ -12,7 +12,7 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
 from omc_pipeline.positions.basis import REPORTING_CURRENCY, RULES, USUAL_PACE, Basis, Pace, RunRow, latest_run
 from omc_pipeline.positions.book import Book
-from omc_pipeline.positions.bulk.way import Backfilled, backfill
+from omc_pipeline.positions.bulk.way import backfill
 from omc_pipeline.positions.changes import MODULUS, Changes, changes_since, digest_since
 from omc_pipeline.positions.exceptions import UNSETTLED
 from omc_pipeline.positions.fills import BEGINNING
@@ -119,8 +119,7 @@ def _compute(connection: psycopg.Connection[Any], database: Database, user_id: s
     if anew and last is not None:
         for (symbol,) in connection.execute(EVER, (user_id, basis.method, last.basis.currency)).fetchall():
             changes.touch([symbol], BEGINNING)
-    is_many = pace.backfill_fills is not None and changes.rows >= pace.backfill_fills
-    return _carry_on(book, changes, None if anew else last, database if is_many else None)
+    return _carry_on(book, changes, None if anew else last, database)
 
 
 def _touch_settled(book: Book, changes: Changes) -> None:
@@ -134,17 +133,17 @@ def _touch_settled(book: Book, changes: Changes) -> None:
             changes.touch({trade.symbol for trade in expansion.trades}, min(trade.time for trade in expansion.trades))
 
 
-def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database | None) -> PositionsRun:
-    """Bring every touched coin up to date, whole coins by a backfill where a database for it is given; then keep the run."""
+def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database) -> PositionsRun:
+    """Bring every touched coin up to date, as a whole where that is much work; then keep the run."""
     connection, basis = book.connection, book.basis
     touched: list[tuple[str, datetime]] = sorted((coin, at) for coin, at in changes.since.items() if book.is_coin(coin))
-    done = backfill(book, database, [coin for coin, _ in touched]) if database and not book.fills.left_out else Backfilled()
+    done = backfill(book, database, touched, changes.rows)
     for coin, since in touched:
-        if coin not in done.coins:
+        if coin not in {*done.fresh, *done.restated}:
             Position.load(book, coin).carry_on(since)
     book.flush()
     book.exceptions.keep()
-    digest = done.digest + digest_since(connection, book.user_id, last.known_at if last else None, done.coins)
+    digest = done.digest + digest_since(connection, book.user_id, last.known_at if last else None, done.fresh)
     fills, digest = changes.fills + (last.fills if last else 0), (digest + (last.digest if last else 0)) % MODULUS
     policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency)
     written = book.matches.written + done.matches

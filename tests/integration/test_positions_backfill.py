@@ -86,6 +86,20 @@ def rows(database: Database, user: str, table: str) -> list[Any]:
         ).fetchall()
 
 
+def restatements(database: Database, user: str) -> list[Any]:
+    with database.connect("reader") as connection:
+        query = (
+            "SELECT p.symbol, r.from_at FROM pnl.restatement r JOIN pnl.position p USING (position_id) WHERE r.user_id = %s ORDER BY 1, 2"
+        )
+        return connection.execute(query, (user,)).fetchall()
+
+
+def live_matches(database: Database, user: str) -> list[Any]:
+    columns = "symbol, disposed_at, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, rule, account_id, sell_algorithm, lot_algorithm"
+    with database.connect("reader") as connection:
+        return connection.execute(f"SELECT {columns} FROM pnl.live_match WHERE user_id = %s ORDER BY 1, 2, 3, 4", (user,)).fetchall()
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     users=fills_of_users(), method=st.sampled_from(METHODS), policy=st.sampled_from(("exclude", "zero_basis")), chunk=st.integers(1, 30),
@@ -134,11 +148,34 @@ def test_a_late_fill_after_a_backfill_is_restated_as_if_there_had_been_none(data
         store(database, fills, user)
         compute_positions(database, user, method, pace=Pace(backfill_fills, 17, 25))
         store(database, [replace(fills[0], fill_id="late", executed_at=T0 + timedelta(days=31, minutes=5))], user)
-        compute_positions(database, user, method)
+        compute_positions(database, user, method, pace=Pace(backfill_fills, 17, 25))
         assert conservation_findings(database, user, method) == []
 
-    assert rows(database, users[0], "position") == rows(database, users[1], "position")
-    assert rows(database, users[0], "lot") == rows(database, users[1], "lot")
+    for table in ("position", "lot", "lot_match", "daily"):
+        assert rows(database, users[0], table) == rows(database, users[1], table), table
+    assert restatements(database, users[0]) == restatements(database, users[1])
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(users=fills_of_users(), method=st.sampled_from(METHODS), policy=st.sampled_from(("exclude", "zero_basis")), data=st.data())
+def test_late_fills_restated_through_the_kernel_write_what_the_python_engine_writes(
+    database: Database, users: tuple[list[Fill], list[Fill]], method: Method, policy: OversellPolicy, data: st.DataObject
+) -> None:
+    late = data.draw(st.sets(st.integers(0, len(users[0]) - 1)))
+    for fills, backfill_fills in zip(users, (1, None), strict=True):
+        user, pace = fills[0].user_id, Pace(backfill_fills, 5, 4)
+        for part in ([f for n, f in enumerate(fills) if n not in late], [f for n, f in enumerate(fills) if n in late]):
+            store(database, part, user)
+            compute_positions(database, user, method, oversell_policy=policy, pace=pace)
+            assert conservation_findings(database, user, method) == []
+
+    kernel, python = (fills[0].user_id for fills in users)
+    for table in ("position", "lot", "daily"):
+        assert rows(database, kernel, table) == rows(database, python, table), table
+    assert live_matches(database, kernel) == live_matches(database, python)
+    assert restatements(database, kernel) == restatements(database, python)
+    found = [sorted((str(e.fill), e.kind, e.qty) for e in exceptions(database, user, method)) for user in (kernel, python)]
+    assert found[0] == found[1]
 
 
 def test_only_coins_that_are_bought_and_sold_for_money_and_touched_by_nothing_else_are_backfilled(database: Database) -> None:

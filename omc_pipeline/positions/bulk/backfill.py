@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -31,35 +31,37 @@ COPY (
     FROM exchange.fill WHERE user_id = {user} AND symbol = ANY({coins}) ORDER BY symbol, executed_at
 ) TO STDOUT (FORMAT binary)
 """
-OPEN = f"""
-INSERT INTO pnl.position (user_id, method, currency, symbol, run_id, {SUM_COLUMNS})
-SELECT %s, %s, %s, symbol, %s{", 0" * len(Sums._fields)} FROM unnest(%s::text[]) symbol RETURNING symbol, position_id
-"""
-SAVE = f"UPDATE pnl.position SET (last_at, {SUM_COLUMNS}) = (%s{', %s' * len(Sums._fields)}) WHERE position_id = %s"
+SAVE = f"UPDATE pnl.position SET (run_id, last_at, {SUM_COLUMNS}) = (%s, %s{', %s' * len(Sums._fields)}) WHERE position_id = %s"
+EXTRA = {"lot": (", queue, arrived_at", ", '', acquired_at")}
+"""Columns of a table that follow from others, and what they follow from."""
 
 
 class Backfill:
-    """Matches whole coins of a user that have no position yet.
+    """Matches all fills of whole coins of a user.
 
     Args:
         book: Of the run.
         database: For a connection that reads what the run sees.
+        then: What becomes of the rows of a table after each chunk, which then lie in ``pg_temp.bulk_<table>``.
     """
 
-    def __init__(self, book: Book, database: Database) -> None:
-        self._book, self._database = book, database
+    def __init__(self, book: Book, database: Database, then: Callable[[str], None]) -> None:
+        self._book, self._database, self._then = book, database, then
         self._carry = Carry()
         self.matches, self.digest = 0, 0
 
-    def run(self, coins: Sequence[str]) -> None:
-        """Read, match and write all fills of these coins."""
+    def run(self, ids: Mapping[str, int]) -> None:
+        """Read, match and write all fills of some coins.
+
+        Args:
+            ids: Of their positions, by coin.
+        """
         book = self._book
-        whose = (book.user_id, book.basis.method, book.basis.currency, book.run_id, list(coins))
-        ids: Mapping[str, int] = dict(book.connection.execute(OPEN, whose).fetchall())
         for table, columns in TABLES.items():
+            book.connection.execute(f"DROP TABLE IF EXISTS pg_temp.bulk_{table}")
             book.connection.execute(f"CREATE TEMPORARY TABLE bulk_{table} ON COMMIT DROP AS SELECT {columns} FROM pnl.{table} WITH NO DATA")
         snapshot = book.connection.execute("SELECT pg_export_snapshot()").fetchone()[0]  # type: ignore[index]
-        with closing(self._chunks(snapshot, coins)) as chunks, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        with closing(self._chunks(snapshot, list(ids))) as chunks, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             reading: Future[tuple[bytes, int] | None] = reader.submit(next, chunks, None)
             writing: Future[None] | None = None
             left, left_rows, ended = b"", 0, False
@@ -77,7 +79,7 @@ class Backfill:
             if writing is not None:
                 writing.result()
 
-    def _chunks(self, snapshot: str, coins: Sequence[str]) -> Generator[tuple[bytes, int], None, None]:
+    def _chunks(self, snapshot: str, coins: list[str]) -> Generator[tuple[bytes, int], None, None]:
         """Answer rows as they come, so many at a time; in the end none."""
         from psycopg import IsolationLevel, sql
 
@@ -86,7 +88,7 @@ class Backfill:
             connection.read_only = True
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
             connection.execute("SET LOCAL enable_sort = off")  # an index has them in order already; a sort would keep them all
-            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(list(coins)))
+            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(coins))
             yield from copied_out(connection, statement, self._book.pace.chunk_fills)
 
     def _match(self, content: bytes, rows: int, ids: Mapping[str, int], *, is_last: bool) -> tuple[Output | None, bytes, int]:
@@ -111,25 +113,34 @@ class Backfill:
 
     def _write(self, output: Output, ids: Mapping[str, int]) -> None:
         for table, content in output.tables.items():
-            self._insert(table, content)
+            if len(content):
+                self._copy(table, content)
+                self._then(table)
         if output.ended:
-            self._book.connection.cursor().executemany(SAVE, [_cells(ended, ids) for ended in output.ended])
+            run = self._book.run_id
+            self._book.connection.cursor().executemany(SAVE, [(run, *_cells(ended, ids)) for ended in output.ended])
 
-    def _insert(self, table: str, content: Bytes) -> None:
-        book, columns = self._book, TABLES[table]
-        if not len(content):
-            return
-        with book.connection.cursor().copy(f"COPY pg_temp.bulk_{table} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+    def _copy(self, table: str, content: Bytes) -> None:
+        with self._book.connection.cursor().copy(f"COPY pg_temp.bulk_{table} ({TABLES[table]}) FROM STDIN (FORMAT binary)") as copy:
             copy.write(HEADER)
             for at in range(0, len(content), _SLICE):
                 copy.write(content[at : at + _SLICE].tobytes())
             copy.write(TRAILER)
-        extra, values = (", queue, arrived_at", ", '', acquired_at") if table == "lot" else ("", "")
-        book.connection.execute(
-            f"INSERT INTO pnl.{table} (user_id, run_id, {columns}{extra}) SELECT %s, %s, {columns}{values} FROM pg_temp.bulk_{table}",
-            (book.user_id, book.run_id),
-        )
-        book.connection.execute(f"TRUNCATE pg_temp.bulk_{table}")
+
+
+def move(book: Book, table: str) -> None:
+    """Put the rows that a chunk left in a temporary table into its table."""
+    keep(book, table)
+    book.connection.execute(f"TRUNCATE pg_temp.bulk_{table}")
+
+
+def keep(book: Book, table: str) -> None:
+    """Copy the rows of a temporary table into its table."""
+    columns, (extra, values) = TABLES[table], EXTRA.get(table, ("", ""))
+    book.connection.execute(
+        f"INSERT INTO pnl.{table} (user_id, run_id, {columns}{extra}) SELECT %s, %s, {columns}{values} FROM pg_temp.bulk_{table}",
+        (book.user_id, book.run_id),
+    )
 
 
 def _last_instant(content: Bytes, fills: FillColumns) -> int:

@@ -16,11 +16,10 @@ SELECT symbol, currency, fee_currency, bool_or(fee <> 0),
         AND (fee = 0 OR fee_currency = currency OR (%(capitalised)s AND fee_currency = symbol AND qty > abs(fee))))
 FROM exchange.fill WHERE user_id = %(user)s GROUP BY 1, 2, 3
 """
-POSITIONS = "SELECT symbol FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s"
 
 
 def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str]) -> list[str]:
-    """Answer those of the coins that a backfill can compute: without a position yet, and every fill of them a plain trade."""
+    """Answer those of the coins that a backfill can compute: every fill of them is a plain trade."""
     bound = {"user": user_id, "capitalised": basis.fee_policy == "capitalise"}
     odd: set[str] = set()
     for symbol, currency, fee_currency, has_fee, is_plain in connection.execute(SURVEY, bound):
@@ -28,5 +27,4 @@ def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis,
             odd |= {symbol, currency}
         if has_fee and fee_currency not in (symbol, currency):
             odd |= {symbol, fee_currency}
-    known = {symbol for (symbol,) in connection.execute(POSITIONS, (user_id, basis.method, basis.currency))}
-    return sorted(set(coins) - odd - known)
+    return sorted(set(coins) - odd)

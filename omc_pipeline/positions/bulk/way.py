@@ -1,39 +1,91 @@
-"""Whether a backfill can run here at all, and its only door; what is compiled is loaded behind it."""
+"""Which coins go through the kernel as a whole, and whether it runs here at all; the only door, behind which what is compiled is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.bulk.plain import plain_coins
+from omc_pipeline.positions.fills import BEGINNING
+from omc_pipeline.positions.sums import SUM_COLUMNS, Sums
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
     from omc_pipeline.positions.book import Book
 
+OPEN = f"""
+INSERT INTO pnl.position (user_id, method, currency, symbol, run_id, {SUM_COLUMNS})
+SELECT %s, %s, %s, symbol, %s{", 0" * len(Sums._fields)} FROM unnest(%s::text[]) symbol RETURNING symbol, position_id
+"""
+KNOWN = """
+SELECT p.symbol, p.position_id, p.last_at >= touched.since, p.trades - coalesce((
+    SELECT c.trades FROM pnl.checkpoint c WHERE c.position_id = p.position_id AND c.at <= touched.since ORDER BY c.at DESC LIMIT 1), 0)
+FROM pnl.position p JOIN unnest(%s::text[], %s::timestamptz[]) AS touched (symbol, since) USING (symbol)
+WHERE p.user_id = %s AND p.method = %s AND p.currency = %s
+"""
+
 
 class Backfilled(NamedTuple):
-    """The coins that were computed, the matches that were written, the sum of the digests of their fills."""
+    """What was computed.
 
-    coins: Sequence[str] = ()
+    Attributes:
+        fresh: Coins that had no position.
+        restated: Coins whose matches were compared with those that held.
+        matches: Written.
+        digest: Sum of the digests of all fills of the fresh coins.
+    """
+
+    fresh: Sequence[str] = ()
+    restated: Sequence[str] = ()
     matches: int = 0
     digest: int = 0
 
 
-def backfill(book: Book, database: Database, coins: Sequence[str]) -> Backfilled:
-    """Compute those of the coins that are plain enough, where the kernel runs."""
-    chosen = plain_coins(book.connection, book.user_id, book.basis, coins) if _has_compiled_form(book.basis) else []
-    if not chosen:
+def backfill(book: Book, database: Database, touched: Sequence[tuple[str, datetime]], fills: int) -> Backfilled:
+    """Compute those of the coins as a whole that are plain enough and have much to compute, where the kernel runs.
+
+    Args:
+        book: Of the run.
+        database: For a connection that reads what the run sees.
+        touched: Coins, each with the time from which on its fills may have changed.
+        fills: New in the run; coins without a position go together where these are many.
+    """
+    least, basis = book.pace.backfill_fills, book.basis
+    if least is None or book.fills.left_out or not _has_compiled_form(basis):
+        return Backfilled()
+    whose = (book.user_id, basis.method, basis.currency)
+    known = book.connection.execute(KNOWN, (*map(list, zip(*touched, strict=True)), *whose)).fetchall() if touched else []
+    ids = {symbol: position for symbol, position, is_late, replayed in known if is_late and replayed >= least}
+    fresh = {coin for coin, _ in touched} - {row[0] for row in known} if fills >= least else set[str]()
+    if not ids and not fresh:
+        return Backfilled()
+    plain = plain_coins(book.connection, book.user_id, basis, [*fresh, *ids])
+    return _computed(book, database, [coin for coin in plain if coin in fresh], {coin: ids[coin] for coin in plain if coin in ids})
+
+
+def _computed(book: Book, database: Database, fresh: Sequence[str], late: dict[str, int]) -> Backfilled:
+    if not fresh and not late:
         return Backfilled()
     from omc_pipeline.pnl.kernel.jit import keep_compiled_code
 
     keep_compiled_code(None)
-    from omc_pipeline.positions.bulk.backfill import Backfill
+    from omc_pipeline.positions.bulk.backfill import Backfill, move
+    from omc_pipeline.positions.bulk.restate import restate
 
-    run = Backfill(book, database)
-    run.run(chosen)
-    return Backfilled(chosen, run.matches, run.digest)
+    whose = (book.user_id, book.basis.method, book.basis.currency)
+    new = Backfill(book, database, partial(move, book))
+    if fresh:
+        new.run(dict(book.connection.execute(OPEN, (*whose, book.run_id, list(fresh))).fetchall()))
+    matches = new.matches
+    if late:
+        for coin in late:
+            book.exceptions.replayed(coin, BEGINNING)
+        Backfill(book, database, lambda table: None).run(late)
+        matches += restate(book, list(late.values()))
+    return Backfilled(fresh, list(late), matches, new.digest)
 
 
 def _has_compiled_form(basis: Basis) -> bool:
