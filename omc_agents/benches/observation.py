@@ -119,12 +119,13 @@ def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]
     with platform.database.engine("reader").connect() as connection:
         fetched: dict[str, Sequence[datetime]] = dict(connection.execute(sa.text(_FETCHES)).tuples().all())
     return {
-        source.name: max(0.0, _longest_wait_s(fetched.get(source.name, ()), observed) / source.every_s - 1)
+        source.name: max(0.0, longest_wait_s(fetched.get(source.name, ()), observed) / source.every_s - 1)
         for source in discover_sources().values()
     }
 
 
-def _longest_wait_s(fetched: Sequence[datetime], observed: Observed) -> float:
+def longest_wait_s(fetched: Sequence[datetime], observed: Observed) -> float:
+    """Answer the longest time without a fetch, counted from the last one before the observation began, to its end."""
     before = [moment for moment in fetched if moment < observed.began]
     moments = [*before[-1:], *(moment for moment in fetched if observed.began <= moment < observed.ended), observed.ended]
     return max((later - earlier).total_seconds() for earlier, later in pairwise([*([] if before else [observed.began]), *moments]))
