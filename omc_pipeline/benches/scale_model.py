@@ -19,7 +19,7 @@ START_S = (60.0, 180.0)
 NEVER_STARTS, START_TIMEOUT_S = 0.01, 180.0
 RESERVED_CONNECTIONS = 60
 """For the platform's own services."""
-_STEP_S = 0.5
+_STEP_S = 1.0
 
 
 class Server(NamedTuple):
@@ -44,6 +44,10 @@ class Demand(NamedTuple):
     task_cpu_s: float
     database_cpu_s: float
     connections: int
+
+    def times(self, factor: float) -> Demand:
+        """Answer what so many times as much work needs, by the same process."""
+        return Demand(self.task_cpu_s * factor, self.database_cpu_s * factor, self.connections)
 
 
 @dataclass(frozen=True)
