@@ -15,6 +15,7 @@ from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, latest_run
 from omc_pipeline.positions.changes import MODULUS, changes_since, digest_since
 from omc_pipeline.positions.lots import POOLED
+from omc_pipeline.positions.plans import for_many_rows
 from omc_pipeline.positions.run import run_of_user
 from omc_pipeline.positions.sums import Sums, sums_of
 
@@ -63,7 +64,8 @@ def conservation_findings(database: Database, user_id: str, method: Method = "fi
         if run is None:
             return []
         positions = [number for (number,) in connection.execute(CHANGED, (user_id, method, since_run or 0))]
-        rows = connection.execute(SUMS, {"positions": positions}).fetchall()
+        with for_many_rows(connection):
+            rows = connection.execute(SUMS, {"positions": positions}).fetchall()
         broken = [finding for row in rows for finding in _broken_laws(row, method)]
         return broken if since_run is not None else broken + _lost_fills(connection, user_id, run)
 

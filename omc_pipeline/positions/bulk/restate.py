@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from omc_pipeline.positions.bulk.backfill import keep
 from omc_pipeline.positions.bulk.output import TABLES
+from omc_pipeline.positions.plans import for_many_rows
 from omc_pipeline.positions.sums import Sums
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def restate(book: Book, positions: Sequence[int]) -> int:
     """Write what the rows in the temporary tables change of these positions, and answer how many matches were written."""
     bound = {"positions": list(positions), "run": book.run_id, "user": book.user_id}
     connection = book.connection
-    connection.execute(DIFFERING, bound)
-    connection.execute(SUPERSEDE, bound)
-    written = connection.execute(MATCHES, bound).rowcount
-    connection.execute(DAYS, bound)
+    with for_many_rows(connection):
+        connection.execute(DIFFERING, bound)
+        connection.execute(SUPERSEDE, bound)
+        written = connection.execute(MATCHES, bound).rowcount
+        connection.execute(DAYS, bound)
     for table in ("lot", "checkpoint"):
         connection.execute(f"DELETE FROM pnl.{table} WHERE position_id = ANY(%(positions)s)", bound)
         keep(book, table)
