@@ -44,7 +44,7 @@ FROM (
 
 
 def database_figures(fills: int = 400_000, one_coin: int = ONE_COIN_FILLS) -> Iterator[Figure]:
-    """Measure on an embedded server of this run's own, which keeps its promises to the disk.
+    """Measure on embedded servers of this run's own, which keep their promises to the disk.
 
     Args:
         fills: From PostgreSQL to PostgreSQL, in coins of 2,000.
@@ -52,6 +52,7 @@ def database_figures(fills: int = 400_000, one_coin: int = ONE_COIN_FILLS) -> It
     """
     with _database() as database:
         yield from _bulk_figures(database, fills)
+    with _database() as database:  # another server: the first still has its millions of rows to vacuum and to write to disk
         yield from _new_fill_figures(database, one_coin)
         yield from _summary_figures(database, SUMMARY_POSITIONS)
 
