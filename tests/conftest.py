@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("omc", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("omc")
 
-_LONGEST_FIRST = ("test_demo_killed", "test_dagster_ui", "test_demo", "test_postgres_embedded", "test_agents_crash", "test_quality_run")
+_LONGEST_FIRST = (
+    "test_platform_killed",
+    "test_demo_killed",
+    "test_demo",
+    "test_dagster_ui",
+    "test_postgres_embedded",
+    "test_agents_crash",
+    "test_quality_run",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest files first: two workers share the files, and the last to start decides when all is done."""
+    """Start the longest files first: a few workers share the files, and the last to start decides when all is done."""
     rank = {name: place for place, name in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 

@@ -117,7 +117,7 @@ def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]
     from omc_pipeline.sources.discovery import discover_sources
 
     with platform.database.engine("reader").connect() as connection:
-        fetched: dict[str, Sequence[datetime]] = dict(connection.execute(sa.text(_FETCHES)).tuples().all())
+        fetched: dict[str, Sequence[datetime]] = dict(connection.execute(sa.text(_FETCHES)).all())
     return {
         source.name: max(0.0, longest_wait_s(fetched.get(source.name, ()), observed) / source.every_s - 1)
         for source in discover_sources().values()

@@ -36,7 +36,7 @@ def _due_ledgers(platform: RunningPlatform) -> list[str]:
 
     with platform.database.engine("reader").connect() as connection:
         found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))
-        asked: dict[str, datetime] = dict(found.tuples().all())
+        asked: dict[str, datetime] = dict(found.all())
     now = utc_now()
     late = {s.ledger for s in discover_sources().values() if s.name not in asked or now - asked[s.name] > timedelta(seconds=s.every_s)}
     return [ledger for ledger in LEDGERS if ledger in late]

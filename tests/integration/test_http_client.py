@@ -144,7 +144,7 @@ def raw() -> Memory:
 @contextmanager
 def opened(upstream: Upstream | str, raw: Memory | None = None, clock: Clock = utc_now, **changes: object) -> Iterator[HttpClient]:
     url = upstream if isinstance(upstream, str) else upstream.url
-    settings = load_settings({"OMC_SANDBOX_URL": url, "OMC_CONTACT": "data@fund.example", "OMC_KEY_VENUE": KEY})
+    settings = load_settings({"OMC_CONTACT": "data@fund.example", "OMC_KEY_VENUE": KEY}).model_copy(update={"sandbox_url": url})
     with open_http("human_test", replace(POLICY, **changes), settings, raw, clock) as http:  # type: ignore[arg-type] # each test names fields
         yield http
 

@@ -81,9 +81,8 @@ def rows(database: Database, user: str, table: str) -> list[Any]:
         columns = ", ".join(f"t.{name.strip()}" for name in TABLES[table].split(","))
         join = "" if table == "position" else "JOIN pnl.position p USING (position_id)"
         symbol = "t.symbol" if table == "position" else "p.symbol"
-        return connection.execute(
-            f"SELECT {symbol}, {columns} FROM pnl.{table} t {join} WHERE t.user_id = %s ORDER BY 1, 2, 3, 4", (user,)
-        ).fetchall()
+        found = connection.execute(f"SELECT {symbol}, {columns} FROM pnl.{table} t {join} WHERE t.user_id = %s", (user,)).fetchall()
+    return sorted(found, key=repr)  # a day has a row for each run
 
 
 def restatements(database: Database, user: str) -> list[Any]:
@@ -97,7 +96,8 @@ def restatements(database: Database, user: str) -> list[Any]:
 def live_matches(database: Database, user: str) -> list[Any]:
     columns = "symbol, disposed_at, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, rule, account_id, sell_algorithm, lot_algorithm"
     with database.connect("reader") as connection:
-        return connection.execute(f"SELECT {columns} FROM pnl.live_match WHERE user_id = %s ORDER BY 1, 2, 3, 4", (user,)).fetchall()
+        found = connection.execute(f"SELECT {columns} FROM pnl.live_match WHERE user_id = %s", (user,)).fetchall()
+    return sorted(found, key=repr)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
