@@ -156,7 +156,7 @@ def test_a_launch_that_is_withdrawn_leaves_no_trace_and_fifty_leave_no_leak(warm
             conversation.say(NO)
         eventually(lambda: not warm.server()["running"], "the withdrawn child to end")
 
-    eventually(lambda: server.num_fds() == before, "the server to close its last connection")
+    eventually(lambda: server.num_fds() <= before, "the server to close its last connection")
     assert descendants_of(server.pid) == []
     assert warm.run(run.run_id).status is DagsterRunStatus.NOT_STARTED
     assert list((warm.folder / "warm" / "runs").glob(f"{run.run_id}*")) == []
