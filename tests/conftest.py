@@ -33,14 +33,6 @@ _LONGEST_FIRST = (
     "test_runs_warm",
     "test_quality_run",
 )
-    "test_platform_killed",
-    "test_demo_killed",
-    "test_demo",
-    "test_dagster_ui",
-    "test_postgres_embedded",
-    "test_agents_crash",
-    "test_quality_run",
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
