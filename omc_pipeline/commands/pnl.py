@@ -14,6 +14,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
+from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
 from omc_pipeline.pnl.policy import FEE_POLICIES, METHOD_NAMES, OVERSELL_POLICIES, Method
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 _FORMATS: Mapping[str, Format] = {".json": "json", ".csv": "csv"}
-_WIDTH = 120
-"""Columns of a table that goes to a file or a pipe."""
+_WIDTH = 1000
+"""Columns of a table that goes to a file or a pipe: none is cut."""
 
 FORMS = ("table", "csv", "parquet", "html")
 _FORM_OF_SUFFIX = {".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm": "html"}
@@ -33,6 +34,10 @@ _FORM_OF_SUFFIX = {".csv": "csv", ".parquet": "parquet", ".html": "html", ".htm"
 @click.group()
 def pnl() -> None:
     """Compute and report profit and loss, exact to the last digit."""
+
+
+for command in (positions, exceptions, resolve):
+    pnl.add_command(command)
 
 
 @pnl.command()
@@ -164,7 +169,9 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
 
 @pnl.command()
 @click.option("--user", help="Whose profit and loss; default: OMC_USER.")
-@click.option("--by", default="coin", help="Cut: coin, period, algorithm (who bought, who sold) or match (the lots behind every gain).")
+@click.option(
+    "--by", default="coin", help="Cut: coin, account, period, algorithm (who bought, who sold) or match (the lots behind every gain)."
+)
 @click.option("--period", default="month", help="Periods of the cut by period: hour, day, week (from Monday) or month.")
 @click.option("--from", "since", help="Only what happened from then on, included: a day, or ISO 8601 with zone.")
 @click.option("--to", "until", help="... and up to then, excluded.")

@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import dagster as dg
 
+T = TypeVar("T")
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -39,10 +41,14 @@ class Buckets:
 
     def users_in(self, users: Iterable[str], context: dg.AssetExecutionContext) -> Sequence[str]:
         """Answer the users whose buckets a run computes."""
+        return [user for user, _ in self.of_users_in(((user, None) for user in users), context)]
+
+    def of_users_in(self, pairs: Iterable[tuple[str, T]], context: dg.AssetExecutionContext) -> Sequence[tuple[str, T]]:
+        """Answer the pairs of a user and anything whose buckets a run computes."""
         if self.partitions is None:
-            return list(users)
+            return list(pairs)
         wanted = set(context.partition_keys)
-        return [user for user in users if self.of(user) in wanted]
+        return [(user, thing) for user, thing in pairs if self.of(user) in wanted]
 
 
 def tags_of_all_buckets(job: dg.JobDefinition) -> dict[str, str]:

@@ -4,6 +4,7 @@ The laws of conservation are blocking checks; an exception that nobody has resol
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from datetime import UTC
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from omc_infra.clock import utc_now
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
 from omc_pipeline.positions.snapshot import snapshot_positions
 from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
@@ -56,18 +58,22 @@ def _positions(buckets: Buckets) -> dg.AssetsDefinition:
         check_specs=checks,
     )
     def positions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Match the sells of every user who has new fills to lots (FIFO, fees capitalised), exactly; only what changed is written."""
+        """Match the sells of every user who has new fills to lots, exactly; only what changed is written.
+
+        By FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
+        """
         with told_to_dagster():
             users = buckets.users_in(users_with_fills(platform.database), context)
-            stale = buckets.users_in(stale_users(platform.database), context)
-            runs = {user: compute_positions(platform.database, user) for user in stale}
-            findings = [row for user, run in runs.items() for row in conservation_findings(platform.database, user, since_run=run.run_id)]
-            findings += [row for user in _of_this_turn(users) for row in conservation_findings(platform.database, user)]
+            stale = buckets.of_users_in(stale_users(platform.database), context)
+            runs = {(user, basis.method): compute_positions(platform.database, user, *astuple(basis)) for user, basis in stale}
+            held = buckets.of_users_in(users_with_positions(platform.database), context)
+            findings = [row for who, run in runs.items() for row in conservation_findings(platform.database, *who, since_run=run.run_id)]
+            findings += [row for who in _of_this_turn(held) for row in conservation_findings(platform.database, *who)]
             waiting = red_exceptions(platform.database, list(users), limit=_SHOWN)
         return dg.MaterializeResult(
             metadata={
                 "users": len(users),
-                "unchanged": len(users) - sum(not run.unchanged for run in runs.values()),
+                "computed": sum(not run.unchanged for run in runs.values()),
                 "dagster/row_count": sum(run.matches for run in runs.values() if not run.unchanged),
                 "exceptions": len(waiting),
             },
@@ -98,20 +104,20 @@ def _valuation(buckets: Buckets) -> dg.AssetsDefinition:
     def valuation(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
         with told_to_dagster():
-            users = buckets.users_in(users_with_positions(platform.database), context)
-            for user in users:
-                value_positions(platform.database, user, utc_now())
-            summaries = {user: summary(platform.database, user) for user in users}
+            held = buckets.of_users_in(users_with_positions(platform.database), context)
+            for user, method in held:
+                value_positions(platform.database, user, utc_now(), method)
+            summaries = [summary(platform.database, user, method) for user, method in held]
         table = "\n".join(
-            ["| user | realized | unrealized | proceeds | value | cost |", "|-|-:|-:|-:|-:|-:|"]
+            ["| user | method | realized | unrealized | proceeds | value | cost |", "|-|-|-:|-:|-:|-:|-:|"]
             + [
-                f"| {user} | {_shown(s.realized)} | {_shown(s.unrealized)} | {_shown(s.proceeds)} | {_shown(s.value)} | {_shown(s.cost)} |"
-                for user, s in list(summaries.items())[:_SHOWN]
+                f"| {s.user_id} | {s.method} | {' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} |"
+                for s in summaries[:_SHOWN]
             ]
         )
-        broken = [user for user, found in summaries.items() if not found.identity_holds]
+        broken = [f"{found.user_id} {found.method}" for found in summaries if not found.identity_holds]
         return dg.MaterializeResult(
-            metadata={"users": len(users), "summary_aud": dg.MetadataValue.md(table)},
+            metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(table)},
             check_results=[_result(_IDENTITY, not broken, "broken_for", broken)],
         )
 
@@ -132,11 +138,11 @@ def _snapshots(buckets: Buckets) -> dg.AssetsDefinition:
         """Write each position at the end of every past UTC day that is missing or was restated, at the day's last quote."""
         today = utc_now().astimezone(UTC).date()
         with told_to_dagster():
-            users = buckets.users_in(users_with_positions(platform.database), context)
-            written = [snapshot_positions(platform.database, user, today) for user in users]
+            held = buckets.of_users_in(users_with_positions(platform.database), context)
+            written = [snapshot_positions(platform.database, user, today, method) for user, method in held]
         return dg.MaterializeResult(
             metadata={
-                "users": len(users),
+                "users": len({user for user, _ in held}),
                 "dagster/row_count": sum(one.added + one.restated for one in written),
                 "restated": sum(one.restated for one in written),
             }
@@ -145,10 +151,10 @@ def _snapshots(buckets: Buckets) -> dg.AssetsDefinition:
     return snapshots
 
 
-def _of_this_turn(users: Sequence[str]) -> list[str]:
-    """Answer the user whose positions are checked in full this quarter of an hour, whether they changed or not; all take turns."""
+def _of_this_turn(held: Sequence[tuple[str, Method]]) -> list[tuple[str, Method]]:
+    """Answer the user and method whose positions are checked in full this quarter of an hour, changed or not; all take turns."""
     turn = int(utc_now().timestamp()) // _TURN_S
-    return [users[turn % len(users)]] if users else []
+    return [held[turn % len(held)]] if held else []
 
 
 def _result(name: str, passed: bool, what: str, lines: Iterable[str]) -> dg.AssetCheckResult:

@@ -91,8 +91,9 @@ def price_table(text: str) -> dict[str, object]:
         symbol = row[0].strip()
         if symbol in prices:
             raise BadInputError(f"line {number}: the price of {symbol} is given twice")
-        if prices or symbol.lower() != "symbol":
-            prices[symbol] = row[1]
+        if not prices and row[1].strip().lower() in ("price", "px", "last", "close"):
+            continue  # a header
+        prices[symbol] = row[1]
     return prices
 
 
@@ -108,6 +109,11 @@ def _json_document(text: str) -> Document:
     document = parse_json(text)
     header: Mapping[str, object] = document if isinstance(document, dict) else {}
     trades = header.get("trades") if isinstance(document, dict) else document
+    for name, kind in (("mark", dict), ("quote", str)):
+        if not isinstance(header.get(name), kind | None):
+            raise BadInputError(
+                f"field {name!r} of the case file: {str(header[name])[:40]!r} is not {'an object' if kind is dict else 'text'}"
+            )
     if not isinstance(trades, list):
         raise BadInputError("neither a list of trades nor a case file: no list 'trades'")
     for number, trade in enumerate(trades, 1):

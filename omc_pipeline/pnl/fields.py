@@ -66,7 +66,10 @@ def instant(row: Row, name: str, *, zone_optional: bool) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None and not zone_optional:
-            raise refusal(row, name, f"time {text!r} has no zone; append Z or +00:00")
+            more = (
+                "has no zone; append Z or +00:00" if "T" in text or " " in text else "is a day; write a time, such as 2026-01-31T13:05:00Z"
+            )
+            raise refusal(row, name, f"time {text!r} {more}")
         in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise refusal(row, name, f"{text[:40]!r} is not an ISO 8601 time, such as 2026-01-31T13:05:00Z") from error

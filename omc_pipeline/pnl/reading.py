@@ -16,6 +16,7 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, product, rounded_units, total
 from omc_pipeline.pnl.document import Document, Row
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
+from omc_pipeline.pnl.fill import FIAT
 from omc_pipeline.pnl.kinds import INCOME_KINDS
 from omc_pipeline.pnl.money import Settled, settle
 from omc_pipeline.pnl.policy import FeePolicy
@@ -25,6 +26,13 @@ from omc_pipeline.pnl.trade import Side, Trade
 FEE_KINDS = frozenset({"move", "fee"})
 _PRICE_UNIT: int = pow(10, PRICE_DECIMALS)
 KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS
+MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
+"""What prices may be in where only the fees tell: a venue's own coin (BNB) pays fees and prices nothing."""
+_SIDE_OF_KIND = {
+    "buy": "buy", "sell": "sell", "move": "sell", "fee": "sell", "interest": "buy", "airdrop": "buy", "hardfork": "buy", "wages": "buy",
+}  # fmt: skip
+_MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
+"""Columns of other tools that would change a sum if they were passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +103,31 @@ def _currency(document: Document, quote: str | None) -> str:
         if quote and quote.upper() != stated.upper():
             raise BadInputError(f"the file is in {stated}; without rates it cannot be computed in {quote.upper()}")
         return stated.upper()
-    if quote:
-        return quote.upper()
-    found = {_upper(row, "fee_ccy") for row in document.rows if _upper(row, "fee_ccy") not in ("", _upper(row, "symbol"))}
-    if len(found) > 1:
-        found = {coin for row in document.rows if (coin := _upper(row, "fee_ccy")) in found and optional_number(row, "fee")}
-    if len(found) > 1:
-        raise BadInputError(f"fees are in {', '.join(sorted(found))}; name the currency of the prices with --quote")
-    return found.pop() if found else ""
+    priced_in = {_upper(row, "quote") or _upper(row, "currency") for row in document.rows} - {"", (quote or "").upper()}
+    if len(priced_in) > 1 or (quote and priced_in):
+        raise BadInputError(f"prices are in {', '.join(sorted(priced_in))}; without rates a file is computed in one currency at a time")
+    if quote or priced_in:
+        return quote.upper() if quote else priced_in.pop()
+    traded, named, charged = set[str](), set[str](), set[str]()
+    for row in document.rows:
+        symbol, coin = _upper(row, "symbol"), _upper(row, "fee_ccy")
+        traded.add(symbol)
+        if coin not in ("", symbol):
+            named.add(coin)
+            if optional_number(row, "fee"):
+                charged.add(coin)
+    money = (named & MONEY) - traded
+    money = money if len(money) < 2 else money & charged
+    if len(money) == 1:
+        return money.pop()
+    if charged:
+        raise BadInputError(f"fees are in {', '.join(sorted(charged))}; name the currency of the prices with --quote")
+    return ""
 
 
 def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -> tuple[Trade, PnlException | None]:
+    for name in _MISNAMED.keys() & row.fields.keys():
+        raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
     time = instant(row, "time", zone_optional=zone_optional)
     identity = required_text(row, "id")
     amounts, exception = _amounts(row, currency)
@@ -180,7 +202,7 @@ def _kind(row: Row) -> str:
     kind = (optional_text(row, "kind") or "").lower()
     if kind and kind not in KINDS:
         raise refusal(row, "kind", f"{kind[:40]!r} is none of {', '.join(sorted(KINDS))}")
-    if kind in ("buy", "sell") and kind != _side(row):
+    if _SIDE_OF_KIND.get(kind, _side(row)) != _side(row):
         raise refusal(row, "kind", f"{kind!r} contradicts side {_side(row)!r}")
     return kind
 

@@ -10,7 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 _TEXT_COLUMNS = frozenset(
-    {"sell", "lot", "id", "symbol", "rule", "kind", "message", "fill", "currency", "coin", "period", "price_source", "bought_by", "sold_by"}
+    {
+        "sell",
+        "lot",
+        "id",
+        "symbol",
+        "rule",
+        "kind",
+        "message",
+        "fill",
+        "currency",
+        "coin",
+        "period",
+        "price_source",
+        "bought_by",
+        "sold_by",
+        "account",
+    }
     | {"disposed_at", "acquired_at", "acquired_on", "disposed_on", "discount_from", "treatment", "figure"}
 )
 _GAINS = frozenset({"gain", "realized", "unrealized", "total_realized", "net", "gross"})

@@ -85,5 +85,7 @@ def required_run(connection: psycopg.Connection[Any], user_id: str, method: Meth
         has_fills = connection.execute("SELECT EXISTS (SELECT FROM exchange.fill WHERE user_id = %s)", (user_id,)).fetchone()
         if has_fills is None or not has_fills[0]:
             raise BadInputError(f"the ledger has no fills of a user {user_id!r}")
-        raise BadInputError(f"user {user_id!r} has no positions by {method}; materialize pnl/positions first")
+        raise BadInputError(
+            f"user {user_id!r} has no positions by {method}; compute them with `omc pnl positions --user {user_id} --method {method}`"
+        )
     return run

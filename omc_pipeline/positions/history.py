@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import psycopg
 
 LIVE_MATCHES = """
-SELECT symbol, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, disposed_at, rule, lot_algorithm, sell_algorithm FROM pnl.live_match
+SELECT symbol, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, disposed_at, rule, lot_algorithm, sell_algorithm, account_id
+FROM pnl.live_match
 WHERE user_id = %(user)s AND method = %(method)s AND currency = %(currency)s AND rule IS DISTINCT FROM 'transfer'
 ORDER BY disposed_at, symbol, match_no
 """

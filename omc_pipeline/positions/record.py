@@ -127,7 +127,7 @@ def _is_of(trade_id: str, fills: Collection[str]) -> bool:
 def _not_computed(late: Collection[str]) -> list[PnlException]:
     if not late:
         return []
-    message = f"{len(late)} fills came in after the last run and are not in this report; materialize pnl/positions first"
+    message = f"fills that came in after the last run are not in this report: {len(late)}; compute them with `omc pnl positions`"
     return [PnlException("not_computed", "", min(late), None, message)]
 
 
@@ -147,7 +147,7 @@ def _quotes(connection: Any, bound: Mapping[str, Any], window: Window) -> dict[s
 
 
 def _match(row: Sequence[Any]) -> MatchRow:
-    symbol, sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule, bought_by, sold_by = row
+    symbol, sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule, bought_by, sold_by, account = row
     return MatchRow(
         symbol=symbol,
         sell=sell,
@@ -160,6 +160,7 @@ def _match(row: Sequence[Any]) -> MatchRow:
         rule=rule,
         bought_by=bought_by,
         sold_by=sold_by,
+        account=account,
     )
 
 

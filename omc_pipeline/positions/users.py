@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RULES, Basis
 from omc_pipeline.positions.exceptions import FOR_INFORMATION, UNSETTLED, KeptException
 
@@ -20,18 +21,18 @@ WITH RECURSIVE known AS (
 SELECT user_id FROM known WHERE user_id IS NOT NULL
 """
 STALE = f"""
-SELECT u.user_id FROM ({USERS}) u
-LEFT JOIN LATERAL (SELECT * FROM pnl.run WHERE user_id = u.user_id AND method = %(method)s ORDER BY run_id DESC LIMIT 1) r ON true
+WITH chosen AS (SELECT DISTINCT ON (user_id, method) * FROM pnl.run ORDER BY user_id, method, run_id DESC)
+SELECT u.user_id, r.method, r.fee_policy, r.oversell_policy, r.lot_policy, r.currency FROM ({USERS}) u LEFT JOIN chosen r USING (user_id)
 WHERE r.run_id IS NULL OR r.rules <> %(rules)s
-    OR (r.fee_policy, r.oversell_policy, r.lot_policy, r.currency) <> (%(fee)s, %(oversell)s, %(lots)s, %(currency)s)
     OR EXISTS (SELECT FROM exchange.fill f WHERE f.user_id = u.user_id AND (r.known_at IS NULL OR f.recorded_at > r.known_at))
-    OR EXISTS (SELECT FROM pnl.exception e WHERE e.user_id = u.user_id AND e.method = %(method)s AND e.cleared_at IS NULL
+    OR EXISTS (SELECT FROM pnl.exception e WHERE e.user_id = u.user_id AND e.method = r.method AND e.cleared_at IS NULL
         AND e.fill_id IS NOT NULL AND e.kind = ANY(%(unsettled)s))
+ORDER BY u.user_id, r.method
 """
-COMPUTED = "SELECT DISTINCT user_id FROM pnl.position WHERE method = %s AND trades > 0 ORDER BY 1"
+COMPUTED = "SELECT DISTINCT user_id, method FROM pnl.position WHERE trades > 0 ORDER BY 1, 2"
 RED = """
 SELECT exception_id, kind, symbol, fill_id, qty, message, occurred_at, recorded_at, resolved_by, resolved_at, reason FROM pnl.exception
-WHERE user_id = ANY(%s) AND method = %s AND cleared_at IS NULL AND resolved_at IS NULL AND kind <> ALL(%s) ORDER BY exception_id LIMIT %s
+WHERE user_id = ANY(%s) AND cleared_at IS NULL AND resolved_at IS NULL AND kind <> ALL(%s) ORDER BY exception_id LIMIT %s
 """
 
 
@@ -41,25 +42,24 @@ def users_with_fills(database: Database) -> list[str]:
         return [user for (user,) in connection.execute(USERS)]
 
 
-def stale_users(database: Database, basis: Basis | None = None) -> list[str]:
-    """Answer the users whose last run does not know all their fills, went by another basis, or waits for a rate."""
-    by = basis or Basis()
-    bound = {
-        "method": by.method, "rules": RULES, "fee": by.fee_policy, "oversell": by.oversell_policy, "lots": by.lot_policy,
-        "currency": by.currency, "unsettled": sorted(UNSETTLED),
-    }  # fmt: skip
+def stale_users(database: Database) -> list[tuple[str, Basis]]:
+    """Answer whom to compute, and by what.
+
+    Each method that a user was ever computed by, with its latest policies, where the last run does not know all fills or waits
+    for a rate; and who never was computed, by the usual basis.
+    """
     with database.connect("reader") as connection:
-        return [user for (user,) in connection.execute(STALE, bound)]
+        rows = connection.execute(STALE, {"rules": RULES, "unsettled": sorted(UNSETTLED)}).fetchall()
+    return [(user, Basis() if basis[0] is None else Basis(*basis)) for user, *basis in rows]
 
 
-def users_with_positions(database: Database, method: str = "fifo") -> list[str]:
-    """Answer the users who have positions by a method, in order."""
+def users_with_positions(database: Database) -> list[tuple[str, Method]]:
+    """Answer the users who have positions, in order, with each method they have some by."""
     with database.connect("reader") as connection:
-        return [user for (user,) in connection.execute(COMPUTED, (method,))]
+        return connection.execute(COMPUTED).fetchall()
 
 
-def red_exceptions(database: Database, users: list[str], method: str = "fifo", limit: int = 20) -> list[KeptException]:
+def red_exceptions(database: Database, users: list[str], limit: int = 20) -> list[KeptException]:
     """Answer the oldest open exceptions of some users that need a person."""
     with database.connect("reader") as connection:
-        rows = connection.execute(RED, (users, method, sorted(FOR_INFORMATION), limit))
-        return [KeptException(*row) for row in rows]
+        return [KeptException(*row) for row in connection.execute(RED, (users, sorted(FOR_INFORMATION), limit))]

@@ -127,10 +127,45 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 def test_fees_in_several_currencies_ask_which_one_the_prices_are_in(tmp_path: Path) -> None:
     file = tmp_path / "fills.json"
-    file.write_text(json.dumps([{**GOOD, "fee": "1"}, {**GOOD, "id": "b", "fee": "1", "fee_ccy": "BNB"}]))
+    file.write_text(json.dumps([{**GOOD, "fee": "1", "fee_ccy": "AUD"}, {**GOOD, "id": "b", "fee": "1", "fee_ccy": "USD"}]))
 
     assert "--quote" in refused(file)
     assert [row["kind"] for row in computed(file, "--quote", "AUD")["exceptions"]] == ["unpriced_fee"]
+
+
+@pytest.mark.parametrize("zero_fee", [True, False])
+def test_a_venues_own_coin_is_never_taken_for_the_currency_of_the_prices(zero_fee: bool, tmp_path: Path) -> None:
+    file = tmp_path / "fills.json"
+    known = {**GOOD, "id": "m", "fee": "0", "fee_ccy": "AUD"} if zero_fee else None
+    rows = [{**GOOD, "fee": "0.05", "fee_ccy": "BNB"}, {**GOOD, "id": "b", "side": "sell", "fee": "0.05", "fee_ccy": "BNB"}]
+    file.write_text(json.dumps([*rows, known] if known else rows))
+
+    if known is None:
+        assert "fees are in BNB; name the currency of the prices with --quote" in refused(file)
+    answer = computed(file, *([] if known else ["--quote", "AUD"]))
+
+    assert [row["kind"] for row in answer["exceptions"]] == ["unpriced_fee"] * 2
+    assert answer["total_realized"] == "0"
+
+
+def test_a_column_that_names_the_currency_of_each_price_is_heeded(tmp_path: Path) -> None:
+    file = tmp_path / "fills.csv"
+    file.write_text(
+        "id,time,symbol,side,qty,price,quote\na,2026-01-01T00:00:00Z,BTC,buy,1,100,AUD\nb,2026-01-02T00:00:00Z,BTC,sell,1,90,USD\n"
+    )
+
+    assert "prices are in AUD, USD" in refused(file)
+    file.write_text(file.read_text().replace("USD", "aud"))
+    assert computed(file)["total_realized"] == "-10"
+    assert "prices are in AUD" in refused(file, "--quote", "USD")
+
+
+@pytest.mark.parametrize(("field", "kind", "said"), [("fees", "", "called 'fee'"), ("kind", "fee", "contradicts side 'buy'")])
+def test_what_would_be_passed_over_or_contradicts_itself_is_refused(field: str, kind: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "fills.json"
+    file.write_text(json.dumps([{**GOOD, field: kind or "2"}]))
+
+    assert said in refused(file)
 
 
 def test_a_file_in_one_currency_is_not_computed_in_another(tmp_path: Path) -> None:

@@ -214,6 +214,32 @@ def by_period(record: Record, window: Window, kind: PeriodKind, zone: tzinfo) ->
     ]
 
 
+def by_account(record: Record, window: Window) -> list[Cells]:
+    """Answer one row for each account that sold; lots it took may have been bought in another, where lots are universal."""
+    tallies: dict[str, Tally] = {}
+    for trade in record.trades:
+        if window.has(trade.time):
+            tallies.setdefault(trade.account, Tally()).add_trade(trade)
+    for match in record.matches:
+        if window.has(match.disposed_at):
+            tallies.setdefault(match.account, Tally()).add_match(match)
+    return [
+        {
+            "account": account,
+            "currency": record.currency,
+            "fills": tally.fills,
+            "sells": len(tally.sells),
+            "bought": text_of(tally.bought),
+            "proceeds": text_of(tally.proceeds),
+            "cost": text_of(tally.cost),
+            "gain": text_of(tally.gain),
+            "expensed_fees": text_of(tally.expensed_fees),
+            "realized": text_of(tally.realized),
+        }
+        for account, tally in sorted(tallies.items())
+    ]
+
+
 def by_algorithm(record: Record, window: Window) -> list[Cells]:
     """Answer one row for each pair of who bought and who sold; None is a trade that no algorithm decided on."""
     tallies: dict[tuple[str, str], Tally] = {}

@@ -13,7 +13,7 @@ from omc_pipeline.pnl.report.equity import Equity, equity
 from omc_pipeline.pnl.report.periods import PERIOD_KINDS, PeriodKind, Window
 from omc_pipeline.pnl.report.record import Record
 
-CUTS = ("coin", "period", "algorithm", "match")
+CUTS = ("coin", "account", "period", "algorithm", "match")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Question:
             raise BadInputError(f"there is no period {self.period!r}; use {', '.join(PERIOD_KINDS)}")
         if self.tax_year is not None and self.window != Window():
             raise BadInputError("a tax year has bounds of its own; leave out from and to")
+        if self.tax_year is not None and self.by != "coin":
+            raise BadInputError("a tax year has a form of its own; leave out by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,10 @@ def _rows(record: Record, question: Question, window: Window, standings: list[cu
         return cuts.by_coin(record, standings)
     if question.by == "period":
         return cuts.by_period(record, window, question.period, question.zone)
+    if question.by == "account":
+        return cuts.by_account(record, window)
     if question.by == "match":
         return cuts.by_match(record, window)
     if record.matches and not any(match.bought_by or match.sold_by for match in record.matches):
-        raise BadInputError("no fill bears an algorithm, so there is no cut by algorithm; use --by coin, period or match")
+        raise BadInputError("no fill bears an algorithm, so there is no cut by algorithm; use --by coin, account, period or match")
     return cuts.by_algorithm(record, window)

@@ -52,6 +52,18 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "expensed_fees": "amount",
         "realized": "amount",
     },
+    "account": {
+        "account": "text",
+        "currency": "text",
+        "fills": "count",
+        "sells": "count",
+        "bought": "amount",
+        "proceeds": "amount",
+        "cost": "amount",
+        "gain": "amount",
+        "expensed_fees": "amount",
+        "realized": "amount",
+    },
     "algorithm": {
         "bought_by": "text",
         "sold_by": "text",

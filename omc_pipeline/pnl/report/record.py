@@ -16,7 +16,7 @@ from omc_pipeline.pnl.trade import Trade
 
 
 class MatchRow(NamedTuple):
-    """One piece of a disposal with its coin and who decided on it; amounts are 1e-18 units.
+    """One piece of a disposal with its coin, who decided on it and the account that sold; amounts are 1e-18 units.
 
     ``lot`` is None where units were sold at no cost for want of a lot; ``acquired_at`` is None there and for pools.
     """
@@ -32,6 +32,7 @@ class MatchRow(NamedTuple):
     rule: str | None = None
     bought_by: str | None = None
     sold_by: str | None = None
+    account: str = ""
 
     @property
     def gain(self) -> int:

@@ -1,0 +1,116 @@
+"""``omc pnl positions``, ``exceptions``, ``resolve``: compute a user's positions by a method, and look after what needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_pipeline.pnl.policy import (
+    FEE_POLICIES,
+    LOT_POLICIES,
+    METHOD_NAMES,
+    OVERSELL_POLICIES,
+    FeePolicy,
+    LotPolicy,
+    Method,
+    OversellPolicy,
+)
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+
+_method = click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", show_default=True, help="How sells find their lots.")
+_user = click.option("--user", help="Whose; default: OMC_USER.")
+
+
+@click.command()
+@_user
+@_method
+@click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="Where fees go.")
+@click.option("--oversell-policy", type=click.Choice(OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held.")
+@click.option(
+    "--lot-policy", type=click.Choice(LOT_POLICIES), default="universal", show_default=True, help="May a sell take any account's lots?"
+)
+@json_option
+def positions(
+    user: str | None, method: Method, fee_policy: FeePolicy, oversell_policy: OversellPolicy, lot_policy: LotPolicy, as_json: bool
+) -> None:
+    """Bring a user's positions by a method up to what the ledger knows, and value them; from then on Dagster keeps them current."""
+    from omc_infra.clock import utc_now
+    from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
+
+    with _database(user) as (database, whose):
+        run = compute_positions(database, whose, method, fee_policy, oversell_policy, lot_policy)
+        value_positions(database, whose, utc_now(), method)
+        found, findings = summary(database, whose, method), conservation_findings(database, whose, method)
+    document = {
+        "profile": database.profile, "user": whose, "method": method, "run": run.run_id, "unchanged": run.unchanged, "fills": run.fills,
+        "matches": run.matches, "exceptions": run.exceptions, "realized": found.realized, "unrealized": found.unrealized,
+        "currency": found.currency, "identity_holds": found.identity_holds, "findings": list(map(str, findings)),
+    }  # fmt: skip
+    if as_json:
+        emit(document)
+    else:
+        unrealized = "no price" if found.unrealized is None else f"{found.unrealized:,.2f}"
+        click.echo(
+            f"{whose} by {method}: {run.fills:,} fills, {run.matches:,} matches written; realized {found.realized:,.2f},"
+            f" unrealized {unrealized} {found.currency}; {run.exceptions} exceptions ({database.profile})"
+        )
+    if findings or not found.identity_holds:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@_user
+@_method
+@json_option
+def exceptions(user: str | None, method: Method, as_json: bool) -> None:
+    """List what needs a person: oversell, missing price or history, duplicate fill; exit 1 while something is open."""
+    from omc_pipeline.positions.exceptions import exceptions as standing
+
+    with _database(user) as (database, whose):
+        found = standing(database, whose, method)
+    rows = [asdict(row) for row in found]
+    if as_json:
+        emit({"profile": database.profile, "user": whose, "method": method, "exceptions": rows})
+    else:
+        from rich.console import Console
+
+        from omc_infra.tables import print_rows
+
+        shown = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+        print_rows(Console(), shown, f"Exceptions of {whose} by {method} · {database.profile}")
+    if any(row.is_red for row in found):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("exception_id", type=int)
+@click.option("--by", required=True, help="Who looked at it.")
+@click.option("--reason", required=True, help="Why it may stay.")
+@json_option
+def resolve(exception_id: int, by: str, reason: str, as_json: bool) -> None:
+    """Say why an exception may stay: later runs that find the same leave it resolved, and the check is green again."""
+    from omc_pipeline.positions.exceptions import resolve_exception
+
+    with _database(None) as (database, _):
+        resolve_exception(database, exception_id, by, reason)
+    if as_json:
+        emit({"exception": exception_id, "resolved_by": by, "reason": reason})
+    else:
+        click.echo(f"exception {exception_id} resolved by {by}")
+
+
+@contextmanager
+def _database(user: str | None) -> Iterator[tuple[Database, str]]:
+    from omc_infra.postgres.database import open_database
+    from omc_infra.settings import load_settings
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        yield database, user or settings.user
