@@ -5,7 +5,7 @@
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 UV := UV_PROJECT_ENVIRONMENT=.venv UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 $(BIN)/uv
-# Every run of Dagster is a new interpreter: without bytecode each import takes seconds.
+# Code servers and heavy runs are new interpreters: without bytecode each import takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Say what can be made

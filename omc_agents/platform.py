@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import structlog
 
 from omc_agents.workflow.graph import ENVIRONMENT
 from omc_infra.errors import RetryableError
+from omc_infra.platform.helpers import LostHelpers
 from omc_infra.platform.leftovers import end_leftovers, mark
 from omc_infra.platform.lock import exclusive_platform
 from omc_infra.platform.supervisor import Service, Supervisor
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 SANDBOX_READY_S = 20.0
+WEBSERVER = "dagster-webserver"
 
 
 class NotReadyError(RetryableError):
@@ -45,12 +48,37 @@ class RunningPlatform:
     instance: DagsterInstance
     supervisor: Supervisor
 
-    def keep_postgres(self) -> None:
-        """Start the embedded server again where it was killed; others' connections mend themselves."""
-        if self.settings.database_url is None and embedded.found(self.settings.home) is None:
-            log.warning("PostgreSQL ended; starting it again")
-            with embedded.running(self.settings.home):
-                pass
+    def watch(self) -> Iterator[str]:
+        """Mend what ended, and yield a line for each; meant to be called every second or so.
+
+        Services are started again, and so is the embedded server. Dagster's webserver keeps dead connections in its pool, and
+        it does not start its code servers again: where either is lost, it is started anew.
+        """
+        for name in self.supervisor.watch():
+            yield f"{name} ended; restarting it (its log: {self.supervisor.log_file(name)})"
+        if self.keep_postgres():
+            yield "PostgreSQL ended; it runs again, and the Dagster UI starts anew"
+            self.supervisor.end(WEBSERVER)
+        if self.code_servers.are_gone():
+            yield "a code server of the Dagster UI ended; the UI starts anew"
+            self.supervisor.end(WEBSERVER)
+
+    @cached_property
+    def code_servers(self) -> LostHelpers:
+        """The webserver's code servers."""
+        return LostHelpers(self.supervisor, WEBSERVER, "dagster api grpc")
+
+    def keep_postgres(self) -> bool:
+        """Start the embedded server again where it was killed; others' connections mend themselves at their next failure.
+
+        Returns:
+            Whether it had ended.
+        """
+        if self.settings.database_url is not None or embedded.found(self.settings.home) is not None:
+            return False
+        log.debug("PostgreSQL ended; starting it again")
+        with embedded.running(self.settings.home):
+            return True
 
 
 @contextmanager
@@ -106,7 +134,7 @@ def daemon(workspace: Path) -> Service:
 
 def webserver(workspace: Path, port: int) -> Service:
     """The Dagster UI on loopback."""
-    return Service("dagster-webserver", [_script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
+    return Service(WEBSERVER, [_script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
 
 
 def _script(name: str) -> str:

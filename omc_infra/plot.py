@@ -9,12 +9,16 @@ WIDTH, HEIGHT, MARGIN = 360, 90, 6
 
 def caption(title: str, values: Sequence[float]) -> str:
     """Answer the plot in words: its lowest, highest and last value."""
-    return f"{title}: lowest {min(values):,.6g}, highest {max(values):,.6g}, last {values[-1]:,.6g}"
+    return f"{title}: lowest {_short(min(values))}, highest {_short(max(values))}, last {_short(values[-1])}"
 
 
-def svg_line(values: Sequence[float]) -> str:
-    """Draw two or more values in order, oldest left, over the whole height."""
-    low, high = min(values), max(values)
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+def svg_line(values: Sequence[float], *, from_zero: bool = False) -> str:
+    """Draw two or more values in order, oldest left, over the whole height, which begins at the lowest or at zero."""
+    low, high = min([0.0, *values] if from_zero else values), max(values)
     span = (high - low) or 1.0
     step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
     points = " ".join(

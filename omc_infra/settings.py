@@ -53,7 +53,11 @@ class Settings(BaseModel):
     user_buckets: int = Field(
         1, ge=1, le=1024, description="Parts that the users are divided into; what is computed by user may run as a task for each part."
     )
-    keep_runs_days: int = Field(14, ge=0, description="Days for which finished Dagster runs, their events and ticks are kept; 0: for ever.")
+    keep_runs_days: int = Field(
+        14,
+        ge=0,
+        description="Days for which finished Dagster runs and events are kept, and ticks that `dagster.yaml` leaves; 0: for ever.",
+    )
     keep_payloads_days: int = Field(90, ge=0, description="Days for which bodies of upstream answers can be replayed; 0: for ever.")
     keep_sessions_days: int = Field(
         90, ge=0, description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever."

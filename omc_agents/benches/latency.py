@@ -63,13 +63,19 @@ class Measured:
 
 
 @click.command()
-@click.option("--events", default=200, show_default=True, help="Events landed one after the other.")
-@click.option("--burst", default=500, show_default=True, help="Events landed at once after them.")
-@click.option("--spacing", default=1.0, show_default=True, help="Seconds between two events.")
+@click.option("--events", type=click.IntRange(min=1), default=200, show_default=True, help="Events landed one after the other.")
+@click.option("--burst", type=click.IntRange(min=0), default=500, show_default=True, help="Events landed at once after them.")
 @click.option(
-    "--baseline-events", default=12, show_default=True, help="Events landed under Dagster's default launcher, twelve times as far apart."
+    "--spacing", type=click.FloatRange(min=0, max=3600, clamp=True), default=1.0, show_default=True, help="Seconds between two events."
 )
-@click.option("--runs", default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
+@click.option(
+    "--baseline-events",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Events landed under Dagster's default launcher, twelve times as far apart.",
+)
+@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
 @json_option
 def latency(*, events: int, burst: int, spacing: float, baseline_events: int, runs: int, as_json: bool) -> None:
     """Commit to brief with every schedule on: p50, p95, longest."""
@@ -141,7 +147,9 @@ def _cpu_of_runs(bench: Any, location: str, job: str, config: dict[str, Any], ru
     for _ in range(runs):
         bench.await_run(bench.launch(location, job, config))
     time.sleep(1)
-    return max(0.001, float(bench.cpu_s() - before - idle * (time.monotonic() - begun)) / runs)
+    used = float(bench.cpu_s() - before)
+    own = used - idle * (time.monotonic() - begun)
+    return (own if own > 0 else used) / runs  # a platform that was still busy starting has no idle rate to take off
 
 
 def _figures(warm: Measured, default: Measured) -> list[Figure]:

@@ -99,8 +99,7 @@ def _watch(platform: RunningPlatform, observed: Observed, seconds: float, every:
         if now >= landed * event_every:
             land(platform.database, f"{EVENTS}-{landed:05d}")
             landed += 1
-        observed.restarted += platform.supervisor.watch()
-        platform.keep_postgres()
+        observed.restarted += platform.watch()
         time.sleep(_LOOK_S)
     observed.landed = landed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, median
@@ -31,6 +32,8 @@ def soak(*, minutes: float, every: float, event_every: float, page: Path | None,
     from omc_agents.benches.soak_page import write_page
     from omc_infra.settings import load_settings
 
+    if not all(map(math.isfinite, (minutes, every, event_every))):
+        raise click.UsageError("minutes and seconds are numbers")
     observed = observe(minutes * 60, every, event_every)
     figures = list(figures_of(observed))
     written = write_page(page or load_settings().home / "bench" / "soak.html", observed, figures)

@@ -25,7 +25,7 @@ def write_page(path: Path, observed: Observed, figures: Sequence[Figure]) -> Pat
     from markupsafe import Markup
 
     environment = Environment(loader=PackageLoader("omc_agents.benches"), autoescape=True, undefined=StrictUndefined)
-    plots = [(caption(title, values), Markup(svg_line(values))) for title, values in _series(observed) if len(values) > 1]  # noqa: S704 made of numbers alone
+    plots = [(caption(title, values), Markup(svg_line(values, from_zero=True))) for title, values in _series(observed) if len(values) > 1]  # noqa: S704 made of numbers alone
     tables = list(observed.grown_mb.items())[:_TABLES_SHOWN]
     path.parent.mkdir(parents=True, exist_ok=True)
     page = environment.get_template("soak.html.j2").render(observed=observed, figures=figures, plots=plots, tables=tables)

@@ -61,9 +61,8 @@ def up(*, port: int, as_json: bool) -> None:
             console.print(f"Port {port} is taken, so the Dagster UI has the next free one.")
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
-            for name in platform.supervisor.watch():
-                console.print(f"[yellow]{name} ended; restarting it (its log: {platform.supervisor.log_file(name)})[/yellow]")
-            platform.keep_postgres()
+            for line in platform.watch():
+                console.print(line, style="yellow", highlight=False)
         console.print("Stopping ...")
     console.print("Stopped.")
 

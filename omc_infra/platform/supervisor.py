@@ -96,6 +96,16 @@ class Supervisor:
         """Say whether a service's process lives."""
         return any(child.service.name == name and child.process.poll() is None for child in self._children)
 
+    def pid(self, name: str) -> int | None:
+        """Answer the process of a service, or None while it does not run."""
+        return next((child.process.pid for child in self._children if child.service.name == name and child.process.poll() is None), None)
+
+    def end(self, name: str) -> None:
+        """Kill a service with all it started; ``watch`` starts it again."""
+        for child in self._children:
+            if child.service.name == name:
+                _signal_group(child.process, signal.SIGKILL)
+
     def stop(self) -> None:
         """Stop all services, last started first: SIGTERM, then SIGKILL to whole process groups."""
         children = list(reversed(self._children))

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from omc_agents.benches.landing import await_briefs, doubled, land
-from omc_agents.benches.platform_run import bench_platform
+from omc_agents.benches.platform_run import BenchPlatform, bench_platform
 from omc_agents.benches.samples import POSTGRES, RUNS, platform_processes
 from omc_agents.platform import RunningPlatform
+from omc_infra.errors import OmcError
 
 VICTIMS = ("warm server", RUNS, "code servers", "daemon", POSTGRES)
 PATIENCE_S = 120.0
@@ -37,6 +38,7 @@ def test_a_platform_whose_parts_are_killed_in_turn_and_together_goes_on() -> Non
             kill(platform, victims)
             survive(lambda name=name: land(platform.database, f"{name}-after", 3))  # type: ignore[misc]
             await_all(platform, name)
+        eventually(lambda: launches(bench), "the UI to launch a run")
 
         fetched = count(platform, "reader", QUOTES)
         eventually(lambda: count(platform, "reader", QUOTES) > fetched, "the next tick to collect")
@@ -51,8 +53,7 @@ def kept_up(platform: RunningPlatform) -> Iterator[None]:
 
     def watch() -> None:
         while not stopped.wait(1.0):
-            list(platform.supervisor.watch())
-            platform.keep_postgres()
+            list(platform.watch())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -61,6 +62,14 @@ def kept_up(platform: RunningPlatform) -> Iterator[None]:
     finally:
         stopped.set()
         watcher.join()
+
+
+def launches(bench: BenchPlatform) -> bool:
+    """Launch a run as the UI does; it takes a while until the webserver has its code servers and connections again."""
+    try:
+        return bench.await_run(bench.launch("omc_pipeline", "collect_human")) == "SUCCESS"
+    except (OSError, OmcError, KeyError, TypeError, ValueError):
+        return False
 
 
 def kill(platform: RunningPlatform, kinds: tuple[str, ...]) -> None:
