@@ -8,8 +8,6 @@ import psutil
 
 from omc_infra.platform.supervisor import Supervisor
 
-_LOOK_S = 5.0
-
 
 class LostHelpers:
     """Tells when a service has had fewer helpers than before for a while.
@@ -19,10 +17,12 @@ class LostHelpers:
         service: Its name.
         words: What a helper's command line holds.
         patience_s: A service may be replacing its helpers by itself.
+        look_s: Seconds between two looks.
     """
 
-    def __init__(self, supervisor: Supervisor, service: str, words: str, patience_s: float = 15.0) -> None:
-        self._supervisor, self._service, self._words, self._patience_s = supervisor, service, words, patience_s
+    def __init__(self, supervisor: Supervisor, service: str, words: str, patience_s: float = 15.0, look_s: float = 5.0) -> None:
+        self._supervisor, self._service, self._words = supervisor, service, words
+        self._patience_s, self._look_s = patience_s, look_s
         self._pid: int | None = None
         self._most = 0
         self._looked_at = self._whole_at = 0.0
@@ -30,7 +30,7 @@ class LostHelpers:
     def are_gone(self) -> bool:
         """Look, every few seconds at the most, and say so once."""
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_S:
+        if now - self._looked_at < self._look_s:
             return False
         self._looked_at, pid = now, self._supervisor.pid(self._service)
         if pid is None or pid != self._pid:
