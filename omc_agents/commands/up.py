@@ -49,7 +49,7 @@ def up(*, port: int, as_json: bool) -> None:
         addresses = {
             "dagster": url,
             "sandbox": platform.settings.sandbox_url,
-            "postgres": f"{platform.database.address}; `omc db url` prints its URL",
+            "postgres": f"{platform.database.address.host}:{platform.database.address.port}/{platform.database.name} (omc db url)",
             "logs": str(settings.home / "logs"),
         }
         if as_json:
