@@ -200,18 +200,24 @@ def by_period(record: Record, window: Window, kind: PeriodKind, zone: tzinfo) ->
             "period": period.label,
             "from": period.start.isoformat(),
             "to": period.end.isoformat(),
-            "currency": record.currency,
-            "fills": tally.fills,
-            "sells": len(tally.sells),
-            "bought": text_of(tally.bought),
-            "proceeds": text_of(tally.proceeds),
-            "cost": text_of(tally.cost),
-            "gain": text_of(tally.gain),
-            "expensed_fees": text_of(tally.expensed_fees),
-            "realized": text_of(tally.realized),
+            **_traded(tally, record.currency),
         }
         for period, tally in sorted(tallies.items())
     ]
+
+
+def _traded(tally: Tally, currency: str) -> Cells:
+    return {
+        "currency": currency,
+        "fills": tally.fills,
+        "sells": len(tally.sells),
+        "bought": text_of(tally.bought),
+        "proceeds": text_of(tally.proceeds),
+        "cost": text_of(tally.cost),
+        "gain": text_of(tally.gain),
+        "expensed_fees": text_of(tally.expensed_fees),
+        "realized": text_of(tally.realized),
+    }
 
 
 def by_account(record: Record, window: Window) -> list[Cells]:
@@ -223,21 +229,7 @@ def by_account(record: Record, window: Window) -> list[Cells]:
     for match in record.matches:
         if window.has(match.disposed_at):
             tallies.setdefault(match.account, Tally()).add_match(match)
-    return [
-        {
-            "account": account,
-            "currency": record.currency,
-            "fills": tally.fills,
-            "sells": len(tally.sells),
-            "bought": text_of(tally.bought),
-            "proceeds": text_of(tally.proceeds),
-            "cost": text_of(tally.cost),
-            "gain": text_of(tally.gain),
-            "expensed_fees": text_of(tally.expensed_fees),
-            "realized": text_of(tally.realized),
-        }
-        for account, tally in sorted(tallies.items())
-    ]
+    return [{"account": account, **_traded(tally, record.currency)} for account, tally in sorted(tallies.items())]
 
 
 def by_algorithm(record: Record, window: Window) -> list[Cells]:

@@ -10,6 +10,17 @@ from decimal import Decimal
 from typing import Any, Literal
 
 Kind = Literal["text", "amount", "count", "instant"]
+_TRADED: Mapping[str, Kind] = {
+    "currency": "text",
+    "fills": "count",
+    "sells": "count",
+    "bought": "amount",
+    "proceeds": "amount",
+    "cost": "amount",
+    "gain": "amount",
+    "expensed_fees": "amount",
+    "realized": "amount",
+}
 _MATCH: Mapping[str, Kind] = {
     "symbol": "text",
     "currency": "text",
@@ -42,28 +53,9 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "period": "text",
         "from": "instant",
         "to": "instant",
-        "currency": "text",
-        "fills": "count",
-        "sells": "count",
-        "bought": "amount",
-        "proceeds": "amount",
-        "cost": "amount",
-        "gain": "amount",
-        "expensed_fees": "amount",
-        "realized": "amount",
+        **_TRADED,
     },
-    "account": {
-        "account": "text",
-        "currency": "text",
-        "fills": "count",
-        "sells": "count",
-        "bought": "amount",
-        "proceeds": "amount",
-        "cost": "amount",
-        "gain": "amount",
-        "expensed_fees": "amount",
-        "realized": "amount",
-    },
+    "account": {"account": "text", **_TRADED},
     "algorithm": {
         "bought_by": "text",
         "sold_by": "text",
