@@ -11,11 +11,14 @@ from decimal import Decimal
 import dagster as dg
 
 from omc_infra.clock import utc_now
+from omc_infra.errors import BadInputError
+from omc_infra.postgres.database import Database
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.pnl.policy import Method
-from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
+from omc_pipeline.positions import PositionsRun, compute_positions, conservation_findings, summary, value_positions
+from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.snapshot import snapshot_positions
 from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
 
@@ -65,7 +68,7 @@ def _positions(buckets: Buckets) -> dg.AssetsDefinition:
         with told_to_dagster():
             users = buckets.users_in(users_with_fills(platform.database), context)
             stale = buckets.of_users_in(stale_users(platform.database), context)
-            runs = {(user, basis.method): compute_positions(platform.database, user, *astuple(basis)) for user, basis in stale}
+            runs, refused = _computed(platform.database, stale)
             held = buckets.of_users_in(users_with_positions(platform.database), context)
             findings = [row for who, run in runs.items() for row in conservation_findings(platform.database, *who, since_run=run.run_id)]
             findings += [row for who in _of_this_turn(held) for row in conservation_findings(platform.database, *who)]
@@ -79,11 +82,27 @@ def _positions(buckets: Buckets) -> dg.AssetsDefinition:
             },
             check_results=[
                 _result(_CONSERVED, not findings, "findings", map(str, findings)),
-                _result(_RESOLVED, not waiting, "exceptions", (f"{row.exception_id} {row.kind}: {row.message}" for row in waiting)),
+                _result(
+                    _RESOLVED,
+                    not waiting and not refused,
+                    "exceptions",
+                    [*refused, *(f"{row.exception_id} {row.kind}: {row.message}" for row in waiting)],
+                ),
             ],
         )
 
     return positions
+
+
+def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[dict[tuple[str, Method], PositionsRun], list[str]]:
+    """Compute each user and method; whoever's policy refuses keeps the last run and is told of, and holds up no other."""
+    runs, refused = dict[tuple[str, Method], PositionsRun](), list[str]()
+    for user, basis in stale:
+        try:
+            runs[user, basis.method] = compute_positions(database, user, *astuple(basis))
+        except BadInputError as error:
+            refused.append(f"{user} by {basis.method}: {error}")
+    return runs, refused
 
 
 def _valuation(buckets: Buckets) -> dg.AssetsDefinition:

@@ -150,3 +150,19 @@ def test_with_one_bucket_nothing_is_partitioned_and_with_several_a_tick_starts_a
 
     assert ticked("1") == [None]
     assert ticked("3") == ["0", "1", "2"]
+
+
+def test_a_user_whose_policy_refuses_holds_up_no_other_and_makes_the_check_red(database: Database, settings: Settings) -> None:
+    store(database, fill("refuser", 1, "buy", "1", "5", 0, "FFF"))
+    compute_positions(database, "refuser", oversell_policy="refuse")
+    store(database, fill("refuser", 2, "sell", "9", "5", 1, "FFF"), fill("honest", 1, "buy", "1", "5", 0, "FFF"))
+    job = build_definitions(platform=Platform(variables=settings.environ())).resolve_job_def("value_positions")
+
+    done = job.execute_in_process(instance=dg.DagsterInstance.ephemeral())
+
+    assert done.success
+    assert summary(database, "honest").cost == 5
+    assert summary(database, "refuser").cost == 5  # as the last run left it
+    (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_exception_waits_for_a_person"]
+    assert not red.passed
+    assert "refuser by fifo" in str(red.metadata["exceptions"].value)
