@@ -32,7 +32,7 @@ from omc_infra.runs.ending import end_process
 from omc_infra.runs.places import Places, places_of, tail
 from omc_infra.runs.process import RunProcess
 from omc_infra.runs.protocol import Order
-from omc_infra.runs.routing import LAUNCHED_TAG, PROCESS_TAG, rules_of, target_of
+from omc_infra.runs.routing import LAUNCHED_TAG, PROCESS_TAG, rules_of, target_of, unknown_wish
 from omc_infra.runs.worker import OUTCOME_RECORDED
 
 log = structlog.get_logger()
@@ -99,6 +99,9 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start a run; one that should be warm and cannot is started as an ordinary process, with a warning in its log."""
         run = context.dagster_run
+        if ignored := unknown_wish(run.tags):
+            log.warning(ignored, run=run.run_id)
+            self._instance.report_engine_event(ignored, run, cls=type(self))
         if self._target(run) == "elsewhere":
             self._instance.add_run_tags(run.run_id, {LAUNCHED_TAG: self._config["elsewhere"]["class"]})
             self._elsewhere.launch_run(context)

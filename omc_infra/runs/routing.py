@@ -60,6 +60,12 @@ def target_of(job: str, tags: Mapping[str, str], rules: Sequence[Rule] = RULES) 
     return next((rule.to for rule in rules if rule.fits(job, tags)), "warm")
 
 
+def unknown_wish(tags: Mapping[str, str]) -> str | None:
+    """Say that a run wishes for what there is not, in one line; None where it does not."""
+    wish = tags.get(WISH_TAG)
+    return None if wish in {None, *get_args(Target)} else f"{WISH_TAG}={wish!r} is not one of {', '.join(get_args(Target))}; it is ignored"
+
+
 def rules_of(configured: Sequence[Mapping[str, str]]) -> tuple[Rule, ...]:
     """Put configured rules between a run's own wish and the rest of the table.
 

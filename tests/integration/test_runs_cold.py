@@ -84,6 +84,14 @@ def test_a_run_for_elsewhere_is_handed_to_the_launcher_that_is_configured(cold: 
     assert cold.launcher.terminate(run_id)
 
 
+def test_a_run_that_wishes_for_what_there_is_not_goes_by_the_table_and_its_log_says_so(cold: WarmHome) -> None:
+    run_id = cold.launch("light", tags={WISH_TAG: "proces", "dagster/backfill": "some"})
+
+    assert "omc/launch='proces' is not one of warm, process, elsewhere; it is ignored" in cold.messages(run_id)
+    cold.ended(run_id)
+    assert cold.run(run_id).tags[LAUNCHED_TAG] == "process"
+
+
 def test_a_platform_that_ends_its_runs_ends_ordinary_processes_too(cold: WarmHome, tmp_path: Path) -> None:
     run_id = cold.launch_waiting(60, tmp_path / "mark", HEAVY)
 
