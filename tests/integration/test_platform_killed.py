@@ -23,7 +23,9 @@ VICTIMS = ("warm server", RUNS, "code servers", "daemon", POSTGRES)
 PATIENCE_S = 120.0
 START_TIMEOUT_S = 90.0
 """``start_timeout_seconds`` of dagster.yaml."""
-UNFINISHED = "SELECT pipeline_name, status, run_id FROM dagster.runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED') AND id <= :newest"
+UNFINISHED = (
+    "SELECT pipeline_name, status, run_id FROM dagster.runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED') AND id <= :newest"
+)
 NEWEST = "SELECT max(id) FROM dagster.runs"
 QUOTES = "SELECT count(*) FROM raw.fetch WHERE source = 'exchange_coinspot_prices' AND status = 200"
 
