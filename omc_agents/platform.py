@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ import structlog
 
 from omc_agents.workflow.graph import ENVIRONMENT
 from omc_infra.errors import RetryableError
-from omc_infra.platform.helpers import LostHelpers
 from omc_infra.platform.leftovers import end_leftovers, mark
 from omc_infra.platform.lock import exclusive_platform
 from omc_infra.platform.supervisor import Service, Supervisor
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
+from omc_infra.runs.code_servers import CodeServers
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.settings import PROJECT_ROOT, Settings
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 log = structlog.get_logger()
+LOCATIONS = ("omc_pipeline", "omc_agents")
 SANDBOX_READY_S = 20.0
 WEBSERVER = "dagster-webserver"
 
@@ -47,26 +47,32 @@ class RunningPlatform:
     database: Database
     instance: DagsterInstance
     supervisor: Supervisor
+    code_servers: CodeServers
 
     def watch(self) -> Iterator[str]:
         """Mend what ended, and yield a line for each; meant to be called every second or so.
 
-        Services are started again, and so is the embedded server. Dagster's webserver keeps dead connections in its pool, and
-        it does not start its code servers again: where either is lost, it is started anew.
+        Services are started again, code servers also when their code has changed, and so is the embedded server. Dagster's
+        webserver keeps dead connections in its pool: where the embedded server was lost, it is started anew.
         """
+        yield from self.code_servers.watch()
         for name in self.supervisor.watch():
             yield f"{name} ended; restarting it (its log: {self.supervisor.log_file(name)})"
         if self.keep_postgres():
             yield "PostgreSQL ended; it runs again, and the Dagster UI starts anew"
-            self.supervisor.end(WEBSERVER)
-        if self.code_servers.are_gone():
-            yield "a code server of the Dagster UI ended; the UI starts anew"
-            self.supervisor.end(WEBSERVER)
+            self.supervisor.restart(WEBSERVER)
 
-    @cached_property
-    def code_servers(self) -> LostHelpers:
-        """The webserver's code servers."""
-        return LostHelpers(self.supervisor, WEBSERVER, "dagster api grpc")
+    def start_daemon(self) -> None:
+        """Start the Dagster daemon: schedules, sensors, the run queue, run monitoring."""
+        self.code_servers.await_ready()
+        command = [_script("dagster-daemon"), "run", "--log-format", "json", "-w", str(self.code_servers.workspace)]
+        self.supervisor.start(Service("dagster-daemon", command))
+
+    def start_webserver(self, port: int) -> None:
+        """Start the Dagster UI on a loopback port."""
+        self.code_servers.await_ready()
+        command = [_script(WEBSERVER), "-h", "127.0.0.1", "-p", str(port), "-w", str(self.code_servers.workspace)]
+        self.supervisor.start(Service(WEBSERVER, command))
 
     def keep_postgres(self) -> bool:
         """Start the embedded server again where it was killed; others' connections mend themselves at their next failure.
@@ -82,8 +88,10 @@ class RunningPlatform:
 
 
 @contextmanager
-def open_platform(settings: Settings, launcher: LauncherFields | None = AS_CONFIGURED) -> Iterator[RunningPlatform]:
-    """Open everything but Dagster's own services, which the caller starts through the supervisor.
+def open_platform(
+    settings: Settings, launcher: LauncherFields | None = AS_CONFIGURED, locations: Sequence[str] = LOCATIONS
+) -> Iterator[RunningPlatform]:
+    """Open everything but the Dagster UI and daemon, which the caller starts through the supervisor.
 
     Left-overs of a killed platform are ended first and the runs they had begun reported as canceled, so a platform that was
     killed at any moment starts like any other.
@@ -91,6 +99,7 @@ def open_platform(settings: Settings, launcher: LauncherFields | None = AS_CONFI
     Args:
         settings: Whose platform.
         launcher: Fields that win over the launcher's configuration; None: Dagster's default launcher.
+        locations: The code locations to serve.
 
     Raises:
         ConfigurationError: Another platform runs on this home, or the profile is not the database's.
@@ -114,27 +123,11 @@ def open_platform(settings: Settings, launcher: LauncherFields | None = AS_CONFI
                 os.environ.update(supervisor.environ)
                 with open_instance(settings, database, launcher) as instance:
                     cancel_unfinished_runs(instance)
+                    code_servers = CodeServers(supervisor, dagster_home(settings), locations)
+                    code_servers.start()
                     if isinstance(instance.run_launcher, WarmRunLauncher):
                         instance.run_launcher.warm_up()
-                    yield RunningPlatform(settings, database, instance, supervisor)
-
-
-def workspace_of(settings: Settings, locations: Sequence[str]) -> Path:
-    """Write a workspace of some of the code locations and answer its file."""
-    lines = [f"  - python_module: {{module_name: {name}.definitions, location_name: {name}}}\n" for name in locations]
-    path = dagster_home(settings) / f"workspace-{'-'.join(locations)}.yaml"
-    path.write_text("load_from:\n" + "".join(lines))
-    return path
-
-
-def daemon(workspace: Path) -> Service:
-    """The Dagster daemon: schedules, sensors, the run queue, run monitoring."""
-    return Service("dagster-daemon", [_script("dagster-daemon"), "run", "--log-format", "json", "-w", str(workspace)])
-
-
-def webserver(workspace: Path, port: int) -> Service:
-    """The Dagster UI on loopback."""
-    return Service(WEBSERVER, [_script("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)])
+                    yield RunningPlatform(settings, database, instance, supervisor, code_servers)
 
 
 def _script(name: str) -> str:

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from omc_agents.benches.landing import await_briefs, land
 from omc_agents.benches.samples import take_sample
 from omc_agents.demonstration.catch_up import collect_due
-from omc_agents.platform import RunningPlatform, daemon, free_port, open_platform, webserver
+from omc_agents.platform import RunningPlatform, free_port, open_platform
 from omc_infra.errors import UpstreamUnavailableError
-from omc_infra.runs.instance import AS_CONFIGURED, WORKSPACE
+from omc_infra.runs.instance import AS_CONFIGURED
 from omc_infra.settings import load_settings
 
 Launcher = Literal["warm", "default"]
@@ -90,8 +90,8 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
             with open_platform(settings, None if launcher == "default" else AS_CONFIGURED) as platform:
                 collect_due(platform)
                 port = free_port()
-                platform.supervisor.start(webserver(WORKSPACE, port))
-                platform.supervisor.start(daemon(WORKSPACE))
+                platform.start_webserver(port)
+                platform.start_daemon()
                 _await_ready(f"http://127.0.0.1:{port}/server_info")
                 yield BenchPlatform(platform, f"http://127.0.0.1:{port}")
         finally:

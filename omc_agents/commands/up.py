@@ -29,8 +29,7 @@ READY_S = 120.0
 def up(*, port: int, as_json: bool) -> None:
     """Run PostgreSQL, the sandbox upstreams, the Dagster UI and daemon; Ctrl-C stops all."""
     from omc_agents.demonstration.catch_up import collect_due
-    from omc_agents.platform import daemon, free_port_from, open_platform, webserver
-    from omc_infra.runs.instance import WORKSPACE
+    from omc_agents.platform import free_port_from, open_platform
 
     console = Console(stderr=True)
     settings = load_settings()
@@ -40,10 +39,10 @@ def up(*, port: int, as_json: bool) -> None:
     with open_platform(settings) as platform:
         chosen = free_port_from(port)
         url = f"http://127.0.0.1:{chosen}"
-        platform.supervisor.start(webserver(WORKSPACE, chosen))
+        platform.start_webserver(chosen)
         with console.status("Collecting what is due"):
             collect_due(platform)
-        platform.supervisor.start(daemon(WORKSPACE))
+        platform.start_daemon()
         with console.status("Waiting for the Dagster UI"):
             _await(f"{url}/server_info", stopped)
         addresses = {

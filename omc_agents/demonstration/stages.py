@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
-from omc_agents.platform import RunningPlatform, daemon, workspace_of
+from omc_agents.platform import RunningPlatform
 from omc_agents.sessions.briefs import BriefSummary, briefs_since
 from omc_infra.clock import utc_now
 from omc_infra.errors import OmcError
@@ -58,7 +58,7 @@ class Demonstration:
     def stages(self) -> list[Stage]:
         """Answer the stages in order."""
         return [
-            Stage("daemon", "Start the Dagster daemon in the background", self._start_daemon),
+            Stage("daemon", "Start the Dagster daemon in the background", self._platform.start_daemon),
             *(Stage(f"collect_{ledger}", f"Collect the {ledger} ledger", self._collection_of(ledger)) for ledger in LEDGERS),
             Stage("quality", "Score the ledgers", lambda: self._jobs.run("score_ledgers")),
             Stage("pnl", "Compute profit and loss", lambda: self._jobs.run("value_positions")),
@@ -85,10 +85,6 @@ class Demonstration:
         except Exception as error:  # noqa: BLE001 as above
             return StageResult(stage.name, time.monotonic() - begun, _one_line(error))
         return StageResult(stage.name, time.monotonic() - begun)
-
-    def _start_daemon(self) -> None:
-        workspace = workspace_of(self._platform.settings, [LOCATION])
-        self._platform.supervisor.start(daemon(workspace))
 
     def _collection_of(self, ledger: str) -> Callable[[], None]:
         def collect() -> None:

@@ -96,15 +96,13 @@ class Supervisor:
         """Say whether a service's process lives."""
         return any(child.service.name == name and child.process.poll() is None for child in self._children)
 
-    def pid(self, name: str) -> int | None:
-        """Answer the process of a service, or None while it does not run."""
-        return next((child.process.pid for child in self._children if child.service.name == name and child.process.poll() is None), None)
-
-    def end(self, name: str) -> None:
-        """Kill a service with all it started; ``watch`` starts it again."""
+    def restart(self, name: str) -> None:
+        """Kill a service with all it started and start it anew, at once; nothing where it is being restarted or never was started."""
         for child in self._children:
-            if child.service.name == name:
+            if child.service.name == name and child.restart_at is None:
                 _signal_group(child.process, signal.SIGKILL)
+                child.process.wait()
+                child.process, child.started_at, child.failures = self._spawn(child.service), time.monotonic(), 0
 
     def stop(self) -> None:
         """Stop all services, last started first: SIGTERM, then SIGKILL to whole process groups."""

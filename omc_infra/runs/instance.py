@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LauncherFields = Mapping[str, object]
 AS_CONFIGURED: LauncherFields = MappingProxyType({})
-WORKSPACE = PROJECT_ROOT / "workspace.yaml"
 _DAGSTER_YAML = PROJECT_ROOT / "dagster.yaml"
 
 

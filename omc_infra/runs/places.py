@@ -1,4 +1,4 @@
-"""Where the warm server of a Dagster home keeps its socket, locks and logs: a folder only its owner may enter."""
+"""Where a Dagster home keeps its sockets, and its warm server locks and logs: a folder only its owner may enter."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from omc_infra.errors import ConfigurationError
 
-_LONGEST_SOCKET_PATH = 100
-"""Bytes; the kernel's limit is 107 on Linux and 103 on macOS."""
+_LONGEST_FOLDER = 80
+"""Bytes of a folder of sockets, whose names have up to 20; the kernel's limit is 107 on Linux and 103 on macOS."""
 _KEPT_LOGS = 100
 
 
 @dataclass(frozen=True)
 class Places:
-    """Files of one warm server; ``socket`` may lie elsewhere where the home's path is too long for one."""
+    """Files of one Dagster home; its sockets may lie elsewhere where the home's path is too long for them."""
 
     folder: Path
     socket: Path
@@ -43,6 +43,10 @@ class Places:
         """What the processes that report dead runs say; empty where all goes well."""
         return self.folder / "reports.log"
 
+    def code_socket(self, location: str) -> Path:
+        """Answer the socket of a code location's server."""
+        return self.socket.with_name(f"{location}.sock")
+
     def run_log(self, run_id: str) -> Path:
         """What a run's process prints outside of its steps; kept only where the process ended badly."""
         return self.folder / "runs" / f"{run_id}.log"
@@ -64,7 +68,7 @@ def places_of(dagster_home: Path) -> Places:
     _private(folder)
     _private(folder / "runs")
     socket = folder / "server.sock"
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
         home = hashlib.sha256(os.fsencode(dagster_home)).hexdigest()[:16]
         shared = Path(tempfile.gettempdir()) / f"omc-warm-{os.getuid()}"
         _private(shared)
