@@ -291,7 +291,7 @@ def test_a_low_score_and_old_prices_are_said_in_the_brief(database: Database, se
                 " VALUES (gen_random_uuid(), 'exchange', 1, 0.2, 1, 0.2, 0.73)"
             )
         )
-    keep(database, {"exchange_coinspot_prices": [Quote("ETH", "AUD", NOW - timedelta(hours=5), None, None, Decimal(5000))]})
+    keep(database, {"exchange_coinspot_prices": [Quote("ETH", "AUD", datetime.now(UTC) - timedelta(hours=5), None, None, Decimal(5000))]})
     event = announce("0011", symbol="ETH")
 
     brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
