@@ -88,7 +88,8 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
         settings = load_settings({"OMC_HOME": folder, "OMC_LOG_LEVEL": "error"})
         try:
             with open_platform(settings, None if launcher == "default" else AS_CONFIGURED) as platform:
-                collect_due(platform)
+                for failure in collect_due(platform):
+                    raise UpstreamUnavailableError(failure)
                 port = free_port()
                 platform.start_webserver(port)
                 platform.start_daemon()

@@ -41,7 +41,7 @@ def up(*, port: int, as_json: bool) -> None:
         url = f"http://127.0.0.1:{chosen}"
         platform.start_webserver(chosen)
         with console.status("Collecting what is due"):
-            collect_due(platform)
+            failures = collect_due(platform)
         platform.start_daemon()
         with console.status("Waiting for the Dagster UI"):
             _await(f"{url}/server_info", stopped)
@@ -58,6 +58,8 @@ def up(*, port: int, as_json: bool) -> None:
             console.print(f"  {name:<10} {address}", highlight=False)
         if chosen != port and port:
             console.print(f"Port {port} is taken, so the Dagster UI has the next free one.")
+        for failure in failures:
+            console.print(f"At the start {failure}", style="yellow", highlight=False)
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():

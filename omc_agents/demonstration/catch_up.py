@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from omc_agents.demonstration.jobs import PipelineJobs
+from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
 from omc_agents.platform import RunningPlatform
 from omc_infra.clock import utc_now
 from omc_pipeline.ledgers.table import LEDGERS
@@ -16,19 +16,21 @@ def collect_due(platform: RunningPlatform) -> list[str]:
     """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
 
     Returns:
-        The ledgers that were due; all of them on a new platform.
-
-    Raises:
-        StageFailedError: A collection failed.
+        A line for each that failed, such as a collection whose upstream is down: no reason not to start, the schedules go on
+        with it.
     """
-    due = _due_ledgers(platform)
-    jobs = PipelineJobs(platform.instance)
-    for ledger in due:
-        jobs.collect(ledger)
-    if due:
-        jobs.run("value_positions")
-        jobs.run("score_ledgers")
-    return due
+    due, jobs = _due_ledgers(platform), PipelineJobs(platform.instance)
+    names = [name for ledger in due for name in jobs.collections_of(ledger)]
+    names += ["value_positions", "score_ledgers"] if due else []
+    return [failure for name in names if (failure := _failure(jobs, name)) is not None]
+
+
+def _failure(jobs: PipelineJobs, name: str) -> str | None:
+    try:
+        jobs.run(name)
+    except StageFailedError as error:
+        return str(error)
+    return None
 
 
 def _due_ledgers(platform: RunningPlatform) -> list[str]:

@@ -38,9 +38,12 @@ class PipelineJobs:
         Raises:
             StageFailedError: A run failed or one of its blocking checks is red.
         """
-        for name in sorted(job.name for job in self._definitions.jobs or ()):
-            if name.startswith(f"collect_{ledger}"):
-                self.run(name)
+        for name in self.collections_of(ledger):
+            self.run(name)
+
+    def collections_of(self, ledger: str) -> list[str]:
+        """Answer the names of a ledger's collection jobs."""
+        return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
         """Run one job; raises ``StageFailedError`` as ``collect`` does."""
