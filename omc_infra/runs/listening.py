@@ -49,18 +49,21 @@ class Listener:
         return cls(listening, lock, _identity(places))
 
     def is_reachable(self, places: Places) -> bool:
-        """Say whether the path still leads here; not so after the home was removed or another server bound it."""
+        """Say whether the path still leads here; not so after the home was removed, wherever the socket is, or another server bound it."""
         try:
-            return _identity(places) == self.identity
+            return self._owns_socket(places) and os.path.samestat(os.fstat(self.lock), places.server_lock.stat())
         except OSError:
             return False
 
     def stop_listening(self, places: Places) -> None:
         """Give up the path; connections that exist stay."""
-        if self.is_reachable(places):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if self._owns_socket(places):
                 places.socket.unlink()
         self.socket.close()
+
+    def _owns_socket(self, places: Places) -> bool:
+        return _identity(places) == self.identity
 
     def close(self) -> None:
         """Close everything here, in a forked process; the path stays the server's."""

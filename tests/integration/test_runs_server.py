@@ -33,7 +33,7 @@ def opened(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) 
     """Answer a function that opens a home of its own, the fixtures' location or a changed copy of it in ``src``."""
     monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "src", FIXTURES))
     with ExitStack() as stack:
-        yield lambda **config: stack.enter_context(_home(tmp_path / "home", database, **config))
+        yield lambda name="home", **config: stack.enter_context(_home(tmp_path / name, database, **config))
 
 
 def _home(folder: Path, database: Database, **config: object) -> AbstractContextManager[WarmHome]:
@@ -171,8 +171,9 @@ def test_a_server_ends_by_itself_when_its_launchers_have_gone(opened: Open) -> N
     eventually(lambda: started_at(server) is None, "the server to end")
 
 
-def test_a_server_whose_home_is_removed_ends(opened: Open, tmp_path: Path) -> None:
-    home = opened()
+@pytest.mark.parametrize("name", ["home", "a-home-whose-sockets-lie-elsewhere" * 3])
+def test_a_server_whose_home_is_removed_ends(opened: Open, name: str) -> None:
+    home = opened(name)
     home.launcher.warm_up()
     server = home.server()["pid"]
 
