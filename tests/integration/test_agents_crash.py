@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -62,6 +63,11 @@ with open_database(settings) as database:
 """
 
 
+HELD = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
 class CountingAnalyst(ScriptedAnalyst):
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -91,6 +97,19 @@ def killed(database: Database, settings: Settings) -> None:
         stuck = {process.stdout.readline().strip() for _ in EVENTS}
         process.kill()
     assert stuck == set(EVENTS)
+    await_no_locks(database)
+
+
+def await_no_locks(database: Database) -> None:
+    """Wait until PostgreSQL has seen that the killed process is gone."""
+    with database.connect("writer") as connection:
+        for _ in range(300):
+            found = connection.execute(HELD).fetchone()
+            connection.rollback()
+            if found == (0,):
+                return
+            time.sleep(0.1)
+    raise AssertionError(f"{found} locks are still held")
 
 
 @pytest.mark.usefixtures("killed")
