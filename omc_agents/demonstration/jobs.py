@@ -55,7 +55,11 @@ class PipelineJobs:
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
             raise StageFailedError(f"job {name} failed: {_first_failure(result)}")
-        red = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed and e.severity.value == "ERROR"]
+        red = [
+            f"{e.check_name} of {e.asset_key.to_user_string()}"
+            for e in result.get_asset_check_evaluations()
+            if not e.passed and e.severity.value == "ERROR"
+        ]
         if red:
             raise StageFailedError(f"job {name}: check {', '.join(red)} is red")
 

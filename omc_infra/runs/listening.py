@@ -62,13 +62,13 @@ class Listener:
                 places.socket.unlink()
         self.socket.close()
 
-    def _owns_socket(self, places: Places) -> bool:
-        return _identity(places) == self.identity
-
     def close(self) -> None:
         """Close everything here, in a forked process; the path stays the server's."""
         self.socket.close()
         os.close(self.lock)
+
+    def _owns_socket(self, places: Places) -> bool:
+        return _identity(places) == self.identity
 
 
 def _identity(places: Places) -> str:
