@@ -1,23 +1,19 @@
-"""One asset a source, with its ledger's checks; made by factory, so a new source file needs no line here."""
+"""One asset a source; made by factory, so a new source file needs no line here."""
 
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
 import sqlalchemy as sa
 
-from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
 from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
-from omc_pipeline.quality.report import CheckOutcome
-from omc_pipeline.quality.run import run_source_checks
-from omc_pipeline.quality.suite import check_specs
 from omc_pipeline.sources.collect import Collection
 from omc_pipeline.sources.sampling import collect_samples, together
 from omc_pipeline.sources.source import Source
@@ -25,7 +21,6 @@ from omc_pipeline.sources.source import Source
 _TICK_TAG = ".dagster/scheduled_execution_time"
 _PLOTTED = 30
 _PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
-_SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN, "info": dg.AssetCheckSeverity.WARN}
 
 
 def asset_key(source: Source) -> dg.AssetKey:
@@ -71,51 +66,6 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={**_facts(collection), "samples": len(samples), **_plot(platform.database, source)})
 
     return collected
-
-
-def collection_checks(source: Source) -> dg.AssetChecksDefinition:
-    """Make the checks of one source's asset: its ledger's suite, judged by Great Expectations over a facts row."""
-    specs = check_specs(source)
-
-    @dg.multi_asset_check(
-        name=f"{source.name}_suite",
-        specs=[
-            dg.AssetCheckSpec(
-                name=spec.name,
-                asset=asset_key(source),
-                description=spec.description,
-                blocking=spec.blocking,
-                metadata={"dimension": spec.dimension, "severity": spec.severity},
-            )
-            for spec in specs
-        ],
-        can_subset=True,
-    )
-    def judged(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
-        wanted = {key.name for key in context.selected_asset_check_keys}
-        with told_to_dagster():
-            outcomes = run_source_checks(platform.database, source, utc_now())
-        for outcome in outcomes:
-            if outcome.name in wanted:
-                yield _check_result(source, outcome)
-
-    return judged
-
-
-def _check_result(source: Source, outcome: CheckOutcome) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=asset_key(source),
-        check_name=outcome.name,
-        passed=outcome.passed,
-        severity=_SEVERITIES[outcome.severity],
-        metadata={
-            "dimension": outcome.dimension,
-            "score": float(outcome.score),
-            "observed": str(outcome.observed),
-            "expected": outcome.expected,
-            "rows": outcome.rows,
-        },
-    )
 
 
 def _description(source: Source) -> str:
