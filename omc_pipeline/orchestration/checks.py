@@ -57,12 +57,13 @@ def collection_checks(source: Source) -> dg.AssetChecksDefinition:
             outcomes = run_source_checks(platform.database, source, utc_now())
         for folded in fold(suite, outcomes):
             if folded.check.name in wanted:
-                yield _check_result(source, folded)
+                yield check_result(source, folded)
 
     return judged
 
 
-def _check_result(source: Source, folded: FoldedOutcome) -> dg.AssetCheckResult:
+def check_result(source: Source, folded: FoldedOutcome) -> dg.AssetCheckResult:
+    """Return what Dagster shows of a folded check: a sentence, the number that failed, and a table of the expectations."""
     metadata: dict[str, dg.MetadataValue] = {
         "failed": dg.MetadataValue.int(len(folded.failed)),
         "expectations": dg.MetadataValue.table([_record(outcome) for outcome in folded.outcomes], _COLUMNS),
