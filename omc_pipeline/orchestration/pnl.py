@@ -12,6 +12,7 @@ import dagster as dg
 
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
+from omc_infra.markdown import escape_markdown
 from omc_infra.postgres.database import Database
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.table import LedgerTable
@@ -156,7 +157,9 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         table = "\n".join(
             ["| user | method | realized | unrealized | proceeds | value | cost |", "|-|-|-:|-:|-:|-:|-:|"]
             + [
-                f"| {s.user_id} | {s.method} | {' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} |"
+                "| "
+                + " | ".join([escape_markdown(s.user_id), s.method, *map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost))])
+                + " |"
                 for s in summaries[:_SHOWN]
             ]
         )
