@@ -93,8 +93,7 @@ class Toolbox:
             " FROM quality.score WHERE recorded_at <= :as_of ORDER BY ledger, recorded_at DESC"
         )
         with self.engine.connect() as connection:
-            with connection.begin():
-                await_known(connection, ["quality.score"], self.as_of)
+            await_known(connection, ["quality.score"], self.as_of)
             rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
         return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _plain_row(row)) for row in rows]
 

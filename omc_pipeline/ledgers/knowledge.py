@@ -28,7 +28,7 @@ _FIRST_POLL_S, _LONGEST_POLL_S = 0.001, 0.05
 
 # statement_timestamp() is older than the list of locks: who isn't listed stamps later than it.
 _STATE = """
-SELECT pg_is_in_recovery() AS is_replica, is_closed,
+SELECT pg_is_in_recovery() AS is_replica, is_closed, current_setting('transaction_isolation') AS isolation,
     extract(epoch FROM CAST(:at AS timestamptz) - statement_timestamp())::float8 AS ahead_s,
     CASE WHEN is_closed OR pg_is_in_recovery() THEN '{}' ELSE ARRAY(
         SELECT virtualtransaction || ' of process ' || pid FROM pg_locks
@@ -70,8 +70,7 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
     What is read by a snapshot taken after this is the same as what any later one reads.
 
     Args:
-        connection: Of any role; in READ COMMITTED or in a transaction that ends before the rows are read, so that these are read by
-            a snapshot of their own.
+        connection: Of any role, READ COMMITTED: each of its statements takes a snapshot of its own, so the next one may read.
         tables: Schema and name of what will be read.
         at: Knowledge time, aware.
         patience_s: Longest wait: for writers, for ``at`` to be past, or for a replica's watermark.
@@ -81,7 +80,7 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
 
     Raises:
         RetryableError: A writer held a table for longer, or a replica did not get that far.
-        BadInputError: ``at`` lies in the future.
+        BadInputError: ``at`` lies in the future, or the transaction keeps an older snapshot.
     """
     deadline = time.monotonic() + patience_s
     poll_s, waited_for = _FIRST_POLL_S, None
@@ -89,6 +88,8 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
         state = _state(connection, tables, at)
         if state.is_closed:
             return not state.is_replica
+        if state.isolation != "read committed":
+            raise BadInputError(f"as_of needs a transaction that is READ COMMITTED, and this one is {state.isolation.upper()}")
         if state.ahead_s > patience_s:
             raise BadInputError(f"as_of {at.isoformat()} is {state.ahead_s:.1f} s in the future of the database's clock")
         if not state.is_replica and state.ahead_s < 0:
@@ -123,6 +124,7 @@ def guard_table(table: str) -> tuple[str, ...]:
 class _State:
     is_replica: bool
     is_closed: bool
+    isolation: str
     ahead_s: float
     writers: Sequence[str]
 

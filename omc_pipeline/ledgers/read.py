@@ -156,18 +156,16 @@ class LedgerReader:
     def _records(self, table: LedgerTable, statement: str, bound: Mapping[str, Any]) -> list[Record]:
         from sqlalchemy import text
 
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, connection.begin():
             self._await_known(connection, table)
-            with connection.begin():
-                self._bind_user(connection)
-                return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
+            self._bind_user(connection)
+            return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
 
     def _await_known(self, connection: Connection, table: LedgerTable) -> None:
         if self._as_of is None or table.qualified in self._complete:
             return
-        with connection.begin():  # of its own, so that the rows are read by a later snapshot
-            if await_known(connection, [table.qualified], self._as_of, self._patience_s):
-                self._complete.add(table.qualified)
+        if await_known(connection, [table.qualified], self._as_of, self._patience_s):
+            self._complete.add(table.qualified)
 
     def _bind_user(self, connection: Connection) -> None:
         from sqlalchemy import text
