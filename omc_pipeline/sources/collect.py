@@ -27,6 +27,7 @@ from omc_infra.errors import (
 from omc_infra.http import open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.quarantine import Refused, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
@@ -96,6 +97,7 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
                     raw.store(payload, etag=None, last_modified=None)
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
                 tally.take(connection, payload)
+        advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now
     if not tally.payloads:
         raise UpstreamRefusedError(f"{source.name}: fetched no payload at all")
     return tally.closed()
