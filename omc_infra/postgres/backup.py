@@ -113,8 +113,8 @@ def _run(program: str, *arguments: str, password: str | None = None) -> str:
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, env=environment, umask=0o077,
     )  # fmt: skip
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise _ProgramFailedError(said[0] if said else f"{program} was ended by signal {-done.returncode}")
+        said = [line.split("error: ", 1)[-1] for line in done.stderr.splitlines() if "error: " in line]
+        raise _ProgramFailedError(f"{program}: {said[0] if said else f'ended with code {done.returncode}'}")
     return done.stdout
 
 
