@@ -29,17 +29,17 @@ _FIRST_POLL_S, _LONGEST_POLL_S = 0.001, 0.05
 # statement_timestamp() is older than the list of locks: who isn't listed stamps later than it.
 _STATE = """
 SELECT pg_is_in_recovery() AS is_replica, is_closed, current_setting('transaction_isolation') AS isolation,
-    extract(epoch FROM CAST(:at AS timestamptz) - statement_timestamp())::float8 AS ahead_s,
+    extract(epoch FROM %(at)s::timestamptz - statement_timestamp())::float8 AS ahead_s,
     CASE WHEN is_closed OR pg_is_in_recovery() THEN '{}' ELSE ARRAY(
         SELECT virtualtransaction || ' of process ' || pid FROM pg_locks
         WHERE locktype = 'advisory' AND objsubid = 1 AND granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND (classid::bigint << 32 | objid::bigint)
-                IN (SELECT hashtextextended('omc.append ' || name, 0) FROM unnest(CAST(:tables AS text[])) AS name)
+                IN (SELECT hashtextextended('omc.append ' || name, 0) FROM unnest(%(tables)s::text[]) AS name)
     ) END AS writers
 FROM (
-    SELECT count(*) = cardinality(CAST(:tables AS text[])) AS is_closed FROM omc.knowledge
-    WHERE table_name = ANY(CAST(:tables AS text[])) AND closed_at >= CAST(:at AS timestamptz)
+    SELECT count(*) = cardinality(%(tables)s::text[]) AS is_closed FROM omc.knowledge
+    WHERE table_name = ANY(%(tables)s::text[]) AND closed_at >= %(at)s::timestamptz
 ) AS watermark
 """
 _ADVANCE = """
@@ -130,9 +130,7 @@ class _State:
 
 
 def _state(connection: Connection, tables: Sequence[str], at: datetime) -> _State:
-    from sqlalchemy import text
-
-    return _State(*connection.execute(text(_STATE), {"tables": list(tables), "at": at}).one())
+    return _State(*connection.exec_driver_sql(_STATE, {"tables": list(tables), "at": at}).one())
 
 
 def _reason(state: _State, writers: set[str] | None) -> str:

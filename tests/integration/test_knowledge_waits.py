@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -253,13 +253,20 @@ def test_only_the_writer_moves_a_watermark(database: Database, role: str) -> Non
                 connection.execute(statement)
 
 
-def test_an_idle_check_costs_less_than_a_millisecond(database: Database) -> None:
+def test_a_check_of_an_idle_table_costs_a_few_empty_statements(database: Database) -> None:
     with database.engine("agent").connect() as connection:
-        as_of, times = now_of(database), []
-        for _ in range(200):
-            began = time.perf_counter()
-            await_known(connection, ["exchange.quote"], as_of)
-            times.append(time.perf_counter() - began)
+        as_of = now_of(database)
 
-    assert sorted(times)[100] < 0.001
-    print(f"idle check p50 {sorted(times)[100] * 1000:.3f} ms")  # noqa: T201 shown by pytest -s
+        check = quick_s(lambda: await_known(connection, ["exchange.quote"], as_of))
+        empty = quick_s(lambda: connection.exec_driver_sql("SELECT 1"))
+
+    assert check < 8 * empty
+
+
+def quick_s(work: Callable[[], object], times: int = 201) -> float:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)[times // 10]  # other processes of a busy machine are in the rest
