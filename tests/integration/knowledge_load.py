@@ -55,7 +55,7 @@ Step = tuple[str, float, bool]
 steps = st.tuples(st.sampled_from([*ROWS, SCORES]), st.sampled_from([0.0, 0.002, 0.01]), st.sampled_from([True, True, True, False]))
 plans = st.lists(st.lists(steps, min_size=6, max_size=10), min_size=WRITERS, max_size=WRITERS)
 hard = settings(
-    max_examples=6,
+    max_examples=4,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

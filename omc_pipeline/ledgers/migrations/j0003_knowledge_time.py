@@ -8,7 +8,7 @@ from omc_infra.postgres.roles import role_names
 from omc_pipeline.ledgers.knowledge import guard_table
 
 revision = "j0003"
-down_revision = "m0003"
+down_revision = "j0009"
 branch_labels = None
 depends_on = None
 
