@@ -175,18 +175,18 @@ def test_rows_are_staged_before_their_table_is_locked(database: Database) -> Non
     """Staging a million rows takes a minute; nobody may wait for it."""
     held: list[int] = []
 
-    class Watched(list[Quote]):
-        def __iter__(self) -> Iterator[Quote]:
-            for row in super().__iter__():
-                held.append(writers_of_quotes(database))
-                yield row
+    class Watched(Decimal):
+        def __format__(self, spec: str, /, _: object = None) -> str:  # as the digest of a row is made, while the row is staged
+            held.append(writers_of_quotes(database))
+            return super().__format__(spec)
 
-    rows = Watched(quote(minute) for minute in range(3))
+    rows = [Quote("BTC", "AUD", AT + timedelta(minutes=minute), Watched(minute + 1), None, None) for minute in range(3)]
     with database.connect("writer") as connection:
         append(connection, "staged", rows, None)
-        held.append(writers_of_quotes(database))
+        held_afterwards = writers_of_quotes(database)
 
-    assert held == [0, 0, 0, 1]
+    assert len(held) >= 3
+    assert (set(held), held_afterwards) == ({0}, 1)
 
 
 def writers_of_quotes(database: Database) -> int:
