@@ -4,8 +4,9 @@ Not here: what a body means (the sources), where bodies are kept (whoever implem
 """
 
 from omc_infra.http.auth import Auth, HeaderKey, NoAuth, OAuth2ClientCredentials, QueryKey, Signed, SignedBody
-from omc_infra.http.client import HttpClient, open_http
+from omc_infra.http.client import HttpClient
 from omc_infra.http.limits import InProcessLimits, Limits, Quota
+from omc_infra.http.opening import open_http
 from omc_infra.http.policy import Host, HostPolicy
 from omc_infra.http.postgres_limits import PostgresLimits
 from omc_infra.http.raw_store import RawStore, Validators

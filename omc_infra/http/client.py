@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
-from types import MappingProxyType
 from typing import Any
 
-from pydantic import SecretStr
-
-from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import OmcError, RateLimitedError
-from omc_infra.http.asking import NOT_MODIFIED, Asker, Scrub
-from omc_infra.http.auth import Auth, OAuth2ClientCredentials
-from omc_infra.http.credentials import Credentials, keys_in_clear
-from omc_infra.http.limits import Limits, process_limits
+from omc_infra.http.asking import NOT_MODIFIED, Asker
 from omc_infra.http.policy import HostPolicy
-from omc_infra.http.raw_store import RawStore, Validators
+from omc_infra.http.raw_store import Validators
 from omc_infra.http.redaction import Redactor
 from omc_infra.http.request import Request, body_of, target_of
 from omc_infra.http.retry import retrying
 from omc_infra.payload import Payload, request_identity
 from omc_infra.settings import Settings
-
-NO_KEYS: Mapping[str, SecretStr] = MappingProxyType({})
-DECLARED_HOSTS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class HttpClient:
@@ -112,7 +100,8 @@ class HttpClient:
 
         A failure that leaves the block of ``open_http`` is reported by itself.
         """
-        if isinstance(error, RateLimitedError) and error.retry_after_s and not any(error is known for known in self._raised):
+        is_ours = any(known is error or known is error.__cause__ for known in self._raised)
+        if isinstance(error, RateLimitedError) and error.retry_after_s and not is_ours:
             self._raised.append(error)
             self._asker.ban(self._policy.pace.group, error.retry_after_s, str(error))
 
@@ -167,81 +156,3 @@ class HttpClient:
         payload = replace(answered, body=raw.body(known.payload_sha256), status=200, not_modified=True)
         raw.store(payload, etag=None, last_modified=None)  # that nothing new came proves freshness
         return payload
-
-
-@contextmanager
-def open_http(
-    source: str,
-    policy: HostPolicy,
-    settings: Settings,
-    *,
-    keys: Mapping[str, SecretStr] = NO_KEYS,
-    raw: RawStore | None = None,
-    limits: Limits | None = None,
-    clock: Clock = utc_now,
-    scrub: Scrub | None = None,
-    run_id: str | None = None,
-    live_urls: Mapping[str, tuple[str, ...]] = DECLARED_HOSTS,
-) -> Iterator[HttpClient]:
-    """Open a source's client; its connections close with the block.
-
-    Secrets are cut out of any failure that leaves the block, and of what it was raised from.
-
-    Args:
-        source: Name that payloads, logs and failures carry.
-        policy: Whom to ask and how.
-        settings: Profile, running sandbox and contact.
-        keys: Keys by the names that the policy's ``auth`` declares.
-        raw: Where bodies go; None keeps none and asks nothing conditionally.
-        limits: Where turns are taken; None counts in this process alone.
-        clock: Stamps ``Payload.fetched_at``.
-        scrub: Applied to each body before it is hashed, stored and parsed.
-        run_id: Kept with each fetch.
-        live_urls: Hosts that a user has set instead of the declared ones, by name of the policy (empty for itself); live only.
-
-    Raises:
-        NotConfiguredError: A key is missing, or the upstream demands a contact and none is set.
-    """
-    from omc_infra.http.wire import Wire  # httpx2 takes 0.1 s to import
-
-    policies = {"": policy, **policy.others}
-    secrets = [secret.get_secret_value() for secret in (*keys.values(), *settings.keys.values())]
-    redactor = Redactor(secrets, [name for each in policies.values() for name in each.secret_parameters])
-    in_clear = {name: keys_in_clear(source, each.auth, keys) for name, each in policies.items()}
-    wire = Wire(policy.user_agent(settings, version("omc")), loopback=settings.profile == "sandbox")
-    asker = Asker(source, wire, limits or process_limits(), redactor, clock, raw, scrub, run_id)
-    client = HttpClient(policy, settings, live_urls, asker)
-    asker.credentials = _credentials(policies, in_clear, settings, live_urls, asker)
-    try:
-        yield client
-    except Exception as error:
-        if isinstance(error, OmcError):
-            client.report(error)
-        cleaned = redactor.failure(error)
-        if cleaned is error:
-            raise
-        raise cleaned from cleaned.__cause__
-    finally:
-        wire.close()
-
-
-def _credentials(
-    policies: Mapping[str, HostPolicy],
-    in_clear: Mapping[str, Mapping[str, str]],
-    settings: Settings,
-    live_urls: Mapping[str, tuple[str, ...]],
-    asker: Asker,
-) -> dict[str, Credentials]:
-    """Make the authentication of each policy; those that declare the same share a token and a nonce."""
-    made: list[tuple[Auth, Credentials]] = []
-    credentials: dict[str, Credentials] = {}
-    for name, policy in policies.items():
-        auth = policy.auth
-        known = next((each for of, each in made if of == auth), None)
-        if known is None:
-            issuer = auth.host if isinstance(auth, OAuth2ClientCredentials) else name
-            hosts = policies[issuer].hosts(settings, live_urls.get(issuer, ()))
-            known = Credentials(auth, in_clear[name], asker.redactor, asker.clock, asker.token_asker(policies[issuer], hosts))
-            made.append((auth, known))
-        credentials[name] = known
-    return credentials
