@@ -149,11 +149,11 @@ class Asker:
         except OmcError as error:
             raise type(error)(self._message(request, host, str(error))) from error.__cause__
 
-    def token_asker(self, policy: HostPolicy, hosts: tuple[Host, ...]) -> AskToken:
+    def token_asker(self, policy: HostPolicy, hosts: Callable[[], tuple[Host, ...]]) -> AskToken:
         """Return what sends a token request: in its turn and within the deadline, like any other, but neither stored nor logged."""
 
         def ask(auth: OAuth2ClientCredentials, content: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
-            url = f"{hosts[0].base_url}{auth.token_path}"
+            url = f"{hosts()[0].base_url}{auth.token_path}"
             return self._sent(policy, policy.pace, "POST", url, {**policy.headers, **headers}, content, deadline)
 
         return ask

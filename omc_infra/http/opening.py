@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from importlib.metadata import version
 from types import MappingProxyType
 
@@ -101,7 +102,7 @@ def _credentials(
         known = next((of for auth, of in made if auth == each.auth), None)
         if known is None:
             issuer = each.auth.host if isinstance(each.auth, OAuth2ClientCredentials) else name
-            hosts = policies[issuer].hosts(settings, live_urls.get(issuer, ()))
+            hosts = partial(policies[issuer].hosts, settings, live_urls.get(issuer, ()))
             in_clear = keys_in_clear(asker.source, each.auth, keys)
             known = Credentials(each.auth, in_clear, asker.redactor, asker.clock, asker.token_asker(policies[issuer], hosts))
             made.append((each.auth, known))
