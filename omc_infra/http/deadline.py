@@ -16,6 +16,7 @@ from typing import Any
 
 import httpcore2
 
+_PIECE_BYTES = 16 * 1024
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -80,8 +81,8 @@ class _Stream(httpcore2.NetworkStream):
         return self._inner.read(max_bytes, self._deadline.left_s(timeout, httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if buffer:
-            self._inner.write(buffer, self._deadline.left_s(timeout, httpcore2.WriteTimeout))
+        for start in range(0, len(buffer), _PIECE_BYTES):  # a reader may take a little now and then
+            self._inner.write(buffer[start : start + _PIECE_BYTES], self._deadline.left_s(timeout, httpcore2.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
