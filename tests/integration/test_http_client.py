@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +15,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from dagster._utils.error import serializable_error_info_from_exc_info
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -21,13 +24,14 @@ from omc_infra.errors import (
     AccessDeniedError,
     ConfigurationError,
     OmcError,
+    PayloadChangedError,
     PermanentError,
     RateLimitedError,
     RetryableError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from omc_infra.http import HostPolicy, HttpClient, InProcessLimits, Limits, SignedBody, open_http
+from omc_infra.http import HeaderKey, HostPolicy, HttpClient, InProcessLimits, Limits, SignedBody, open_http
 from omc_infra.http.limits import Pace
 from omc_infra.settings import load_settings
 
@@ -349,6 +353,90 @@ def test_no_key_is_told_to_rows_errors_or_logs(upstream: Upstream, raw: Memory, 
     assert KEY not in told
     assert "whatever" not in told
     assert upstream.asked[0].path == f"/api{path}"
+
+
+def test_what_an_upstream_echoes_is_stored_parsed_hashed_and_told_without_the_key(upstream: Upstream, raw: Memory) -> None:
+    echo = json.dumps({"status": "invalid", "message": f"key {KEY}"}).replace("/", "\\/").encode()
+    upstream.replies = [Reply(200, echo, {"ETag": f'"{KEY}"', "Last-Modified": "then"})]
+
+    with opened(upstream, raw) as http:
+        payload = http.get("/")
+        raw.mark_parsed(payload)
+        http.get("/")
+
+    assert json.loads(payload.body) == {"status": "invalid", "message": "key [redacted]"}
+    assert payload.sha256 == hashlib.sha256(payload.body).hexdigest()
+    assert raw.stored[0].body == payload.body
+    assert raw.etags[id(payload)] == (None, "then")
+    assert "If-None-Match" not in upstream.asked[1].headers
+
+
+def test_a_key_that_can_not_be_a_header_is_told_to_nobody_not_even_in_a_cause(upstream: Upstream) -> None:
+    policy = replace(POLICY, auth=HeaderKey("X-Key", "venue"))
+    settings = load_settings({}).model_copy(update={"sandbox_url": upstream.url})
+
+    with (
+        pytest.raises(ConfigurationError) as raised,
+        open_http("human_test", policy, settings, keys={"venue": SecretStr(f"{KEY}\n")}) as http,
+    ):
+        http.get("/")
+
+    error = raised.value
+    told = str(serializable_error_info_from_exc_info((type(error), error, error.__traceback__)))  # type: ignore[arg-type] # it has one
+    assert "LocalProtocolError" in told
+    assert "k3y" not in told
+
+
+def test_a_failure_of_the_parser_leaves_the_block_without_the_key(upstream: Upstream) -> None:
+    def parse() -> None:
+        with opened(upstream) as http:
+            try:
+                int(http.get("/").body + KEY.encode())
+            except ValueError as error:
+                raise PayloadChangedError(f"not a number: {KEY}") from error
+
+    with pytest.raises(PayloadChangedError) as raised:
+        parse()
+
+    assert str(raised.value) == "not a number: [redacted]"
+    assert KEY not in str(raised.value.__cause__)
+
+
+def test_a_body_is_scrubbed_before_it_is_stored_hashed_and_parsed(upstream: Upstream, raw: Memory) -> None:
+    upstream.replies = [Reply(body=b'{"author": "ada"}')]
+
+    with opened(upstream, raw, scrub=lambda body: body.replace(b"ada", b"-")) as http:
+        payload = http.get("/")
+
+    assert payload.body == raw.stored[0].body == b'{"author": "-"}'
+
+
+def test_a_body_that_can_not_be_scrubbed_is_not_stored(upstream: Upstream, raw: Memory) -> None:
+    upstream.replies = [Reply(503, b"<author>ada</author>"), Reply(200, b"<author>ada</author>")]
+
+    with opened(upstream, raw, scrub=json.loads) as http, pytest.raises(PayloadChangedError, match="can't be scrubbed"):
+        http.get("/")
+
+    assert raw.stored == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "body", "media_type"),
+    [
+        ({"json": {"a": [1, "é"]}}, b'{"a": [1, "\\u00e9"]}', "application/json"),
+        ({"form": {"a": "b c", "d": "é"}}, b"a=b+c&d=%C3%A9", "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_document_and_a_form_are_sent_with_their_type(upstream: Upstream, sent: dict[str, Any], body: bytes, media_type: str) -> None:
+    with opened(upstream) as http:
+        http.post("/query", **sent)
+
+    assert (upstream.asked[0].body, upstream.asked[0].headers["Content-Type"]) == (body, media_type)
+
+
+def test_a_body_is_given_in_one_way(upstream: Upstream) -> None:
+    with opened(upstream) as http, pytest.raises(TypeError, match="exactly one"):
+        http.post("/query", content=b"", json={})
 
 
 def _url_or_message(http: HttpClient, path: str) -> str:
