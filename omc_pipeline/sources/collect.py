@@ -95,6 +95,8 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
             for payload in source.fetch(FetchContext(http, keyed, clock(), _since(connection, source))):
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
                 tally.take(connection, payload)
+            if tally.failure is not None:
+                http.redactor.failure(tally.failure)
     if not tally.payloads:
         raise UpstreamRefusedError(f"{source.name}: fetched no payload at all")
     return tally.closed()

@@ -33,7 +33,7 @@ class Asked:
 
 
 class Upstream(ThreadingHTTPServer):
-    """Gives its replies in order, the last one again and again, and remembers what it was asked."""
+    """Give the replies in order, the last one again and again, and 304 where the asker has the reply's ETag; remember what was asked."""
 
     daemon_threads = True
     block_on_close = False
@@ -57,6 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append(Asked(self.command, self.path, dict(self.headers), body, time.monotonic()))
         reply = self.server.replies.pop(0) if len(self.server.replies) > 1 else self.server.replies[0]
+        if reply.headers.get("ETag") and reply.headers["ETag"] == self.headers.get("If-None-Match"):
+            reply = Reply(304)
         with suppress(OSError):
             self._write(reply)
 
