@@ -76,7 +76,7 @@ class Wire:
         try:
             with self._client.stream(method, url, headers=dict(headers), content=content, timeout=timeout_s) as response:
                 return Answer(response.status_code, response.headers, _whole_body(response, max_bytes))
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeError) as error:
             raise ConfigurationError(f"the request cannot be sent, {type(error).__name__}; check the base URL and the keys") from error
         except httpx2.RequestError as error:
             raise UpstreamUnavailableError(_reason(error, deadline)) from error

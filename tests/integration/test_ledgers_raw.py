@@ -10,6 +10,7 @@ import pytest
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload, request_identity
 from omc_infra.postgres.database import Database
+from omc_pipeline.ledgers.migrations.j0001b_request_identity import IDENTITY_OF_URL
 from omc_pipeline.ledgers.quarantine import open_rows, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 
@@ -109,6 +110,14 @@ def test_two_requests_to_one_url_are_two(connection: psycopg.Connection) -> None
 
     assert {name: found and found.etag for name, found in known.items()} == {"blocks": '"blocks"', "votes": '"votes"'}
     assert [(payload.method, payload.request_sha256, payload.run_id) for payload in back] == [("POST", asked[name], "r1") for name in asked]
+
+
+def test_fetches_of_before_have_the_identity_that_their_next_request_will_have(connection: psycopg.Connection) -> None:
+    url = "https://data.example/submissions/CIK1.json?a=ä"
+
+    filled = connection.execute(f"SELECT {IDENTITY_OF_URL} FROM (SELECT %s AS url) AS asked", [url]).fetchone()
+
+    assert filled == (request_identity("GET", url),)
 
 
 def test_an_unchanged_answer_is_recorded_as_a_fetch_and_leaves_the_validators(connection: psycopg.Connection) -> None:

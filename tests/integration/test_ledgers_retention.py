@@ -116,6 +116,32 @@ def test_the_latest_good_body_stays_behind_later_failures_for_the_next_condition
     assert PostgresRawStore(connection).body(known.payload_sha256) == b"good"
 
 
+def test_the_latest_body_of_each_request_to_one_url_stays(database: Database, connection: psycopg.Connection[Any]) -> None:
+    store, bodies = PostgresRawStore(connection), {}
+    for hour, query in enumerate((b"blocks", b"votes", b"blocks")):
+        identity = request_identity("POST", "https://x/graphql", query)
+        payload = Payload("two", f"{hour}".encode() * 9, OLDER + timedelta(hours=hour), "https://x/graphql", request_sha256=identity)
+        store.store(payload, etag=None, last_modified=None)
+        bodies[hour] = payload.sha256
+
+    purge(database)
+
+    assert [is_held(connection, sha256) for sha256 in bodies.values()] == [False, True, True]
+
+
+def test_the_latest_parsed_body_stays_behind_one_that_could_not_be_parsed(database: Database, connection: psycopg.Connection[Any]) -> None:
+    store = PostgresRawStore(connection)
+    parsed = fetch(connection, "cut", b"whole", OLDER)
+    for hour in (1, 2):
+        cut = Payload("cut", f"cut {hour}".encode(), OLDER + timedelta(hours=hour), "https://x/y")
+        store.store(cut, etag=None, last_modified=None)
+
+    purge(database)
+
+    latest = hashlib.sha256(b"cut 2").hexdigest()
+    assert [is_held(connection, sha256) for sha256 in (parsed, hashlib.sha256(b"cut 1").hexdigest(), latest)] == [True, False, True]
+
+
 def test_a_body_that_an_open_quarantine_row_came_from_stays_until_it_is_resolved(
     database: Database, connection: psycopg.Connection[Any]
 ) -> None:

@@ -15,10 +15,11 @@ REWRITES_ROWS = True
 
 # Earlier fetches take the identity that a GET of their URL has. None of them counts as parsed: no row tells whether its body was, so the
 # next request of each is sent without validators, once.
-IDENTITY = """
+IDENTITY_OF_URL = "encode(sha256(convert_to('GET' || chr(10) || url, 'UTF8')), 'hex')"
+IDENTITY = f"""
 ALTER TABLE raw.fetch ADD COLUMN method text NOT NULL DEFAULT 'GET', ADD COLUMN request_sha256 text, ADD COLUMN run_id text,
     ADD COLUMN parsed_at timestamptz;
-UPDATE raw.fetch SET request_sha256 = encode(sha256(convert_to('GET' || chr(10) || url, 'UTF8')), 'hex');
+UPDATE raw.fetch SET request_sha256 = {IDENTITY_OF_URL};
 ALTER TABLE raw.fetch ALTER COLUMN request_sha256 SET NOT NULL;
 ALTER TABLE raw.fetch DROP CONSTRAINT fetch_source_url_fetched_at_payload_sha256_key;
 ALTER TABLE raw.fetch ADD CONSTRAINT one_fetch UNIQUE (source, request_sha256, fetched_at, payload_sha256);
