@@ -24,7 +24,7 @@ from omc_infra.errors import (
     RetryableError,
     UpstreamRefusedError,
 )
-from omc_infra.http import open_http
+from omc_infra.http import PostgresLimits, open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.knowledge import advance_watermarks
@@ -91,12 +91,13 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
     with _writing(database) as connection:
         _wait_for_others(connection, source)
         raw, tally = PostgresRawStore(connection), _Tally(source)
-        with open_http(source.name, source.host, keyed, raw, clock) as http:
+        limits = PostgresLimits(connection)
+        with open_http(source.name, source.host, keyed, keys=keyed.keys, raw=raw, limits=limits, clock=clock) as http:
             for payload in source.fetch(FetchContext(http, keyed, clock(), _since(connection, source))):
-                if payload.not_modified:  # the client stores what came over the wire; that nothing new came proves freshness
-                    raw.store(payload, etag=None, last_modified=None)
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
                 tally.take(connection, payload)
+            if tally.failure is not None:
+                http.redactor.failure(tally.failure)
         advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now
     if not tally.payloads:
         raise UpstreamRefusedError(f"{source.name}: fetched no payload at all")
@@ -200,6 +201,8 @@ def _store(
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
             quarantine(connection, payload.source, refused, payload.sha256)
+            if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
+                PostgresRawStore(connection).mark_parsed(payload)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
     return appended, refused
