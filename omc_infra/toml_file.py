@@ -70,9 +70,12 @@ def read_toml(path: Path) -> TomlFile:
 
 
 def line_of(text: str, keys: Sequence[str]) -> int | None:
-    """Find the line of a key, or of the innermost table or key around it; None where nothing of it begins a line."""
+    """Find the line of a key, or of the innermost table or key around it; None where nothing of it begins a line.
+
+    A table that is named by the tables in it alone begins with the first of them.
+    """
     table: tuple[str, ...] = ()
-    depth, found = 0, None
+    depth, found, within = 0, None, None
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             at = table = _parts(header[1])
@@ -82,7 +85,9 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
             continue
         if len(at) > depth and tuple(keys[: len(at)]) == at:
             depth, found = len(at), number
-    return found
+        elif within is None and at[: len(keys)] == tuple(keys):
+            within = number
+    return within if depth < len(keys) and within else found
 
 
 def dotted(keys: Sequence[str]) -> str:

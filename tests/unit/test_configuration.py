@@ -246,4 +246,4 @@ def test_the_line_is_that_of_the_innermost_key_that_begins_one() -> None:
 
     found = [line_of(text, keys.split(".")) for keys in ("a", "b", "b.c", "b.c.d.e", "b.c.d.e.f", "list.g", "z")]
 
-    assert found == [1, None, 2, 4, 4, 6, None]
+    assert found == [1, 2, 2, 4, 4, 6, None]
