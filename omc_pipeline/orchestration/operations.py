@@ -24,9 +24,10 @@ _MB, _GB = 1_000_000, 1_000_000_000
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Let go of Dagster's runs, events and ticks and of raw bodies past their retention; ledger rows are never touched."""
-    settings, deadline = platform.settings, time.monotonic() + LONGEST_PURGE_S
-    runs_before, bodies_before = (kept_since(utc_now(), days) for days in (settings.keep_runs_days, settings.keep_payloads_days))
+    deadline = time.monotonic() + LONGEST_PURGE_S
     with told_to_dagster():
+        settings = platform.settings
+        runs_before, bodies_before = (kept_since(utc_now(), days) for days in (settings.keep_runs_days, settings.keep_payloads_days))
         purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
         if runs_before:
             purged += purge_dagster(platform.database, context.instance, runs_before, deadline)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from omc_infra.clock import utc_now
 from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.launching import launchable
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION
 from omc_pipeline.sources.source import Source
@@ -31,7 +33,12 @@ PRICES = dg.AssetKey(["exchange", "coinspot_prices"])
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A selection of assets and when it runs, UTC; ``buckets`` are those of the users that a tick computes, a run each."""
+    """A selection of assets and when it runs, UTC.
+
+    Attributes:
+        buckets: Those of the users that a tick computes, a run each.
+        members: The sources it collects; a tick runs those that may be collected then.
+    """
 
     name: str
     description: str
@@ -39,6 +46,7 @@ class ScheduledJob:
     cron: str
     tags: Mapping[str, str]
     buckets: Sequence[str] = ()
+    members: Sequence[Source] = ()
 
 
 def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> list[ScheduledJob]:
@@ -95,13 +103,17 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
 
 
 def _collection_job(ledger: str, cron: str, members: Sequence[Source], own: Sequence[str], *, alone: bool) -> ScheduledJob:
-    keys = [asset_key(source) for source in members]
-    follows = {ACCOUNT: POSITIONS, PRICES: VALUATION}
-    computed = [asset for collected, asset in follows.items() if collected in keys]
-    selection: dg.AssetSelection = dg.AssetSelection.assets(*keys, *computed)
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*assets_of(members))
+    computed = len(assets_of(members)) > len(members)
     suffix = "" if alone else "_" + "_".join(source.name.removeprefix(f"{ledger}_") for source in members)
     description = f"Collect {', '.join(source.title for source in members)} and judge what came."
-    return ScheduledJob(f"collect_{ledger}{suffix}", description, selection, cron, {"ledger": ledger}, own if computed else ())
+    return ScheduledJob(f"collect_{ledger}{suffix}", description, selection, cron, {"ledger": ledger}, own if computed else (), members)
+
+
+def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:
+    """Return the assets of sources and those that are computed from them in the same run."""
+    keys, follows = [asset_key(source) for source in sources], {ACCOUNT: POSITIONS, PRICES: VALUATION}
+    return [*keys, *(asset for collected, asset in follows.items() if collected in keys)]
 
 
 def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]:
@@ -120,14 +132,21 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
-        execution_fn=_runs_of(job.buckets) if job.buckets else None,
+        execution_fn=_runs_of(job) if job.buckets or job.members else None,
+        required_resource_keys={"platform"} if job.members else None,
     )
     return defined, schedule
 
 
-def _runs_of(buckets: Sequence[str]) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest]]:
-    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        for bucket in buckets:
-            yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {bucket}", partition_key=bucket)
+def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
+    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        tick = context.scheduled_execution_time
+        ready, refusals = launchable(context.resources.platform, job.members, utc_now()) if job.members else ([], [])
+        if job.members and not ready:
+            yield dg.SkipReason("; ".join(refusals))
+            return
+        selection = assets_of(ready) if refusals else None
+        for bucket in job.buckets or (None,):
+            yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 
     return requests
