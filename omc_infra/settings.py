@@ -95,6 +95,12 @@ class Settings(BaseModel):
     keep_payloads_days: int = Field(
         90, ge=0, le=LONGEST_DAYS, description="Days for which bodies of upstream answers can be replayed; 0: for ever."
     )
+    keep_check_results_days: int = Field(
+        30,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="Days for which outcomes of single quality checks are kept; scores and alerts stay; 0: for ever.",
+    )
     keep_sessions_days: int = Field(
         90,
         ge=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -84,3 +85,25 @@ def test_an_unknown_section_fails_the_check(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert "omc.toml:1: no: no such section; allowed: " in answer.stderr
     assert json.loads(answer.stdout)["error"]["type"] == "ConfigurationError"
+
+
+def test_the_how_to_page_works_as_it_stands(tmp_path: Path) -> None:
+    commands = re.findall(r"```bash\n(.*?)```", (PROJECT_ROOT / "docs/how-to/configure.md").read_text(), re.DOTALL)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
+    script = "set -e\nomc db migrate > /dev/null\n" + "".join(commands)
+
+    answer = subprocess.run(
+        ["bash", "-c", script],
+        env={**environ, "OMC_HOME": str(tmp_path), "PATH": f"{OMC.parent}{os.pathsep}{environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=PROJECT_ROOT,
+        check=False,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert len(commands) == 5
+    assert "alert_threshold" in answer.stdout
+    assert "glass_defillama is paused by" in answer.stdout
+    assert "resumed glass_defillama" in answer.stdout

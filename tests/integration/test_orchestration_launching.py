@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import cron_string_iterator
 
 from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError
 from omc_infra.payload import Payload
@@ -24,7 +25,7 @@ from omc_pipeline.sources.discovery import discover_sources
 from omc_pipeline.sources.source import FetchContext, Parsed, Source
 
 SOURCES = discover_sources()
-TICK = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 KEYS = {"OMC_KEY_COINSPOT": "k", "OMC_KEY_COINSPOT_SECRET": "s", "OMC_CONTACT": "someone@example.org"}
 
 
@@ -37,15 +38,20 @@ def live(settings: Settings, server_url: str) -> Settings:
     return made
 
 
+def _first(crons: str | Sequence[str]) -> str:
+    return crons if isinstance(crons, str) else crons[0]
+
+
 def _asked(variables: dict[str, str], job: str, sources: dict[str, Source] | None = None) -> list[dg.RunRequest] | str:
     """Evaluate a schedule as the daemon does, and return its requests, or why there are none."""
     platform = Platform(variables=variables)
     repository = build_definitions(sources, platform=platform).get_repository_def()
     schedule = repository.get_schedule_def(f"{job}_schedule")
+    tick = next(cron_string_iterator(START.timestamp(), _first(schedule.cron_schedule), "UTC"))
     with (
         dg.DagsterInstance.ephemeral() as instance,
         dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=TICK, repository_def=repository, resources={"platform": platform}
+            instance=instance, scheduled_execution_time=tick, repository_def=repository, resources={"platform": platform}
         ) as context,
     ):
         data = schedule.evaluate_tick(context)
