@@ -7,7 +7,6 @@ the line of the enclosing key for what stands inside an inline table or an array
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,13 +51,16 @@ def read_toml(path: Path) -> TomlFile:
     """
     try:
         text = path.read_bytes().decode()
-        document = tomllib.loads(text)
     except FileNotFoundError:
         return TomlFile(path)
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: is not UTF-8 text") from error
+    import tomllib  # only where there is a file: every process reads its settings
+
+    try:
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         # The message quotes a character or a key, never a value; newer versions of Python keep the whole document in the cause.
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None

@@ -185,24 +185,31 @@ def _worst(statuses: list[str]) -> str:
 
 def _print(documents: Sequence[Mapping[str, Any]], profile: str) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("source", "title", "cadence", "status", "last success", "rows", "p95", title=f"sources · {profile}", title_justify="left")
-    for each in documents:
-        collectors = each["collectors"]
-        last = max((c["last_success_at"] for c in collectors if c["last_success_at"]), default=None)
-        slowest = max((c["p95_s"] for c in collectors if c["p95_s"] is not None), default=None)
-        table.add_row(
-            each["source"], each["title"], each["cadence"], each["status"], f"{last:%F %T}Z" if last else "never",
-            str(sum(c["rows"] for c in collectors)), "" if slowest is None else f"{slowest:.1f} s",
-            style=None if each["configured"] else "bright_black",
-        )  # fmt: skip
+    from omc_infra.tables import print_rows
+
     console = Console()
-    console.print(table)
-    for each in documents:
+    styles = ["" if each["configured"] else "bright_black" for each in documents]
+    print_rows(console, [_row(each) for each in documents], f"sources · {profile}", styles)
+    for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _row(each: Mapping[str, Any]) -> dict[str, str]:
+    collectors = each["collectors"]
+    last = max((c["last_success_at"] for c in collectors if c["last_success_at"]), default=None)
+    slowest = max((c["p95_s"] for c in collectors if c["p95_s"] is not None), default=None)
+    return {
+        "source": each["source"],
+        "title": each["title"],
+        "cadence": each["cadence"],
+        "status": each["status"],
+        "last success": f"{last:%F %T}Z" if last else "never",
+        "rows": str(sum(c["rows"] for c in collectors)),
+        "p95": "" if slowest is None else f"{slowest:.1f} s",
+    }
 
 
 def _remarks(each: Mapping[str, Any]) -> list[str]:
