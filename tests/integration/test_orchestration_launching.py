@@ -211,3 +211,21 @@ def test_a_wait_that_an_upstream_asks_for_outlives_the_collection(database: Data
     assert state.next_allowed_at is not None
     assert timedelta(seconds=600) <= state.next_allowed_at - before < timedelta(seconds=660)
     assert "must not be asked before" in _asked(settings.environ(), "collect_human", {"human_slow": slow})
+
+
+def test_scoring_records_what_the_platform_can_collect_and_gives_no_score_without_it(live: Settings) -> None:
+    (asset,) = (
+        asset
+        for asset in build_definitions(platform=Platform(variables=live.environ())).assets or ()
+        if isinstance(asset, dg.AssetsDefinition) and asset.keys == {dg.AssetKey(["quality", "catalyst"])}
+    )
+
+    result = dg.materialize([asset], resources={"platform": Platform(variables=live.environ())})
+
+    metadata = result.asset_materializations_for_node("quality__catalyst")[0].metadata
+    assert metadata["configured"].value is False
+    assert metadata["overall_score"].value is None
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    with open_database(live) as opened, opened.connect("reader") as connection:
+        known = states(connection).of(CollectorKey("catalyst_sec_edgar"))
+    assert (known.is_configured, known.not_configured_reason) == (False, "catalyst_sec_edgar is not configured: set OMC_CONTACT")
