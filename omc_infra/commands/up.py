@@ -1,12 +1,10 @@
-"""``omc up``: the platform on this machine until Ctrl-C."""
+"""``omc up``: the platform on this machine until Ctrl-C, or one of its services alone."""
 
 from __future__ import annotations
 
 import signal
 import threading
-import time
-from urllib.error import URLError
-from urllib.request import urlopen
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -14,50 +12,73 @@ from rich.console import Console
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
 
-READY_S = 120.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UI = "dagster-webserver"
+
+
+class Port(click.ParamType[tuple[str, int]]):
+    """``NAME=N``, or ``N`` for the Dagster UI."""
+
+    name = "port"
+
+    def convert(self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return the service's name and its port."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = value.rpartition("=")
+        if not number.isdecimal() or int(number) > 65535:
+            self.fail(f"{value!r} is not a port, or NAME=port, from 0 to 65535", param, ctx)
+        return name, int(number)
 
 
 @click.command()
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
-    default=3000,
-    show_default=True,
-    help="Port of the Dagster UI; the next free one where it is taken.",
+    "ports",
+    type=Port(),
+    multiple=True,
+    metavar="[NAME=]N",
+    help="Port of a service, by default of the Dagster UI (3000); the next free one where it is taken, any for 0. May be repeated.",
 )
+@click.option("--only", metavar="NAME", help="Run one service alone in the foreground, as in a container; `omc status` lists the names.")
+@click.option("--host", help="With --only: address to listen on.  [default: 127.0.0.1]")
+@click.option("--workspace", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With --only: Dagster's workspace file.")
 @json_option
-def up(*, port: int, as_json: bool) -> None:
-    """Run PostgreSQL, the sandbox upstreams, the Dagster UI and daemon; Ctrl-C stops all."""
-    from omc_agents.demonstration.catch_up import collect_due
-    from omc_agents.platform import free_port_from, open_platform
+def up(*, ports: tuple[tuple[str, int], ...], only: str | None, host: str | None, workspace: Path | None, as_json: bool) -> None:
+    """Run the platform: PostgreSQL, sandbox upstreams, code servers, Dagster UI and daemon; Ctrl-C stops all."""
+    stopped = _stopping()
+    if only is not None:
+        from omc_infra.services.single import run_only
+
+        chosen = dict(ports)
+        raise click.exceptions.Exit(run_only(load_settings(), only, host, chosen.get(only, chosen.get("")), workspace, stopped))
+    if host or workspace:
+        raise click.UsageError("--host and --workspace go with --only")
+    _run({name or UI: port for name, port in ports}, stopped, as_json=as_json)
+
+
+def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> None:
+    from omc_infra.services.platform import open_platform
+    from omc_infra.services.table import load_services
 
     console = Console(stderr=True)
-    settings = load_settings()
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with open_platform(settings) as platform:
-        chosen = free_port_from(port)
-        url = f"http://127.0.0.1:{chosen}"
-        platform.start_webserver(chosen)
+    settings, table = load_settings(), load_services()
+    for name in ports:
+        if table[name].port is None:
+            raise click.UsageError(f"service {name} has no port")
+    with open_platform(settings, table=table) as platform:
         with console.status("Collecting what is due"):
-            failures = collect_due(platform)
-        platform.start_daemon()
-        with console.status("Waiting for the Dagster UI"):
-            _await(f"{url}/server_info", stopped)
-        addresses = {
-            "dagster": url,
-            "sandbox": platform.settings.sandbox_url,
-            "postgres": f"{platform.database.address.host}:{platform.database.address.port}/{platform.database.name} (omc db url)",
-            "logs": str(settings.home / "logs"),
-        }
+            failures = platform.start_all(ports)
+        with console.status("Waiting for the services"):
+            platform.await_healthy(stopped)
+        addresses = platform.addresses()
         if as_json:
             emit({"profile": settings.profile, **addresses})
         console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
         for name, address in addresses.items():
             console.print(f"  {name:<10} {address}", highlight=False)
-        if chosen != port and port:
-            console.print(f"Port {port} is taken, so the Dagster UI has the next free one.")
+        for name, port in platform.moved_ports(ports).items():
+            console.print(f"Port {port} is taken, so {name} has the next free one.", highlight=False)
         for failure in failures:
             console.print(f"At the start {failure}", style="yellow", highlight=False)
         console.print("Ctrl-C stops everything.")
@@ -68,11 +89,11 @@ def up(*, port: int, as_json: bool) -> None:
     console.print("Stopped.")
 
 
-def _await(url: str, stopped: threading.Event) -> None:
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and not stopped.is_set():
-        try:
-            with urlopen(url, timeout=2):  # noqa: S310 our own loopback server
-                return
-        except (URLError, OSError):
-            time.sleep(0.3)
+def _stopping() -> threading.Event:
+    """Return an event that is set by Ctrl-C, SIGTERM and a hang-up; a hang-up that is ignored, as by nohup, stays ignored."""
+    stopped = threading.Event()
+    for number in _ENDING:
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped

@@ -7,71 +7,78 @@ killed. These are services of the platform: started again where they end, and st
 from __future__ import annotations
 
 import json
-import socket
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from omc_infra.errors import RetryableError
-from omc_infra.platform.supervisor import Service, Supervisor
 from omc_infra.runs.places import places_of
 from omc_infra.runs.source_watch import SourceWatch
+from omc_infra.services.health import ListeningHealth
+from omc_infra.services.table import ServiceSpec, ServiceTable
 
-READY_S = 60.0
 LOOK_S = 3.0
 """Seconds between two looks at the code on disk; it is loaded again when it has not changed for as long."""
 
 
-class CodeServersNotReadyError(RetryableError):
-    """A code server did not come up in time; its log says why."""
+def code_server(location: str, **fields: Any) -> ServiceSpec:
+    """Return the service that serves a code location, reachable by its owner alone unless it is given a port.
 
-
-class CodeServers:
-    """One ``dagster api grpc`` a code location, reachable by its owner alone.
-
-    Code that does not load is no reason for a server to end: the UI shows the location with its error.
+    Code that does not load is no reason for it to end: the UI shows the location with its error.
 
     Args:
-        supervisor: That runs them.
-        dagster_home: Whose socket folder and workspace file they get.
-        locations: Names of the packages whose ``definitions`` module they serve.
+        location: Package whose ``definitions`` module is served.
+        fields: Further fields of the service, such as roles and environ.
+    """
+    command = ("{python}", "-m", "dagster", "api", "grpc", "--module-name", f"{location}.definitions", "--location-name", location)
+    quiet = ("--lazy-load-user-code", "--use-python-environment-entry-point", "--log-format", "json")
+    return ServiceSpec(
+        name=f"code-{location}",
+        title=f"Dagster code location {location}",
+        command=command + quiet,
+        on_socket=("--socket", "{socket}"),
+        on_port=("--host", "{host}", "--port", "{port}"),
+        health=ListeningHealth(),
+        code_location=location,
+        variables=("GRPC_*",),
+        **{"needs": ("postgres",), **fields},
+    )
+
+
+def socket_of(spec: ServiceSpec, dagster_home: Path) -> Path:
+    """Return the Unix socket of a code location's server; its folder is made, and only its owner may enter it."""
+    return places_of(dagster_home).code_socket(spec.code_location or spec.name)
+
+
+def write_workspace(dagster_home: Path, table: ServiceTable) -> Path:
+    """Write the file that names the sockets of a table's code servers to Dagster, and return it."""
+    entries = [
+        {"grpc_server": {"socket": str(socket_of(spec, dagster_home)), "location_name": spec.code_location}}
+        for spec in table
+        if spec.code_location
+    ]
+    file = dagster_home / "workspace-shared.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps({"load_from": entries}))  # JSON is YAML
+    draft.replace(file)
+    return file
+
+
+class CodeWatch:
+    """Notices that the code of served locations has changed on disk.
+
+    Args:
+        services: Name of the service that serves each location, by location.
     """
 
-    def __init__(self, supervisor: Supervisor, dagster_home: Path, locations: Sequence[str]) -> None:
-        self._supervisor, self._locations = supervisor, tuple(locations)
-        places = places_of(dagster_home)
-        self._sockets = {name: places.code_socket(name) for name in self._locations}
-        self._sources = SourceWatch([f"{name}.definitions" for name in self._locations], time.time_ns())
+    def __init__(self, services: Mapping[str, str]) -> None:
+        self.services: Sequence[str] = tuple(services.values())
+        self._sources = SourceWatch([f"{name}.definitions" for name in services], time.time_ns())
         self._has_changed, self._looked_at = False, time.monotonic()
-        self.workspace = dagster_home / "workspace-shared.yaml"
 
-    def start(self) -> None:
-        """Start the servers and write the workspace that names them."""
-        entries = [{"grpc_server": {"socket": str(path), "location_name": name}} for name, path in self._sockets.items()]
-        self.workspace.write_text(json.dumps({"load_from": entries}))  # JSON is YAML
-        for name in self._locations:
-            self._supervisor.start(self._service(name))
-
-    def await_ready(self, patience_s: float = READY_S) -> None:
-        """Wait until every server takes connections; who connects earlier sees its location as failed for ten seconds.
-
-        Raises:
-            CodeServersNotReadyError: One does not in time.
-        """
-        deadline = time.monotonic() + patience_s
-        for name, path in self._sockets.items():
-            while not _listens(path):
-                if time.monotonic() > deadline:
-                    log = self._supervisor.log_file(_service_name(name))
-                    raise CodeServersNotReadyError(f"the code server of {name} does not answer after {patience_s:.0f} s; see {log}")
-                time.sleep(0.05)
-
-    def watch(self) -> Iterator[str]:
-        """Start the servers anew when the code on disk has changed, and yield a line that says so.
-
-        Meant to be called every second or so.
-        """
+    def changed(self) -> Iterator[str]:
+        """Yield the services to start anew, once after each change; meant to be called every second or so."""
         now = time.monotonic()
         if now - self._looked_at < LOOK_S:
             return
@@ -80,25 +87,4 @@ class CodeServers:
             self._has_changed = True
         elif self._has_changed:
             self._has_changed = False
-            for name in self._locations:
-                self._supervisor.restart(_service_name(name))
-            yield "the code has changed; it is loaded anew"
-
-    def _service(self, name: str) -> Service:
-        command = [sys.executable, "-m", "dagster", "api", "grpc", "--socket", str(self._sockets[name])]
-        command += ["--module-name", f"{name}.definitions", "--location-name", name]
-        command += ["--lazy-load-user-code", "--use-python-environment-entry-point", "--log-format", "json"]
-        return Service(_service_name(name), command)
-
-
-def _service_name(location: str) -> str:
-    return f"code-{location}"
-
-
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
+            yield from self.services

@@ -67,9 +67,7 @@ def _settings_of(spec: ServiceSpec, settings: Settings) -> dict[str, str]:
 def _inherited(patterns: Iterable[str]) -> dict[str, str]:
     wanted = tuple(patterns)
     every = EVERYTHING[0] in wanted
-    return {
-        name: value for name, value in os.environ.items() if not _is_any(name, _NEVER) and (every or _is_any(name, wanted))
-    }
+    return {name: value for name, value in os.environ.items() if not _is_any(name, _NEVER) and (every or _is_any(name, wanted))}
 
 
 def _is_any(name: str, patterns: Iterable[str]) -> bool:

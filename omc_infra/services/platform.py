@@ -1,81 +1,124 @@
-"""The platform's processes and what they stand on, opened together: lock, database, Dagster instance, sandbox, supervisor."""
+"""The platform and what it stands on, opened together: locks, database, Dagster instance, services."""
 
 from __future__ import annotations
 
 import os
-import socket
-import sys
-import time
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import structlog
 
-from omc_agents.workflow.graph import ENVIRONMENT
-from omc_infra.errors import RetryableError
-from omc_infra.platform.leftovers import end_leftovers, mark
-from omc_infra.platform.lock import exclusive_platform
-from omc_infra.platform.supervisor import Service, Supervisor
+from omc_infra.clock import utc_now
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
-from omc_infra.runs.code_servers import CodeServers
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
-from omc_infra.settings import PROJECT_ROOT, Settings
+from omc_infra.services.environment import service_environ
+from omc_infra.services.holder import PlatformLock
+from omc_infra.services.leftovers import end_leftovers, mark
+from omc_infra.services.lock import exclusive_platform
+from omc_infra.services.running import RunningServices
+from omc_infra.services.supervisor import Supervisor
+from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable, load_services
+from omc_infra.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 log = structlog.get_logger()
-LOCATIONS = ("omc_pipeline", "omc_agents")
-SANDBOX_READY_S = 20.0
-WEBSERVER = "dagster-webserver"
+START_HOOKS_GROUP = "omc.start_hooks"
+POSTGRES = "postgres"
 
-
-class NotReadyError(RetryableError):
-    """A service did not become ready in time; its log says why."""
+StartHook = Callable[[Database, "DagsterInstance"], Iterable[str]]
+"""A step of the platform's start, run before anything launches runs; returns a line for each thing that failed but is no reason
+not to start."""
 
 
 @dataclass(frozen=True)
 class RunningPlatform:
-    """What an opened platform offers; ``settings`` name the running sandbox."""
+    """What an opened platform offers."""
 
-    settings: Settings
     database: Database
     instance: DagsterInstance
-    supervisor: Supervisor
-    code_servers: CodeServers
+    services: RunningServices
+    lock: PlatformLock
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, with the services that run."""
+        return self.services.settings
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Who starts the services again."""
+        return self.services.supervisor
+
+    def start(self, name: str, port: int | None = None) -> None:
+        """Start a service, after those it needs are healthy; see ``RunningServices.start``."""
+        self.services.start(name, port)
+
+    def start_all(self, ports: Mapping[str, int]) -> list[str]:
+        """Start every service; the start hooks run before anything that launches runs, so that no tick comes between.
+
+        Args:
+            ports: First port to try, by service.
+
+        Returns:
+            What failed in the hooks.
+        """
+        table = self.services.table
+        late = [spec.name for spec in table if table.needs_any(spec, lambda other: other.launches_runs)]
+        for spec in table:
+            if spec.name not in late:
+                self.start(spec.name, ports.get(spec.name))
+        failures = self.run_start_hooks()
+        for name in late:
+            self.start(name, ports.get(name))
+        return failures
+
+    def await_healthy(self, stopped: threading.Event | None = None) -> None:
+        """Wait until every started service is healthy, or ``stopped`` is set; raises ``NotReadyError``."""
+        for name in list(self.services.places):
+            self.services.await_healthy(name, stopped)
+
+    def addresses(self) -> dict[str, str | None]:
+        """Return where people find the platform: each service with a port, the database, the logs."""
+        table, places = self.services.table, self.services.places
+        address = self.database.address
+        named = {table[name].label or name: place.url for name, place in places.items() if place.port is not None}
+        replaced = {spec.name: getattr(self.settings, spec.replaced_by) for spec in load_services() if spec.provides}
+        return {
+            **replaced,
+            **named,
+            "postgres": f"{address.host}:{address.port}/{self.database.name} (omc db url)",
+            "logs": str(self.settings.home / "logs"),
+        }
+
+    def moved_ports(self, ports: Mapping[str, int]) -> dict[str, int]:
+        """Return the port that was asked for of each service that has another, because it was taken."""
+        first = {spec.name: ports.get(spec.name, spec.port) for spec in self.services.table}
+        places = self.services.places.items()
+        return {name: wanted for name, place in places if (wanted := first[name]) and place.port not in (None, wanted)}
 
     def watch(self) -> Iterator[str]:
-        """Mend what ended, and yield a line for each; meant to be called every second or so.
+        """Start again what ended, and yield a line for each; meant to be called every second or so.
 
-        Services are started again, code servers also when their code has changed, and so is the embedded server. Dagster's
-        webserver keeps dead connections in its pool: where the embedded server was lost, it is started anew.
+        Raises:
+            PlatformTakenError: The database's lock was lost, and another platform has it.
         """
-        yield from self.code_servers.watch()
-        for name in self.supervisor.watch():
-            yield f"{name} ended; restarting it (its log: {self.supervisor.log_file(name)})"
+        yield from self.services.watch()
         if self.keep_postgres():
-            yield "PostgreSQL ended; it runs again, and the Dagster UI starts anew"
-            self.supervisor.restart(WEBSERVER)
-
-    def start_daemon(self) -> None:
-        """Start the Dagster daemon: schedules, sensors, the run queue, run monitoring."""
-        self.code_servers.await_ready()
-        command = [_script("dagster-daemon"), "run", "--log-format", "json", "-w", str(self.code_servers.workspace)]
-        self.supervisor.start(Service("dagster-daemon", command))
-
-    def start_webserver(self, port: int) -> None:
-        """Start the Dagster UI on a loopback port."""
-        self.code_servers.await_ready()
-        command = [_script(WEBSERVER), "-h", "127.0.0.1", "-p", str(port), "-w", str(self.code_servers.workspace)]
-        self.supervisor.start(Service(WEBSERVER, command))
+            yield "PostgreSQL ended; it runs again"
+            self.services.lost(POSTGRES)
+        if self.lock.keep():
+            yield "the database had closed the platform's session; the platform's lock is taken again"
 
     def keep_postgres(self) -> bool:
-        """Start the embedded server again where it was killed; others' connections mend themselves at their next failure.
+        """Start the embedded server again where it was killed; others' connections recover at their next failure.
 
         Returns:
             Whether it had ended.
@@ -86,110 +129,81 @@ class RunningPlatform:
         with embedded.running(self.settings.home):
             return True
 
+    def run_start_hooks(self) -> list[str]:
+        """Run the start hooks of all storeys, and return what failed."""
+        hooks: list[StartHook] = [entry.load() for entry in sorted(entry_points(group=START_HOOKS_GROUP))]
+        failures = [failure for hook in hooks for failure in hook(self.database, self.instance)]
+        self.database.close()  # what the hooks left in the pools; this process asks little from now on
+        return failures
+
 
 @contextmanager
 def open_platform(
-    settings: Settings, launcher: LauncherFields | None = AS_CONFIGURED, locations: Sequence[str] = LOCATIONS
+    settings: Settings,
+    launcher: LauncherFields | None = AS_CONFIGURED,
+    names: Iterable[str] = EVERYTHING,
+    table: ServiceTable | None = None,
 ) -> Iterator[RunningPlatform]:
-    """Open everything but the Dagster UI and daemon, which the caller starts through the supervisor.
+    """Open the platform: the services that others reach by a setting and the code servers are started, the caller starts the rest.
 
-    Left-overs of a killed platform are ended first and the runs they had begun reported as canceled, so a platform that was
+    What a killed platform left behind is ended first, and the runs it had begun are reported as canceled, so a platform that was
     killed at any moment starts like any other.
 
     Args:
         settings: Whose platform.
         launcher: Fields that win over the launcher's configuration; None: Dagster's default launcher.
-        locations: The code locations to serve.
+        names: Names or patterns of the services that may run.
+        table: All services; by default those of the entry points.
 
     Raises:
-        ConfigurationError: Another platform runs on this home, or the profile is not the database's.
+        ConfigurationError: Another platform runs on this home or database, or the profile is not the database's.
     """
-    from omc_infra.runs.client import bounded_runs
-    from omc_infra.runs.launcher import WarmRunLauncher
-
+    every = table or load_services()
     with exclusive_platform(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
             log.warning("ended what a killed platform left running", processes=ended)
-        with open_database(settings, check=False) as database:
+        with open_database(settings, check=False) as database, PlatformLock(database, settings.home, utc_now()) as lock:
             migrate(database)
-            with (
-                open_database(settings),
-                bounded_runs(dagster_home(settings)),
-                Supervisor(settings.home / "logs", {}, PROJECT_ROOT) as supervisor,
-            ):
-                settings = _with_sandbox(settings, supervisor)
-                supervisor.environ = _child_environ(settings, database, launcher)
-                os.environ.update(supervisor.environ)
-                with open_instance(settings, database, launcher) as instance:
-                    cancel_unfinished_runs(instance)
-                    code_servers = CodeServers(supervisor, dagster_home(settings), locations)
-                    code_servers.start()
-                    if isinstance(instance.run_launcher, WarmRunLauncher):
-                        instance.run_launcher.warm_up()
-                    yield RunningPlatform(settings, database, instance, supervisor, code_servers)
+            lock.announce()
+            with open_database(settings):
+                yield from _opened(settings, launcher, every, tuple(names), database, lock)
 
 
-def _script(name: str) -> str:
-    return str(Path(sys.executable).parent / name)
+def _opened(
+    settings: Settings,
+    launcher: LauncherFields | None,
+    every: ServiceTable,
+    names: tuple[str, ...],
+    database: Database,
+    lock: PlatformLock,
+) -> Iterator[RunningPlatform]:
+    from omc_infra.runs.client import bounded_runs
+    from omc_infra.runs.launcher import WarmRunLauncher
+
+    dagster = instance_environ(settings, database, launcher)
+
+    def environ(spec: ServiceSpec, current: Settings) -> Mapping[str, str]:
+        return {**service_environ(spec, current, database, dagster, every), **mark(settings.home)}
+
+    part, home = every.only(settings, names), dagster_home(settings)
+    with bounded_runs(home), RunningServices(part, settings, home, environ, database) as services:
+        for spec in part:
+            if spec.provides:
+                services.start(spec.name)
+        os.environ.update(_run_environ(every, services.settings, environ))
+        with open_instance(settings, database, launcher) as instance:
+            cancel_unfinished_runs(instance)
+            for spec in part:
+                if spec.code_location:
+                    services.start(spec.name)
+            if isinstance(instance.run_launcher, WarmRunLauncher):
+                instance.run_launcher.warm_up()
+            yield RunningPlatform(database, instance, services, lock)
 
 
-def _child_environ(settings: Settings, database: Database, launcher: LauncherFields | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
-    return {
-        **inherited,
-        **ENVIRONMENT,
-        **settings.environ(),
-        **instance_environ(settings, database, launcher),
-        **mark(settings.home),
-    }
-
-
-def _with_sandbox(settings: Settings, supervisor: Supervisor) -> Settings:
-    if settings.profile != "sandbox" or settings.sandbox_url:
-        return settings
-    from omc_pipeline.sandbox.running import port_file, state_file
-
-    announced, state = port_file(settings), state_file(settings)
-    announced.parent.mkdir(parents=True, exist_ok=True)
-    announced.unlink(missing_ok=True)
-    supervisor.environ = {**{k: v for k, v in os.environ.items() if not k.startswith("OMC_")}, **settings.environ(), **mark(settings.home)}
-    port = free_port()
-    supervisor.start(_sandbox(settings, state, announced, port))
-    deadline = time.monotonic() + SANDBOX_READY_S
-    while not announced.is_file():
-        if time.monotonic() > deadline or not supervisor.running("sandbox"):
-            raise NotReadyError(f"the sandbox did not start; see {supervisor.log_file('sandbox')}")
-        time.sleep(0.05)
-    return settings.model_copy(update={"sandbox_url": f"http://127.0.0.1:{port}"})
-
-
-def free_port() -> int:
-    """Answer a loopback port that is free now; a service keeps it over its restarts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def free_port_from(first: int) -> int:
-    """Answer the first free loopback port from ``first`` on, or any where ``first`` is 0."""
-    for port in range(first, first + 100) if first else ():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    return free_port()
-
-
-def _sandbox(settings: Settings, state: Path, announced: Path, port: int) -> Service:
-    arguments = [
-        "--port",
-        str(port),
-        "--seed",
-        str(settings.sandbox_seed),
-        "--state",
-        str(state),
-        "--announce-port",
-        str(announced),
-    ]
-    return Service("sandbox", [sys.executable, "-m", "omc_pipeline.sandbox", *arguments])
+def _run_environ(
+    every: ServiceTable, settings: Settings, environ: Callable[[ServiceSpec, Settings], Mapping[str, str]]
+) -> Mapping[str, str]:
+    """Return the variables of runs: this process starts the warm server, and runs jobs itself."""
+    return {name: value for spec in every if spec.launches_runs for name, value in environ(spec, settings).items()}

@@ -12,7 +12,7 @@ fields are listed at ``ServicePlace.fields``.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
@@ -116,7 +116,11 @@ class ServiceTable:
 
     def needed_by(self, spec: ServiceSpec) -> list[ServiceSpec]:
         """Return the services of this table that a service needs, in order."""
-        return [other for other in self if _is_named(other.name, spec.needs)]
+        return [other for other in self if other.name != spec.name and _is_named(other.name, spec.needs)]
+
+    def needs_any(self, spec: ServiceSpec, asked: Callable[[ServiceSpec], bool]) -> bool:
+        """Say whether a service, or one that it needs directly or indirectly, is as asked."""
+        return asked(spec) or any(self.needs_any(other, asked) for other in self.needed_by(spec))
 
     def only(self, settings: Settings, names: Iterable[str] = EVERYTHING) -> ServiceTable:
         """Return the part that this machine runs under these settings; ``names`` are names or patterns."""
