@@ -148,12 +148,17 @@ class Supervisor:
                 env=dict(service.environ),
                 cwd=self._cwd,
                 start_new_session=True,
-                preexec_fn=partial(_end_with_parent, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509 calls C functions only
+                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 
 
+def dies_with(parent: int) -> Callable[[], None] | None:
+    """Return what a child calls between fork and exec, so that it is killed when its parent dies; None where the system can't."""
+    return partial(_end_with_parent, parent) if sys.platform == "linux" else None
+
+
 def _end_with_parent(parent: int) -> None:
-    """Ask Linux to kill this child when its parent dies, however it dies; runs between fork and exec.
+    """Ask Linux to kill this child when the thread of its parent that started it ends, however it ends.
 
     SIGKILL, because code servers don't end on SIGTERM, and none of the services has anything to save.
     """
