@@ -17,8 +17,8 @@ from omc_infra.clock import utc_now
 from omc_infra.errors import OmcError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.services.platform import RunningPlatform
+from omc_pipeline.in_process.jobs import PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
-from omc_pipeline.orchestration.in_process import PipelineJobs
 
 log = structlog.get_logger()
 BRIEF_DEADLINE_S = 120.0

@@ -26,8 +26,8 @@ def service_environ(
     """Return the whole environment of a service's process.
 
     Args:
-        spec: The service. Without roles it gets no address of a database and no folder that holds a password; its ``keys`` say which
-            keys of upstreams it gets.
+        spec: The service. Without roles it gets no address of a database; with Dagster's alone, only that login and no settings.
+            Its ``keys`` say which keys of upstreams it gets.
         settings: Of the platform, the running sandbox included.
         database: Where its roles log in; None for a service without roles.
         dagster: Variables of the Dagster instance, for services with Dagster's role.
@@ -40,21 +40,20 @@ def service_environ(
     if DAGSTER_ROLE in spec.roles:
         patterns += _OF_DAGSTER
         own |= dagster
-    if spec.roles or spec.keys:
-        own |= _settings_of(spec, settings)
-    if database is not None:
-        own |= database_environ(spec, settings)
+    if spec.keys or set(spec.roles) - {DAGSTER_ROLE}:
+        own |= _settings_of(spec, settings) | database_environ(spec, settings, database)
     if spec.launches_runs:
         own |= {name: value for other in table if other.code_location for name, value in other.environ.items()}
     return {**_inherited(patterns), **own, **spec.environ}
 
 
-def database_environ(spec: ServiceSpec, settings: Settings) -> dict[str, str]:
+def database_environ(spec: ServiceSpec, settings: Settings, database: Database | None) -> dict[str, str]:
     """Return the variables by which a process logs in as the roles of its service, beside Dagster's.
 
-    Until each role has credentials of its own to hand over, that is the server's URL, for services with any other role.
+    As long as the roles have no credentials to hand over one by one, that is the server's URL; the embedded server's processes find
+    it by the home.
     """
-    if settings.database_url is None or not set(spec.roles) - {DAGSTER_ROLE}:
+    if database is None or settings.database_url is None:
         return {}
     return {"OMC_DATABASE_URL": settings.database_url.get_secret_value()}
 

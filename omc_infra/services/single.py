@@ -31,9 +31,7 @@ from omc_infra.settings import PROJECT_ROOT, Settings
 _LOOK_S, _GRACE_S = 1.0, 10.0
 
 
-def run_only(
-    settings: Settings, name: str, host: str | None, port: int | None, workspace: Path | None, stopped: threading.Event
-) -> int:
+def run_only(settings: Settings, name: str, host: str | None, port: int | None, workspace: Path | None, stopped: threading.Event) -> int:
     """Run one service until it ends or ``stopped`` is set.
 
     Args:
@@ -42,6 +40,7 @@ def run_only(
         host: Address to listen on; None: loopback.
         port: Port to listen on, 0 for any free one; None: the service's own, or its socket.
         workspace: Dagster's workspace file; None: one that names the code servers of this home.
+        stopped: Set when the person or the container ends it.
 
     Returns:
         The exit status: that of the service.
@@ -132,6 +131,4 @@ def _attend(
 def _write(spec: ServiceSpec, place: ServicePlace, pid: int) -> None:
     ticks, since = since_now(pid)
     socket = str(place.socket or "")
-    write_state(
-        place.settings.home, ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False)
-    )
+    write_state(place.settings.home, ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False))

@@ -7,8 +7,8 @@ import pytest
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
-from omc_pipeline.orchestration import catch_up
-from omc_pipeline.orchestration.catch_up import collect_due
+from omc_pipeline.in_process import catch_up
+from omc_pipeline.in_process.catch_up import collect_due
 
 
 def test_an_upstream_that_is_down_is_told_and_the_rest_goes_on(

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.in_process.jobs import JobFailedError, PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
-from omc_pipeline.orchestration.in_process import JobFailedError, PipelineJobs
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
