@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -49,6 +50,7 @@ class RunningServices:
         self.supervisor = Supervisor(settings.home / "logs", PROJECT_ROOT, self._write_state)
         self.workspace = write_workspace(dagster_home, table)
         self.places: dict[str, ServicePlace] = {}
+        self._since: dict[str, datetime] = {}
         self._dagster_home, self._database = dagster_home, database
         self._code = CodeWatch({spec.code_location: spec.name for spec in table if spec.code_location})
 
@@ -96,7 +98,7 @@ class RunningServices:
         spec = self.table[name]
         deadline = time.monotonic() + spec.ready_s
         while spec.command and not (stopped and stopped.is_set()):
-            wrong = spec.health.check(Subject(self.places[name], None, self._database))
+            wrong = spec.health.check(Subject(self.places[name], self._since[name], self._database))
             if wrong is None:
                 return
             if time.monotonic() > deadline or not self.supervisor.running(name):
@@ -139,6 +141,7 @@ class RunningServices:
 
     def _write_state(self, started: Started) -> None:
         place, (ticks, since) = self.places[started.name], since_now(started.pid)
+        self._since[started.name] = since
         socket, written = str(place.socket or ""), str(self.supervisor.log_file(started.name))
         state = ServiceState(
             started.name, started.pid, ticks, since, place.host, place.port, socket, written, started.restarts, supervised=True
