@@ -81,6 +81,7 @@ class Demonstration:
         except Exception as error:  # noqa: BLE001 Dagster's boundary: what a dying database raises in it has no common base
             log.warning("stage interrupted; trying once more", stage=stage.name, error=_one_line(error))
             self._platform.keep_postgres()
+            self._platform.lock.keep()
             return self._run_again(stage, begun)
         return StageResult(stage.name, time.monotonic() - begun)
 

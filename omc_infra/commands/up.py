@@ -76,6 +76,8 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
             emit({"profile": settings.profile, **addresses})
         console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
         for name, address in addresses.items():
+            if address is None:
+                continue
             console.print(f"  {name:<10} {address}", highlight=False)
         for name, port in platform.moved_ports(ports).items():
             console.print(f"Port {port} is taken, so {name} has the next free one.", highlight=False)

@@ -40,11 +40,16 @@ def service_environ(
     if DAGSTER_ROLE in spec.roles:
         patterns += _OF_DAGSTER
         own |= dagster
-    if spec.keys or set(spec.roles) - {DAGSTER_ROLE}:
+    if reads_settings(spec):
         own |= _settings_of(spec, settings) | database_environ(spec, settings, database)
     if spec.launches_runs:
         own |= {name: value for other in table if other.code_location for name, value in other.environ.items()}
     return {**_inherited(patterns), **own, **spec.environ}
+
+
+def reads_settings(spec: ServiceSpec) -> bool:
+    """Say whether a service's process gets the settings: one that needs keys, or the database beyond Dagster's own tables."""
+    return bool(spec.keys or set(spec.roles) - {DAGSTER_ROLE})
 
 
 def database_environ(spec: ServiceSpec, settings: Settings, database: Database | None) -> dict[str, str]:

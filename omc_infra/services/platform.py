@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from omc_infra.clock import utc_now
+from omc_infra.errors import ConfigurationError
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
@@ -22,6 +23,7 @@ from omc_infra.services.holder import PlatformLock
 from omc_infra.services.leftovers import end_leftovers, mark
 from omc_infra.services.lock import exclusive_platform
 from omc_infra.services.running import RunningServices
+from omc_infra.services.state import read_state
 from omc_infra.services.supervisor import Supervisor
 from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable, load_services
 from omc_infra.settings import Settings
@@ -44,6 +46,7 @@ class RunningPlatform:
 
     database: Database
     instance: DagsterInstance
+    table: ServiceTable
     services: RunningServices
     lock: PlatformLock
 
@@ -90,7 +93,7 @@ class RunningPlatform:
         table, places = self.services.table, self.services.places
         address = self.database.address
         named = {table[name].label or name: place.url for name, place in places.items() if place.port is not None}
-        replaced = {spec.name: getattr(self.settings, spec.replaced_by) for spec in load_services() if spec.provides}
+        replaced = {spec.name: getattr(self.settings, spec.replaced_by) for spec in self.table if spec.provides}
         return {
             **replaced,
             **named,
@@ -111,11 +114,10 @@ class RunningPlatform:
             PlatformTakenError: The database's lock was lost, and another platform has it.
         """
         yield from self.services.watch()
-        if self.keep_postgres():
-            yield "PostgreSQL ended; it runs again"
+        ended, lost = self.keep_postgres(), self.lock.keep()
+        if ended or lost:
+            yield "PostgreSQL ended; it runs again" if ended else "PostgreSQL had closed the platform's session; its lock is taken again"
             self.services.lost(POSTGRES)
-        if self.lock.keep():
-            yield "the database had closed the platform's session; the platform's lock is taken again"
 
     def keep_postgres(self) -> bool:
         """Start the embedded server again where it was killed; others' connections recover at their next failure.
@@ -163,6 +165,7 @@ def open_platform(
         ended = end_leftovers(settings.home)
         if ended:
             log.warning("ended what a killed platform left running", processes=ended)
+        _refuse_services_alone(settings, every)
         with open_database(settings, check=False) as database, PlatformLock(database, settings.home, utc_now()) as lock:
             migrate(database)
             lock.announce()
@@ -199,7 +202,14 @@ def _opened(
                     services.start(spec.name)
             if isinstance(instance.run_launcher, WarmRunLauncher):
                 instance.run_launcher.warm_up()
-            yield RunningPlatform(database, instance, services, lock)
+            yield RunningPlatform(database, instance, every, services, lock)
+
+
+def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:
+    for spec in table:
+        found = read_state(settings.home, spec.name)
+        if found is not None:
+            raise ConfigurationError(f"service {spec.name!r} runs alone on {settings.home} (process {found.pid}); end it first")
 
 
 def _run_environ(

@@ -20,7 +20,7 @@ from omc_infra.postgres import embedded
 from omc_infra.postgres.database import open_database
 from omc_infra.runs.instance import dagster_home, instance_environ
 from omc_infra.services.code_servers import socket_of, write_workspace
-from omc_infra.services.environment import service_environ
+from omc_infra.services.environment import reads_settings, service_environ
 from omc_infra.services.holder import PlatformLock
 from omc_infra.services.place import LOOPBACK, ServicePlace
 from omc_infra.services.ports import free_port
@@ -78,12 +78,10 @@ def _require(spec: ServiceSpec, table: ServiceTable, settings: Settings) -> None
     found = read_state(settings.home, spec.name)
     if found is not None:
         raise ConfigurationError(f"service {spec.name!r} already runs on {settings.home} (process {found.pid})")
-    if not spec.roles:
-        return
     for other in table.only(settings):
-        if other.provides:
+        if other.provides and reads_settings(spec):
             raise ConfigurationError(f"OMC_{other.replaced_by.upper()}: must name the {other.name} when {spec.name!r} runs alone")
-    if settings.database_url is None and embedded.found(settings.home) is None:
+    if spec.roles and settings.database_url is None and embedded.found(settings.home) is None:
         raise ConfigurationError("PostgreSQL does not run; start `omc up --only postgres` beside it, or set OMC_DATABASE_URL")
 
 

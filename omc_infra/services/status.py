@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from omc_infra.errors import OmcError
+from omc_infra.postgres.address import Address
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.services.health import Subject, server_address
 from omc_infra.services.holder import Holder, read_holder
@@ -146,24 +147,22 @@ def _database(settings: Settings) -> Iterator[tuple[Database | None, DatabaseRep
     """Open the database where it is there and migrated; nothing is started, made or changed."""
     from omc_infra.postgres.migrate import revision
 
+    address = server_address(settings)
+    if address is None:
+        yield None, DatabaseReport(None, None, "its server does not run")
+        return
     with ExitStack() as exits:
+        found = None
         try:
-            address = server_address(settings)
-            shown = str(address) if address else None
-            if address is None or not _is_migrated(settings):
-                found, report = None, DatabaseReport(shown, None, "not migrated" if address else "its server does not run")
-            else:
+            if _is_migrated(address):
                 found = exits.enter_context(open_database(settings))
-                report = DatabaseReport(shown, revision(found))
+            report = DatabaseReport(str(address), *((revision(found), None) if found else (None, "not migrated; run `omc db migrate`")))
         except (OmcError, psycopg.Error) as error:
-            found, report = None, DatabaseReport(None, None, " ".join(str(error).split()))
+            report = DatabaseReport(str(address), None, " ".join(str(error).split()))
         yield found, report
 
 
-def _is_migrated(settings: Settings) -> bool:
-    address = server_address(settings)
-    if address is None:
-        return False
+def _is_migrated(address: Address) -> bool:
     with address.administer() as admin:
         return admin.execute("SELECT to_regclass('omc.marker')").fetchone() != (None,)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from omc_infra.clock import utc_now
@@ -128,5 +129,5 @@ def test_a_restart_of_postgresql_does_not_end_the_platform(tmp_path: Path) -> No
 
 def await_end(pid: int) -> None:
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+    while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
