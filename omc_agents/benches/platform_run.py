@@ -19,6 +19,7 @@ from omc_agents.benches.samples import take_sample
 from omc_infra.errors import UpstreamUnavailableError
 from omc_infra.runs.instance import AS_CONFIGURED
 from omc_infra.services.platform import RunningPlatform, open_platform
+from omc_infra.services.start_hooks import run_start_hooks
 from omc_infra.settings import load_settings
 
 Launcher = Literal["warm", "default"]
@@ -87,7 +88,7 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
         settings = load_settings({"OMC_HOME": folder, "OMC_LOG_LEVEL": "error"})
         try:
             with open_platform(settings, None if launcher == "default" else AS_CONFIGURED) as platform:
-                for failure in platform.run_start_hooks():
+                for failure in run_start_hooks(platform.settings):
                     raise UpstreamUnavailableError(failure)
                 platform.start(WEBSERVER, port=0)
                 platform.start("dagster-daemon")

@@ -68,7 +68,7 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
             raise click.UsageError(f"service {name} has no port")
     with open_platform(settings, table=table) as platform:
         with console.status("Collecting what is due"):
-            failures = platform.start_all(ports)
+            failures = platform.start_all(ports, stopped)
         with console.status("Waiting for the services"):
             platform.await_healthy(stopped)
         addresses = platform.addresses()

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +22,7 @@ from omc_infra.services.holder import PlatformLock
 from omc_infra.services.leftovers import end_leftovers, mark
 from omc_infra.services.lock import exclusive_platform
 from omc_infra.services.running import RunningServices
+from omc_infra.services.start_hooks import run_start_hooks
 from omc_infra.services.state import read_state
 from omc_infra.services.supervisor import Supervisor
 from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable, load_services
@@ -32,12 +32,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 log = structlog.get_logger()
-START_HOOKS_GROUP = "omc.start_hooks"
 POSTGRES = "postgres"
-
-StartHook = Callable[[Database, "DagsterInstance"], Iterable[str]]
-"""A step of the platform's start, run before anything launches runs; returns a line for each thing that failed but is no reason
-not to start."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +59,12 @@ class RunningPlatform:
         """Start a service, after those it needs are healthy; see ``RunningServices.start``."""
         self.services.start(name, port)
 
-    def start_all(self, ports: Mapping[str, int]) -> list[str]:
+    def start_all(self, ports: Mapping[str, int], stopped: threading.Event | None = None) -> list[str]:
         """Start every service; the start hooks run before anything that launches runs, so that no tick comes between.
 
         Args:
             ports: First port to try, by service.
+            stopped: Ends the start hooks.
 
         Returns:
             What failed in the hooks.
@@ -78,7 +74,7 @@ class RunningPlatform:
         for spec in table:
             if spec.name not in late:
                 self.start(spec.name, ports.get(spec.name))
-        failures = self.run_start_hooks()
+        failures = run_start_hooks(self.settings, stopped)
         for name in late:
             self.start(name, ports.get(name))
         return failures
@@ -130,13 +126,6 @@ class RunningPlatform:
         log.debug("PostgreSQL ended; starting it again")
         with embedded.running(self.settings.home):
             return True
-
-    def run_start_hooks(self) -> list[str]:
-        """Run the start hooks of all storeys, and return what failed."""
-        hooks: list[StartHook] = [entry.load() for entry in sorted(entry_points(group=START_HOOKS_GROUP))]
-        failures = [failure for hook in hooks for failure in hook(self.database, self.instance)]
-        self.database.close()  # what the hooks left in the pools; this process asks little from now on
-        return failures
 
 
 @contextmanager
@@ -194,7 +183,7 @@ def _opened(
         for spec in part:
             if spec.provides:
                 services.start(spec.name)
-        os.environ.update(_run_environ(every, services.settings, environ))
+        _become(_run_environ(every, services.settings, environ))
         with open_instance(settings, database, launcher) as instance:
             cancel_unfinished_runs(instance)
             for spec in part:
@@ -210,6 +199,13 @@ def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:
         found = read_state(settings.home, spec.name)
         if found is not None:
             raise ConfigurationError(f"service {spec.name!r} runs alone on {settings.home} (process {found.pid}); end it first")
+
+
+def _become(environ: Mapping[str, str]) -> None:
+    """Give this process the variables of runs; a setting of the shell that these settings don't have would reach the runs."""
+    for name in [name for name in os.environ if name.startswith("OMC_") and name not in environ]:
+        del os.environ[name]
+    os.environ.update(environ)
 
 
 def _run_environ(
