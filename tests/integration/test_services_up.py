@@ -38,6 +38,9 @@ BEACON = ServiceSpec(
 def findings(database):
     with database.connect("reader") as connection:
         return [f"the beacon sees {connection.execute('SELECT profile FROM omc.marker').fetchone()[0]} rows"]
+
+def at_start(database, instance):
+    return [f"the beacon found {len(instance.get_runs())} runs"]
 """
 
 
@@ -50,7 +53,9 @@ class Home:
         about = package / "beacon-1.0.dist-info"
         about.mkdir(parents=True)
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: beacon\nVersion: 1.0\n")
-        (about / "entry_points.txt").write_text("[omc.services]\nbeacon = beacon:BEACON\n[omc.status]\nbeacon = beacon:findings\n")
+        (about / "entry_points.txt").write_text(
+            "[omc.services]\nbeacon = beacon:BEACON\n[omc.status]\nbeacon = beacon:findings\n[omc.start_hooks]\nbeacon = beacon:at_start\n"
+        )
         (package / "beacon.py").write_text(BEACON)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
         self.environ = {**inherited, "OMC_HOME": str(folder), "OMC_KEY_COINSPOT": "keysecret", "PYTHONPATH": str(package)}
@@ -120,6 +125,7 @@ def test_status_checks_every_service_the_contributed_one_too_and_names_the_holde
     assert document["holder"]["pid"] == home.process.pid  # type: ignore[union-attr]
     assert document["holder"]["home"] == str(home.folder)
     assert document["findings"] == ["the beacon sees sandbox rows"]
+    assert "At the start the beacon found 0 runs" in (home.folder / "up.log").read_text()
     with urlopen(f"http://{services['beacon']['address']}/", timeout=5) as page:
         assert page.status == 200
 
