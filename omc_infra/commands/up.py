@@ -46,7 +46,7 @@ class Port(click.ParamType[tuple[str, int]]):
 @json_option
 def up(*, ports: tuple[tuple[str, int], ...], only: str | None, host: str | None, workspace: Path | None, as_json: bool) -> None:
     """Run the platform: PostgreSQL, sandbox upstreams, code servers, Dagster UI and daemon; Ctrl-C stops all."""
-    stopped = _stopping()
+    stopped = stopping_event()
     if only is not None:
         from omc_infra.services.single import run_only
 
@@ -91,7 +91,7 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
     console.print("Stopped.")
 
 
-def _stopping() -> threading.Event:
+def stopping_event() -> threading.Event:
     """Return an event that is set by Ctrl-C, SIGTERM and a hang-up; a hang-up that is ignored, as by nohup, stays ignored."""
     stopped = threading.Event()
     for number in _ENDING:

@@ -160,7 +160,7 @@ def dies_with(parent: int) -> Callable[[], None] | None:
 def _end_with_parent(parent: int) -> None:
     """Ask Linux to kill this child when the thread of its parent that started it ends, however it ends.
 
-    SIGKILL, because code servers don't end on SIGTERM, and none of the services has anything to save.
+    SIGKILL, because a code server takes seconds to end on SIGTERM, and none of the services has anything to save.
     """
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the request
