@@ -40,6 +40,24 @@ class Settings(BaseModel):
     database_url: SecretStr | None = Field(
         None, description="`postgresql://user:password@host/database` of a server of your own; unset: an embedded one."
     )
+    database_access: Literal["administrator", "roles"] | None = Field(
+        None,
+        description="`roles`: the process has only the database roles whose `OMC_DATABASE_<ROLE>_URL` or `_PASSWORD` is set. Unset: `roles`"
+        " where one of them is set and `OMC_DATABASE_URL` is not, else `administrator`.",
+    )
+    database_owner_url: SecretStr | None = Field(None, description="Login of role owner on a server of your own.")
+    database_writer_url: SecretStr | None = Field(None, description="Login of role writer on a server of your own.")
+    database_reader_url: SecretStr | None = Field(None, description="Login of role reader on a server of your own.")
+    database_agent_url: SecretStr | None = Field(None, description="Login of role agent on a server of your own.")
+    database_dagster_url: SecretStr | None = Field(None, description="Login of role dagster on a server of your own.")
+    database_owner_password: SecretStr | None = Field(None, description="Password of role owner, instead of the recorded one.")
+    database_writer_password: SecretStr | None = Field(None, description="Password of role writer, instead of the recorded one.")
+    database_reader_password: SecretStr | None = Field(None, description="Password of role reader, instead of the recorded one.")
+    database_agent_password: SecretStr | None = Field(None, description="Password of role agent, instead of the recorded one.")
+    database_dagster_password: SecretStr | None = Field(None, description="Password of role dagster, instead of the recorded one.")
+    agent_statement_s: float = Field(5.0, gt=0, description="Seconds after which a statement of database role agent is ended.")
+    reader_statement_s: float = Field(1800.0, gt=0, description="Seconds after which a statement of database role reader is ended.")
+    agent_token_minutes: float = Field(60.0, gt=0, description="Minutes for which an agent run may read and write its sessions' rows.")
     sandbox_url: str | None = Field(None, description="A running sandbox; unset: one is started where needed.")
     sandbox_seed: int = Field(1, description="Seed of everything the sandbox upstreams tell.")
     contact: str = Field(
@@ -72,7 +90,9 @@ class Settings(BaseModel):
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
 
-    @field_validator("database_url")
+    @field_validator(
+        "database_url", "database_owner_url", "database_writer_url", "database_reader_url", "database_agent_url", "database_dagster_url"
+    )
     @classmethod
     def _well_formed(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not _DATABASE_URL.match(url.get_secret_value()):
@@ -93,6 +113,17 @@ class Settings(BaseModel):
         """Name of this profile's database on the embedded server."""
         return "omc" if self.profile == "live" else "omc_sandbox"
 
+    @property
+    def has_roles_only(self) -> bool:
+        """Whether the process has no administrator's access to the database, only the roles it was given."""
+        if self.database_access is not None:
+            return self.database_access == "roles"
+        return self.database_url is None and any(getattr(self, name) is not None for name in _LOGINS)
+
+    def without_logins(self) -> Settings:
+        """Return the same settings without any login of the database; ``Database.environ`` gives a process its own."""
+        return self.model_copy(update={"database_url": None, "database_access": "roles", **dict.fromkeys(_LOGINS)})
+
     def key(self, name: str) -> str | None:
         """Answer an upstream's key in clear, or None where it is not set."""
         value = self.keys.get(name.lower())
@@ -107,6 +138,11 @@ class Settings(BaseModel):
                 continue
             plain[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         return plain
+
+
+_LOGINS = tuple(name for name in Settings.model_fields if re.fullmatch(r"database_[a-z]+_(url|password)", name))
+LOGIN_VARIABLES = frozenset(f"{_PREFIX}{name.upper()}" for name in ("database_url", "database_access", *_LOGINS))
+"""Variables by which a process is given access to the database."""
 
 
 def _has_port(url: str) -> bool:

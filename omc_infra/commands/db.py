@@ -12,6 +12,9 @@ from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
 
 
+_ROLE = click.Choice(["owner", "writer", "reader", "agent", "dagster"])
+
+
 @click.group()
 def db() -> None:
     """Look after the profile's database."""
@@ -33,7 +36,7 @@ def migrate_command(as_json: bool) -> None:
 
 
 @db.command("url")
-@click.option("--role", type=click.Choice(["owner", "writer", "reader", "agent"]), default="reader", show_default=True, help="Who logs in.")
+@click.option("--role", type=_ROLE, default="reader", show_default=True, help="Who logs in.")
 @click.option(
     "--driver", type=click.Choice(["", "psycopg", "psycopg2"]), default="", help="Driver of an SQLAlchemy URL; none: a libpq URL."
 )
@@ -50,6 +53,24 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
     if not is_running:
         click.echo("omc: the server isn't running now; it keeps this address", err=True)
     _answer({"profile": settings.profile, "role": role, "url": url, "running": is_running}, as_json, url)
+
+
+@db.command("rotate")
+@click.argument("role", type=_ROLE)
+@json_option
+def rotate_command(role: str, as_json: bool) -> None:
+    """Give a database role a new random password; the others keep theirs.
+
+    Open connections go on, but a running platform can't open another for this role: start it again afterwards.
+    """
+    from omc_infra.postgres.database import open_database
+    from omc_infra.postgres.roles import Role
+
+    settings = load_settings()
+    with open_database(settings, check=False) as database:
+        database.rotate(cast("Role", role))
+    line = f"{database.name} ({settings.profile}): role {role} has a new password; restart what runs with the old one"
+    _answer({"profile": settings.profile, "database": database.name, "rotated": role}, as_json, line)
 
 
 @db.command("status")
