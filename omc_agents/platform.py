@@ -6,8 +6,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +20,11 @@ from omc_infra.platform.leftovers import end_leftovers, mark
 from omc_infra.platform.lock import exclusive_platform
 from omc_infra.platform.supervisor import Service, Supervisor
 from omc_infra.postgres import embedded
+from omc_infra.postgres.credentials import ACCESS_VARIABLE
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
+from omc_infra.postgres.roles import Role
+from omc_infra.postgres.watchdog import Watchdog
 from omc_infra.runs.code_servers import CodeServers
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.settings import PROJECT_ROOT, Settings
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 LOCATIONS = ("omc_pipeline", "omc_agents")
+CODE_ROLES: Mapping[str, tuple[Role, ...]] = {"omc_pipeline": ("writer", "reader", "dagster"), "omc_agents": ("writer", "dagster")}
+"""Roles of each code server. The agents' is the dispatcher: it claims events, and talks to no model; its runs have other roles."""
+DAEMON_ROLES: tuple[Role, ...] = ("writer", "reader", "agent", "dagster")
+"""The daemon launches runs, and hands each the logins of its own code location."""
 SANDBOX_READY_S = 20.0
 WEBSERVER = "dagster-webserver"
 
@@ -48,6 +55,7 @@ class RunningPlatform:
     instance: DagsterInstance
     supervisor: Supervisor
     code_servers: CodeServers
+    watchdog: Watchdog
 
     def watch(self) -> Iterator[str]:
         """Mend what ended, and yield a line for each; meant to be called every second or so.
@@ -56,6 +64,8 @@ class RunningPlatform:
         webserver keeps dead connections in its pool: where the embedded server was lost, it is started anew.
         """
         yield from self.code_servers.watch()
+        for overdue in self.watchdog.tick():
+            yield f"ended a statement of {overdue.role} after {overdue.seconds:.0f} s"
         for name in self.supervisor.watch():
             yield f"{name} ended; restarting it (its log: {self.supervisor.log_file(name)})"
         if self.keep_postgres():
@@ -66,13 +76,13 @@ class RunningPlatform:
         """Start the Dagster daemon: schedules, sensors, the run queue, run monitoring."""
         self.code_servers.await_ready()
         command = [_script("dagster-daemon"), "run", "--log-format", "json", "-w", str(self.code_servers.workspace)]
-        self.supervisor.start(Service("dagster-daemon", command))
+        self.supervisor.start(Service("dagster-daemon", command, self.database.environ(DAEMON_ROLES)))
 
     def start_webserver(self, port: int) -> None:
         """Start the Dagster UI on a loopback port."""
         self.code_servers.await_ready()
         command = [_script(WEBSERVER), "-h", "127.0.0.1", "-p", str(port), "-w", str(self.code_servers.workspace)]
-        self.supervisor.start(Service(WEBSERVER, command))
+        self.supervisor.start(Service(WEBSERVER, command, self.database.environ(("dagster",))))
 
     def keep_postgres(self) -> bool:
         """Start the embedded server again where it was killed; others' connections mend themselves at their next failure.
@@ -120,14 +130,21 @@ def open_platform(
             ):
                 settings = _with_sandbox(settings, supervisor)
                 supervisor.environ = _child_environ(settings, database, launcher)
-                os.environ.update(supervisor.environ)
+                os.environ.update({**supervisor.environ, **settings.environ()})
+                os.environ.pop(ACCESS_VARIABLE, None)  # this process keeps its own access
                 with open_instance(settings, database, launcher) as instance:
                     cancel_unfinished_runs(instance)
-                    code_servers = CodeServers(supervisor, dagster_home(settings), locations)
+                    code_servers = CodeServers(
+                        supervisor,
+                        dagster_home(settings),
+                        locations,
+                        {name: database.environ(CODE_ROLES.get(name, ())) for name in locations},
+                    )
                     code_servers.start()
                     if isinstance(instance.run_launcher, WarmRunLauncher):
                         instance.run_launcher.warm_up()
-                    yield RunningPlatform(settings, database, instance, supervisor, code_servers)
+                    with closing(Watchdog.of(database)) as watchdog:
+                        yield RunningPlatform(settings, database, instance, supervisor, code_servers, watchdog)
 
 
 def _script(name: str) -> str:
@@ -139,7 +156,7 @@ def _child_environ(settings: Settings, database: Database, launcher: LauncherFie
     return {
         **inherited,
         **ENVIRONMENT,
-        **settings.environ(),
+        **settings.without_logins().environ(),
         **instance_environ(settings, database, launcher),
         **mark(settings.home),
     }
@@ -153,7 +170,11 @@ def _with_sandbox(settings: Settings, supervisor: Supervisor) -> Settings:
     announced, state = port_file(settings), state_file(settings)
     announced.parent.mkdir(parents=True, exist_ok=True)
     announced.unlink(missing_ok=True)
-    supervisor.environ = {**{k: v for k, v in os.environ.items() if not k.startswith("OMC_")}, **settings.environ(), **mark(settings.home)}
+    supervisor.environ = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("OMC_")},
+        **settings.without_logins().environ(),
+        **mark(settings.home),
+    }
     port = free_port()
     supervisor.start(_sandbox(settings, state, announced, port))
     deadline = time.monotonic() + SANDBOX_READY_S

@@ -39,7 +39,9 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, news
     from omc_agents.workflow.batch import brief_batch
 
     with newsroom.database() as database:
-        outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), UUID(config.batch_id))
+        batch_id = UUID(config.batch_id)
+        assignments = newsroom.assignments(database, batch_id)
+        outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), batch_id, assignments)
     told = {"profile": newsroom.settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
         context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))

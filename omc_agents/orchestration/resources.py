@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
 
 from omc_agents.models.protocol import Model
+from omc_agents.sessions.dispatch import assign_batch
+from omc_agents.sessions.tokens import Assignment, handed_over
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 
 
 @dataclass(frozen=True)
 class Newsroom:
-    """Settings, a way to the database, and a model; nothing is opened before it is used."""
+    """Settings, a way to the database, and a model; nothing is read or opened before it is used.
 
-    settings: Settings
+    A run forks from a process that has no login, so its settings are read in the run's own process.
+    """
+
+    load_settings: Callable[[], Settings]
     open_database: Callable[[Settings], AbstractContextManager[Database]]
     make_model: Callable[[], Model]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read afresh."""
+        return self.load_settings()
 
     def database(self) -> AbstractContextManager[Database]:
         """Open the database of the settings."""
         return self.open_database(self.settings)
+
+    def assignments(self, database: Database, batch_id: UUID) -> Sequence[Assignment]:
+        """Return the sessions of a batch to work on: those the launcher handed to this process.
+
+        A run inside of the dispatcher's own process was handed none, and issues its tokens itself.
+
+        Raises:
+            ConfigurationError: None were handed over, and this process is not the dispatcher.
+        """
+        handed = handed_over()
+        if handed is not None:
+            return handed
+        return assign_batch(database, batch_id, self.make_model().name, timedelta(minutes=self.settings.agent_token_minutes))

@@ -11,7 +11,6 @@ from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
 from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
 
-
 _ROLE = click.Choice(["owner", "writer", "reader", "agent", "dagster"])
 
 

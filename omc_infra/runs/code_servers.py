@@ -10,7 +10,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from omc_infra.errors import RetryableError
@@ -36,10 +36,14 @@ class CodeServers:
         supervisor: That runs them.
         dagster_home: Whose socket folder and workspace file they get.
         locations: Names of the packages whose ``definitions`` module they serve.
+        environs: Variables of each location's server, such as the logins of its database roles.
     """
 
-    def __init__(self, supervisor: Supervisor, dagster_home: Path, locations: Sequence[str]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, dagster_home: Path, locations: Sequence[str], environs: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self._supervisor, self._locations = supervisor, tuple(locations)
+        self._environs = environs or {}
         places = places_of(dagster_home)
         self._sockets = {name: places.code_socket(name) for name in self._locations}
         self._sources = SourceWatch([f"{name}.definitions" for name in self._locations], time.time_ns())
@@ -88,7 +92,7 @@ class CodeServers:
         command = [sys.executable, "-m", "dagster", "api", "grpc", "--socket", str(self._sockets[name])]
         command += ["--module-name", f"{name}.definitions", "--location-name", name]
         command += ["--lazy-load-user-code", "--use-python-environment-entry-point", "--log-format", "json"]
-        return Service(_service_name(name), command)
+        return Service(_service_name(name), command, self._environs.get(name, {}))
 
 
 def _service_name(location: str) -> str:

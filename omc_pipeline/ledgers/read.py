@@ -26,14 +26,15 @@ class LedgerReader:
     Args:
         engine: Of role reader or agent.
         as_of: Only rows with ``recorded_at <= as_of`` are seen; None sees all.
-        user_id: Whose rows of the per-user tables are seen; bound to each transaction, so that row-level security
-            holds it, too. None binds nobody: role agent then sees no such row, role reader those of all.
+        user_id: Whose rows of the per-user tables are read; None reads those of all that the role may see.
+        session_token: Secret by which row-level security knows whose rows role agent may see; bound to each transaction. Without one
+            it sees no such row. Role reader needs none.
     """
 
-    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None) -> None:
+    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None, session_token: str | None = None) -> None:
         if as_of is not None and as_of.tzinfo is None:
             raise BadInputError(f"as_of {as_of.isoformat()} has no zone; append Z or +00:00")
-        self._engine, self._as_of, self._user_id = engine, as_of, user_id
+        self._engine, self._as_of, self._user_id, self._session_token = engine, as_of, user_id, session_token
 
     def rows(
         self,
@@ -152,14 +153,14 @@ class LedgerReader:
         from sqlalchemy import text
 
         with self._engine.connect() as connection, connection.begin():
-            self._bind_user(connection)
+            self._bind_session(connection)
             return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
 
-    def _bind_user(self, connection: Connection) -> None:
+    def _bind_session(self, connection: Connection) -> None:
         from sqlalchemy import text
 
-        if self._user_id is not None:
-            connection.execute(text("SELECT set_config('omc.user_id', :user_id, true)"), {"user_id": self._user_id})
+        if self._session_token is not None:
+            connection.execute(text("SELECT set_config('omc.session_token', :token, true)"), {"token": self._session_token})
 
 
 def _selection(table: LedgerTable) -> str:

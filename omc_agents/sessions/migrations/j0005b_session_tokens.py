@@ -73,11 +73,10 @@ def _bind_policies() -> None:
 
 
 def _let_dispatch(writer: str) -> None:
+    columns = "session_id, user_id, source, event_id, status, model, event_recorded_at, as_of"
     op.execute(f"GRANT USAGE ON SCHEMA agents TO {writer}")
     op.execute(f"GRANT SELECT, INSERT ON agents.dispatch TO {writer}")
-    op.execute(
-        f"GRANT SELECT, INSERT (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of) ON agents.session TO {writer}"
-    )
+    op.execute(f"GRANT SELECT, INSERT ({columns}) ON agents.session TO {writer}")
     op.execute(f"GRANT UPDATE (status, detail, finished_at) ON agents.session TO {writer}")
     op.execute(f"GRANT INSERT (token_sha256, session_id, user_id, expires_at) ON agents.session_token TO {writer}")
     op.execute(f"GRANT EXECUTE ON FUNCTION agents.forget_expired_tokens() TO {writer}")
@@ -96,5 +95,5 @@ def _let_tidy(writer: str) -> None:
         op.execute(f"GRANT SELECT (thread_id), DELETE ON agents.{table} TO {writer}")
         op.execute(
             f"CREATE POLICY removed_when_finished ON agents.{table} FOR ALL TO {writer}"
-            f" USING ({finished % f'split_part({table}.thread_id, chr(58), 2)'}) WITH CHECK (false)"
+            f" USING ({finished % f'split_part({table}.thread_id, ':', 2)'}) WITH CHECK (false)"
         )
