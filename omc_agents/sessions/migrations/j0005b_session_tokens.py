@@ -58,10 +58,9 @@ def upgrade() -> None:
     _bind_policies()
     op.execute(f"REVOKE INSERT ON agents.dispatch, agents.session FROM {roles.agent}")
     _let_dispatch(roles.writer)
-    _let_tidy(roles.writer)
-    op.execute(f"REVOKE UPDATE ON agents.model_call FROM {roles.agent}")
     op.execute(f"REVOKE UPDATE (request, response) ON agents.model_call FROM {roles.agent}")
     op.execute("DROP POLICY emptied_when_finished ON agents.model_call")
+    _let_tidy(roles.writer)
 
 
 def _bind_policies() -> None:
@@ -92,8 +91,6 @@ def _let_tidy(writer: str) -> None:
         " WITH CHECK (request IS NULL AND response IS NULL)"
     )
     for table in _THREADS:
+        session = f"split_part({table}.thread_id, ':', 2)"
         op.execute(f"GRANT SELECT (thread_id), DELETE ON agents.{table} TO {writer}")
-        op.execute(
-            f"CREATE POLICY removed_when_finished ON agents.{table} FOR ALL TO {writer}"
-            f" USING ({finished % f'split_part({table}.thread_id, ':', 2)'}) WITH CHECK (false)"
-        )
+        op.execute(f"CREATE POLICY removed_when_finished ON agents.{table} TO {writer} USING ({finished % session}) WITH CHECK (false)")
