@@ -55,10 +55,10 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
 
 
 @db.command("rotate")
-@click.argument("role", type=_ROLE)
+@click.argument("role", type=click.Choice([*_ROLE.choices, "all"]))
 @json_option
 def rotate_command(role: str, as_json: bool) -> None:
-    """Give a database role a new random password; the others keep theirs.
+    """Give a database role a new random password, or each of all; otherwise the others keep theirs.
 
     Open connections go on, but a running platform can't open another for this role: start it again afterwards.
     """
@@ -67,9 +67,11 @@ def rotate_command(role: str, as_json: bool) -> None:
 
     settings = load_settings()
     with open_database(settings, check=False) as database:
-        database.rotate(cast("Role", role))
-    line = f"{database.name} ({settings.profile}): role {role} has a new password; restart what runs with the old one"
-    _answer({"profile": settings.profile, "database": database.name, "rotated": role}, as_json, line)
+        rotated = list(_ROLE.choices) if role == "all" else [role]
+        for each in rotated:
+            database.rotate(cast("Role", each))
+    line = f"{database.name} ({settings.profile}): new password for {', '.join(rotated)}; restart what runs with the old one"
+    _answer({"profile": settings.profile, "database": database.name, "rotated": rotated}, as_json, line)
 
 
 @db.command("status")

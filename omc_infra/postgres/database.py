@@ -205,7 +205,7 @@ class Database:
             if recorded is None and exists and not self._had_derived_password(role):
                 raise UnrecordedPasswordError(
                     f"role {name!r} of {self.address} exists, and its password isn't recorded in {self.files.folder}: copy that folder"
-                    f" from where the platform was first started, set {password_variable(role)}, or set a new one by `omc db rotate {role}`"
+                    f" from where the platform was first started, set {password_variable(role)}, or set new ones by `omc db rotate all`"
                 )
             self.logins[role] = replace(self.address, user=name, password=recorded or self.files.ensure(role))
         return self.logins[role].password or ""

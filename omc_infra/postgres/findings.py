@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from omc_infra.postgres.powers import open_functions
+from omc_infra.postgres.powers import open_families
 from omc_infra.postgres.roles import LIMITED, ROLES, Role, role_name
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
-_MOST_NAMES = 6
 _ATTRIBUTES = """
 SELECT concat_ws(', ', CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
     CASE WHEN rolcreatedb THEN 'CREATEDB' END, CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END)
@@ -61,9 +60,8 @@ def _of(connection: psycopg.Connection[Any], database: Database, role: Role) -> 
     expected, found = f"{round(database.limits_s[role] * 1000)}ms", _one(connection, _TIMEOUT, [name])
     if found != expected:
         yield f"has statement_timeout {found or 'unset'} instead of {expected}; the next start of the platform sets it again"
-    if functions := open_functions(connection, name):
-        more = f" and {len(functions) - _MOST_NAMES} more" if len(functions) > _MOST_NAMES else ""
-        yield f"may call {', '.join(functions[:_MOST_NAMES])}{more}; only a superuser can withdraw them"
+    if families := open_families(connection, name):
+        yield f"may call functions of {', '.join(families)}; only a superuser can withdraw them"
 
 
 def _one(connection: psycopg.Connection[Any], query: str, bound: list[str]) -> Any:

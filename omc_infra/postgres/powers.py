@@ -2,20 +2,31 @@
 
 Every login role may by default hold any advisory lock (and so stop the writers), store large objects, sleep and end statements of
 its own kind. Only the owner of these functions, a superuser, can withdraw them; on a server where the administrator isn't one they
-stay, and ``open_functions`` names them.
+stay, and ``open_families`` names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-NEEDED = r"^pg_(try_)?advisory_|^pg_sleep|^pg_(cancel|terminate)_backend$"
-"""Functions that omc's own writers and Dagster use."""
-DANGEROUS = rf"{NEEDED}|^lo_|^lo(read|write)$|^dblink|^postgres_fdw_|^query_to_xml|^cursor_to_xml|^pg_logical_emit_message$"
+_NEEDED = {
+    "advisory locks": "^pg_(try_)?advisory_",
+    "sleep": "^pg_sleep",
+    "cancel and terminate": "^pg_(cancel|terminate)_backend$",
+}
+_NEVER = {
+    "large objects": "^lo_|^lo(read|write)$",
+    "other servers": "^dblink|^postgres_fdw_",
+    "queries as text": "^(query|cursor)_to_xml",
+    "messages to replicas": "^pg_logical_emit_message$",
+}
+FAMILIES: Mapping[str, str] = {**_NEEDED, **_NEVER}
+"""Patterns of the names of functions that reader and agent must not call; omc's own writers and Dagster use the first three."""
+NEEDED, DANGEROUS = "|".join(_NEEDED.values()), "|".join(FAMILIES.values())
 
 _FUNCTIONS = """
 SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS name, n.nspname AS schema, p.proname,
@@ -29,7 +40,7 @@ _PUBLIC = f"""{_FUNCTIONS} AND EXISTS (
 AND pg_has_role(p.proowner, 'USAGE')
 """
 _UNGRANTED = f"{_FUNCTIONS} AND NOT has_function_privilege(%(role)s, p.oid, 'EXECUTE') AND pg_has_role(p.proowner, 'USAGE')"
-_OPEN = f"{_FUNCTIONS} AND has_function_privilege(%(role)s, p.oid, 'EXECUTE') ORDER BY 1"
+_OPEN = f"{_FUNCTIONS} AND has_function_privilege(%(role)s, p.oid, 'EXECUTE') LIMIT 1"
 
 
 def restrict_functions(admin: psycopg.Connection[Any], workers: Sequence[str]) -> None:
@@ -51,10 +62,9 @@ def restrict_functions(admin: psycopg.Connection[Any], workers: Sequence[str]) -
         admin.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(function, everyone))
 
 
-def open_functions(connection: psycopg.Connection[Any], role: str) -> list[str]:
-    """Return the dangerous functions that a role may call, by name, each once."""
-    found = connection.execute(_OPEN, {"pattern": DANGEROUS, "role": role}).fetchall()
-    return sorted({str(proname) for _, _, proname, _ in found})
+def open_families(connection: psycopg.Connection[Any], role: str) -> list[str]:
+    """Return the families of dangerous functions of which a role may call any."""
+    return [family for family, pattern in FAMILIES.items() if connection.execute(_OPEN, {"pattern": pattern, "role": role}).fetchone()]
 
 
 def _signatures(admin: psycopg.Connection[Any], query: str, **bound: str) -> list[sql.Composed]:

@@ -114,6 +114,7 @@ def ensure_roles(
                     set_password(admin, role_name(database, role), password)
             _grant(admin, database, limits_s)
             hand_over_dagster(admin, *(role_name(database, role) for role in ("owner", "writer", "dagster")))
+            _let_signal(admin, database)
             restrict_functions(admin, [role_name(database, role) for role in ("owner", "writer", "dagster")])
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
@@ -129,6 +130,14 @@ def set_password(admin: psycopg.Connection[Any], name: str, password: str) -> No
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}") if exists else sql.SQL("CREATE ROLE {} {} PASSWORD {}")
     parts = [sql.Identifier(name), sql.Literal(verifier)] if exists else [sql.Identifier(name), _ATTRIBUTES, sql.Literal(verifier)]
     admin.execute(statement.format(*parts))
+
+
+def _let_signal(admin: psycopg.Connection[Any], database: str) -> None:
+    """Let an administrator who is no superuser end statements of the limited roles: it must have their rights."""
+    row = admin.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    if row and not row[0]:
+        names = sql.SQL(", ").join(sql.Identifier(role_name(database, role)) for role in LIMITED)
+        admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(names))
 
 
 def _has_role(admin: psycopg.Connection[Any], name: str) -> bool:

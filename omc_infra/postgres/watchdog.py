@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _MARGIN_S = 2.0
 """PostgreSQL's own timeout comes first; it is kinder, for it needs no other process."""
 _CANCEL_S = 5.0
-"""Seconds that a statement has to obey a cancellation before its connection is ended."""
 _OVERDUE = """
 SELECT a.pid, a.usename, extract(epoch FROM clock_timestamp() - a.query_start)::float8,
     CASE WHEN clock_timestamp() - a.query_start > (l.limit_s + %(cancel)s) * interval '1 second'
@@ -49,10 +48,11 @@ class Watchdog:
     Args:
         connect: Open a connection that may signal the roles' processes: the administrator's.
         limits_s: Seconds by plain name of a role.
+        cancel_s: Seconds that a statement has to obey a cancellation before its connection is ended.
     """
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], limits_s: Mapping[str, float]) -> None:
-        self._connect, self._limits_s = connect, dict(limits_s)
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], limits_s: Mapping[str, float], cancel_s: float = _CANCEL_S) -> None:
+        self._connect, self._limits_s, self._cancel_s = connect, dict(limits_s), cancel_s
         self._connection: psycopg.Connection[Any] | None = None
 
     @classmethod
@@ -63,7 +63,7 @@ class Watchdog:
 
     def tick(self) -> list[Overdue]:
         """End what is overdue and return it; empty while the server doesn't answer."""
-        bound = {"roles": list(self._limits_s), "limits": list(self._limits_s.values()), "cancel": _CANCEL_S}
+        bound = {"roles": list(self._limits_s), "limits": list(self._limits_s.values()), "cancel": self._cancel_s}
         try:
             if self._connection is None:
                 self._connection = self._connect()
