@@ -65,5 +65,5 @@ def _of(connection: psycopg.Connection[Any], database: Database, role: Role) -> 
 
 
 def _one(connection: psycopg.Connection[Any], query: str, bound: list[str]) -> Any:
-    row = connection.execute(query, bound).fetchone()  # type: ignore[arg-type]  # this file's constants
+    row = connection.execute(query, bound).fetchone()
     return row[0] if row else None

@@ -68,5 +68,5 @@ def open_families(connection: psycopg.Connection[Any], role: str) -> list[str]:
 
 
 def _signatures(admin: psycopg.Connection[Any], query: str, **bound: str) -> list[sql.Composed]:
-    found = admin.execute(query, bound).fetchall()  # type: ignore[arg-type]  # composed of this file's constants
+    found = admin.execute(query, bound).fetchall()
     return [sql.SQL("{}({})").format(sql.Identifier(schema, name), sql.SQL(arguments)) for _, schema, name, arguments in found]
