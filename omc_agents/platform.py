@@ -134,17 +134,18 @@ def open_platform(
                 os.environ.pop(ACCESS_VARIABLE, None)  # this process keeps its own access
                 with open_instance(settings, database, launcher) as instance:
                     cancel_unfinished_runs(instance)
-                    code_servers = CodeServers(
-                        supervisor,
-                        dagster_home(settings),
-                        locations,
-                        {name: database.environ(CODE_ROLES.get(name, ())) for name in locations},
-                    )
+                    environs = {name: database.environ(_code_roles(name, launcher)) for name in locations}
+                    code_servers = CodeServers(supervisor, dagster_home(settings), locations, environs)
                     code_servers.start()
                     if isinstance(instance.run_launcher, WarmRunLauncher):
                         instance.run_launcher.warm_up()
                     with closing(Watchdog.of(database)) as watchdog:
                         yield RunningPlatform(settings, database, instance, supervisor, code_servers, watchdog)
+
+
+def _code_roles(location: str, launcher: LauncherFields | None) -> tuple[Role, ...]:
+    """Return the roles of a code server; under Dagster's default launcher its children execute the runs, with its logins."""
+    return DAEMON_ROLES if launcher is None else CODE_ROLES.get(location, ("dagster",))
 
 
 def _script(name: str) -> str:
