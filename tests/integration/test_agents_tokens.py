@@ -181,6 +181,16 @@ def test_a_failing_statement_does_not_tell_its_token(database: Database) -> None
     assert token not in repr(SessionStore(database, "ada", token))
 
 
+def test_another_session_of_the_role_does_not_see_a_token_in_the_list_of_statements(database: Database) -> None:
+    token = token_of(database, "victim")
+
+    with SessionStore(database, "victim", token).transaction(), database.connect("agent") as attacker:
+        statements = [str(query) for (query,) in attacker.execute("SELECT query FROM pg_stat_activity WHERE usename = current_user")]
+
+    assert any("omc.session_token" in statement for statement in statements)
+    assert not any(token in statement for statement in statements)
+
+
 def test_a_run_of_a_batch_gets_the_tokens_of_its_sessions_and_the_logins_of_agent_and_dagster_only(
     database: Database, settings: Settings, announce: Callable[[], str]
 ) -> None:
