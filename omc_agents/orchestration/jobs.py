@@ -38,11 +38,11 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, news
     """Work one batch off; the run is red when an event failed. The sensor alone decides about another attempt."""
     from omc_agents.workflow.batch import brief_batch
 
-    with newsroom.database() as database:
-        batch_id = UUID(config.batch_id)
+    settings, batch_id = newsroom.settings, UUID(config.batch_id)
+    with newsroom.open_database(settings) as database:
         assignments = newsroom.assignments(database, batch_id)
-        outcomes = brief_batch(database, newsroom.settings, newsroom.make_model(), batch_id, assignments)
-    told = {"profile": newsroom.settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
+        outcomes = brief_batch(database, settings, newsroom.make_model(), batch_id, assignments)
+    told = {"profile": settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
         context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))
     fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterRun
 
+log = structlog.get_logger()
 GROUP = "omc.run_variables"
 
 
@@ -39,14 +43,14 @@ class Handover:
     """Makes the variables of runs; its database is opened for the first run that needs it and kept until ``close``.
 
     Args:
-        read_settings: Read the launcher's settings.
+        read_settings: Read the launcher's settings; by default from its variables and the configuration file, as they are then.
     """
 
-    def __init__(self, read_settings: Callable[[], Settings] = load_settings) -> None:
-        self._read_settings = read_settings
+    def __init__(self, read_settings: Callable[[], Settings] | None = None) -> None:
+        self._read_settings = read_settings or _settings_now
         self._exits = ExitStack()
         self._lock = threading.Lock()
-        self._opened: tuple[Database, Settings] | None = None
+        self._database: Database | None = None
 
     def variables_of(self, run: DagsterRun) -> dict[str, str]:
         """Return what a run is given; empty where nobody names its code location.
@@ -66,15 +70,24 @@ class Handover:
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._opened = None
+            self._database = None
             self._exits.close()
 
     def _open(self) -> tuple[Database, Settings]:
+        settings = self._read_settings()  # as they are now; the database stays what it was at the start
         with self._lock:
-            if self._opened is None:
-                settings = self._read_settings()
-                self._opened = self._exits.enter_context(open_database(settings)), settings
-            return self._opened
+            if self._database is None:
+                self._database = self._exits.enter_context(open_database(settings))
+            return self._database, settings
+
+
+def _settings_now() -> Settings:
+    """Read the settings as they are; a mistake in the file must not keep a run from starting: the run itself tells it."""
+    try:
+        return load_settings()
+    except ConfigurationError as error:
+        log.warning("the configuration is wrong; runs are started without the file", reason=str(error))
+        return load_settings(with_file=False)
 
 
 def location_of(run: DagsterRun) -> str | None:

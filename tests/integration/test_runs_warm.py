@@ -178,7 +178,7 @@ def test_a_run_goes_on_when_its_launcher_died_before_giving_its_word(warm: WarmH
 def test_a_runs_secrets_reach_its_own_process_and_never_the_server(warm: WarmHome, tmp_path: Path) -> None:
     """A run of another code location forks from the same server, and would find in its memory what the server ever held."""
     secret, mark = f"secret-{token_hex(16)}", tmp_path / "told"
-    run = warm.create("telling", {"ops": {"tell": {"config": {"variable": "SECRET_OF_A_RUN", "mark": str(mark)}}}})
+    run = warm.create("telling_variable", {"ops": {"tell": {"config": {"variable": "SECRET_OF_A_RUN", "mark": str(mark)}}}})
     order = Order(run.run_id, serialize_value(warm.instance.get_ref()))
 
     warm.launcher._client.launch(order, 60.0, lambda: None, {"SECRET_OF_A_RUN": secret})
