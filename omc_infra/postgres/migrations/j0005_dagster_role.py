@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0005"
-down_revision = "j0004"
+down_revision = "j0002"
 branch_labels = None
 depends_on = None
 
