@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0002"
-down_revision = "j0009"
+down_revision = "j0004"
 branch_labels = None
 depends_on = None
 
