@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 
 from omc_infra.errors import ConfigurationError
+from omc_infra.postgres.roles import Role
 from omc_infra.services.health import Health
 from omc_infra.settings import Profile, Settings
 
@@ -60,7 +61,7 @@ class ServiceSpec:
     on_port: tuple[str, ...] = ()
     on_socket: tuple[str, ...] = ()
     port: int | None = None
-    roles: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
     keys: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
