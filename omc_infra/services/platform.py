@@ -154,6 +154,8 @@ def open_platform(
         ConfigurationError: Another platform runs on this home or database, or the profile is not the database's.
     """
     every = table or load_services()
+    if launcher is None:  # Dagster's default launcher executes runs below the code servers
+        every = every.where_code_servers_execute_runs()
     with exclusive_platform(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
