@@ -50,14 +50,6 @@ def _default_home() -> Path:
     return (PROJECT_ROOT if (PROJECT_ROOT / "workspace.yaml").is_file() else Path.cwd()) / ".omc"
 
 
-def _role_url(role: str) -> Any:
-    return Field(None, description=f"Login of role {role} on a server of your own.", json_schema_extra=AT_START)
-
-
-def _role_password(role: str) -> Any:
-    return Field(None, description=f"Password of role {role}, instead of the recorded one.", json_schema_extra=AT_START)
-
-
 class Settings(BaseModel):
     """What a person may set; every field is the variable ``OMC_<NAME>``, and a key of ``[settings]`` where it is no secret."""
 
