@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import dagster as dg
 
 from omc_infra.runs.routing import WISH_TAG
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION
-from omc_pipeline.sources.source import Source
 
 SCORES_CRON = "7-59/15 * * * *"
 VALUATION_CRON = "3-59/15 * * * *"

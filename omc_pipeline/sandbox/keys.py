@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SANDBOX_KEYS: Mapping[str, str] = {
-    "coinspot": "sandbox-read-only-key",
-    "coinspot_secret": "sandbox-read-only-secret",
+    "coinspot": "sandbox-coinspot-key",
+    "coinspot_secret": "sandbox-coinspot-secret-key",
 }
-"""By the names under which ``Settings.key`` holds the real ones."""
+"""By the names under which ``Settings.key`` holds the real ones; a collection in the sandbox profile sends ``sandbox-<name>-key``."""

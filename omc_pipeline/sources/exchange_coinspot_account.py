@@ -27,19 +27,21 @@ from decimal import Decimal
 
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
+from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, text
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.table import Row, plain_number
-from omc_pipeline.sources.body import Json
-from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Rejected, Source
-from omc_pipeline.sources.values import amount, instant, instant_of_epoch, optional_amount, text
+from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, NONCES, opened, symbol_of
 
 PAGE_ROWS = 500
 """Most rows CoinSpot gives in one answer."""
 ACCOUNT = "coinspot"
 
 _NAME = "exchange_coinspot_account"
+_KEYS = ("coinspot", "coinspot_secret")
 _FIRST_DAY = date(2013, 1, 1)
 _OVERLAP = timedelta(days=2)
 _PLAUSIBLY_ALIKE = 3
@@ -47,8 +49,8 @@ _PLAUSIBLY_ALIKE = 3
 _IDENTITY = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate", "audfeeExGst", "audGst", "audtotal")
 
 
-def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the orders completed since shortly before the ledger's newest fill, then for the balances.
+def fetch_orders(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the orders completed since shortly before the ledger's newest fill.
 
     Raises:
         NotConfiguredError: No key or no secret.
@@ -58,25 +60,31 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     first = _FIRST_DAY if context.since is None else (context.since - _OVERLAP).date()
     last = context.now.date() + timedelta(days=1)
     yield from _orders(ask, first, last)
-    yield ask("/api/v2/ro/my/balances", {})
+
+
+def fetch_balances(context: FetchContext) -> Iterator[Payload]:
+    """Ask what the account holds.
+
+    Raises:
+        NotConfiguredError: No key or no secret.
+    """
+    yield _asker(context)("/api/v2/ro/my/balances", {})
 
 
 Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 
 def _asker(context: FetchContext) -> Ask:
-    """Bind key, secret and a growing nonce to the client."""
-    key, secret = context.settings.key("coinspot"), context.settings.key("coinspot_secret")
-    if not key or not secret:
+    """Bind the account's key and secret to the client."""
+    missing = [name for name in _KEYS if not context.keys.get(name)]
+    if missing or context.account is None:
         raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
-    whose = {"user_id": context.settings.user, "account_id": ACCOUNT}
-    last_nonce = 0
+    key, secret = (context.keys[name].get_secret_value() for name in _KEYS)
+    whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
         def signed() -> tuple[bytes, Mapping[str, str]]:
-            nonlocal last_nonce
-            last_nonce = max(int(context.now.timestamp() * 1000), last_nonce + 1)
-            return signed_request({**parameters, "nonce": last_nonce}, key, secret)
+            return signed_request({**parameters, "nonce": NONCES.following(context.now)}, key, secret)
 
         return context.http.post(path, content=signed, repeatable=True, context=whose)
 
@@ -117,7 +125,7 @@ def _counts(payload: Payload) -> tuple[int, int]:
     return len(buys) if isinstance(buys, list) else 0, len(sells) if isinstance(sells, list) else 0
 
 
-def parse(payload: Payload) -> Parsed:
+def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     """Recognise orders or balances, and read their rows for the user and account of the payload's context."""
     document = opened(payload)
     user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
@@ -236,11 +244,14 @@ SOURCE = Source(
     name=_NAME,
     title="CoinSpot account",
     tables=(FILL, BALANCE),
-    cron="*/15 * * * *",
-    every_s=900,
-    host=HOST,
-    fetch=fetch,
+    endpoints=(
+        Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
+        Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
+    ),
+    policy=HOST,
     parse=parse,
     homepage=HOMEPAGE,
-    keys=("coinspot", "coinspot_secret"),
+    keys=_KEYS,
+    per_account=True,
+    venue=ACCOUNT,
 )
