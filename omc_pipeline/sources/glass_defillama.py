@@ -39,6 +39,8 @@ _NAME = "glass_defillama"
 _SLUG = re.compile(r"[^\s/?#]{1,100}")
 _FEES_ONLY = {"excludeTotalDataChart": "true", "excludeTotalDataChartBreakdown": "true"}
 _HOURLY = "5 * * * *"
+_CLOSING = time(23, 55)
+"""DefiLlama gives the price nearest to a second, which may be some minutes off; it must not be of the next day."""
 
 
 def _slug_text(written: str) -> str:
@@ -90,12 +92,12 @@ def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
-    """Ask for each followed protocol, and for the coins' prices at the beginning of each day; fees have no history."""
+    """Ask for each followed protocol, and for the coins' prices shortly before the end of each day; fees have no history."""
     ids = ",".join(context.config.coins)
     yield from fetch_protocols(context)
     for day in window.days():
-        midnight_s = int(datetime.combine(day, time(), UTC).timestamp())
-        yield context.http.get(f"/prices/historical/{midnight_s}/{ids}", host="coins", conditional=False)
+        closing = min(datetime.combine(day, _CLOSING, UTC), context.now)
+        yield context.http.get(f"/prices/historical/{int(closing.timestamp())}/{ids}", host="coins", conditional=False)
 
 
 def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:
