@@ -3,6 +3,7 @@
 The live collection has an asset of its own without partitions, so that a tick never waits for the past.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import dagster as dg
@@ -23,7 +24,9 @@ def history_key(source: Source) -> dg.AssetKey:
 
 def history_assets(sources: Sequence[Source]) -> list[dg.AssetsDefinition]:
     """Make the history assets of the sources that have a past to read."""
-    return [_history_asset(source, source.history) for source in sources if source.history is not None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of backfill policies; the version is pinned
+        return [_history_asset(source, source.history) for source in sources if source.history is not None]
 
 
 def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
