@@ -26,6 +26,7 @@ def collect(
     config: SourceConfig | None = None,
     endpoints: Sequence[Endpoint] | None = None,
     account: Account | None = None,
+    run_id: str | None = None,
 ) -> Collection:
     """Fetch what is new and bring it into the ledger; one collection of a source (and account) runs at a time.
 
@@ -37,6 +38,7 @@ def collect(
         config: The source's options; None: the defaults.
         endpoints: Those to ask; None: all.
         account: Whose data a private API is asked for; None: the configured user's.
+        run_id: The run that asks, kept with each fetch; None: one of its own.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
@@ -44,7 +46,7 @@ def collect(
             were handled. The body stays in the raw store, the rows in quarantine.
         OmcError: The upstream's or the database's failure; an endpoint's after the other endpoints were asked.
     """
-    outcomes = collect_endpoints(source, database, settings, clock, config=config, endpoints=endpoints, account=account)
+    outcomes = collect_endpoints(source, database, settings, clock, config=config, endpoints=endpoints, account=account, run_id=run_id)
     failure = first_failure(outcomes)
     if failure is not None:
         raise failure
@@ -60,6 +62,7 @@ def collect_endpoints(
     config: SourceConfig | None = None,
     endpoints: Sequence[Endpoint] | None = None,
     account: Account | None = None,
+    run_id: str | None = None,
 ) -> list[Outcome]:
     """Ask endpoints one after another; one that fails doesn't keep the others from being asked. Arguments as for ``collect``.
 
@@ -70,7 +73,7 @@ def collect_endpoints(
         NotConfiguredError: Live, and a key is missing.
         DatabaseUnavailableError: PostgreSQL went away: nothing more can be stored.
     """
-    with collector(source, database, settings, clock, config=config, account=account) as collecting:
+    with collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting:
         return [collecting.outcome(endpoint) for endpoint in (source.endpoints if endpoints is None else endpoints)]
 
 

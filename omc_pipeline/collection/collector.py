@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from pydantic import SecretStr
 
 from omc_infra.clock import Clock
 from omc_infra.errors import OmcError, UpstreamRefusedError
-from omc_infra.http import HttpClient, open_http
+from omc_infra.http import HttpClient, PostgresLimits, open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.derived import derive
-from omc_pipeline.collection.equipment import policy_in_force, source_account, source_keys
+from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
@@ -58,7 +58,6 @@ class Collector:
         connection: Of role writer, holding the source.
         config: The source's options.
         raw: Where bodies go.
-        keys: The source's keys by name.
         account: Whose data is asked for.
         clock: Tells the present.
         http: The polite client; None for a source that asks nobody.
@@ -68,7 +67,6 @@ class Collector:
     connection: psycopg.Connection[Any]
     config: SourceConfig
     raw: MarkingStore
-    keys: Mapping[str, SecretStr]
     account: Account | None
     clock: Clock
     http: HttpClient | None
@@ -81,7 +79,15 @@ class Collector:
             failure = tally.kept_failure()
         except OmcError as error:
             failure = tally.failure or error
-        return Outcome(endpoint.name, tally.books(), failure, time.monotonic() - began)
+        return Outcome(endpoint.name, tally.books(), self._told(failure), time.monotonic() - began)
+
+    def _told(self, failure: OmcError | None) -> OmcError | None:
+        """Return a failure without the secrets of the conversation it came from, its ban kept for those who ask next."""
+        if failure is None or self.http is None:
+            return failure
+        self.http.report(failure)
+        cleaned = self.http.redactor.failure(failure)
+        return cleaned if isinstance(cleaned, OmcError) else failure
 
     def context(self, since: datetime | None = None) -> FetchContext:
         """Return what a fetch is handed.
@@ -91,7 +97,7 @@ class Collector:
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account, self.keys)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account)
 
     def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
         """Parse and store payloads as they come.
@@ -100,8 +106,6 @@ class Collector:
             UpstreamRefusedError: There was none.
         """
         for payload in payloads:
-            if payload.not_modified:  # the client stores what came over the wire; that nothing new came proves freshness
-                self.raw.store(payload, etag=None, last_modified=None)
             # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
             tally.take(self.connection, self.raw.marked(payload), self.config)
         if not tally.payloads:
@@ -142,19 +146,31 @@ def collector(
     *,
     config: SourceConfig | None = None,
     account: Account | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Collector]:
-    """Open a source's connection and client, and hold the source until the block ends.
+    """Open a source's connection and client, and hold the source until the block ends; arguments as for ``collect``.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
         DatabaseUnavailableError: PostgreSQL does not answer, or went away.
     """
     config, account = config or source.config(), account or source_account(source, settings)
-    keys, policy = source_keys(source, settings), policy_in_force(source, config)
+    keys = source_keys(source, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
         http = None
-        if policy is not None:
-            keyed = settings.model_copy(update={"keys": keys})
-            http = stack.enter_context(open_http(source.name, policy, keyed, raw, clock))
-        yield Collector(source, connection, config, raw, keys, account, clock, http)
+        if source.policy is not None:
+            opened = open_http(
+                source.name,
+                source.policy,
+                settings,
+                keys=keys,
+                raw=raw,
+                limits=PostgresLimits(connection),
+                clock=clock,
+                scrub=source.scrub,
+                run_id=run_id or str(uuid4()),
+                live_urls=chosen_hosts(config),
+            )
+            http = stack.enter_context(opened)
+        yield Collector(source, connection, config, raw, account, clock, http)

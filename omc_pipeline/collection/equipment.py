@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from omc_infra.errors import NotConfiguredError
-from omc_infra.http import HostPolicy
 from omc_pipeline.collection.options import MAIN_HOST, SourceConfig
 from omc_pipeline.collection.source import Account, Source
 
@@ -41,21 +39,12 @@ def source_account(source: Source, settings: Settings) -> Account | None:
     return Account(settings.user, source.venue) if source.per_account else None
 
 
-def policy_in_force(source: Source, config: SourceConfig) -> HostPolicy | None:
-    """Return the source's policy with the hosts of its options, which the live profile asks; the sandbox's paths stay."""
-    if source.policy is None or not config.hosts:
-        return source.policy
-    others = {name: _with_hosts(policy, config.hosts.get(name, ())) for name, policy in source.policy.others.items()}
-    return replace(_with_hosts(source.policy, config.hosts.get(MAIN_HOST, ())), others=others)
+def chosen_hosts(config: SourceConfig) -> Mapping[str, tuple[str, ...]]:
+    """Return the live hosts of a source's options by the name of the policy they stand for; empty for the source's own."""
+    return {"" if name == MAIN_HOST else name: urls for name, urls in config.hosts.items()}
 
 
 def default_hosts(source: Source) -> Mapping[str, tuple[str, ...]]:
     """Return the live base URLs of a source by host name."""
-    if source.policy is None:
-        return {}
-    policies = {MAIN_HOST: source.policy, **source.policy.others}
-    return {name: (policy.live_url,) for name, policy in policies.items()}
-
-
-def _with_hosts(policy: HostPolicy, urls: tuple[str, ...]) -> HostPolicy:
-    return replace(policy, live_url=urls[0]) if urls else policy
+    policies = {} if source.policy is None else {MAIN_HOST: source.policy, **source.policy.others}
+    return {name: policy.live_urls for name, policy in policies.items()}

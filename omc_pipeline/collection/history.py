@@ -31,6 +31,7 @@ def collect_history(
     *,
     config: SourceConfig | None = None,
     account: Account | None = None,
+    run_id: str | None = None,
 ) -> Collection:
     """Bring a window of the past into the ledger; a derived source computes it anew from its input.
 
@@ -42,6 +43,7 @@ def collect_history(
         clock: Stamps what is fetched.
         config: The source's options; None: the defaults.
         account: As for ``collect``.
+        run_id: As for ``collect``.
 
     Raises:
         BadInputError: The source can't read the past, or not so far back.
@@ -49,7 +51,7 @@ def collect_history(
         OmcError: The upstream's or the database's failure; what came before it is in the ledger.
     """
     history = readable_history(source, window)
-    with collector(source, database, settings, clock, config=config, account=account) as collecting:
+    with collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting:
         tally = Tally(source)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:

@@ -36,9 +36,13 @@ class MarkingStore:
         """Keep a body and its fetch."""
         self._store.store(self.marked(payload), etag=etag, last_modified=last_modified)
 
-    def validators(self, source: str, url: str) -> Validators | None:
-        """Return the marks of the last good answer of a URL."""
-        return self._store.validators(source, url)
+    def mark_parsed(self, payload: Payload) -> None:
+        """Note that the rows of a body are stored."""
+        self._store.mark_parsed(payload)
+
+    def validators(self, source: str, request_sha256: str) -> Validators | None:
+        """Return the validators of the last parsed answer of a request."""
+        return self._store.validators(source, request_sha256)
 
     def body(self, sha256: str) -> bytes:
         """Return one body."""

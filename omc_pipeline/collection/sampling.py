@@ -36,6 +36,7 @@ def collect_samples(
     *,
     config: SourceConfig | None = None,
     account: Account | None = None,
+    run_id: str | None = None,
 ) -> Sequence[Collection]:
     """Collect what is due of a source once, and its sampled endpoints at each mark until the next run is due.
 
@@ -48,6 +49,7 @@ def collect_samples(
         sleep: Waits some seconds.
         config: As for ``collect``.
         account: As for ``collect``.
+        run_id: As for ``collect``.
 
     Returns:
         One collection a sample, in order.
@@ -56,11 +58,11 @@ def collect_samples(
         OmcError: As ``collect``; the samples before are in the ledger.
     """
     due = due_endpoints(source, tick)
-    samples = [collect(source, database, settings, clock, config=config, endpoints=due, account=account)]
+    samples = [collect(source, database, settings, clock, config=config, endpoints=due, account=account, run_id=run_id)]
     while (coming := _next_sample(due, tick, clock())) is not None:
         mark, sampled = coming
         sleep(max(0.0, (mark - clock()).total_seconds()))
-        samples.append(collect(source, database, settings, clock, config=config, endpoints=sampled, account=account))
+        samples.append(collect(source, database, settings, clock, config=config, endpoints=sampled, account=account, run_id=run_id))
     return samples
 
 

@@ -13,8 +13,6 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
-from pydantic import SecretStr
-
 from omc_infra.errors import BadInputError
 from omc_infra.http import HostPolicy, HttpClient
 from omc_infra.payload import Payload
@@ -63,7 +61,6 @@ class FetchContext:
         since: Newest clock value the ledger holds of this source (and account) in the tables of the endpoint, of the table that lags
             most; None when one of them is empty.
         account: Whose data to ask for; None for a public source.
-        keys: The source's own keys by name, for what no declared authentication covers.
     """
 
     http: HttpClient
@@ -71,7 +68,6 @@ class FetchContext:
     now: datetime
     since: datetime | None = None
     account: Account | None = None
-    keys: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
 class Fetch(Protocol):
@@ -167,7 +163,6 @@ class Source:
         homepage: The API's documentation.
         policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
         config: Type of its options; the section ``sources.<name>`` of the configuration.
-        keys: Names of the keys that must be there before the live profile can collect; empty for public APIs.
         history: How it reads the past, if it can.
         scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
         per_account: Whether it is collected for each account of a user.
@@ -183,7 +178,6 @@ class Source:
     homepage: str
     policy: HostPolicy | None = None
     config: type[SourceConfig] = SourceConfig
-    keys: tuple[str, ...] = ()
     history: History | None = None
     scrub: Callable[[bytes], bytes] | None = None
     per_account: bool = False
@@ -194,6 +188,12 @@ class Source:
     def ledger(self) -> LedgerName:
         """The ledger this source writes to."""
         return self.tables[0].ledger
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the keys that its authentication needs; the live profile can't collect without them. Empty for public APIs."""
+        policies = () if self.policy is None else (self.policy, *self.policy.others.values())
+        return tuple(dict.fromkeys(name for policy in policies for name in policy.auth.key_names))
 
     @cached_property
     def _fastest(self) -> Endpoint:

@@ -19,6 +19,7 @@ from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed, Source
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
+from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
 
 _OF_ONE_PAYLOAD = (PayloadChangedError, UpstreamRefusedError)
@@ -143,6 +144,8 @@ def _store(
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
             quarantine(connection, payload.source, refused, payload.sha256)
+            if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
+                PostgresRawStore(connection).mark_parsed(payload)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
     return appended, refused

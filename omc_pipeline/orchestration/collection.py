@@ -80,7 +80,8 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
             options = options_of_run(source, config)
-            samples = collect_samples(source, platform.database, platform.settings, tick_of(context.run.tags), config=options)
+            tick, run_id = tick_of(context.run.tags), context.run.run_id
+            samples = collect_samples(source, platform.database, platform.settings, tick, config=options, run_id=run_id)
         collection = together(samples)
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
         return dg.MaterializeResult(

@@ -47,7 +47,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
         window = Window(*context.partition_time_window)
         with told_to_dagster():
             options = options_of_run(source, config)
-            collection = collect_history(source, platform.database, platform.settings, window, config=options)
+            collection = collect_history(source, platform.database, platform.settings, window, config=options, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})
 
     return collected

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Container
-from datetime import datetime
 
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
@@ -13,23 +11,7 @@ from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import Item
 from omc_pipeline.collection.json_body import read_json
 
-
-class Nonces:
-    """Integers that grow: each above every earlier one of this process, and not below the present in milliseconds."""
-
-    def __init__(self) -> None:
-        self._last, self._lock = 0, threading.Lock()
-
-    def following(self, now: datetime) -> int:
-        """Return the next one."""
-        with self._lock:
-            self._last = max(int(now.timestamp() * 1000), self._last + 1)
-            return self._last
-
-
-NONCES = Nonces()
-"""Of the whole process: the endpoints of an account share its key, and CoinSpot refuses a nonce that isn't above the key's last one."""
-HOST = HostPolicy(live_url="https://www.coinspot.com.au", sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
+HOST = HostPolicy(live_urls=("https://www.coinspot.com.au",), sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
 HOMEPAGE = "https://www.coinspot.com.au/v2/api"
 RENAMED = {"ANS": "NEO", "STR": "XLM", "RHOC": "REV"}
 """Tickers CoinSpot kept after their coins were renamed."""

@@ -22,10 +22,12 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
 from omc_pipeline.collection.items import Item, sift
 from omc_pipeline.collection.json_body import Json
@@ -34,14 +36,13 @@ from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejec
 from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, text
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.table import Row, plain_number
-from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, NONCES, opened, symbol_of
+from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
 
 PAGE_ROWS = 500
 """Most rows CoinSpot gives in one answer."""
 ACCOUNT = "coinspot"
 
 _NAME = "exchange_coinspot_account"
-_KEYS = ("coinspot", "coinspot_secret")
 _FIRST_DAY = date(2013, 1, 1)
 _OVERLAP = timedelta(days=2)
 _PLAUSIBLY_ALIKE = 3
@@ -53,7 +54,6 @@ def fetch_orders(context: FetchContext) -> Iterator[Payload]:
     """Ask for the orders completed since shortly before the ledger's newest fill.
 
     Raises:
-        NotConfiguredError: No key or no secret.
         UpstreamRefusedError: More than a page of orders on a single day, which the API has no way to tell.
     """
     ask = _asker(context)
@@ -63,11 +63,7 @@ def fetch_orders(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_balances(context: FetchContext) -> Iterator[Payload]:
-    """Ask what the account holds.
-
-    Raises:
-        NotConfiguredError: No key or no secret.
-    """
+    """Ask what the account holds."""
     yield _asker(context)("/api/v2/ro/my/balances", {})
 
 
@@ -75,27 +71,26 @@ Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 
 def _asker(context: FetchContext) -> Ask:
-    """Bind the account's key and secret to the client."""
-    missing = [name for name in _KEYS if not context.keys.get(name)]
-    if missing or context.account is None:
-        raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
-    key, secret = (context.keys[name].get_secret_value() for name in _KEYS)
+    """Bind the account to the client.
+
+    Raises:
+        NotConfiguredError: There is no account to ask for.
+    """
+    if context.account is None:
+        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
     whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
-        def signed() -> tuple[bytes, Mapping[str, str]]:
-            return signed_request({**parameters, "nonce": NONCES.following(context.now)}, key, secret)
-
-        return context.http.post(path, content=signed, repeatable=True, context=whose)
+        return context.http.post(path, json=parameters, repeatable=True, context=whose)
 
     return ask
 
 
-def signed_request(body: Mapping[str, Json], key: str, secret: str) -> tuple[bytes, Mapping[str, str]]:
-    """Answer the exact bytes to send, and the headers that sign them."""
-    content = json.dumps(body).encode()
-    sign = hmac.new(secret.encode(), content, hashlib.sha512).hexdigest()
-    return content, {"key": key, "sign": sign, "Content-Type": "application/json"}
+def sign(body: bytes, keys: Mapping[str, str], nonce: int) -> Signed:
+    """Return the exact bytes to send, the nonce among their fields, and the headers that sign them."""
+    content = json.dumps({**json.loads(body), "nonce": nonce}).encode()
+    signature = hmac.new(keys["coinspot_secret"].encode(), content, hashlib.sha512).hexdigest()
+    return content, {"key": keys["coinspot"], "sign": signature, "Content-Type": "application/json"}
 
 
 def _orders(ask: Ask, first: date, last: date) -> list[Payload]:
@@ -248,10 +243,9 @@ SOURCE = Source(
         Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
         Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
     ),
-    policy=HOST,
+    policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
-    keys=_KEYS,
     per_account=True,
     venue=ACCOUNT,
 )

@@ -229,12 +229,12 @@ SOURCE = Source(
         Endpoint("protocols", cron=_HOURLY, every_s=3_600, fetch=fetch_protocols, tables=(PROTOCOL_TVL,)),
     ),
     policy=HostPolicy(
-        live_url="https://api.llama.fi",
+        live_urls=("https://api.llama.fi",),
         sandbox_path="/defillama",
         requests_per_s=2.0,
         burst=4,
         others={
-            "coins": HostPolicy(live_url="https://coins.llama.fi", sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
+            "coins": HostPolicy(live_urls=("https://coins.llama.fi",), sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
         },
     ),
     parse=parse,

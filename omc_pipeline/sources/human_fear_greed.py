@@ -85,7 +85,7 @@ SOURCE = Source(
     title="Fear & Greed index",
     tables=(SENTIMENT,),
     endpoints=(Endpoint("index", cron="15 0 * * *", every_s=86_400, fetch=fetch),),
-    policy=HostPolicy(live_url="https://api.alternative.me", sandbox_path="/fng", requests_per_s=0.5, burst=2),
+    policy=HostPolicy(live_urls=("https://api.alternative.me",), sandbox_path="/fng", requests_per_s=0.5, burst=2),
     parse=parse,
     history=History(first_day=date(2018, 2, 1), fetch=fetch_history),
     homepage="https://alternative.me/crypto/fear-and-greed-index/#api",

@@ -36,7 +36,7 @@ def dropped_in(*tables: LedgerTable, every_s: int = 60) -> Source:
     def never(*_: Any) -> Any:
         raise AssertionError("a suite needs neither fetch nor parse")
 
-    host = HostPolicy(live_url="https://example.invalid", sandbox_path="/x", requests_per_s=1)
+    host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
     endpoints = (Endpoint("all", "* * * * *", every_s, never),)
     return Source(f"{tables[0].ledger}_new", "New", tables, endpoints, never, "https://example.invalid", host)
 

@@ -124,7 +124,7 @@ def test_an_endpoints_cadence_is_the_one_of_its_cron(source: Source) -> None:
 @every_source
 def test_a_source_asks_over_https_live_and_a_path_of_its_own_in_the_sandbox(source: Source) -> None:
     for host in (source.policy, *source.policy.others.values()) if source.policy else ():
-        assert host.live_url.startswith("https://")
+        assert all(url.startswith("https://") for url in host.live_urls)
         assert host.sandbox_path.startswith("/")
         assert 0 < host.requests_per_s <= 10
 

@@ -21,7 +21,7 @@ from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.collection.collecting import collect
 from omc_pipeline.collection.discovery import discover_sources
-from omc_pipeline.collection.equipment import policy_in_force
+from omc_pipeline.collection.equipment import chosen_hosts
 from omc_pipeline.collection.options import options_digest
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.replay import replay
@@ -91,15 +91,15 @@ def test_every_source_has_a_section_with_defaults_and_its_live_hosts() -> None:
 
 
 def test_hosts_of_the_options_are_asked_in_the_live_profile_alone(settings: Settings) -> None:
-    config = source_config(DEFILLAMA, {"hosts": {"coins": ["https://mirror.example"]}})
-    policy = policy_in_force(DEFILLAMA, config)
+    config = source_config(DEFILLAMA, {"hosts": {"coins": ["https://mirror.example/", "https://coins.llama.fi"]}})
+    policy, chosen = DEFILLAMA.policy, chosen_hosts(config)
     assert policy is not None
-
     live, sandbox = settings.model_copy(update={"profile": "live"}), settings.model_copy(update={"sandbox_url": "http://127.0.0.1:1"})
 
-    assert policy.named("coins").base_url(live) == "https://mirror.example"
-    assert policy.base_url(live) == "https://api.llama.fi"
-    assert policy.named("coins").base_url(sandbox) == "http://127.0.0.1:1/defillama_coins"
+    coins, own = chosen["coins"], chosen.get("", ())
+    assert [host.base_url for host in policy.named("coins").hosts(live, coins)] == ["https://mirror.example", "https://coins.llama.fi"]
+    assert [host.base_url for host in policy.hosts(live, own)] == ["https://api.llama.fi"]
+    assert [host.base_url for host in policy.named("coins").hosts(sandbox, coins)] == ["http://127.0.0.1:1/defillama_coins"]
 
 
 def test_a_replay_parses_with_the_options_that_were_in_force_when_the_body_came(database: Database, sandboxed: Settings) -> None:

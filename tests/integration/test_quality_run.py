@@ -37,7 +37,7 @@ def _never(*_: Any) -> Any:
 
 
 def source(name: str, every_s: int, *tables: LedgerTable) -> Source:
-    host = HostPolicy(live_url="https://example.invalid", sandbox_path="/x", requests_per_s=1)
+    host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
     endpoints = (Endpoint("all", "* * * * *", every_s, _never),)
     return Source(name, name, tables, endpoints, _never, "https://example.invalid", host)
 
@@ -117,7 +117,8 @@ class Platform:
             connection.execute(text("INSERT INTO raw.payload VALUES ('body', ''::bytea, 0, '', :at) ON CONFLICT DO NOTHING"), {"at": at})
             connection.execute(
                 text(
-                    "INSERT INTO raw.fetch (source, url, status, payload_sha256, fetched_at) VALUES (:source, :url, :status, 'body', :at)"
+                    "INSERT INTO raw.fetch (source, url, request_sha256, status, payload_sha256, fetched_at)"
+                    " VALUES (:source, :url, :url, :status, 'body', :at)"
                 ),
                 {"source": asked.name, "url": url, "status": status, "at": at},
             )
