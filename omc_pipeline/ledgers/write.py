@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from omc_pipeline.ledgers.doors import MAY_CORRECT, note_door
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
 
 
@@ -66,15 +67,22 @@ def append(
         of_table[row.table].append(row)
     tables = sorted(of_table, key=lambda table: table.qualified)
     for table in tables:  # all locks first and in one order, or two writers could wait for each other
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"omc.append {table.qualified}"])
+        lock_table(connection, table)
     bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
     return {table.qualified: _append(connection, table, of_table[table], bound) for table in tables}
+
+
+def lock_table(connection: psycopg.Connection[Any], table: LedgerTable) -> None:
+    """Wait for the other writers of a table, and keep them waiting until the caller's transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"omc.append {table.qualified}"])
 
 
 def _append(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row], bound: Mapping[str, Any]) -> Appended:
     natural_key = attrgetter(*table.key)
     distinct = {natural_key(row): row for row in rows}
     _stage(connection, table, distinct.values())
+    if table.per_account:
+        note_door(connection, bound["source"])
     statement = _insertion(table, _NOT_TURNED_BACK if bound["replayed_from"] else sql.SQL("true"))
     added = connection.execute(statement, bound, prepare=False).fetchone()
     inserted, changed = (int(count) for count in added) if added else (0, 0)
@@ -97,7 +105,7 @@ def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterab
 _NOT_TURNED_BACK = sql.SQL(
     """
     NOT EXISTS (
-        SELECT FROM {table} AS known WHERE known.source = %(source)s AND {same_key} AND known.row_sha256 = incoming.row_sha256
+        SELECT FROM {table} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
     ) AND NOT EXISTS (
         SELECT FROM raw.fetch AS told WHERE told.payload_sha256 = latest.payload_sha256
         AND told.source = %(source)s AND told.fetched_at > %(replayed_from)s
@@ -111,6 +119,8 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
     same_key = sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(sql.Identifier("known", field), sql.Identifier("incoming", field)) for field in table.key
     )
+    if not table.per_account:
+        same_key = sql.SQL("known.source = %(source)s AND {}").format(same_key)
     return sql.SQL(
         """
         WITH added AS (
@@ -118,11 +128,11 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
             SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(payload_sha256)s, incoming.row_sha256
             FROM pg_temp.incoming
             LEFT JOIN LATERAL (
-                SELECT known.version, known.row_sha256, known.payload_sha256 FROM {table} AS known
-                WHERE known.source = %(source)s AND {same_key}
+                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {table} AS known
+                WHERE {same_key}
                 ORDER BY known.version DESC LIMIT 1
             ) AS latest ON true
-            WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {is_wanted}
+            WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {may_correct} AND {is_wanted}
             RETURNING version
         )
         SELECT count(*) FILTER (WHERE version = 1), count(*) FILTER (WHERE version > 1) FROM added
@@ -132,6 +142,7 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
         same_key=same_key,
+        may_correct=MAY_CORRECT if table.per_account else sql.SQL("true"),
         is_wanted=is_wanted.format(table=_name(table), same_key=same_key),
     )
 
