@@ -26,10 +26,10 @@ class Fill(Row):
     """One execution of a user, or one movement of coins; ``quote_amount`` is before the fee, both in ``currency``.
 
     ``fill_id`` names it within its account: ``venue_fill_id`` of the venue's trade id, or ``digest_fill_id`` where it gives none
-    (``omc_pipeline.ledgers.identity``). ``price`` is that of the execution, never the order's limit; it and the amount are None where nobody states them, as of a deposit.
-    ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own accounts; both halves share ``trade_id``),
-    ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``. ``side`` says whether coins came
-    (buy) or went (sell).
+    (``omc_pipeline.ledgers.identity``). ``price`` is that of the execution, never the order's limit; it and the amount are None
+    where nobody states them, as of a deposit. ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own
+    accounts; both halves share ``trade_id``), ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``,
+    ``wages``. ``side`` says whether coins came (buy) or went (sell).
     """
 
     fill_id: str

@@ -25,6 +25,7 @@ WITH chosen AS (SELECT DISTINCT ON (user_id, method) * FROM pnl.run ORDER BY use
 SELECT u.user_id, r.method, r.fee_policy, r.oversell_policy, r.lot_policy, r.currency FROM ({USERS}) u LEFT JOIN chosen r USING (user_id)
 WHERE r.run_id IS NULL OR r.rules <> %(rules)s
     OR EXISTS (SELECT FROM exchange.fill f WHERE f.user_id = u.user_id AND (r.known_at IS NULL OR f.recorded_at > r.known_at))
+    OR EXISTS (SELECT FROM exchange.fill_pair p WHERE p.user_id = u.user_id AND p.state <> 'proposed' AND p.changed_at > r.known_at)
     OR EXISTS (SELECT FROM pnl.exception e WHERE e.user_id = u.user_id AND e.method = r.method AND e.cleared_at IS NULL
         AND e.fill_id IS NOT NULL AND e.kind = ANY(%(unsettled)s))
 ORDER BY u.user_id, r.method

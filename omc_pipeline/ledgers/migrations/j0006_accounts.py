@@ -29,7 +29,7 @@ CREATE INDEX ON exchange.account (source);
 COMMENT ON TABLE exchange.account IS 'An account at a venue; its id is unique over all users.';
 COMMENT ON COLUMN exchange.account.source IS 'The source that collects it by its API; NULL: only files tell of it.';
 COMMENT ON COLUMN exchange.account.nonce IS 'The last one sent with its key; the next is greater, in whatever process.';
-COMMENT ON COLUMN exchange.account.held_at IS 'A blocking check of its rows failed: profit and loss of its user waits until the check passes.';
+COMMENT ON COLUMN exchange.account.held_at IS 'A blocking check of its rows failed: profit and loss of its user waits.';
 COMMENT ON INDEX exchange.account_of_key_name IS 'Two accounts never share the variable that holds their key.';
 CREATE TABLE exchange.fill_door (
     account_id text NOT NULL, source text NOT NULL, user_id text NOT NULL, first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -72,7 +72,8 @@ def upgrade() -> None:
     every = f"{', '.join(OF_USERS)}, exchange.fill_alias, exchange.erasure"
     op.execute(f"GRANT SELECT ON {every} TO {roles.writer}, {roles.reader}")
     op.execute(f"GRANT INSERT ON {', '.join(OF_USERS)} TO {roles.writer}")
-    op.execute(f"GRANT UPDATE (label, state, state_changed_at, state_changed_by, nonce, held_at, held_reason) ON exchange.account TO {roles.writer}")
+    kept = "label, state, state_changed_at, state_changed_by, nonce, held_at, held_reason"
+    op.execute(f"GRANT UPDATE ({kept}) ON exchange.account TO {roles.writer}")
     op.execute(f"GRANT UPDATE (state, decided_by, changed_at) ON exchange.fill_pair TO {roles.writer}")
     op.execute(f"GRANT SELECT ON exchange.fill_pair TO {roles.agent}")
     for table in OF_USERS:
