@@ -42,9 +42,7 @@ def _collect(source: Source, settings: Settings, as_json: bool) -> None:
 
     from omc_infra.postgres.database import open_database
     from omc_pipeline.sources.collect import collect as collect_source
-    from omc_pipeline.sources.collect import equipped
 
-    equipped(source, settings)  # a missing key is told before a database is started
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings))
         if settings.profile == "sandbox":

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
-from pydantic import SecretStr
 
 from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import (
@@ -27,10 +27,11 @@ from omc_infra.errors import (
 from omc_infra.http import open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import AccountRow, default_account, next_nonce
+from omc_pipeline.collection.keys import keys_of
 from omc_pipeline.ledgers.quarantine import Refused, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
-from omc_pipeline.sandbox.keys import SANDBOX_KEYS
 from omc_pipeline.sources.source import FetchContext, Parsed, Source
 
 if TYPE_CHECKING:
@@ -71,14 +72,17 @@ class Collection:
         return sum(appended.rows for appended in self.tables.values())
 
 
-def collect(source: Source, database: Database, settings: Settings, clock: Clock = utc_now) -> Collection:
-    """Fetch what is new and bring it into the ledger; one collection of a source runs at a time.
+def collect(
+    source: Source, database: Database, settings: Settings, clock: Clock = utc_now, *, account: AccountRow | None = None
+) -> Collection:
+    """Fetch what is new and bring it into the ledger; one collection of a source (and account) runs at a time.
 
     Args:
         source: What to collect.
         database: Where to.
         settings: Profile, keys, and in the sandbox profile a running sandbox.
         clock: Stamps what is fetched.
+        account: Whose data a private API is asked for; None: the configured user's first account.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
@@ -86,12 +90,16 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
             were handled. The body stays in the raw store, the rows in quarantine.
         OmcError: The upstream's or the database's failure.
     """
-    keyed = equipped(source, settings)
     with _writing(database) as connection:
-        _wait_for_others(connection, source)
-        raw, tally = PostgresRawStore(connection), _Tally(source)
+        whose = account or (default_account(connection, settings.user, source.name, source.venue) if source.per_account else None)
+        keyed = equipped(source, settings, whose)
+        _wait_for_others(connection, source, whose)
+        raw, tally = PostgresRawStore(connection), _Tally(source, whose)
+        nonce = partial(next_nonce, connection, whose.account_id, clock()) if whose else None
         with open_http(source.name, source.host, keyed, raw, clock) as http:
-            for payload in source.fetch(FetchContext(http, keyed, clock(), _since(connection, source))):
+            for payload in source.fetch(
+                FetchContext(http, keyed, clock(), _since(connection, source, whose), whose, dict(keyed.keys), nonce)
+            ):
                 if payload.not_modified:  # the client stores what came over the wire; that nothing new came proves freshness
                     raw.store(payload, etag=None, last_modified=None)
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
@@ -142,6 +150,7 @@ class _Tally:
     """Takes payloads one by one and keeps the books."""
 
     source: Source
+    account: AccountRow | None = None
     tables: dict[str, Appended] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     read: set[str] = field(default_factory=set)
@@ -203,18 +212,16 @@ def _store(
     return appended, refused
 
 
-def equipped(source: Source, settings: Settings) -> Settings:
+def equipped(source: Source, settings: Settings, account: AccountRow | None) -> Settings:
     """Answer the settings with the keys of the profile: in the sandbox its own and no others, so that no real key leaves.
 
     Raises:
         NotConfiguredError: Live, and a key of the source is missing.
     """
-    if settings.profile == "sandbox":
-        return settings.model_copy(update={"keys": {name: SecretStr(value) for name, value in SANDBOX_KEYS.items()}})
-    missing = [f"OMC_KEY_{name.upper()}" for name in source.keys if not settings.key(name)]
-    if missing:
-        raise NotConfiguredError(f"{source.name} is not configured: set {' and '.join(missing)}")
-    return settings
+    try:
+        return settings.model_copy(update={"keys": keys_of(source.keys, account, settings)})
+    except NotConfiguredError as error:
+        raise NotConfiguredError(f"{source.name}: {error}") from error
 
 
 @contextmanager
@@ -226,25 +233,30 @@ def _writing(database: Database) -> Iterator[psycopg.Connection[Any]]:
         raise DatabaseUnavailableError(f"PostgreSQL: {str(error).strip().splitlines()[0]}") from error
 
 
-def _wait_for_others(connection: psycopg.Connection[Any], source: Source) -> None:
+def _wait_for_others(connection: psycopg.Connection[Any], source: Source, account: AccountRow | None = None) -> None:
     """Hold the source until the connection closes: two collections at once would mix up the nonces of a signed API."""
+    held = f"omc.collect {source.name}" + (f" {account.user_id} {account.account_id}" if account else "")
     try:
         with connection.transaction():
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_WAIT_FOR_OTHER_S}s")))
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"omc.collect {source.name}"])
+            connection.execute(
+                "SELECT pg_advisory_lock(hashtextextended(%s, 0))",
+                [f"omc.collect {source.name}" + (f" {account.user_id} {account.account_id}" if account else "")],
+            )
     except psycopg.errors.LockNotAvailable as error:
         raise RetryableError(f"{source.name}: another collection of it has been running for {_WAIT_FOR_OTHER_S} s") from error
 
 
-def _since(connection: psycopg.Connection[Any], source: Source) -> datetime | None:
+def _since(connection: psycopg.Connection[Any], source: Source, account: AccountRow | None) -> datetime | None:
     """Answer the newest clock value of the table that lags most, or None when one of them is empty."""
     newest: list[datetime] = []
     for table in source.tables:
-        statement = sql.SQL("SELECT max({}) FROM {} WHERE source = %s").format(
-            sql.Identifier(table.clock), sql.Identifier(table.ledger, table.name)
+        of_account = sql.SQL(" AND user_id = %(user_id)s AND account_id = %(account_id)s" if table.per_user and account else "")
+        statement = sql.SQL("SELECT max({}) FROM {} WHERE source = %(source)s{}").format(
+            sql.Identifier(table.clock), sql.Identifier(table.ledger, table.name), of_account
         )
         with connection.transaction():
-            row = connection.execute(statement, [source.name]).fetchone()
+            row = connection.execute(statement, {"source": source.name, **(account.context if account else {})}).fetchone()
         if row is None or row[0] is None:
             return None
         newest.append(row[0])

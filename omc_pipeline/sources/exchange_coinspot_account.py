@@ -40,6 +40,7 @@ PAGE_ROWS = 500
 ACCOUNT = "coinspot"
 
 _NAME = "exchange_coinspot_account"
+_KEYS = ("coinspot", "coinspot_secret")
 _FIRST_DAY = date(2013, 1, 1)
 _OVERLAP = timedelta(days=2)
 _PLAUSIBLY_ALIKE = 3
@@ -65,17 +66,15 @@ Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 def _asker(context: FetchContext) -> Ask:
     """Bind key, secret and a growing nonce to the client."""
-    key, secret = context.settings.key("coinspot"), context.settings.key("coinspot_secret")
-    if not key or not secret:
+    missing = [name for name in _KEYS if not context.keys.get(name)]
+    if missing or context.account is None or context.nonce is None:
         raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
-    whose = {"user_id": context.settings.user, "account_id": ACCOUNT}
-    last_nonce = 0
+    key, secret = (context.keys[name].get_secret_value() for name in _KEYS)
+    whose, nonce = context.account.context, context.nonce
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
         def signed() -> tuple[bytes, Mapping[str, str]]:
-            nonlocal last_nonce
-            last_nonce = max(int(context.now.timestamp() * 1000), last_nonce + 1)
-            return signed_request({**parameters, "nonce": last_nonce}, key, secret)
+            return signed_request({**parameters, "nonce": nonce()}, key, secret)
 
         return context.http.post(path, content=signed, repeatable=True, context=whose)
 
@@ -220,5 +219,7 @@ SOURCE = Source(
     fetch=fetch,
     parse=parse,
     homepage=HOMEPAGE,
-    keys=("coinspot", "coinspot_secret"),
+    keys=_KEYS,
+    per_account=True,
+    venue=ACCOUNT,
 )

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from pydantic import SecretStr
+
 from omc_infra.http import HostPolicy, HttpClient
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import AccountRow
 from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
 
 
@@ -42,7 +45,11 @@ class FetchContext:
     settings: Settings
     now: datetime
     since: datetime | None
-    """The newest clock value the ledger holds of this source, in the table that lags most; None when one of its tables is empty."""
+    """The newest clock value the ledger holds of this source (and account), in the table that lags most; None when one is empty."""
+    account: AccountRow | None = None
+    keys: Mapping[str, SecretStr] = field(default_factory=dict)
+    nonce: Callable[[], int] | None = None
+    """Returns an integer above every earlier one of the account, in whatever process."""
 
 
 class Fetch(Protocol):
@@ -81,6 +88,8 @@ class Source:
     homepage: str
     keys: tuple[str, ...] = ()
     sample_every_s: int | None = None
+    per_account: bool = False
+    venue: str = ""
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property
