@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from omc_pipeline.collection.accounts import AccountRow, State
 
 _user = click.option("--user", help="Whose; default: OMC_USER.")
-_by = click.option("--by", default=getpass.getuser, show_default="who is logged in", help="Who decides, for the record.")
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
+
+
+_by = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
 _yes = click.option("--yes", is_flag=True, help="Do it; without, only what would be erased is shown.")
 
 

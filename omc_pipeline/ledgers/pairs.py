@@ -98,7 +98,7 @@ class PairRule:
     """
 
     window_s: float = 2.0
-    share: Decimal = Decimal("0.0001")
+    share: Decimal = Decimal("0.00001")
 
 
 USUAL_RULE = PairRule()

@@ -239,10 +239,7 @@ def _wait_for_others(connection: psycopg.Connection[Any], source: Source, accoun
     try:
         with connection.transaction():
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{_WAIT_FOR_OTHER_S}s")))
-            connection.execute(
-                "SELECT pg_advisory_lock(hashtextextended(%s, 0))",
-                [f"omc.collect {source.name}" + (f" {account.user_id} {account.account_id}" if account else "")],
-            )
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [held])
     except psycopg.errors.LockNotAvailable as error:
         raise RetryableError(f"{source.name}: another collection of it has been running for {_WAIT_FOR_OTHER_S} s") from error
 
