@@ -20,8 +20,9 @@ from typing import Any
 import psycopg
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.ledgers.exchange import FILL
+from omc_pipeline.ledgers.exchange import FILL, Fill
 from omc_pipeline.ledgers.matching import Candidate, assigned
+from omc_pipeline.ledgers.table import Row
 from omc_pipeline.ledgers.write import lock_table
 
 COUNTED = """ AND NOT EXISTS (SELECT FROM exchange.fill_pair p WHERE p.duplicate_account_id = f.account_id
@@ -44,7 +45,8 @@ def _alike(column: str, least: str = "0") -> str:
 _CANDIDATES = f"""
 WITH mine AS (
     SELECT DISTINCT ON (fill_id) * FROM exchange.fill
-    WHERE user_id = %(user)s AND account_id = %(account)s AND recorded_at >= %(since)s ORDER BY fill_id, version DESC
+    WHERE user_id = %(user)s AND account_id = %(account)s AND recorded_at >= coalesce(%(since)s, transaction_timestamp())
+    ORDER BY fill_id, version DESC
 )
 SELECT mine.account_id, mine.fill_id, mine.source, mine.recorded_at, own.source = mine.source,
     other.account_id, other.fill_id, other.source, other.recorded_at, other_own.source = other.source,
@@ -134,7 +136,7 @@ def pair_fills(
     connection: psycopg.Connection[Any],
     user_id: str,
     account_id: str,
-    since: datetime,
+    since: datetime | None,
     rule: PairRule = USUAL_RULE,
 ) -> tuple[int, int]:
     """Pair an account's fills that were recorded from a time on with those that came through another door.
@@ -143,7 +145,7 @@ def pair_fills(
         connection: Of role writer, in the caller's transaction.
         user_id: The account's owner.
         account_id: The account.
-        since: Least ``recorded_at`` of the fills that may be new.
+        since: Least ``recorded_at`` of the fills that may be new; None: those of this transaction.
         rule: What counts as the same.
 
     Returns:
@@ -159,6 +161,13 @@ def pair_fills(
     _keep(connection, user_id, certain, "duplicate")
     _keep(connection, user_id, proposed, "proposed")
     return len(certain), len(proposed)
+
+
+def pair_new_fills(connection: psycopg.Connection[Any], rows: Iterable[Row]) -> None:
+    """Pair the fills among rows that were appended in the caller's transaction; rows of other tables are passed over."""
+    of_account = {(row.user_id, row.account_id) for row in rows if isinstance(row, Fill)}
+    for user_id, account_id in sorted(of_account):
+        pair_fills(connection, user_id, account_id, None)
 
 
 def pairs(connection: psycopg.Connection[Any], user_id: str, *, every: bool = False) -> list[Pair]:

@@ -6,14 +6,18 @@ runs that compute everybody's, until a later run of the account passes. Other us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from omc_infra.postgres.database import Database
+from omc_infra.postgres.database import Database, open_database
+from omc_infra.settings import Settings, load_settings
 from omc_pipeline.collection.accounts import AccountRow, account_named, accounts, default_account, hold
+from omc_pipeline.collection.keys import key_store
+from omc_pipeline.orchestration.buckets import tags_of_all_buckets
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.report import CheckOutcome
+from omc_pipeline.sources.discovery import discover_sources
 from omc_pipeline.sources.source import Source
 
 _PARTITION = "dagster/partition"
@@ -25,13 +29,17 @@ def partitions_of(source: Source) -> dg.DynamicPartitionsDefinition | None:
     return dg.DynamicPartitionsDefinition(name=f"accounts_{source.name}") if source.per_account else None
 
 
-def active_accounts(platform: Platform, source: Source) -> list[AccountRow]:
-    """Return the accounts that a schedule collects; the configured user's first one is added where nobody has any."""
-    with platform.database.connect("writer") as connection:
+def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
+    """Return the accounts that a schedule collects: active ones whose keys are there.
+
+    Where nobody has an account, the configured user's first one is added.
+    """
+    store = key_store(settings)
+    with database.connect("writer") as connection:
         every = accounts(connection, source=source.name, states=("active", "paused", "removed"))
-        if not every:
-            return [default_account(connection, platform.settings.user, source.name, source.venue)]
-    return [account for account in every if account.state == "active"]
+        every = every or [default_account(connection, settings.user, source.name, source.venue)]
+    active = (account for account in every if account.state == "active")
+    return [account for account in active if all(store.key(name, account) is not None for name in source.keys)]
 
 
 def register(instance: dg.DagsterInstance, source: Source, named: Iterable[str]) -> None:
@@ -41,23 +49,38 @@ def register(instance: dg.DagsterInstance, source: Source, named: Iterable[str])
         instance.add_dynamic_partitions(str(definition.name), sorted(set(named)))
 
 
-def account_requests(context: dg.ScheduleEvaluationContext, platform: Platform, sources: Sequence[Source]) -> Iterator[dg.RunRequest]:
-    """Ask for a run of every active account of some sources, at the tick of their schedule."""
-    for source in sources:
-        of_source = active_accounts(platform, source)
-        register(context.instance, source, (account.account_id for account in of_source))
-        for account in of_source:
-            yield dg.RunRequest(
-                run_key=f"{context.scheduled_execution_time.isoformat()} {account.account_id}",
-                partition_key=account.account_id,
-                tags={"account": account.account_id},
-            )
+def account_requests(context: dg.ScheduleEvaluationContext, source: Source) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for a run of every account of a source that can be collected, at the tick of its schedule."""
+    platform: Platform = context.resources.platform
+    found = accounts_to_collect(platform.database, platform.settings, source)
+    if not found:
+        yield dg.SkipReason(f"No account of {source.name} is active and has its keys; see `omc accounts list`.")
+    register(context.instance, source, (account.account_id for account in found))
+    for account in found:
+        run_key = f"{context.scheduled_execution_time.isoformat()} {account.account_id}"
+        yield dg.RunRequest(run_key=run_key, partition_key=account.account_id)
 
 
-def account_of_run(database: Database, run: dg.DagsterRun, source: Source | None = None) -> AccountRow | None:
-    """Return the account that a run is for, or None for a run of no account."""
-    name = run.tags.get(_PARTITION)
-    if name is None or (source is not None and not source.per_account):
+def tags_of_runs(job: dg.JobDefinition, instance: dg.DagsterInstance) -> list[dict[str, str]]:
+    """Return the tags of the runs that together do the whole of a job now: one for each account, else one for every bucket."""
+    for source in discover_sources().values():
+        if source.per_account and job.partitions_def == partitions_of(source):
+            settings = load_settings()
+            with open_database(settings) as database:
+                found = [account.account_id for account in accounts_to_collect(database, settings, source)]
+            register(instance, source, found)
+            return [{_PARTITION: account} for account in found]
+    return [tags_of_all_buckets(job)]
+
+
+def account_of_run(database: Database, run_tags: Mapping[str, str]) -> AccountRow | None:
+    """Return the account that a run with partitions of accounts is for, or None for a run of no partition.
+
+    Raises:
+        BadInputError: There is no such account.
+    """
+    name = run_tags.get(_PARTITION)
+    if name is None:
         return None
     with database.connect("reader") as connection:
         return account_named(connection, name)
@@ -89,7 +112,5 @@ def forget_accounts(instance: dg.DagsterInstance, named: Sequence[str]) -> int:
 
 
 def _definitions_of_all_sources() -> list[str]:
-    from omc_pipeline.sources.discovery import discover_sources
-
     definitions = (partitions_of(source) for source in discover_sources().values())
     return [str(definition.name) for definition in definitions if definition is not None]

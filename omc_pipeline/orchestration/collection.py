@@ -10,6 +10,7 @@ import dagster as dg
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.orchestration.accounts import account_of_run, partitions_of
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
@@ -50,7 +51,8 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         kinds={"python", "postgres"},
         owners=list(source.owners),
         tags=source_tags(source),
-        pool=source.name,
+        pool=None if source.per_account else source.name,
+        partitions_def=partitions_of(source),
         metadata={
             "source": dg.MetadataValue.text(source.name),
             "documentation": dg.MetadataValue.url(source.homepage),
@@ -61,7 +63,8 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
     )
     def collected(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
-            samples = collect_samples(source, platform.database, platform.settings, tick_of(context.run.tags))
+            account = account_of_run(platform.database, context.run.tags) if source.per_account else None
+            samples = collect_samples(source, platform.database, platform.settings, tick_of(context.run.tags), account=account)
         collection = together(samples)
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
         return dg.MaterializeResult(metadata={**_facts(collection), "samples": len(samples), **_plot(platform.database, source)})

@@ -29,6 +29,7 @@ from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import AccountRow, default_account, next_nonce
 from omc_pipeline.collection.keys import keys_of
+from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
@@ -206,6 +207,7 @@ def _store(
     try:
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
+            pair_new_fills(connection, parsed.rows)
             quarantine(connection, payload.source, refused, payload.sha256)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from omc_infra.clock import Clock, utc_now
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import AccountRow
 from omc_pipeline.sources.collect import Collection, collect
 from omc_pipeline.sources.source import Source
 
@@ -24,7 +25,14 @@ Sleep = Callable[[float], None]
 
 
 def collect_samples(
-    source: Source, database: Database, settings: Settings, tick: datetime | None, clock: Clock = utc_now, sleep: Sleep = time.sleep
+    source: Source,
+    database: Database,
+    settings: Settings,
+    tick: datetime | None,
+    clock: Clock = utc_now,
+    sleep: Sleep = time.sleep,
+    *,
+    account: AccountRow | None = None,
 ) -> Sequence[Collection]:
     """Collect a source once, and where it is sampled, at each mark until the next run is due.
 
@@ -35,6 +43,7 @@ def collect_samples(
         tick: When the run was due by its schedule; None, a run on demand, takes one sample.
         clock: Tells when to sample, and stamps what is fetched.
         sleep: Waits some seconds.
+        account: As for ``collect``.
 
     Returns:
         One collection a sample, in order.
@@ -42,10 +51,10 @@ def collect_samples(
     Raises:
         OmcError: As ``collect``; the samples before are in the ledger.
     """
-    samples = [collect(source, database, settings, clock)]
+    samples = [collect(source, database, settings, clock, account=account)]
     while (mark := next_mark(source, tick, clock())) is not None:
         sleep(max(0.0, (mark - clock()).total_seconds()))
-        samples.append(collect(source, database, settings, clock))
+        samples.append(collect(source, database, settings, clock, account=account))
     return samples
 
 
