@@ -57,7 +57,10 @@ def requested(definitions: dg.Definitions, instance: dg.DagsterInstance, setting
     schedule = definitions.resolve_schedule_def(f"{JOB}_schedule")
     resources = {"platform": Platform(variables=settings.environ())}
     tick = utc_now().replace(minute=0, second=0, microsecond=0)
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=tick, resources=resources) as context:
+    repository = definitions.get_repository_def()
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=tick, resources=resources, repository_def=repository
+    ) as context:
         return [str(request.partition_key) for request in schedule.evaluate_tick(context).run_requests or ()]
 
 
