@@ -33,7 +33,7 @@ COMMENT ON COLUMN exchange.account.held_at IS 'A blocking check of its rows fail
 COMMENT ON INDEX exchange.account_of_key_name IS 'Two accounts never share the variable that holds their key.';
 CREATE TABLE exchange.fill_door (
     account_id text NOT NULL, source text NOT NULL, user_id text NOT NULL, first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (account_id, source)
+    PRIMARY KEY (account_id, source, user_id)
 );
 CREATE INDEX ON exchange.fill_door (user_id);
 COMMENT ON TABLE exchange.fill_door IS 'Who has told fills of which account; pairs are looked for only where there are several.';

@@ -115,7 +115,7 @@ ALTER TABLE exchange.fill ADD PRIMARY KEY (account_id, fill_id, version);
 INSERT INTO exchange.fill_alias (account_id, alias_id, fill_id)
     SELECT account, was, fill_id FROM pg_temp.rekey WHERE fill_id <> was AND fill_id <> source || ':' || was;
 INSERT INTO exchange.fill_door (account_id, source, user_id, first_at)
-    SELECT account, source, min(user_id), min(first_at) FROM pg_temp.rekey GROUP BY 1, 2;
+    SELECT account, source, user_id, min(first_at) FROM pg_temp.rekey GROUP BY 1, 2, 3;
 INSERT INTO exchange.fill_pair (user_id, account_id, fill_id, duplicate_account_id, duplicate_fill_id, state, certainty, rule)
     SELECT r.user_id, r.account, r.was, r.account, r.fill_id, 'duplicate', 'exact', 'same id from another source'
     FROM pg_temp.rekey r WHERE r.fill_id = r.source || ':' || r.was;
