@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+_Key = tuple[str, str]
+"""Account and fill id, or account and source."""
+_End = tuple[_Key, _Key]
+"""A fill, and the door at which it found another one."""
+
 
 class Told(NamedTuple):
     """A fill as one source told it; ``is_own``: the source is the account's own."""
@@ -76,16 +81,19 @@ def assigned(found: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidat
     A pair is certain where neither fill has another candidate at the other's door, or where all fills that it could be agree in
     every fact: then any of them is as good as any other. What a certain pair uses up is no candidate any more.
     """
-    candidates = sorted(_distinct(found), key=lambda one: (not one.is_exact, one.counting, one.duplicate))
-    certain, used = list[Candidate](), set[tuple[tuple[str, str], tuple[str, str]]]()
-    for group in (_exact_twins(candidates), _only_ones(candidates)):
-        for one in group:
-            ends = _ends(one)
-            if not used & set(ends):
-                certain.append(one)
-                used |= set(ends)
-    taken = {one.duplicate for one in certain}
-    proposed = [one for one in candidates if not used & set(_ends(one)) and one.duplicate not in taken and one.counting not in taken]
+    candidates = sorted(
+        _distinct(found), key=lambda one: (not one.is_exact, min(one.first.precedence, one.second.precedence), one.duplicate)
+    )
+    certain, used = list[Candidate](), set[_End]()
+    counting, duplicates = set[_Key](), set[_Key]()
+    for one in (*_exact_twins(candidates), *_only_ones(candidates)):
+        if used & set(_ends(one)) or one.duplicate in counting | duplicates or one.counting in duplicates:
+            continue
+        certain.append(one)
+        used |= set(_ends(one))
+        counting.add(one.counting)
+        duplicates.add(one.duplicate)
+    proposed = [one for one in candidates if not used & set(_ends(one)) and not {one.duplicate, one.counting} & duplicates]
     return certain, proposed
 
 
@@ -94,7 +102,7 @@ def _distinct(found: Iterable[Candidate]) -> list[Candidate]:
     return list({frozenset((one.first.key, one.second.key)): one for one in found}.values())
 
 
-def _ends(one: Candidate) -> tuple[tuple[tuple[str, str], tuple[str, str]], ...]:
+def _ends(one: Candidate) -> tuple[_End, _End]:
     """Name each fill together with the door at which it found the other: there it finds no second one."""
     return (one.first.key, one.second.door), (one.second.key, one.first.door)
 
@@ -106,7 +114,7 @@ def _exact_twins(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _only_ones(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates of one account that are the only ones of both their fills."""
-    possible: dict[tuple[tuple[str, str], tuple[str, str]], int] = defaultdict(int)
+    possible: dict[_End, int] = defaultdict(int)
     for one in candidates:
         for end in _ends(one):
             possible[end] += 1

@@ -59,8 +59,10 @@ def test_a_fill_of_another_account_is_never_certain() -> None:
 def test_three_doors_make_two_duplicates_of_one_fill() -> None:
     a, f, g = api("a"), file("f"), file("g", source="tool")
 
-    certain, _ = assigned([pair(a, f, is_exact=True), pair(a, g, is_exact=True)])
+    certain, proposed = assigned([pair(f, g, is_exact=True), pair(a, g, is_exact=True), pair(a, f, is_exact=True)])
 
+    assert {one.counting for one in certain} == {("one", "a")}
+    assert proposed == []
     assert {one.duplicate for one in certain} == {("one", "f"), ("one", "g")}
 
 
