@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -43,34 +43,18 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('omc.accounts', 0))"
 
 
 @dataclass(frozen=True)
-class AccountRow:
-    """One row of ``exchange.account``.
+class Account:
+    """Whose data a private API is asked for.
 
     Attributes:
+        user_id: The owner.
         account_id: Unique over all users.
-        user_id: Its owner.
         venue: Where it is.
-        source: The source that collects it by its API; None: only files tell of it.
-        label: What its owner calls it.
-        state: A paused account is not collected by schedule, a removed one not at all; the fills of both stay.
-        state_changed_at: Since when.
-        state_changed_by: By whom; None: as it was made.
-        held_at: Since when a blocking check of its rows fails, so that its user's profit and loss waits; None: none fails.
-        held_reason: Which check.
-        created_at: When it was added.
     """
 
-    account_id: str
     user_id: str
-    venue: str
-    source: str | None
-    label: str
-    state: State
-    state_changed_at: datetime
-    state_changed_by: str | None
-    held_at: datetime | None
-    held_reason: str | None
-    created_at: datetime
+    account_id: str
+    venue: str = ""
 
     @property
     def is_default(self) -> bool:
@@ -83,6 +67,36 @@ class AccountRow:
         return {"user_id": self.user_id, "account_id": self.account_id}
 
 
+@dataclass(frozen=True)
+class AccountRow(Account):
+    """One row of ``exchange.account``.
+
+    Attributes:
+        source: The source that collects it by its API; None: only files tell of it.
+        label: What its owner calls it.
+        state: A paused account is not collected by schedule, a removed one not at all; the fills of both stay.
+        state_changed_at: Since when.
+        state_changed_by: By whom; None: as it was made.
+        held_at: Since when a blocking check of its rows fails, so that its user's profit and loss waits; None: none fails.
+        held_reason: Which check.
+        created_at: When it was added.
+    """
+
+    source: str | None = field(kw_only=True)
+    label: str = field(kw_only=True)
+    state: State = field(kw_only=True)
+    state_changed_at: datetime = field(kw_only=True)
+    state_changed_by: str | None = field(kw_only=True)
+    held_at: datetime | None = field(kw_only=True)
+    held_reason: str | None = field(kw_only=True)
+    created_at: datetime = field(kw_only=True)
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> AccountRow:
+        """Read the columns of ``_COLUMNS``."""
+        return cls(**dict(zip(_COLUMNS.split(", "), row, strict=True)))
+
+
 def accounts(
     connection: psycopg.Connection[Any],
     *,
@@ -91,7 +105,7 @@ def accounts(
     states: Sequence[State] = ("active", "paused"),
 ) -> list[AccountRow]:
     """Return accounts in the order in which they were added, of one user and one source where given."""
-    return [AccountRow(*row) for row in connection.execute(_LIST, {"user": user_id, "source": source, "states": list(states)})]
+    return [AccountRow.of(row) for row in connection.execute(_LIST, {"user": user_id, "source": source, "states": list(states)})]
 
 
 def account_named(connection: psycopg.Connection[Any], account_id: str) -> AccountRow:
@@ -103,7 +117,7 @@ def account_named(connection: psycopg.Connection[Any], account_id: str) -> Accou
     row = connection.execute(_ONE, [account_id]).fetchone()
     if row is None:
         raise BadInputError(f"there is no account '{account_id}'; see `omc accounts list`")
-    return AccountRow(*row)
+    return AccountRow.of(row)
 
 
 def add_account(
@@ -131,7 +145,7 @@ def add_account(
     for name in names:
         row = connection.execute(_ADD, [name, user_id, venue, source, label]).fetchone()
         if row is not None:
-            return AccountRow(*row)
+            return AccountRow.of(row)
     raise BadInputError(f"account '{names[0]}' exists already, or differs from one only by - and _, which keys can't tell apart")
 
 

@@ -13,30 +13,17 @@ from pydantic import SecretStr
 
 from omc_infra.errors import NotConfiguredError
 from omc_infra.settings import Settings
-
-
-class KeyedAccount(Protocol):
-    """What keys are looked up by."""
-
-    @property
-    def account_id(self) -> str:
-        """Unique over all users."""
-        ...
-
-    @property
-    def is_default(self) -> bool:
-        """Whether keys without a suffix are this account's."""
-        ...
+from omc_pipeline.collection.accounts import Account
 
 
 class KeyStore(Protocol):
     """Where keys are kept."""
 
-    def key(self, name: str, account: KeyedAccount | None) -> SecretStr | None:
+    def key(self, name: str, account: Account | None) -> SecretStr | None:
         """Return one key, or None where it isn't there."""
         ...
 
-    def place(self, name: str, account: KeyedAccount | None) -> str:
+    def place(self, name: str, account: Account | None) -> str:
         """Return where a person puts that key, for a message."""
         ...
 
@@ -51,12 +38,12 @@ class EnvironmentKeys:
     def __init__(self, settings: Settings) -> None:
         self._keys = settings.keys
 
-    def key(self, name: str, account: KeyedAccount | None) -> SecretStr | None:
+    def key(self, name: str, account: Account | None) -> SecretStr | None:
         """Return one key, or None where its variable isn't set."""
         value = self._keys.get(self.place(name, account).removeprefix("OMC_KEY_").lower())
         return value if value and value.get_secret_value() else None
 
-    def place(self, name: str, account: KeyedAccount | None) -> str:
+    def place(self, name: str, account: Account | None) -> str:
         """Return the variable of a key."""
         suffix = "" if account is None or account.is_default else f"__{account.account_id.replace('-', '_')}"
         return f"OMC_KEY_{name}{suffix}".upper()
@@ -65,11 +52,11 @@ class EnvironmentKeys:
 class SandboxKeys:
     """Keys made up by a rule, which the sandbox knows, too; they open nothing anywhere else."""
 
-    def key(self, name: str, account: KeyedAccount | None) -> SecretStr:
+    def key(self, name: str, account: Account | None) -> SecretStr:
         """Return ``sandbox-<name>-<account>``, or ``sandbox-<name>`` for a key of no account."""
         return SecretStr("-".join(["sandbox", name.replace("_", "-"), *([account.account_id] if account else [])]))
 
-    def place(self, name: str, account: KeyedAccount | None) -> str:
+    def place(self, name: str, account: Account | None) -> str:
         """Return nothing: no key is ever missing."""
         return ""
 
@@ -79,9 +66,7 @@ def key_store(settings: Settings) -> KeyStore:
     return SandboxKeys() if settings.profile == "sandbox" else EnvironmentKeys(settings)
 
 
-def keys_of(
-    names: Sequence[str], account: KeyedAccount | None, settings: Settings, store: KeyStore | None = None
-) -> Mapping[str, SecretStr]:
+def keys_of(names: Sequence[str], account: Account | None, settings: Settings, store: KeyStore | None = None) -> Mapping[str, SecretStr]:
     """Return the keys of these names for an account, and no others.
 
     Args:
@@ -97,6 +82,6 @@ def keys_of(
     found = {name: kept.key(name, account) for name in names}
     missing = [kept.place(name, account) for name, key in found.items() if key is None]
     if missing:
-        whose = f" of account '{account.account_id}'" if account else ""
-        raise NotConfiguredError(f"keys{whose} are not configured: set {' and '.join(missing)}")
+        whose = f" for account '{account.account_id}'" if account and not account.is_default else ""
+        raise NotConfiguredError(f"set {' and '.join(missing)}{whose}")
     return {name: key for name, key in found.items() if key is not None}

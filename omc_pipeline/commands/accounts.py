@@ -198,7 +198,7 @@ def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, 
 
 def _place(venue_or_source: str) -> tuple[str, str | None]:
     """Return venue and source of an account: a source by its name or its venue, else a venue of files."""
-    from omc_pipeline.sources.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover_sources
 
     for source in discover_sources().values():
         if source.per_account and venue_or_source in (source.name, source.venue):
@@ -246,8 +246,8 @@ def _document(row: AccountRow, settings: Settings) -> dict[str, Any]:
 
 
 def _missing_keys(row: AccountRow, settings: Settings) -> list[str]:
+    from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.collection.keys import key_store
-    from omc_pipeline.sources.discovery import discover_sources
 
     source, store = discover_sources().get(row.source or ""), key_store(settings)
     return [store.place(name, row) for name in (source.keys if source else ()) if store.key(name, row) is None]

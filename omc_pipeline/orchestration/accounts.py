@@ -13,12 +13,12 @@ import dagster as dg
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
 from omc_pipeline.collection.accounts import AccountRow, account_named, accounts, default_account, hold
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.keys import key_store
+from omc_pipeline.collection.source import Source
 from omc_pipeline.orchestration.buckets import tags_of_all_buckets
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.report import CheckOutcome
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Source
 
 _PARTITION = "dagster/partition"
 _RUNS_AT_ONCE = 500

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from omc_infra.clock import utc_now
+from omc_pipeline.collection.source import Source
 from omc_pipeline.orchestration.accounts import account_of_run, judge_account
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.failures import told_to_dagster
@@ -13,7 +14,6 @@ from omc_pipeline.quality.fold import FoldedOutcome, fold, folded_checks
 from omc_pipeline.quality.report import CheckOutcome
 from omc_pipeline.quality.run import run_source_checks
 from omc_pipeline.quality.suite import suite_of
-from omc_pipeline.sources.source import Source
 
 _COLUMNS = dg.TableSchema(
     [

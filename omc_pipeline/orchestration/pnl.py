@@ -13,6 +13,7 @@ import dagster as dg
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.orchestration.accounts import account_of_run
@@ -25,7 +26,6 @@ from omc_pipeline.positions import PositionsRun, compute_positions, conservation
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.snapshot import snapshot_positions
 from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
-from omc_pipeline.sources.source import Source
 
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import dagster as dg
-from dagster._utils.schedules import cron_string_iterator  # no public name; the version is pinned
 
 from omc_infra.runs.routing import WISH_TAG
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
-from omc_pipeline.sources.source import Source
 
 SCORES_CRON = "7-59/15 * * * *"
 VALUATION_CRON = "3-59/15 * * * *"
@@ -117,7 +116,7 @@ def _runs_alone(source: Source) -> bool:
 def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) -> ScheduledJob:
     is_computing = any(computed_from(source) for source in members)
     description = f"Collect {', '.join(source.title for source in members)} and judge what came."
-    crons = tuple(dict.fromkeys(source.cron for source in members))
+    crons = tuple(dict.fromkeys(cron for source in members for cron in source.crons))
     is_by_account = any(source.per_account for source in members)
     keys = [asset_key(source) for source in members] if is_by_account and own else assets_of(members)
     buckets = own if is_computing and not is_by_account else ()
@@ -156,7 +155,7 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
 def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
     def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         tick = context.scheduled_execution_time
-        due = [source for source in job.members if is_due(source.cron, tick)]
+        due = [source for source in job.members if any(is_due(cron, tick) for cron in source.crons)]
         if job.members and not due:
             yield dg.SkipReason("No source of this job is due.")
             return
@@ -168,9 +167,3 @@ def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iter
             yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 
     return requests
-
-
-def is_due(cron: str, tick: datetime) -> bool:
-    """Return whether a cron schedule in UTC has a tick at exactly this moment."""
-    ticks = cron_string_iterator(tick.timestamp(), cron, "UTC")
-    return next(ticks) == tick

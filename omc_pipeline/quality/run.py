@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.facts import Facts, failing_rows, read_facts
@@ -16,7 +17,6 @@ from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityRepo
 from omc_pipeline.quality.score import Scored, check_score, duration_text, ledger_score
 from omc_pipeline.quality.store import store_outcomes, store_scores, update_alerts
 from omc_pipeline.quality.suite import Suite, suite_of
-from omc_pipeline.sources.source import Source
 
 
 def run_source_checks(

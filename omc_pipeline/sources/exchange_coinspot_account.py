@@ -22,18 +22,21 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
+from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, text
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import fact_digest, with_digest_ids
-from omc_pipeline.sources.body import Json
-from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Rejected, Source
-from omc_pipeline.sources.values import amount, instant, instant_of_epoch, optional_amount, text
+from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
 
 PAGE_ROWS = 500
 """Most rows CoinSpot gives in one answer."""
@@ -47,45 +50,47 @@ _PLAUSIBLY_ALIKE = 3
 """Two orders may each have an equal twin; when so many have, the answer was doubled, and its copies would become fills."""
 
 
-def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the orders completed since shortly before the ledger's newest fill, then for the balances.
+def fetch_orders(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the orders completed since shortly before the ledger's newest fill.
 
     Raises:
-        NotConfiguredError: No key or no secret.
         UpstreamRefusedError: More than a page of orders on a single day, which the API has no way to tell.
     """
     ask = _asker(context)
     first = _FIRST_DAY if context.since is None else (context.since - _OVERLAP).date()
     last = context.now.date() + timedelta(days=1)
     yield from _orders(ask, first, last)
-    yield ask("/api/v2/ro/my/balances", {})
+
+
+def fetch_balances(context: FetchContext) -> Iterator[Payload]:
+    """Ask what the account holds."""
+    yield _asker(context)("/api/v2/ro/my/balances", {})
 
 
 Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 
 def _asker(context: FetchContext) -> Ask:
-    """Bind key, secret and a growing nonce to the client."""
-    missing = [name for name in _KEYS if not context.keys.get(name)]
-    if missing or context.account is None or context.nonce is None:
-        raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
-    key, secret = (context.keys[name].get_secret_value() for name in _KEYS)
-    whose, nonce = context.account.context, context.nonce
+    """Bind the account to the client.
+
+    Raises:
+        NotConfiguredError: There is no account to ask for.
+    """
+    if context.account is None:
+        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+    whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
-        def signed() -> tuple[bytes, Mapping[str, str]]:
-            return signed_request({**parameters, "nonce": nonce()}, key, secret)
-
-        return context.http.post(path, content=signed, repeatable=True, context=whose)
+        return context.http.post(path, json=parameters, repeatable=True, context=whose)
 
     return ask
 
 
-def signed_request(body: Mapping[str, Json], key: str, secret: str) -> tuple[bytes, Mapping[str, str]]:
-    """Answer the exact bytes to send, and the headers that sign them."""
-    content = json.dumps(body).encode()
-    sign = hmac.new(secret.encode(), content, hashlib.sha512).hexdigest()
-    return content, {"key": key, "sign": sign, "Content-Type": "application/json"}
+def sign(body: bytes, keys: Mapping[str, str], nonce: int) -> Signed:
+    """Return the exact bytes to send, the nonce among their fields, and the headers that sign them."""
+    content = json.dumps({**json.loads(body), "nonce": nonce}).encode()
+    signature = hmac.new(keys["coinspot_secret"].encode(), content, hashlib.sha512).hexdigest()
+    return content, {"key": keys["coinspot"], "sign": signature, "Content-Type": "application/json"}
 
 
 def _orders(ask: Ask, first: date, last: date) -> list[Payload]:
@@ -115,7 +120,7 @@ def _counts(payload: Payload) -> tuple[int, int]:
     return len(buys) if isinstance(buys, list) else 0, len(sells) if isinstance(sells, list) else 0
 
 
-def parse(payload: Payload) -> Parsed:
+def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     """Recognise orders or balances, and read their rows for the user and account of the payload's context."""
     document = opened(payload)
     user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
@@ -213,13 +218,13 @@ SOURCE = Source(
     name=_NAME,
     title="CoinSpot account",
     tables=(FILL, BALANCE),
-    cron="*/15 * * * *",
-    every_s=900,
-    host=HOST,
-    fetch=fetch,
+    endpoints=(
+        Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
+        Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
+    ),
+    policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
-    keys=_KEYS,
     per_account=True,
     venue=ACCOUNT,
 )

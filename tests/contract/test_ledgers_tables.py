@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.ledgers import catalyst, exchange, glass, human
 from omc_pipeline.ledgers.table import BOOKKEEPING, LEDGERS, LedgerTable
-from omc_pipeline.sources.discovery import discover_sources
 
 TABLES = [table for ledger in (glass, human, catalyst, exchange) for table in ledger.TABLES]
 SQL_TYPES = {str: "text", Decimal: "numeric", datetime: "timestamp with time zone", date: "date", int: "integer", bool: "boolean"}

@@ -18,6 +18,7 @@ from omc_infra.errors import BadInputError, NotConfiguredError, OmcError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import add_account, default_account, next_nonce
+from omc_pipeline.collection.collecting import collect
 from omc_pipeline.ledgers.exchange import BALANCE, FILL
 from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.positions import compute_positions
@@ -26,7 +27,6 @@ from omc_pipeline.sandbox.account import fills
 from omc_pipeline.sandbox.running import state_file
 from omc_pipeline.sandbox.state import State
 from omc_pipeline.sandbox.world import World
-from omc_pipeline.sources.collect import collect
 from omc_pipeline.sources.exchange_coinspot_account import SOURCE
 
 USERS = ("ada", "bob")

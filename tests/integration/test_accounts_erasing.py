@@ -13,11 +13,11 @@ from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import add_account, default_account
+from omc_pipeline.collection.collecting import collect
 from omc_pipeline.collection.erasing import account_rows, erase_account, erase_user, user_rows
 from omc_pipeline.commands.accounts import accounts
 from omc_pipeline.positions import compute_positions, summary
 from omc_pipeline.sandbox import serving
-from omc_pipeline.sources.collect import collect
 from omc_pipeline.sources.exchange_coinspot_account import SOURCE
 
 EVERYWHERE = """

@@ -25,6 +25,7 @@ from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import _script, migrate, migration_folders, revision
 from omc_infra.settings import Settings
+from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import digest_fill_id
 from omc_pipeline.ledgers.table import plain_number, row_digest
@@ -155,7 +156,7 @@ def fills(database: Database) -> list[tuple[Fill, str]]:
 
 def added_by_replay(database: Database, user: str, account: str, orders: list[dict[str, Any]]) -> int:
     body = json.dumps({"status": "ok", "buyorders": orders, "sellorders": []}).encode()
-    parsed = SOURCE.parse(Payload(SOURCE.name, body, GONE, "u", context={"user_id": user, "account_id": account}))
+    parsed = SOURCE.parse(Payload(SOURCE.name, body, GONE, "u", context={"user_id": user, "account_id": account}), SourceConfig())
     with database.connect("writer") as connection:
         did = append(connection, SOURCE.name, parsed.rows, None)["exchange.fill"]
     return did.inserted + did.changed

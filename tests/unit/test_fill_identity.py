@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from omc_infra.errors import NotConfiguredError
 from omc_infra.settings import Settings
-from omc_pipeline.collection.accounts import AccountRow
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.keys import SandboxKeys, keys_of
 from omc_pipeline.ledgers.exchange import Fill
 from omc_pipeline.ledgers.identity import digest_fill_id, venue_fill_id, with_digest_ids
@@ -24,8 +24,8 @@ FILL = Fill("", "ada", "coinspot", "BTC", "AUD", "buy", Decimal("0.01"), Decimal
 NAMES = ("coinspot", "coinspot_secret")
 
 
-def account(account_id: str = "ada-coinspot") -> AccountRow:
-    return AccountRow(account_id, "ada", "coinspot", "exchange_coinspot_account", "", "active", AT, None, None, None, AT)
+def account(account_id: str = "ada-coinspot") -> Account:
+    return Account("ada", account_id, "coinspot")
 
 
 @given(zeros=st.integers(0, 10), hours=st.integers(-12, 14))

@@ -9,18 +9,19 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.source import Source
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.pnl import POSITIONS, VALUATION
-from omc_pipeline.orchestration.schedules import is_due
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Source
 
 SOURCES = dict(discover_sources())
 
 
 def added(name: str, like: str, **changes: Any) -> dict[str, Source]:
-    return {**SOURCES, name: dataclasses.replace(SOURCES[like], name=name, **changes)}
+    endpoints = tuple(dataclasses.replace(endpoint, **changes) for endpoint in SOURCES[like].endpoints)
+    return {**SOURCES, name: dataclasses.replace(SOURCES[like], name=name, endpoints=endpoints)}
 
 
 def names_of(sources: dict[str, Source]) -> tuple[set[str], set[str]]:
@@ -79,7 +80,8 @@ def test_a_tick_collects_the_sources_that_are_due_and_no_others(minute: int, exp
 
 def test_a_partial_run_still_computes_what_depends_on_its_sources_and_judges_them() -> None:
     sources = added("exchange_second", "exchange_coinspot_prices", sample_every_s=None, cron="5 * * * *")
-    sources = {**sources, "exchange_third": dataclasses.replace(sources["exchange_second"], name="exchange_third", cron="* * * * *")}
+    third = added("exchange_third", "exchange_coinspot_prices", sample_every_s=None, cron="* * * * *")["exchange_third"]
+    sources = {**sources, third.name: third}
     definitions = build_definitions(sources)
     schedule = definitions.resolve_schedule_def("collect_exchange_schedule")
 
@@ -101,6 +103,19 @@ def test_positions_depend_on_every_source_of_fills_and_valuation_on_every_source
 
     assert specs[POSITIONS] == {"exchange/coinspot_account", "exchange/other_account"}
     assert specs[VALUATION] == {"pnl/positions", "exchange/coinspot_prices", "exchange/other_prices"}
+
+
+def test_a_source_ticks_whenever_one_of_its_endpoints_is_due() -> None:
+    known = SOURCES["catalyst_sec_edgar"].endpoints[0]
+    feed = dataclasses.replace(known, name="feed", cron="3-59/10 * * * *")
+    edgar = dataclasses.replace(SOURCES["catalyst_sec_edgar"], endpoints=(known, feed))
+    schedule = build_definitions({**SOURCES, edgar.name: edgar}).resolve_schedule_def("collect_catalyst_schedule")
+
+    ticks = [datetime(2026, 11, 27, 9, minute, tzinfo=UTC) for minute in (0, 3, 4)]
+    runs = [schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=tick)).run_requests or [] for tick in ticks]
+
+    assert list(schedule.cron_schedule) == ["*/10 * * * *", "3-59/10 * * * *"]
+    assert [len(requests) for requests in runs[:2]] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.source import Parsed, Source
 from omc_pipeline.sources import (
     catalyst_sec_edgar,
     exchange_coinspot_account,
@@ -19,7 +20,6 @@ from omc_pipeline.sources import (
     glass_defillama,
     human_fear_greed,
 )
-from omc_pipeline.sources.source import Parsed, Source
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FETCHED_AT = datetime(2026, 9, 21, 14, 35, 7, 123_456, tzinfo=UTC)
@@ -29,7 +29,7 @@ PRICES, ACCOUNT = exchange_coinspot_prices.SOURCE, exchange_coinspot_account.SOU
 
 def _parsed(source: Source, body: bytes | dict[str, Any] | list[Any], **context: str) -> Parsed:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return source.parse(Payload(source.name, raw, FETCHED_AT, "", context=context))
+    return source.parse(Payload(source.name, raw, FETCHED_AT, "", context=context), source.config())
 
 
 def _fixture(source: Source, name: str) -> bytes:
@@ -51,7 +51,7 @@ def test_defillamas_list_of_protocols_is_observed_in_the_hour_of_its_fetch() -> 
 
 
 def test_a_protocols_history_gives_a_row_a_point_under_the_slug_that_was_asked_for() -> None:
-    rows = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "protocol.json"), slug="harbour-v2").rows
+    rows = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "protocols.one.json"), slug="harbour-v2").rows
 
     assert [(row.protocol, row.tvl_usd) for row in rows] == [("harbour-v2", Decimal("1200000.125")), ("harbour-v2", Decimal("1250000.25"))]
     assert rows[0].observed_at == datetime(2026, 9, 21, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_a_protocols_history_gives_a_row_a_point_under_the_slug_that_was_asked_f
 
 
 def test_a_saved_protocol_without_its_slug_takes_the_one_of_its_name() -> None:
-    body = _document(DEFILLAMA, "protocol.json") | {"name": "Mill's Street"}
+    body = _document(DEFILLAMA, "protocols.one.json") | {"name": "Mill's Street"}
 
     assert {row.protocol for row in _parsed(DEFILLAMA, body).rows} == {"mills-street"}
 

@@ -1,0 +1,38 @@
+"""The configuration's sections of the sources: ``sources.<name>``, each with the model of its source's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.equipment import default_hosts
+from omc_pipeline.collection.options import SourceConfig, read_options, with_default_hosts
+from omc_pipeline.collection.source import Source
+
+
+def section_of(source: Source) -> str:
+    """Return the name of a source's section."""
+    return f"sources.{source.name}"
+
+
+def config_models() -> Mapping[str, type[BaseModel]]:
+    """Return the model of every source's options by section, the live hosts among their defaults."""
+    return {section_of(source): config_model(source) for source in discover_sources().values()}
+
+
+def config_model(source: Source) -> type[SourceConfig]:
+    """Return the model of a source's options with its live hosts as defaults; a source that asks nobody has none."""
+    hosts = default_hosts(source)
+    return with_default_hosts(source.config, hosts) if hosts else source.config
+
+
+def source_config(source: Source, overrides: Mapping[str, Any] | None = None) -> SourceConfig:
+    """Return a source's options: its defaults with some set otherwise.
+
+    Raises:
+        BadInputError: An option is unknown or malformed.
+    """
+    return read_options(source.config, overrides or {}, section_of(source))
