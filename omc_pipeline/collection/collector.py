@@ -27,6 +27,7 @@ from omc_pipeline.collection.recording import MarkingStore, store_options
 from omc_pipeline.collection.source import Endpoint, FetchContext, Source
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.writing import writing
+from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
 
 if TYPE_CHECKING:
@@ -183,3 +184,4 @@ def collector(
             )
             http = stack.enter_context(opened)
         yield Collector(source, connection, config, raw, account, clock, http)
+        advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

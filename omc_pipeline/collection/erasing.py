@@ -19,7 +19,7 @@ import psycopg
 from omc_infra.errors import BadInputError
 from omc_pipeline.collection.accounts import AccountRow, account_named, accounts
 from omc_pipeline.ledgers.exchange import FILL
-from omc_pipeline.ledgers.write import lock_table
+from omc_pipeline.ledgers.knowledge import stamp
 
 _COLUMNS = """
 SELECT n.nspname || '.' || quote_ident(c.relname), array_agg(a.attname::text) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -116,7 +116,7 @@ def _wait_for_work(connection: psycopg.Connection[Any], user_id: str, of: Sequen
     for account in sorted(of, key=lambda row: row.account_id):
         connection.execute(_LOCKS, [f"omc.collect {account.source} {user_id} {account.account_id}"])
     connection.execute(_LOCKS, [f"pnl.run {user_id}"])
-    lock_table(connection, FILL)
+    stamp(connection, FILL.qualified)
 
 
 def _counted(connection: psycopg.Connection[Any], of: Conditions, bound: Mapping[str, Any]) -> Mapping[str, int]:

@@ -6,7 +6,8 @@ at the same time, as exactly as the coarser one says. A fill that could belong t
 guessed; fills that agree in every fact are exchangeable, so as many of them as both doors tell are paired. The same fill in another
 account of the same venue is always proposed: it may be the account under a second name, or a second account that traded alike.
 
-The fill of the account's own source counts, else the one that was recorded first. Writers of fills and of pairs wait for each other.
+The fill of the account's own source counts, else the one that was recorded first. Writers of fills and of pairs wait for
+each other and share one sequence of stamps, so a run of profit and loss that knows the newest of either knows all before it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import psycopg
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.exchange import FILL, Fill
+from omc_pipeline.ledgers.knowledge import stamp
 from omc_pipeline.ledgers.matching import Candidate, assigned
 from omc_pipeline.ledgers.table import Row
-from omc_pipeline.ledgers.write import lock_table
 
 COUNTED = """ AND NOT EXISTS (SELECT FROM exchange.fill_pair p WHERE p.duplicate_account_id = f.account_id
     AND p.duplicate_fill_id = f.fill_id AND p.state = 'duplicate')"""
@@ -75,15 +76,15 @@ WHERE (other.account_id = mine.account_id OR other_own.venue = own.venue)
             OR (p.account_id, p.fill_id, d.source) = (mine.account_id, mine.fill_id, other.source)))
 """
 _KEEP = """
-INSERT INTO exchange.fill_pair (user_id, account_id, fill_id, duplicate_account_id, duplicate_fill_id, state, certainty, rule)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+INSERT INTO exchange.fill_pair (user_id, account_id, fill_id, duplicate_account_id, duplicate_fill_id, state, certainty, rule, changed_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 _LIST = """
 SELECT account_id, fill_id, duplicate_account_id, duplicate_fill_id, state, certainty, rule, decided_by, changed_at
 FROM exchange.fill_pair WHERE user_id = %s AND (%s OR state = 'proposed') ORDER BY changed_at, duplicate_fill_id, fill_id
 """
 _DECIDE = """
-UPDATE exchange.fill_pair SET state = %s, decided_by = %s, changed_at = clock_timestamp()
+UPDATE exchange.fill_pair SET state = %s, decided_by = %s, changed_at = %s
 WHERE user_id = %s AND account_id = %s AND fill_id = %s AND duplicate_account_id = %s AND duplicate_fill_id = %s AND state <> %s
 RETURNING 1
 """
@@ -151,15 +152,15 @@ def pair_fills(
     Returns:
         How many fills were paired, and how many pairs were proposed to a person.
     """
-    lock_table(connection, FILL)
+    at = stamp(connection, FILL.qualified)
     doors = connection.execute(_DOORS, {"user": user_id, "account": account_id}).fetchone()
     if doors is None or doors[0] < 2:
         return 0, 0
     bound = {"user": user_id, "account": account_id, "since": since, "window_s": rule.window_s, "share": rule.share}
     found = [Candidate.of(row) for row in connection.execute(_CANDIDATES, bound)]
     certain, proposed = assigned(found)
-    _keep(connection, user_id, certain, "duplicate")
-    _keep(connection, user_id, proposed, "proposed")
+    _keep(connection, user_id, certain, "duplicate", at)
+    _keep(connection, user_id, proposed, "proposed", at)
     return len(certain), len(proposed)
 
 
@@ -188,18 +189,18 @@ def decide_pair(connection: psycopg.Connection[Any], user_id: str, pair: Sequenc
     Raises:
         BadInputError: No such pair, it is decided so already, or the fill is a duplicate of another one.
     """
-    lock_table(connection, FILL)
+    at = stamp(connection, FILL.qualified)
     state = "duplicate" if is_duplicate else "rejected"
     try:
         with connection.transaction():
-            done = connection.execute(_DECIDE, [state, by, user_id, *pair, state]).fetchone()
+            done = connection.execute(_DECIDE, [state, by, at, user_id, *pair, state]).fetchone()
     except psycopg.errors.UniqueViolation as error:
         raise BadInputError(f"fill '{pair[3]}' of account '{pair[2]}' is the duplicate of another fill already") from error
     if done is None:
         raise BadInputError(f"no pair of fills {' '.join(pair)} of user '{user_id}' waits for this decision; see `omc accounts pairs`")
 
 
-def _keep(connection: psycopg.Connection[Any], user_id: str, found: Iterable[Candidate], state: str) -> None:
-    rows = [(user_id, *one.counting, *one.duplicate, state, one.certainty(state), one.rule) for one in found]
+def _keep(connection: psycopg.Connection[Any], user_id: str, found: Iterable[Candidate], state: str, at: datetime) -> None:
+    rows = [(user_id, *one.counting, *one.duplicate, state, one.certainty(state), one.rule, at) for one in found]
     if rows:
         connection.cursor().executemany(_KEEP, rows)

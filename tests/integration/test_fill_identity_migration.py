@@ -172,7 +172,7 @@ def test_a_fill_that_is_collected_again_is_the_stored_one_however_it_is_written(
             release.row(fill_of(one, "ada", old_id(one, "ada")), FIRST, payload)
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     for fill, digest in fills(database):
         assert fill.fill_id == digest_fill_id(fill)
@@ -192,7 +192,7 @@ def test_equal_orders_of_one_answer_stay_two_fills(old: tuple[Database, Settings
             release.row(fill_of(order(), "ada", old_id(order(), "ada", place)), FIRST, payload)
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     assert sorted(fill.fill_id for fill, _ in fills(database)) == sorted(digest_fill_id(fill_of(order(), "ada", ""), n) for n in (0, 1))
     assert rows(database, "SELECT count(*) FROM exchange.fill_pair") == [(0,)]
@@ -213,7 +213,7 @@ def test_a_fill_that_a_later_answer_spelled_otherwise_is_paired_or_where_the_ans
         release.row(fill_of(respelled, "ada", old_id(respelled, "ada")), SECOND, second)
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     fill = fill_of(order(), "ada", "")
     repeated = old_id(respelled, "ada") if is_kept else digest_fill_id(fill, 1)
@@ -232,7 +232,7 @@ def test_a_twin_that_only_a_later_answer_listed_is_a_fill_of_its_own(old: tuple[
         release.row(fill_of(order(), "ada", old_id(order(), "ada", 1)), SECOND, second)
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     assert sorted(fill.fill_id for fill, _ in fills(database)) == sorted(digest_fill_id(fill_of(order(), "ada", ""), n) for n in (0, 1))
     assert rows(database, "SELECT count(*) FROM exchange.fill_pair") == [(0,)]
@@ -252,7 +252,7 @@ def test_two_users_whose_accounts_bore_one_name_get_accounts_of_their_own(
             release.positions(user, old_id(order(), user), old_id(order(), user), FIRST, [])
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     owners = rows(database, "SELECT account_id, user_id, venue, source FROM exchange.account ORDER BY 1")
     assert owners == [("ada-coinspot", "ada", "coinspot", SOURCE.name), ("coinspot", "bob", "coinspot", SOURCE.name)]
@@ -280,7 +280,7 @@ def test_profit_and_loss_names_the_fills_by_their_new_ids_and_its_runs_know_thei
         release.connection.execute("UPDATE pnl.run SET user_id = 'ada' WHERE user_id = 'ada2'")
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     found = fills(database)
     lot, sell = found[0][0].fill_id, found[1][0].fill_id
@@ -305,7 +305,7 @@ def test_a_fill_that_two_sources_told_by_one_id_is_counted_once(old: tuple[Datab
         release.row(told, SECOND, None, source="file")
 
     given(database, write)
-    migrate(database)
+    migrate(database, without_backup=True)
 
     assert rows(database, "SELECT source, fill_id FROM exchange.fill ORDER BY 2") == [("file", "file:t-1"), (SOURCE.name, "t-1")]
     assert rows(database, "SELECT fill_id, duplicate_fill_id, state FROM exchange.fill_pair") == [("t-1", "file:t-1", "duplicate")]
@@ -321,7 +321,7 @@ def test_a_migration_that_is_killed_leaves_everything_as_it_was_and_runs_again(o
 
     given(database, write)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")} | settings.environ()
-    command = [sys.executable, "-c", "from omc_infra.cli import main; main()", "db", "migrate"]
+    command = [sys.executable, "-c", "from omc_infra.cli import main; main()", "db", "migrate", "--without-backup"]
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pnl.exception'::regclass"
     with database.connect("owner") as connection:
         connection.execute("LOCK TABLE pnl.exception IN ACCESS EXCLUSIVE MODE")
@@ -336,5 +336,5 @@ def test_a_migration_that_is_killed_leaves_everything_as_it_was_and_runs_again(o
     assert revision(database) == "j0006"
     assert [fill.fill_id for fill, _ in fills(database)] == [old_id(order(), "ada")]
 
-    assert "j0006b" in migrate(database)
+    assert "j0006b" in migrate(database, without_backup=True)
     assert [fill.fill_id for fill, _ in fills(database)] == [digest_fill_id(fill_of(order(), "ada", ""))]
