@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -68,7 +68,10 @@ class Settings(BaseModel):
     growth_warning_gb: float = Field(20.0, gt=0, description="Growth of the database in 30 days, in GB, beyond which a check warns.")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
-    keys: Mapping[str, SecretStr] = Field(default_factory=dict, description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each.")
+    keys: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account.",
+    )
 
     @field_validator("home")
     @classmethod
@@ -101,9 +104,14 @@ class Settings(BaseModel):
         value = self.keys.get(name.lower())
         return value.get_secret_value() if value else None
 
-    def environ(self) -> dict[str, str]:
-        """Answer the variables from which a child process reads these same settings."""
-        plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in self.keys.items()}
+    def environ(self, keys: Collection[str] | None = None) -> dict[str, str]:
+        """Answer the variables from which a child process reads these same settings.
+
+        Args:
+            keys: Names of the upstream keys that it needs, each with those of every account; None: all.
+        """
+        wanted = {name: value for name, value in self.keys.items() if keys is None or name.partition("__")[0] in keys}
+        plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in wanted.items()}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if name == "keys" or value is None:

@@ -29,6 +29,7 @@ _log = structlog.get_logger()
 
 NOT_MODIFIED = 304
 _UNAUTHORIZED = 401
+_TOO_MANY_REQUESTS = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_REDIRECTS = 3
 
@@ -154,7 +155,11 @@ class Asker:
 
         def ask(auth: OAuth2ClientCredentials, content: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
             url = f"{hosts()[0].base_url}{auth.token_path}"
-            return self._sent(policy, policy.pace, "POST", url, {**policy.headers, **headers}, content, deadline)
+            answer = self._sent(policy, policy.pace, "POST", url, {**policy.headers, **headers}, content, deadline)
+            wait_s = retry_after_s(answer.headers.get("retry-after"), self.clock())
+            if answer.status == _TOO_MANY_REQUESTS and wait_s:
+                self.ban(policy.pace.group, wait_s, "its token endpoint asks for that wait")
+            return answer
 
         return ask
 

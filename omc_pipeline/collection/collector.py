@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +18,16 @@ from omc_infra.errors import OmcError, UpstreamRefusedError
 from omc_infra.http import HttpClient, PostgresLimits, open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import Account, next_nonce
 from omc_pipeline.collection.derived import derive
 from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
-from omc_pipeline.collection.source import Account, Endpoint, FetchContext, Source
+from omc_pipeline.collection.source import Endpoint, FetchContext, Source
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.writing import writing
+from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
 
 if TYPE_CHECKING:
@@ -137,6 +139,13 @@ class Collector:
         return min(newest)
 
 
+def _nonces(connection: psycopg.Connection[Any], account: Account | None, clock: Clock) -> Callable[[], int] | None:
+    """Return what gives the nonces of an account, which grow over all processes; None where there is no account."""
+    if account is None:
+        return None
+    return lambda: next_nonce(connection, account.account_id, clock())
+
+
 @contextmanager
 def collector(
     source: Source,
@@ -154,8 +163,8 @@ def collector(
         NotConfiguredError: Live, and a key is missing.
         DatabaseUnavailableError: PostgreSQL does not answer, or went away.
     """
-    config, account = config or source.config(), account or source_account(source, settings)
-    keys = source_keys(source, settings)
+    config, account = config or source.config(), account or source_account(source, database, settings)
+    keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
         http = None
@@ -171,6 +180,8 @@ def collector(
                 scrub=source.scrub,
                 run_id=run_id or str(uuid4()),
                 live_urls=chosen_hosts(config),
+                nonce=_nonces(connection, account, clock),
             )
             http = stack.enter_context(opened)
         yield Collector(source, connection, config, raw, account, clock, http)
+        advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

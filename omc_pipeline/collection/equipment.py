@@ -8,35 +8,34 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from omc_infra.errors import NotConfiguredError
+from omc_pipeline.collection.accounts import Account, default_account
+from omc_pipeline.collection.keys import keys_of
 from omc_pipeline.collection.options import MAIN_HOST, SourceConfig
-from omc_pipeline.collection.source import Account, Source
+from omc_pipeline.collection.source import Source
 
 if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
     from omc_infra.settings import Settings
 
 
-def source_keys(source: Source, settings: Settings) -> Mapping[str, SecretStr]:
-    """Return the keys of a source by name, and no others; in the sandbox profile its own, so that no real key leaves.
+def source_keys(source: Source, account: Account | None, settings: Settings) -> Mapping[str, SecretStr]:
+    """Return the keys of a source and account by name, and no others; in the sandbox profile made-up ones, so that no real key leaves.
 
     Raises:
-        NotConfiguredError: Live, and a key of the source is missing.
+        NotConfiguredError: Live, and a key is missing.
     """
-    if settings.profile == "sandbox":
-        return {name: sandbox_key(name) for name in source.keys}
-    missing = [f"OMC_KEY_{name.upper()}" for name in source.keys if not settings.key(name)]
-    if missing:
-        raise NotConfiguredError(f"{source.name} is not configured: set {' and '.join(missing)}")
-    return {name: settings.keys[name] for name in source.keys}
+    try:
+        return keys_of(source.keys, account, settings)
+    except NotConfiguredError as error:
+        raise NotConfiguredError(f"{source.name} is not configured: {error}") from error
 
 
-def sandbox_key(name: str) -> SecretStr:
-    """Return the key that the sandbox takes under a name; it opens nothing anywhere else."""
-    return SecretStr(f"sandbox-{name.replace('_', '-')}-key")
-
-
-def source_account(source: Source, settings: Settings) -> Account | None:
-    """Return the default account of the configured user, or None for a source that is not collected by account."""
-    return Account(settings.user, source.venue) if source.per_account else None
+def source_account(source: Source, database: Database, settings: Settings) -> Account | None:
+    """Return the first account of the configured user, or None for a source that is not collected by account."""
+    if not source.per_account:
+        return None
+    with database.connect("writer") as connection:
+        return default_account(connection, settings.user, source.name, source.venue)
 
 
 def chosen_hosts(config: SourceConfig) -> Mapping[str, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from omc_infra.errors import BadInputError
 from omc_infra.http import HostPolicy, HttpClient
 from omc_infra.payload import Payload
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.window import Step, Window
 from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
@@ -35,19 +36,6 @@ class Parsed:
 
     rows: Sequence[Row]
     rejected: Sequence[Rejected] = ()
-
-
-@dataclass(frozen=True)
-class Account:
-    """Whose data a private API is asked for."""
-
-    user_id: str
-    account_id: str
-
-    @property
-    def context(self) -> Mapping[str, str]:
-        """What a payload of this account carries for its parser."""
-        return {"user_id": self.user_id, "account_id": self.account_id}
 
 
 @dataclass(frozen=True)

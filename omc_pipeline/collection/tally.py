@@ -18,6 +18,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
@@ -143,6 +144,7 @@ def _store(
     try:
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
+            pair_new_fills(connection, parsed.rows)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)

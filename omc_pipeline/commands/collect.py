@@ -63,7 +63,8 @@ def _collect(source: Source, settings: Settings, window: Window | None, as_json:
     from omc_pipeline.collection.history import collect_history, readable_history
     from omc_pipeline.collection.sections import source_config
 
-    source_keys(source, settings)  # a missing key, or a past that can't be read, is told before a database is started
+    if not source.per_account:  # a missing key, or a past that can't be read, is told before a database is started
+        source_keys(source, None, settings)
     if window is not None:
         readable_history(source, window)
     config = source_config(source)

@@ -15,6 +15,7 @@ from omc_pipeline.collection.sampling import collect_samples
 from omc_pipeline.collection.sections import section_of, source_config
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.tally import Collection, together
+from omc_pipeline.orchestration.accounts import account_of_run, partitions_of
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
@@ -67,7 +68,8 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         owners=list(source.owners),
         tags=source_tags(source),
         deps=input_keys(source),
-        pool=source.name,
+        pool=None if source.per_account else source.name,
+        partitions_def=partitions_of(source),
         metadata={
             "source": dg.MetadataValue.text(source.name),
             "documentation": dg.MetadataValue.url(source.homepage),
@@ -80,8 +82,9 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
             options = options_of_run(source, config)
+            account = account_of_run(platform.database, context.run.tags) if source.per_account else None
             tick, run_id = tick_of(context.run.tags), context.run.run_id
-            samples = collect_samples(source, platform.database, platform.settings, tick, config=options, run_id=run_id)
+            samples = collect_samples(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)
         collection = together(samples)
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
         return dg.MaterializeResult(

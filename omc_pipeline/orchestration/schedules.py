@@ -12,6 +12,7 @@ from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.collection.cadence import is_due
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
+from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
@@ -59,8 +60,9 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
     its run, or that collects accounts of users, has the job ``collect_<source>`` to itself: the one would keep the others'
     run open, and the other's failures concern one user only.
 
-    Fills are collected together with the positions computed from them, so that a failed blocking check of the fills stops the
-    computation in the same run; what is held is valued in the run that collected new quotes.
+    Each account of a user has a run of its own. Its fills are collected together with the positions computed from them, so that a
+    failed blocking check of the fills stops the computation in the same run, and where users are divided into buckets, which
+    are partitions of another kind, by the next run that values them; what is held is valued in the run that collected new quotes.
 
     Args:
         sources: All there are.
@@ -108,15 +110,17 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
 
 
 def _runs_alone(source: Source) -> bool:
-    return source.sample_every_s is not None or any(table.per_user for table in source.tables)
+    return source.sample_every_s is not None or source.per_account or any(table.per_user for table in source.tables)
 
 
 def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) -> ScheduledJob:
     is_computing = any(computed_from(source) for source in members)
     description = f"Collect {', '.join(source.title for source in members)} and judge what came."
     crons = tuple(dict.fromkeys(cron for source in members for cron in source.crons))
-    selection = dg.AssetSelection.assets(*assets_of(members))
-    return ScheduledJob(name, description, selection, crons, {"ledger": members[0].ledger}, own if is_computing else (), members)
+    is_by_account = any(source.per_account for source in members)
+    keys = [asset_key(source) for source in members] if is_by_account and own else assets_of(members)
+    buckets = own if is_computing and not is_by_account else ()
+    return ScheduledJob(name, description, dg.AssetSelection.assets(*keys), crons, {"ledger": members[0].ledger}, buckets, members)
 
 
 def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:
@@ -134,6 +138,7 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         tags=dict(job.tags),
         executor_def=dg.in_process_executor,
     )
+    is_by_account = any(source.per_account for source in job.members)
     schedule = dg.ScheduleDefinition(
         name=f"{job.name}_schedule",
         job=defined,
@@ -141,7 +146,8 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
-        execution_fn=_runs_of(job) if job.buckets or len(job.members) > 1 else None,
+        execution_fn=_runs_of(job) if job.buckets or len(job.members) > 1 or is_by_account else None,
+        required_resource_keys={"platform"} if is_by_account else None,
     )
     return defined, schedule
 
@@ -152,6 +158,9 @@ def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iter
         due = [source for source in job.members if any(is_due(cron, tick) for cron in source.crons)]
         if job.members and not due:
             yield dg.SkipReason("No source of this job is due.")
+            return
+        if job.members and job.members[0].per_account:
+            yield from account_requests(context, job.members[0])
             return
         selection = assets_of(due) if len(due) < len(job.members) else None
         for bucket in job.buckets or (None,):

@@ -45,7 +45,7 @@ def test_the_fields_of_a_row_type_are_the_columns_of_its_table(database: Databas
 
 
 @every_table
-def test_the_primary_key_is_source_natural_key_and_version(database: Database, table: LedgerTable) -> None:
+def test_the_primary_key_is_what_names_a_fact_and_its_version(database: Database, table: LedgerTable) -> None:
     with database.connect("reader") as connection:
         rows = connection.execute(
             "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)"
@@ -54,7 +54,7 @@ def test_the_primary_key_is_source_natural_key_and_version(database: Database, t
             {"t": table.qualified},
         ).fetchall()
 
-    assert [name for (name,) in rows] == ["source", *table.key, "version"]
+    assert [name for (name,) in rows] == [*table.identity, "version"]
 
 
 @every_table

@@ -15,7 +15,14 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from omc_infra.errors import AccessDeniedError, NotConfiguredError, OmcError, UpstreamRefusedError, UpstreamUnavailableError
+from omc_infra.errors import (
+    AccessDeniedError,
+    NotConfiguredError,
+    OmcError,
+    RateLimitedError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+)
 from omc_infra.http import Auth, HeaderKey, HostPolicy, HttpClient, InProcessLimits, OAuth2ClientCredentials, QueryKey, open_http
 from omc_infra.settings import Settings
 
@@ -137,6 +144,18 @@ def test_a_token_endpoint_that_is_down_is_asked_again(upstream: Upstream) -> Non
 
     with opened(upstream, OAUTH) as http:
         assert http.get("/a").body == b"in"
+
+
+def test_a_wait_that_the_token_endpoint_demands_is_kept_for_all(upstream: Upstream) -> None:
+    upstream.replies, limits = [Reply(429, headers={"Retry-After": "900"})], InProcessLimits()
+    policy = HostPolicy(("https://api.example",), "/api", requests_per_s=1000, burst=100, auth=OAUTH)
+    settings = Settings(sandbox_url=upstream.url)
+
+    with pytest.raises(RateLimitedError) as raised, open_http("test", policy, settings, keys=KEYS, limits=limits) as http:
+        http.get("/a")
+
+    assert raised.value.retry_after_s == 900
+    assert limits.banned_s("api.example") == pytest.approx(900, abs=60)
 
 
 @pytest.mark.parametrize(

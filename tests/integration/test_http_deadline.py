@@ -12,7 +12,7 @@ import pytest
 
 from omc_infra.errors import OmcError, UpstreamUnavailableError
 from omc_infra.http import HostPolicy, InProcessLimits, open_http
-from omc_infra.settings import Settings
+from omc_infra.settings import Settings, load_settings
 
 DEADLINE_S = 1.0
 TOLERANCE_S = 1.5
@@ -124,6 +124,21 @@ def test_an_answer_that_does_not_come_ends_at_the_deadline(talk: Talk) -> None:
 def test_a_handshake_that_does_not_end_ends_at_the_deadline(talk: Talk) -> None:
     with talking(talk) as address:
         assert DEADLINE_S * 0.9 < elapsed(f"https://{address}") < DEADLINE_S + TOLERANCE_S
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_deadline_holds_through_a_proxy(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings({"OMC_PROFILE": "live", "OMC_CONTACT": "data@fund.example"})
+    policy = HostPolicy((f"{scheme}://upstream.example",), "/", requests_per_s=1000, burst=100)
+
+    with talking(dribbled_headers) as address:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://{address}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        start = time.monotonic()
+        with pytest.raises(UpstreamUnavailableError), open_http("test", policy, settings, limits=InProcessLimits()) as http:
+            http.get("/", deadline_s=DEADLINE_S)
+
+    assert time.monotonic() - start < DEADLINE_S + TOLERANCE_S
 
 
 def test_a_connection_that_is_not_accepted_ends_at_the_deadline() -> None:

@@ -304,7 +304,7 @@ def test_one_wrong_fill_blocks_however_old_it_is(platform: Platform, check: str,
     report = platform.report()
 
     outcome = next(c for c in report.ledgers["exchange"].checks if c.name == check)
-    assert (outcome.passed, outcome.blocking, outcome.examples) == (False, True, ("bad",))
+    assert (outcome.passed, outcome.blocking, outcome.examples) == (False, True, ("venue bad",))
     assert report.ledgers["exchange"].scores.accuracy_score <= 0.5
 
 

@@ -260,29 +260,71 @@ def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_win
     assert [row.fill_id for row in _parsed(ACCOUNT, part).rows] == [first, second]
 
 
-def test_orders_that_differ_in_one_field_or_owner_have_different_ids() -> None:
+def test_orders_that_differ_in_a_fact_or_account_have_different_ids() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
     variants = [
         order,
         order | {"amount": 0.011},
-        order | {"type": "limit"},
-        order | {"audtotal": 900.91},
+        order | {"rate": 90000.5},
+        order | {"total": 900.91},
+        order | {"audGst": 0.09},
         order | {"solddate": "2026-09-01T01:02:03.457Z"},
     ]
     bodies = [{"status": "ok", "buyorders": [variant], "sellorders": []} for variant in variants]
     bodies.append({"status": "ok", "buyorders": [], "sellorders": [order]})
-    ids = {_parsed(ACCOUNT, body).rows[0].fill_id for body in bodies} | {_parsed(ACCOUNT, bodies[0], user_id="bob").rows[0].fill_id}
+    ids = {_parsed(ACCOUNT, body).rows[0].fill_id for body in bodies} | {
+        _parsed(ACCOUNT, bodies[0], account_id="bob-coinspot").rows[0].fill_id
+    }
 
     assert len(ids) == len(variants) + 2
 
 
 def test_an_order_keeps_its_id_when_its_numbers_are_written_otherwise_or_fields_are_added() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
-    alike = order | {"rate": 90000.0, "total": 900.00, "note": "new"}
+    alike = [
+        order | {"rate": 90000.0, "total": 900.00, "note": "new"},
+        order | {"rate": "90000.00", "amount": "0.0100", "audGst": str(order["audGst"]) + "0"},
+        order | {"coin": "btc", "market": "btc/aud", "type": "Market"},
+        order | {"market": "BTCAUD"},
+        order | {"solddate": "2026-09-01T11:02:03.456+10:00"},
+        order | {"solddate": 1788224523456},
+    ]
 
-    ids = {_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in (order, alike)}
+    ids = {_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in (order, *alike)}
 
     assert len(ids) == 1
+
+
+def test_a_time_without_milliseconds_is_the_same_as_one_with_none() -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+    told = [order | {"solddate": sold} for sold in ("2026-09-01T01:02:03Z", "2026-09-01T01:02:03.000Z", 1788224523000)]
+
+    assert len({_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in told}) == 1
+
+
+def test_orders_that_agree_in_every_fact_are_told_apart_by_their_place() -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+    body = {"status": "ok", "buyorders": [order, order | {"type": "limit", "audtotal": 1}], "sellorders": []}
+
+    assert len({row.fill_id for row in _parsed(ACCOUNT, body).rows}) == 2
+
+
+def test_the_same_order_has_one_id_in_every_recorded_spelling(shared: Path) -> None:
+    lower = _parsed(ACCOUNT, json.loads((shared / "payload-shapes/exchange_coinspot_account/market_lower_noslash.json").read_text()))
+    order = {
+        "coin": "BTC",
+        "market": "BTC/AUD",
+        "rate": 95000.5,
+        "amount": 0.01,
+        "total": 950.005,
+        "audfeeExGst": 8.63641,
+        "audGst": 0.863641,
+    }
+    usual = order | {"solddate": "2026-05-21T13:22:45.000Z"}
+    twins = _parsed(ACCOUNT, {"status": "ok", "buyorders": [usual, usual], "sellorders": []})
+
+    assert [row.fill_id for row in lower.rows if row.symbol == "BTC"] == [row.fill_id for row in twins.rows]
+    assert [rejected.row["market"] for rejected in lower.rejected] == ["BTC", "BTC/"]
 
 
 def test_a_coin_that_its_market_does_not_trade_is_refused() -> None:

@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0001"
-down_revision = "m0003"
+down_revision = "j0003"
 branch_labels = None
 depends_on = None
 
