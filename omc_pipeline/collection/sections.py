@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from omc_infra.errors import ConfigurationError
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.equipment import default_hosts
 from omc_pipeline.collection.options import SourceConfig, read_options, with_default_hosts
@@ -49,7 +50,10 @@ def configured_options(source: Source, configuration: Configuration, overrides: 
         configuration = replace(configuration, models={**configuration.models, section: config_model(source)})
     if overrides:
         configuration = configuration.overridden(section, overrides)
-    return source.config.model_validate(configuration.section(section).model_dump())
+    options = configuration.section(section)
+    if not isinstance(options, SourceConfig):
+        raise ConfigurationError(f"section {section} does not hold the options of a source")
+    return options
 
 
 def source_config(source: Source, overrides: Mapping[str, Any] | None = None) -> SourceConfig:

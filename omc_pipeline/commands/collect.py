@@ -13,7 +13,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
-from omc_infra.errors import BadInputError
+from omc_infra.errors import BadInputError, NotConfiguredError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
 
@@ -60,12 +60,13 @@ def _collect(source: Source, settings: Settings, window: Window | None, as_json:
 
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.collecting import collect as collect_source
-    from omc_pipeline.collection.equipment import source_keys
     from omc_pipeline.collection.history import collect_history, readable_history
+    from omc_pipeline.collection.readiness import not_configured_reason
     from omc_pipeline.collection.sections import configured_options
 
-    if not source.per_account:  # a missing key, or a past that can't be read, is told before a database is started
-        source_keys(source, None, settings)
+    missing = not_configured_reason(source, settings)  # this, or a past that can't be read, is told before a database is started
+    if missing:
+        raise NotConfiguredError(missing)
     if window is not None:
         readable_history(source, window)
     config = configured_options(source, load_configuration())

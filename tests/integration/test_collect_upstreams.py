@@ -15,12 +15,13 @@ from omc_infra.http import PostgresLimits
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.collecting import collect
 from omc_pipeline.collection.discovery import source_named
+from omc_pipeline.collection.keys import SandboxKeys
 from omc_pipeline.collection.replay import replay
 from omc_pipeline.collection.tally import Collection
 from omc_pipeline.ledgers.raw import PostgresRawStore
-from omc_pipeline.sandbox.keys import SANDBOX_KEYS
 from omc_pipeline.sources.catalyst_sec_edgar import EdgarConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -102,7 +103,7 @@ def test_a_ban_of_edgar_survives_the_collection_and_the_next_one_asks_nothing(
 
 
 def test_a_key_that_the_venue_echoes_is_kept_and_told_nowhere(upstream: Upstream, database: Database, settings: Settings) -> None:
-    key = SANDBOX_KEYS["coinspot"]
+    key = SandboxKeys().key("coinspot", Account("demo", "coinspot")).get_secret_value()
     upstream.replies = [Reply(200, f'{{"status":"invalid","message":"key {key}"}}'.encode(), {"ETag": f'"{key}"'})]
 
     with pytest.raises(AccessDeniedError) as raised:

@@ -51,7 +51,7 @@ def _asked(variables: dict[str, str], job: str, sources: dict[str, Source] | Non
     schedule = repository.get_schedule_def(f"{job}_schedule")
     tick = next(cron_string_iterator(START.timestamp(), _first(schedule.cron_schedule), "UTC"))
     with (
-        dg.DagsterInstance.ephemeral() as instance,
+        dg.instance_for_test() as instance,
         dg.build_schedule_context(
             instance=instance, scheduled_execution_time=tick, repository_def=repository, resources={"platform": platform}
         ) as context,
