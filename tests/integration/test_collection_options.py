@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from sandboxed import one
 
+from omc_infra.configuration import load_configuration
 from omc_infra.errors import BadInputError, ConfigurationError
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database
@@ -25,7 +26,7 @@ from omc_pipeline.collection.equipment import chosen_hosts
 from omc_pipeline.collection.options import options_digest
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.replay import replay
-from omc_pipeline.collection.sections import config_models, source_config
+from omc_pipeline.collection.sections import config_models, configured_options, source_config
 from omc_pipeline.collection.source import Source
 from omc_pipeline.orchestration.collection import collection_asset
 from omc_pipeline.orchestration.resources import Platform
@@ -174,3 +175,19 @@ def test_a_parser_is_handed_the_defaults_where_nobody_chose(sandboxed: Settings)
     parse_payload(source, Payload(source.name, body, datetime(2026, 9, 21, tzinfo=UTC), ""))
 
     assert seen == [EDGAR.config()]
+
+
+def test_what_a_user_sets_in_the_file_is_what_is_asked_and_a_mistake_names_its_line(
+    database: Database, sandboxed: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "omc.toml"
+    environ = {**sandboxed.environ(), "OMC_CONFIG": str(file)}
+    file.write_text('[sources.catalyst_sec_edgar]\nfilers = {1050446 = "BTC", 1679788 = ""}\n')
+
+    config = configured_options(EDGAR, load_configuration(environ))
+    collected = collect(_named(EDGAR, "catalyst_of_file"), database, sandboxed, config=config)
+    file.write_text("[sources.catalyst_sec_edgar]\nfilers = {1050446 = 5}\n")
+
+    assert collected.payloads == 2
+    with pytest.raises(ConfigurationError, match=rf"{file}:2: sources\.catalyst_sec_edgar\.filers"):
+        load_configuration(environ)
