@@ -13,8 +13,10 @@ import dagster as dg
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.table import LedgerTable
+from omc_pipeline.orchestration.accounts import account_of_run
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.failures import told_to_dagster
@@ -24,7 +26,6 @@ from omc_pipeline.positions import PositionsRun, compute_positions, conservation
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.snapshot import snapshot_positions
 from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
-from omc_pipeline.sources.source import Source
 
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
@@ -89,13 +90,17 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     def positions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Match the sells of every user who has new fills to lots, exactly; only what changed is written.
 
-        By FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
+        A run of one account computes its user. Users with an account whose rows failed a blocking check wait until they pass. By
+        FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
         """
         with told_to_dagster():
-            users = buckets.users_in(users_with_fills(platform.database), context)
+            account = account_of_run(platform.database, context.run.tags) if buckets.partitions is None else None
+            users = buckets.users_in([account.user_id] if account else users_with_fills(platform.database), context)
             stale = buckets.of_users_in(stale_users(platform.database), context)
+            stale = [(user, basis) for user, basis in stale if account is None or user == account.user_id]
             runs, refused = _computed(platform.database, stale)
             held = buckets.of_users_in(users_with_positions(platform.database), context)
+            held = [(user, method) for user, method in held if account is None or user == account.user_id]
             findings = [row for who, run in runs.items() for row in conservation_findings(platform.database, *who, since_run=run.run_id)]
             findings += [row for who in _of_this_turn(held) for row in conservation_findings(platform.database, *who)]
             waiting = red_exceptions(platform.database, list(users), limit=_SHOWN)

@@ -100,11 +100,6 @@ class ExceptionBook:
         """Note that everything held was valued anew."""
         self._valued = True
 
-    def duplicates(self) -> list[tuple[str, str]]:
-        """Answer source and id of the fills known to be another's duplicates."""
-        named = (row.fill.partition(":") for row in self._standing if row.kind == "duplicate_fill" and row.fill)
-        return [(source, fill) for source, _, fill in named]
-
     def unsettled(self) -> list[str]:
         """Answer the fills that wait for a rate."""
         return sorted({row.fill for row in self._standing if row.kind in UNSETTLED and row.fill})

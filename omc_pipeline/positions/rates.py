@@ -37,9 +37,11 @@ CROSS JOIN LATERAL (
     AND observed_at <= need.at AND observed_at > need.at - interval '1 day' ORDER BY observed_at DESC, source, version DESC LIMIT 1
 ) AS p
 """
-KEPT = "SELECT source, fill_id, version, coin, rate, rate_id FROM pnl.rate_use WHERE user_id = %s AND currency = %s AND fill_id = ANY(%s)"
+KEPT = (
+    "SELECT account_id, fill_id, version, coin, rate, rate_id FROM pnl.rate_use WHERE user_id = %s AND currency = %s AND fill_id = ANY(%s)"
+)
 KEEP = """
-INSERT INTO pnl.rate_use (source, fill_id, version, coin, currency, user_id, rate, rate_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO pnl.rate_use (account_id, fill_id, version, coin, currency, user_id, rate, rate_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """
 Need = tuple[str, datetime]
@@ -67,18 +69,18 @@ class LedgerRates:
         self._kept, self._found = {}, {}
         if needs:
             ids = [fill.id for fill in fills]
-            for source, fill, version, coin, rate, identity in self._connection.execute(KEPT, (self._user_id, self._currency, ids)):
-                self._kept[source, fill, version, coin] = Rate(rate, identity)
+            for account, fill, version, coin, rate, identity in self._connection.execute(KEPT, (self._user_id, self._currency, ids)):
+                self._kept[account, fill, version, coin] = Rate(rate, identity)
             self._found = self._look_up(sorted(needs))
 
     def __call__(self, fill: Fill, coin: str) -> Rate | None:
         """Answer the rate that a fill was settled by before, else the one of its time."""
-        return self._kept.get((fill.source, fill.id, fill.version, coin)) or self._found.get((coin, fill.time))
+        return self._kept.get((fill.account, fill.id, fill.version, coin)) or self._found.get((coin, fill.time))
 
     def keep(self, uses: Iterable[RateUse]) -> None:
         """Keep the rates that fills were settled by."""
         rows = {
-            (use.fill.source, use.fill.id, use.fill.version, use.coin, self._currency, self._user_id, use.rate.value, use.rate.id)
+            (use.fill.account, use.fill.id, use.fill.version, use.coin, self._currency, self._user_id, use.rate.value, use.rate.id)
             for use in uses
         }
         if rows:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.pairs import left_out
 from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.pnl.amounts import exact_units, product, rounded_units
 from omc_pipeline.pnl.policy import Method
@@ -78,7 +79,9 @@ def read_record(
         connection.execute("SET LOCAL TIME ZONE 'UTC'")
         run = _run_in(connection, user_id, method, currency)
         basis = run.basis
+        duplicates = left_out(connection, user_id)
         told = LedgerReader(database.engine("reader"), user_id=user_id).fills(user_id)
+        told = [fill for fill in told if (fill["account_id"], fill["fill_id"]) not in duplicates]
         late = {fill["fill_id"] for fill in told if run.known_at is None or fill["recorded_at"] > run.known_at}
         trades = [trade for trade in settled_trades(connection, user_id, basis) if not _is_of(trade.id, late)]
         symbols = sorted({trade.symbol for trade in trades})

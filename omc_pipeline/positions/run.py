@@ -111,9 +111,9 @@ def _compute(connection: psycopg.Connection[Any], database: Database, user_id: s
     known_at = None if anew or last is None else last.known_at
     changes = changes_since(connection, user_id, known_at)
     run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
-    book = Book(connection, user_id, basis, run_id, known_at, pace)
+    book = Book(connection, user_id, basis, run_id, pace)
     _touch_settled(book, changes)
-    if last is not None and not anew and not changes.since:
+    if last is not None and not anew and not changes.since and changes.known_at == last.known_at:
         positions, exceptions = _counts(connection, user_id, basis)
         return PositionsRun(last.run_id, True, last.fills, last.matches, positions, exceptions)
     if anew and last is not None:

@@ -23,10 +23,12 @@ SELECT user_id FROM known WHERE user_id IS NOT NULL
 STALE = f"""
 WITH chosen AS (SELECT DISTINCT ON (user_id, method) * FROM pnl.run ORDER BY user_id, method, run_id DESC)
 SELECT u.user_id, r.method, r.fee_policy, r.oversell_policy, r.lot_policy, r.currency FROM ({USERS}) u LEFT JOIN chosen r USING (user_id)
-WHERE r.run_id IS NULL OR r.rules <> %(rules)s
+WHERE NOT EXISTS (SELECT FROM exchange.account a WHERE a.user_id = u.user_id AND a.held_at IS NOT NULL AND a.state <> 'removed')
+AND (r.run_id IS NULL OR r.rules <> %(rules)s
     OR EXISTS (SELECT FROM exchange.fill f WHERE f.user_id = u.user_id AND (r.known_at IS NULL OR f.recorded_at > r.known_at))
+    OR EXISTS (SELECT FROM exchange.fill_pair p WHERE p.user_id = u.user_id AND p.state <> 'proposed' AND p.changed_at > r.known_at)
     OR EXISTS (SELECT FROM pnl.exception e WHERE e.user_id = u.user_id AND e.method = r.method AND e.cleared_at IS NULL
-        AND e.fill_id IS NOT NULL AND e.kind = ANY(%(unsettled)s))
+        AND e.fill_id IS NOT NULL AND e.kind = ANY(%(unsettled)s)))
 ORDER BY u.user_id, r.method
 """
 COMPUTED = "SELECT DISTINCT user_id, method FROM pnl.position WHERE trades > 0 ORDER BY 1, 2"
@@ -46,7 +48,7 @@ def stale_users(database: Database) -> list[tuple[str, Basis]]:
     """Answer whom to compute, and by what.
 
     Each method that a user was ever computed by, with its latest policies, where the last run does not know all fills or waits
-    for a rate; and who never was computed, by the usual basis.
+    for a rate; and who never was computed, by the usual basis. Not users with an account that is held.
     """
     with database.connect("reader") as connection:
         rows = connection.execute(STALE, {"rules": RULES, "unsettled": sorted(UNSETTLED)}).fetchall()

@@ -1,0 +1,49 @@
+"""What a collection needs before it asks: the source's own keys, its account, and the hosts that are in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from omc_infra.errors import NotConfiguredError
+from omc_pipeline.collection.accounts import Account, default_account
+from omc_pipeline.collection.keys import keys_of
+from omc_pipeline.collection.options import MAIN_HOST, SourceConfig
+from omc_pipeline.collection.source import Source
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+    from omc_infra.settings import Settings
+
+
+def source_keys(source: Source, account: Account | None, settings: Settings) -> Mapping[str, SecretStr]:
+    """Return the keys of a source and account by name, and no others; in the sandbox profile made-up ones, so that no real key leaves.
+
+    Raises:
+        NotConfiguredError: Live, and a key is missing.
+    """
+    try:
+        return keys_of(source.keys, account, settings)
+    except NotConfiguredError as error:
+        raise NotConfiguredError(f"{source.name} is not configured: {error}") from error
+
+
+def source_account(source: Source, database: Database, settings: Settings) -> Account | None:
+    """Return the first account of the configured user, or None for a source that is not collected by account."""
+    if not source.per_account:
+        return None
+    with database.connect("writer") as connection:
+        return default_account(connection, settings.user, source.name, source.venue)
+
+
+def chosen_hosts(config: SourceConfig) -> Mapping[str, tuple[str, ...]]:
+    """Return the live hosts of a source's options by the name of the policy they stand for; empty for the source's own."""
+    return {"" if name == MAIN_HOST else name: urls for name, urls in config.hosts.items()}
+
+
+def default_hosts(source: Source) -> Mapping[str, tuple[str, ...]]:
+    """Return the live base URLs of a source by host name."""
+    policies = {} if source.policy is None else {MAIN_HOST: source.policy, **source.policy.others}
+    return {name: policy.live_urls for name, policy in policies.items()}
