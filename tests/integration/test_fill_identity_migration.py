@@ -36,6 +36,7 @@ NAMES = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate",
 T0 = datetime(2026, 5, 21, 13, 22, 45, tzinfo=UTC)
 FIRST, SECOND, GONE = T0 + timedelta(days=1), T0 + timedelta(days=2), T0 + timedelta(days=3)
 MODULUS = 1 << 256
+FIRST_RELEASE = "m0003"
 
 
 def order(minute: int = 0, **changes: Any) -> dict[str, Any]:
@@ -126,13 +127,12 @@ class FirstRelease:
 
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Database, Settings]]:
-    """Open a database as it was before fills were renamed."""
+    """Open a database as the first release left it."""
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     named = settings.model_copy(update={"database_url": type(settings.database_url)(f"{url}_{abs(hash(request.node.name)) % 10**6}")})
     script = _script(migration_folders())
-    for each in script.iterate_revisions("j0006", "base"):
-        if each.revision != "j0006":
-            shutil.copy(each.path, tmp_path)
+    for each in script.iterate_revisions(FIRST_RELEASE, "base"):
+        shutil.copy(each.path, tmp_path)
     with open_database(named, check=False) as database:
         migrate(database, [tmp_path])
         yield database, named
