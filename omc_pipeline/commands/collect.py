@@ -31,9 +31,19 @@ _SHOWN_ROWS = 40
 @click.argument("source")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included. Default: today.")
+@click.option("--user", help="Whose account of a private API. Default: OMC_USER.")
+@click.option("--account", help="Which account of a private API. Default: the user's first.")
 @click.option("--payload", "file", type=click.Path(path_type=Path), help="A saved response body.")
 @json_option
-def collect(source: str, first: datetime | None, last: datetime | None, file: Path | None, as_json: bool) -> None:
+def collect(
+    source: str,
+    first: datetime | None,
+    last: datetime | None,
+    user: str | None,
+    account: str | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
     """Collect, or parse a file."""
     from omc_pipeline.collection.discovery import source_named
 
@@ -45,7 +55,7 @@ def collect(source: str, first: datetime | None, last: datetime | None, file: Pa
     if file is not None:
         _parse_file(found, file, as_json)
     else:
-        _collect(found, load_settings(), _window(first, last), as_json)
+        _collect(found, load_settings(), _window(first, last), (user, account), as_json)
 
 
 def _window(first: datetime | None, last: datetime | None) -> Window | None:
@@ -54,12 +64,12 @@ def _window(first: datetime | None, last: datetime | None) -> Window | None:
     return Window.of_days(first.date(), (last or utc_now()).date()) if first else None
 
 
-def _collect(source: Source, settings: Settings, window: Window | None, as_json: bool) -> None:
+def _collect(source: Source, settings: Settings, window: Window | None, whose: tuple[str | None, str | None], as_json: bool) -> None:
     from contextlib import ExitStack
 
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.collecting import collect as collect_source
-    from omc_pipeline.collection.equipment import source_keys
+    from omc_pipeline.collection.equipment import source_account, source_keys
     from omc_pipeline.collection.history import collect_history, readable_history
     from omc_pipeline.collection.sections import source_config
 
@@ -70,14 +80,15 @@ def _collect(source: Source, settings: Settings, window: Window | None, as_json:
     config = source_config(source)
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings))
+        account = source_account(source, database, settings, *whose)
         if settings.profile == "sandbox":
             from omc_pipeline.sandbox import serving
 
             settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
         if window is None:
-            collection = collect_source(source, database, settings, config=config)
+            collection = collect_source(source, database, settings, config=config, account=account)
         else:
-            collection = collect_history(source, database, settings, window, config=config)
+            collection = collect_history(source, database, settings, window, config=config, account=account)
     show_collection(collection, settings, as_json)
 
 
