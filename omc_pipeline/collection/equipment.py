@@ -30,6 +30,18 @@ def source_keys(source: Source, account: Account | None, settings: Settings) -> 
         raise NotConfiguredError(f"{source.name} is not configured: {error}") from error
 
 
+def require_some_keys(source: Source, settings: Settings) -> None:
+    """Refuse a source that can't be collected for any account, before a database is asked which accounts there are.
+
+    Raises:
+        NotConfiguredError: Live, and a key is missing; of a source that is collected by account, every account's.
+    """
+    if not source.per_account:
+        source_keys(source, None, settings)
+    elif not {name.partition("__")[0] for name in settings.keys} & set(source.keys):
+        source_keys(source, Account(settings.user, source.venue, source.venue), settings)
+
+
 def source_account(
     source: Source, database: Database, settings: Settings, user_id: str | None = None, account_id: str | None = None
 ) -> Account | None:

@@ -69,12 +69,11 @@ def _collect(source: Source, settings: Settings, window: Window | None, whose: t
 
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.collecting import collect as collect_source
-    from omc_pipeline.collection.equipment import source_account, source_keys
+    from omc_pipeline.collection.equipment import require_some_keys, source_account
     from omc_pipeline.collection.history import collect_history, readable_history
     from omc_pipeline.collection.sections import source_config
 
-    if not source.per_account:  # a missing key, or a past that can't be read, is told before a database is started
-        source_keys(source, None, settings)
+    require_some_keys(source, settings)  # a missing key, or a past that can't be read, is told before a database is started
     if window is not None:
         readable_history(source, window)
     config = source_config(source)
