@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import OmcError, PermanentError, RetryableError
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.collector import Outcome, collector
 from omc_pipeline.collection.options import SourceConfig
-from omc_pipeline.collection.source import Account, Endpoint, Source
+from omc_pipeline.collection.source import Endpoint, Source
 from omc_pipeline.collection.tally import Collection, together
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.collector import collector
 from omc_pipeline.collection.derived import derive_window
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, WINDOW
-from omc_pipeline.collection.source import Account, History, Source
+from omc_pipeline.collection.source import History, Source
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.window import Window
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from omc_infra.clock import Clock, utc_now
 from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.cadence import due_endpoints
 from omc_pipeline.collection.collecting import collect
 from omc_pipeline.collection.options import SourceConfig
-from omc_pipeline.collection.source import Account, Endpoint, Source
+from omc_pipeline.collection.source import Endpoint, Source
 from omc_pipeline.collection.tally import Collection
 
 if TYPE_CHECKING:

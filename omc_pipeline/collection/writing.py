@@ -10,7 +10,8 @@ import psycopg
 from psycopg import sql
 
 from omc_infra.errors import DatabaseUnavailableError, RetryableError
-from omc_pipeline.collection.source import Account, Source
+from omc_pipeline.collection.accounts import Account
+from omc_pipeline.collection.source import Source
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
