@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.readiness import not_configured_reason
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration import operations
@@ -29,12 +30,13 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
     """
     found = list((discover_sources() if sources is None else sources).values())
     platform = platform or Platform()
-    buckets = Buckets(platform.settings.user_buckets)
-    planned = scheduled_jobs(found, buckets, platform.settings.user)
+    settings = platform.settings_at_load
+    buckets = Buckets(settings.user_buckets)
+    planned = scheduled_jobs(found, buckets, settings.user)
     jobs, schedules = zip(*(definitions_of(job) for job in planned), strict=True)
     return dg.Definitions(
         assets=[
-            *(collection_asset(source) for source in found),
+            *(collection_asset(source, not_configured_reason(source, settings)) for source in found),
             *history_assets(found),
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
             *pnl_assets(buckets, found),

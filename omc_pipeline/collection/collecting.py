@@ -9,9 +9,11 @@ from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import OmcError, PermanentError, RetryableError
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account
+from omc_pipeline.collection.attempt import opening
 from omc_pipeline.collection.collector import Outcome, collector
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, Source
+from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, together
 
 if TYPE_CHECKING:
@@ -74,8 +76,13 @@ def collect_endpoints(
         NotConfiguredError: Live, and a key is missing.
         DatabaseUnavailableError: PostgreSQL went away: nothing more can be stored.
     """
-    with collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting:
-        return [collecting.outcome(endpoint) for endpoint in (source.endpoints if endpoints is None else endpoints)]
+    asked = source.endpoints if endpoints is None else endpoints
+    keys = [CollectorKey(source.name, endpoint.name, account.account_id if account else "") for endpoint in asked]
+    with (
+        opening(database, keys, settings.pause_after_failures, clock),
+        collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting,
+    ):
+        return [collecting.outcome(endpoint) for endpoint in asked]
 
 
 def first_failure(outcomes: Sequence[Outcome]) -> OmcError | None:

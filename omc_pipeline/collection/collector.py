@@ -19,12 +19,14 @@ from omc_infra.http import HttpClient, PostgresLimits, open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account, next_nonce
+from omc_pipeline.collection.attempt import recorded
 from omc_pipeline.collection.derived import derive
 from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
 from omc_pipeline.collection.source import Endpoint, FetchContext, Source
+from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.writing import writing
 from omc_pipeline.ledgers.knowledge import advance_watermarks
@@ -63,6 +65,7 @@ class Collector:
         account: Whose data is asked for.
         clock: Tells the present.
         http: The polite client; None for a source that asks nobody.
+        pause_after: Permanent failures in a row after which an endpoint is paused; 0: never.
     """
 
     source: Source
@@ -72,16 +75,27 @@ class Collector:
     account: Account | None
     clock: Clock
     http: HttpClient | None
+    pause_after: int = 0
 
     def outcome(self, endpoint: Endpoint) -> Outcome:
-        """Ask one endpoint and store what comes; its failure is part of the answer."""
+        """Ask one endpoint, store what comes, and record how it went; its failure is part of the answer."""
         tally, began = Tally(self.source), time.monotonic()
         try:
             self._collect(endpoint, tally)
             failure = tally.kept_failure()
         except OmcError as error:
             failure = tally.failure or error
-        return Outcome(endpoint.name, tally.books(), self._told(failure), time.monotonic() - began)
+        books, seconds, account_id = tally.books(), time.monotonic() - began, self.account.account_id if self.account else ""
+        failure = recorded(
+            self.connection,
+            CollectorKey(self.source.name, endpoint.name, account_id),
+            self._told(failure),
+            rows=books.rows,
+            seconds=seconds,
+            now=self.clock(),
+            pause_after=self.pause_after,
+        )
+        return Outcome(endpoint.name, books, failure, seconds)
 
     def _told(self, failure: OmcError | None) -> OmcError | None:
         """Return a failure without the secrets of the conversation it came from, its ban kept for those who ask next."""
@@ -183,5 +197,5 @@ def collector(
                 nonce=_nonces(connection, account, clock),
             )
             http = stack.enter_context(opened)
-        yield Collector(source, connection, config, raw, account, clock, http)
+        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures)
         advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

@@ -8,11 +8,13 @@ from omc_infra.clock import Clock, utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account
+from omc_pipeline.collection.attempt import attempt
 from omc_pipeline.collection.collector import collector
 from omc_pipeline.collection.derived import derive_window
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, WINDOW
 from omc_pipeline.collection.source import History, Source
+from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.window import Window
 
@@ -52,7 +54,11 @@ def collect_history(
         OmcError: The upstream's or the database's failure; what came before it is in the ledger.
     """
     history = readable_history(source, window)
-    with collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting:
+    key = CollectorKey(source.name, HISTORY, account.account_id if account else "")
+    with (
+        attempt(database, key, 0, clock) as made,
+        collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting,
+    ):
         tally = Tally(source)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:
@@ -60,9 +66,10 @@ def collect_history(
         else:
             for endpoint in source.endpoints:
                 derive_window(collecting, endpoint, window, tally)
-    failure = tally.kept_failure()
-    if failure is not None:
-        raise failure
+        made.rows = tally.books().rows
+        failure = tally.kept_failure()
+        if failure is not None:
+            raise failure
     return tally.books()
 
 

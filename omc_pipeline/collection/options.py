@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, Field, ValidationError, create_model
 
+from omc_infra.configuration import LIVE_ONLY, Section
 from omc_infra.errors import BadInputError, ConfigurationError
 
 _HTTPS = re.compile(r"https://[\w.-]+(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
@@ -40,16 +41,13 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Symbol = Annotated[str, AfterValidator(_symbol_or_nothing)]
 """A coin's symbol, or ``""`` for no coin."""
 Hosts = dict[str, tuple[BaseUrl, ...]]
+_HOSTS = "Base URLs to ask in the live profile, in order; the next is asked when one is down."
 
 
-class SourceConfig(BaseModel):
+class SourceConfig(Section):
     """Options that every source has; a source with more subclasses it, each field with a default and a description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hosts: Hosts = Field(
-        default_factory=dict, description="Base URLs to ask in the live profile, in order; the next is asked when one is down."
-    )
+    hosts: Hosts = Field(default_factory=dict, description=_HOSTS, json_schema_extra=LIVE_ONLY)
 
 
 Config = TypeVar("Config", bound=SourceConfig)
@@ -67,20 +65,9 @@ def read_options(model: type[Config], overrides: Mapping[str, Any], whose: str) 
         raise BadInputError("; ".join(_complaint(whose, each) for each in error.errors(include_url=False))) from None
 
 
-def with_run_options(config: Config, overrides: Mapping[str, Any], whose: str) -> Config:
-    """Return options with some of them set for one run.
-
-    Raises:
-        BadInputError: An option is unknown or malformed, or is one that a run may not change (hosts).
-    """
-    if "hosts" in overrides:
-        raise BadInputError(f"{whose}: hosts can't be set for a single run; they stand in omc.toml")
-    return read_options(type(config), {**config.model_dump(), **overrides}, whose) if overrides else config
-
-
 def options_document(config: SourceConfig) -> str:
-    """Write options as JSON, the same for equal options."""
-    return json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    """Write options as JSON, the same for equal options; which host answered decides no row, so hosts are left out."""
+    return json.dumps(config.model_dump(mode="json", exclude={"hosts"}), sort_keys=True, separators=(",", ":"))
 
 
 def options_digest(config: SourceConfig) -> str:
@@ -103,8 +90,7 @@ def stored_options(model: type[Config], document: Mapping[str, Any], whose: str)
 
 def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]) -> type[Config]:
     """Return the model with the given hosts as defaults, for whoever shows or writes a configuration."""
-    description = SourceConfig.model_fields["hosts"].description
-    field: Any = (Hosts, Field(default_factory=lambda: dict(hosts), description=description))
+    field: Any = (Hosts, Field(default_factory=lambda: dict(hosts), description=_HOSTS, json_schema_extra=LIVE_ONLY))
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, hosts=field)
 
 

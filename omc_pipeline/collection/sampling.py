@@ -19,6 +19,7 @@ from omc_pipeline.collection.cadence import due_endpoints
 from omc_pipeline.collection.collecting import collect
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, Source
+from omc_pipeline.collection.state import CollectorKey, states
 from omc_pipeline.collection.tally import Collection
 
 if TYPE_CHECKING:
@@ -58,13 +59,25 @@ def collect_samples(
     Raises:
         OmcError: As ``collect``; the samples before are in the ledger.
     """
-    due = due_endpoints(source, tick)
+    due = _may_be_asked(due_endpoints(source, tick), source, database, account, clock()) if tick else source.endpoints
     samples = [collect(source, database, settings, clock, config=config, endpoints=due, account=account, run_id=run_id)]
     while (coming := _next_sample(due, tick, clock())) is not None:
         mark, sampled = coming
         sleep(max(0.0, (mark - clock()).total_seconds()))
         samples.append(collect(source, database, settings, clock, config=config, endpoints=sampled, account=account, run_id=run_id))
     return samples
+
+
+def _may_be_asked(
+    due: Sequence[Endpoint], source: Source, database: Database, account: Account | None, now: datetime
+) -> Sequence[Endpoint]:
+    """Leave out endpoints that are paused or banned; where all are, the schedule was launched in spite of it, and all are asked."""
+    if len(due) < 2:
+        return due
+    with database.connect("writer") as connection:
+        known = states(connection, source.name)
+    of_account = account.account_id if account else ""
+    return [each for each in due if known.may_launch(CollectorKey(source.name, each.name, of_account), now)] or due
 
 
 def _next_sample(due: Sequence[Endpoint], tick: datetime | None, now: datetime) -> tuple[datetime, Sequence[Endpoint]] | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from pydantic import BaseModel
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.equipment import default_hosts
 from omc_pipeline.collection.options import SourceConfig, read_options, with_default_hosts
 from omc_pipeline.collection.source import Source
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from omc_infra.configuration import Configuration
 
 
 def section_of(source: Source) -> str:
@@ -29,8 +33,27 @@ def config_model(source: Source) -> type[SourceConfig]:
     return with_default_hosts(source.config, hosts) if hosts else source.config
 
 
+def configured_options(source: Source, configuration: Configuration, overrides: Mapping[str, Any] | None = None) -> SourceConfig:
+    """Return a source's options as users have set them, with what a single run sets.
+
+    Args:
+        source: Whose; one that was handed in and is no file among the sources has its defaults.
+        configuration: What users have set.
+        overrides: Options of one run.
+
+    Raises:
+        ConfigurationError: An option of the run is unknown or malformed, or may not be set by a run.
+    """
+    section = section_of(source)
+    if section not in configuration.models:
+        configuration = replace(configuration, models={**configuration.models, section: config_model(source)})
+    if overrides:
+        configuration = configuration.overridden(section, overrides)
+    return source.config.model_validate(configuration.section(section).model_dump())
+
+
 def source_config(source: Source, overrides: Mapping[str, Any] | None = None) -> SourceConfig:
-    """Return a source's options: its defaults with some set otherwise.
+    """Return a source's defaults with some options set otherwise.
 
     Raises:
         BadInputError: An option is unknown or malformed.

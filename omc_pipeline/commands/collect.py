@@ -12,6 +12,7 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
+from omc_infra.configuration import load_configuration
 from omc_infra.errors import BadInputError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
@@ -71,12 +72,12 @@ def _collect(source: Source, settings: Settings, window: Window | None, whose: t
     from omc_pipeline.collection.collecting import collect as collect_source
     from omc_pipeline.collection.equipment import require_some_keys, source_account
     from omc_pipeline.collection.history import collect_history, readable_history
-    from omc_pipeline.collection.sections import source_config
+    from omc_pipeline.collection.sections import configured_options
 
     require_some_keys(source, settings)  # a missing key, or a past that can't be read, is told before a database is started
     if window is not None:
         readable_history(source, window)
-    config = source_config(source)
+    config = configured_options(source, load_configuration())
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings))
         account = source_account(source, database, settings, *whose)
@@ -112,10 +113,10 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
 
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:
     from omc_pipeline.collection.parsing import parse_payload
-    from omc_pipeline.collection.sections import source_config
+    from omc_pipeline.collection.sections import configured_options
 
     payload = _saved(source, file)
-    parsed = parse_payload(source, payload, source_config(source))
+    parsed = parse_payload(source, payload, configured_options(source, load_configuration()))
     if as_json:
         emit(
             {

@@ -8,6 +8,7 @@ import click
 
 from omc_infra.cli import json_option
 from omc_infra.clock import parse_utc, utc_now
+from omc_infra.configuration import load_configuration
 from omc_infra.errors import BadInputError
 from omc_infra.settings import load_settings
 
@@ -23,7 +24,7 @@ def replay(source: str, since: str, until: str | None, current_options: bool, as
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.discovery import source_named
     from omc_pipeline.collection.replay import replay as replay_source
-    from omc_pipeline.collection.sections import source_config
+    from omc_pipeline.collection.sections import configured_options
     from omc_pipeline.commands.collect import show_collection
 
     found, settings = source_named(source), load_settings()
@@ -32,7 +33,8 @@ def replay(source: str, since: str, until: str | None, current_options: bool, as
     if first >= last:
         raise BadInputError(f"--from {since} is not before --to {until or 'now'}")
     with open_database(settings) as database:
-        collection = replay_source(found, database, first, last, config=source_config(found), with_current_options=current_options)
+        options = configured_options(found, load_configuration())
+        collection = replay_source(found, database, first, last, config=options, with_current_options=current_options)
     show_collection(collection, settings, as_json)
 
 

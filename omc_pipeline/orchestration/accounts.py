@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
 from omc_pipeline.collection.accounts import AccountRow, account_named, accounts, default_account, hold
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.keys import key_store
 from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.state import CollectorKey, states
 from omc_pipeline.orchestration.buckets import tags_of_all_buckets
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.report import CheckOutcome
@@ -30,7 +32,7 @@ def partitions_of(source: Source) -> dg.DynamicPartitionsDefinition | None:
 
 
 def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
-    """Return the accounts that a schedule collects: active ones whose keys are there.
+    """Return the accounts that a schedule collects: active ones whose keys are there, and which are neither paused nor banned.
 
     Where the configured user has no account, the first one is added.
     """
@@ -39,7 +41,9 @@ def accounts_to_collect(database: Database, settings: Settings, source: Source) 
         every = accounts(connection, source=source.name, states=("active", "paused", "removed"))
         if settings.user not in {account.user_id for account in every}:
             every.append(default_account(connection, settings.user, source.name, source.venue))
+        known, now = states(connection, source.name), utc_now()
     active = (account for account in every if account.state == "active")
+    active = (account for account in active if known.may_launch(CollectorKey(source.name, "", account.account_id), now))
     return [account for account in active if all(store.key(name, account) is not None for name in source.keys)]
 
 

@@ -10,9 +10,9 @@ import dagster as dg
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
-from omc_pipeline.collection.options import SourceConfig, options_digest, with_run_options
+from omc_pipeline.collection.options import SourceConfig, options_digest
 from omc_pipeline.collection.sampling import collect_samples
-from omc_pipeline.collection.sections import section_of, source_config
+from omc_pipeline.collection.sections import configured_options
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.tally import Collection, together
 from omc_pipeline.orchestration.accounts import account_of_run, partitions_of
@@ -41,9 +41,9 @@ class RunOptions(dg.PermissiveConfig):
     """Options of a source for one run; whatever its section of the configuration has, but never hosts, keys or limits."""
 
 
-def options_of_run(source: Source, run_options: RunOptions) -> SourceConfig:
-    """Return a source's options with those that a run was given."""
-    return with_run_options(source_config(source), run_options.model_dump(), section_of(source))
+def options_of_run(source: Source, run_options: RunOptions, platform: Platform) -> SourceConfig:
+    """Return a source's options as users have set them, with those that a run was given."""
+    return configured_options(source, platform.configuration, run_options.model_dump())
 
 
 def source_tags(source: Source) -> dict[str, str]:
@@ -57,8 +57,8 @@ def tick_of(run_tags: Mapping[str, str]) -> datetime | None:
     return datetime.fromisoformat(due) if due else None
 
 
-def collection_asset(source: Source) -> dg.AssetsDefinition:
-    """Make the asset that collects one source."""
+def collection_asset(source: Source, not_configured: str | None = None) -> dg.AssetsDefinition:
+    """Make the asset that collects one source; ``not_configured`` says what it lacks, None where it lacks nothing."""
 
     @dg.asset(
         key=asset_key(source),
@@ -66,7 +66,7 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         description=_description(source),
         kinds={"python", "postgres"},
         owners=list(source.owners),
-        tags=source_tags(source),
+        tags={**source_tags(source), **({"not_configured": ""} if not_configured else {})},
         deps=input_keys(source),
         pool=None if source.per_account else source.name,
         partitions_def=partitions_of(source),
@@ -76,12 +76,14 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
             "cadence": dg.MetadataValue.text(", ".join(source.crons)),
             "endpoints": _endpoints(source),
             "dagster/table_name": ", ".join(table.qualified for table in source.tables),
+            "configured": dg.MetadataValue.bool(not_configured is None),
+            **({"not_configured": dg.MetadataValue.text(not_configured)} if not_configured else {}),
         },
         op_tags={"omc/source": source.name},
     )
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
-            options = options_of_run(source, config)
+            options = options_of_run(source, config, platform)
             account = account_of_run(platform.database, context.run.tags) if source.per_account else None
             tick, run_id = tick_of(context.run.tags), context.run.run_id
             samples = collect_samples(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)

@@ -46,7 +46,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         window = Window(*context.partition_time_window)
         with told_to_dagster():
-            options = options_of_run(source, config)
+            options = options_of_run(source, config, platform)
             collection = collect_history(source, platform.database, platform.settings, window, config=options, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})
 

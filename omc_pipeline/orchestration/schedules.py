@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from omc_infra.clock import utc_now
 from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.collection.cadence import is_due
 from omc_pipeline.collection.source import Source
@@ -15,6 +16,7 @@ from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.launching import launchable
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
 
@@ -41,7 +43,7 @@ class ScheduledJob:
         crons: When it ticks, UTC.
         tags: Of its runs.
         buckets: Those of the users that a tick computes, a run each.
-        members: The sources it collects; a tick runs those that are due. Empty for a job that collects nothing.
+        members: The sources it collects; a tick runs those that are due and may be collected. Empty for a job that collects nothing.
     """
 
     name: str
@@ -138,7 +140,6 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         tags=dict(job.tags),
         executor_def=dg.in_process_executor,
     )
-    is_by_account = any(source.per_account for source in job.members)
     schedule = dg.ScheduleDefinition(
         name=f"{job.name}_schedule",
         job=defined,
@@ -146,8 +147,8 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
-        execution_fn=_runs_of(job) if job.buckets or len(job.members) > 1 or is_by_account else None,
-        required_resource_keys={"platform"} if is_by_account else None,
+        execution_fn=_runs_of(job) if job.buckets or job.members else None,
+        required_resource_keys={"platform"} if job.members else None,
     )
     return defined, schedule
 
@@ -159,10 +160,14 @@ def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iter
         if job.members and not due:
             yield dg.SkipReason("No source of this job is due.")
             return
+        ready, refusals = launchable(context.resources.platform, due, utc_now()) if due else ([], [])
+        if due and not ready:
+            yield dg.SkipReason("; ".join(refusals))
+            return
         if job.members and job.members[0].per_account:
             yield from account_requests(context, job.members[0])
             return
-        selection = assets_of(due) if len(due) < len(job.members) else None
+        selection = assets_of(ready) if len(ready) < len(job.members) else None
         for bucket in job.buckets or (None,):
             yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 

@@ -55,6 +55,14 @@ def update_alerts(connection: Connection, scores: Mapping[LedgerName, LedgerScor
     return open_alerts(connection, list(scores))
 
 
+def close_alerts(connection: Connection, ledgers: Sequence[str], now: datetime) -> None:
+    """Close the alerts of ledgers that are no longer judged, in the caller's transaction."""
+    connection.execute(
+        text("UPDATE quality.alert SET closed_at = :now WHERE closed_at IS NULL AND ledger = ANY(:ledgers)"),
+        {"now": now, "ledgers": list(ledgers)},
+    )
+
+
 def open_alerts(connection: Connection, ledgers: Sequence[str]) -> list[Alert]:
     """Answer the open alerts of some ledgers, by ledger and dimension."""
     rows = connection.execute(

@@ -540,7 +540,15 @@ def test_the_document_has_the_shape_that_is_promised(platform: Platform) -> None
     assert set(document) == {"ledgers", "alerts"}
     assert set(document["ledgers"]) == set(LEDGERS)
     for ledger in document["ledgers"].values():
-        assert set(ledger) == {"completeness_score", "timeliness_score", "accuracy_score", "overall_score", "mean_score", "checks"}
+        assert set(ledger) == {
+            "completeness_score",
+            "timeliness_score",
+            "accuracy_score",
+            "overall_score",
+            "mean_score",
+            "configured",
+            "checks",
+        }
         for check in ledger["checks"]:
             assert set(check) == {"name", "dimension", "source", "passed", "severity", "observed", "expected", "rows"}
 

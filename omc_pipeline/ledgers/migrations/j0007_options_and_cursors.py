@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0007"
-down_revision = "j0001b"
+down_revision = "j0002"
 branch_labels = None
 depends_on = None
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class StageFailedError(RetryableError):
-    """A stage left no rows or a check is red; the message says where to look."""
+class JobFailedError(RetryableError):
+    """A run failed or one of its blocking checks is red; the message says where to look."""
 
 
 class PipelineJobs:
@@ -38,23 +38,23 @@ class PipelineJobs:
         """Run every collection job of a ledger.
 
         Raises:
-            StageFailedError: A run failed or one of its blocking checks is red.
+            JobFailedError: A run failed or one of its blocking checks is red.
         """
         for name in self.collections_of(ledger):
             self.run(name)
 
     def collections_of(self, ledger: str) -> list[str]:
-        """Answer the names of a ledger's collection jobs."""
+        """Return the names of a ledger's collection jobs."""
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job, once for each account where it collects accounts; raises ``StageFailedError`` as ``collect`` does."""
+        """Run one job, once for each account where it collects accounts; raises ``JobFailedError`` as ``collect`` does."""
         from omc_pipeline.orchestration.accounts import tags_of_runs
 
         job = self._definitions.resolve_job_def(name)
         failures = [failure for tags in tags_of_runs(job, self._instance) if (failure := self._failure(job, tags)) is not None]
         if failures:
-            raise StageFailedError("; ".join(failures))
+            raise JobFailedError("; ".join(failures))
 
     def _failure(self, job: JobDefinition, tags: Mapping[str, str]) -> str | None:
         run_id = str(uuid4())

@@ -1,0 +1,40 @@
+"""What may be launched now: schedules leave out sources that are not configured, paused or banned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from omc_infra.errors import ConfigurationError
+from omc_pipeline.collection.readiness import not_configured_reason
+from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.state import CollectorKey, States, states
+from omc_pipeline.orchestration.resources import Platform
+
+
+def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> tuple[list[Source], list[str]]:
+    """Split sources into those that may be collected now and the reasons why the others may not; one query.
+
+    Where the configuration is wrong all may: their runs fail with the line that says what is wrong, which a skipped tick would hide.
+
+    Args:
+        platform: Settings and, where a source is configured at all, the open database.
+        sources: Those that are due.
+        now: Aware.
+    """
+    try:
+        settings = platform.settings
+    except ConfigurationError:
+        return list(sources), []
+    reasons = {source.name: not_configured_reason(source, settings) for source in sources}
+    if not all(reasons.values()):
+        with platform.database.connect("reader") as connection:
+            known = states(connection)
+        reasons = {source.name: reasons[source.name] or _refusal(known, source, now) for source in sources}
+    return [source for source in sources if not reasons[source.name]], [reason for reason in reasons.values() if reason]
+
+
+def _refusal(known: States, source: Source, now: datetime) -> str | None:
+    """Say why none of a source's endpoints may be asked now; None where one may."""
+    refusals = [known.refusal(CollectorKey(source.name, endpoint.name), now) for endpoint in source.endpoints]
+    return refusals[0] if all(refusals) else None
