@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0007"
-down_revision = "j0002"
+down_revision = "j0005b"
 branch_labels = None
 depends_on = None
 
