@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from agent_sessions import token_of
 from pydantic import SecretStr
 
 from omc_infra.clock import utc_now
@@ -111,12 +112,13 @@ def test_a_reader_that_is_bound_to_one_user_sees_nothing_of_another(database: Da
     for user in USERS:
         collect(SOURCE, database, sandboxed.model_copy(update={"user": user}))
 
-    for role in ("reader", "agent"):
-        reader = LedgerReader(database.engine(role), user_id="ada")  # type: ignore[arg-type]
+    for role, token in (("reader", None), ("agent", token_of(database, "ada"))):
+        reader = LedgerReader(database.engine(role), user_id="ada", session_token=token)  # type: ignore[arg-type]
         assert {row["user_id"] for table in (FILL, BALANCE) for row in reader.rows(table)} == {"ada"}
         assert {row["account_id"] for table in (FILL, BALANCE) for row in reader.rows(table)} == {"coinspot"}
         with pytest.raises(BadInputError, match="bound to user 'ada'"):
             reader.fills("bob")
+    assert LedgerReader(database.engine("agent"), user_id="bob", session_token=token_of(database, "ada")).fills("bob") == []
 
 
 def test_each_users_profit_and_loss_is_of_their_own_fills(database: Database, sandboxed: Settings) -> None:
