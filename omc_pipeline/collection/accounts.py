@@ -157,14 +157,25 @@ def default_account(connection: psycopg.Connection[Any], user_id: str, source: s
         user_id: Whose.
         source: The source.
         venue: Where a new account is.
+
+    Raises:
+        BadInputError: All that the user had were removed.
     """
     with connection.transaction():
         connection.execute(_LOCK)
-        known = accounts(connection, user_id=user_id, source=source)
+        known = accounts(connection, user_id=user_id, source=source, states=("active", "paused", "removed"))
         if known:
-            return known[0]
+            return _first_that_stands(known)
         is_taken = connection.execute(_ONE, [venue]).fetchone() is not None
         return add_account(connection, user_id, venue, source, None if is_taken else venue)
+
+
+def _first_that_stands(known: Sequence[AccountRow]) -> AccountRow:
+    for account in known:
+        if account.state != "removed":
+            return account
+    last = known[-1]
+    raise BadInputError(f"account '{last.account_id}' of user '{last.user_id}' was removed; add another one with `omc accounts add`")
 
 
 def set_state(connection: psycopg.Connection[Any], account_id: str, state: State, by: str) -> AccountRow:

@@ -13,7 +13,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
-from omc_infra.errors import BadInputError, NotConfiguredError
+from omc_infra.errors import BadInputError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
 
@@ -32,9 +32,19 @@ _SHOWN_ROWS = 40
 @click.argument("source")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included. Default: today.")
+@click.option("--user", help="Whose account of a private API. Default: OMC_USER.")
+@click.option("--account", help="Which account of a private API. Default: the user's first.")
 @click.option("--payload", "file", type=click.Path(path_type=Path), help="A saved response body.")
 @json_option
-def collect(source: str, first: datetime | None, last: datetime | None, file: Path | None, as_json: bool) -> None:
+def collect(
+    source: str,
+    first: datetime | None,
+    last: datetime | None,
+    user: str | None,
+    account: str | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
     """Collect, or parse a file."""
     from omc_pipeline.collection.discovery import source_named
 
@@ -46,7 +56,7 @@ def collect(source: str, first: datetime | None, last: datetime | None, file: Pa
     if file is not None:
         _parse_file(found, file, as_json)
     else:
-        _collect(found, load_settings(), _window(first, last), as_json)
+        _collect(found, load_settings(), _window(first, last), (user, account), as_json)
 
 
 def _window(first: datetime | None, last: datetime | None) -> Window | None:
@@ -55,31 +65,30 @@ def _window(first: datetime | None, last: datetime | None) -> Window | None:
     return Window.of_days(first.date(), (last or utc_now()).date()) if first else None
 
 
-def _collect(source: Source, settings: Settings, window: Window | None, as_json: bool) -> None:
+def _collect(source: Source, settings: Settings, window: Window | None, whose: tuple[str | None, str | None], as_json: bool) -> None:
     from contextlib import ExitStack
 
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.collecting import collect as collect_source
+    from omc_pipeline.collection.equipment import require_some_keys, source_account
     from omc_pipeline.collection.history import collect_history, readable_history
-    from omc_pipeline.collection.readiness import not_configured_reason
     from omc_pipeline.collection.sections import configured_options
 
-    missing = not_configured_reason(source, settings)  # this, or a past that can't be read, is told before a database is started
-    if missing:
-        raise NotConfiguredError(missing)
+    require_some_keys(source, settings)  # a missing key, or a past that can't be read, is told before a database is started
     if window is not None:
         readable_history(source, window)
     config = configured_options(source, load_configuration())
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings))
+        account = source_account(source, database, settings, *whose)
         if settings.profile == "sandbox":
             from omc_pipeline.sandbox import serving
 
             settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
         if window is None:
-            collection = collect_source(source, database, settings, config=config)
+            collection = collect_source(source, database, settings, config=config, account=account)
         else:
-            collection = collect_history(source, database, settings, window, config=config)
+            collection = collect_history(source, database, settings, window, config=config, account=account)
     show_collection(collection, settings, as_json)
 
 

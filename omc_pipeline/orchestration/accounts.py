@@ -34,12 +34,13 @@ def partitions_of(source: Source) -> dg.DynamicPartitionsDefinition | None:
 def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
     """Return the accounts that a schedule collects: active ones whose keys are there, and which are neither paused nor banned.
 
-    Where nobody has an account, the configured user's first one is added.
+    Where the configured user has no account, the first one is added.
     """
     store = key_store(settings)
     with database.connect("writer") as connection:
         every = accounts(connection, source=source.name, states=("active", "paused", "removed"))
-        every = every or [default_account(connection, settings.user, source.name, source.venue)]
+        if settings.user not in {account.user_id for account in every}:
+            every.append(default_account(connection, settings.user, source.name, source.venue))
         known, now = states(connection, source.name), utc_now()
     active = (account for account in every if account.state == "active")
     active = (account for account in active if known.may_launch(CollectorKey(source.name, "", account.account_id), now))

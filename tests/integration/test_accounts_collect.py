@@ -11,14 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from agent_sessions import token_of
 from pydantic import SecretStr
 
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError, NotConfiguredError, OmcError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
-from omc_pipeline.collection.accounts import add_account, default_account, next_nonce
+from omc_pipeline.collection.accounts import add_account, default_account, next_nonce, set_state
 from omc_pipeline.collection.collecting import collect
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.equipment import source_account
 from omc_pipeline.ledgers.exchange import BALANCE, FILL
 from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.positions import compute_positions
@@ -109,12 +112,13 @@ def test_a_reader_that_is_bound_to_one_user_sees_nothing_of_another(database: Da
     for user in USERS:
         collect(SOURCE, database, sandboxed.model_copy(update={"user": user}))
 
-    for role in ("reader", "agent"):
-        reader = LedgerReader(database.engine(role), user_id="ada")  # type: ignore[arg-type]
+    for role, token in (("reader", None), ("agent", token_of(database, "ada"))):
+        reader = LedgerReader(database.engine(role), user_id="ada", session_token=token)  # type: ignore[arg-type]
         assert {row["user_id"] for table in (FILL, BALANCE) for row in reader.rows(table)} == {"ada"}
         assert {row["account_id"] for table in (FILL, BALANCE) for row in reader.rows(table)} == {"coinspot"}
         with pytest.raises(BadInputError, match="bound to user 'ada'"):
             reader.fills("bob")
+    assert LedgerReader(database.engine("agent"), user_id="bob", session_token=token_of(database, "ada")).fills("bob") == []
 
 
 def test_each_users_profit_and_loss_is_of_their_own_fills(database: Database, sandboxed: Settings) -> None:
@@ -153,6 +157,19 @@ def test_keys_of_the_default_account_are_never_used_for_another_users(database: 
 
     with pytest.raises(NotConfiguredError, match="OMC_KEY_COINSPOT__ZOE_COINSPOT and OMC_KEY_COINSPOT_SECRET__ZOE_COINSPOT"):
         collect(SOURCE, database, live)
+
+
+def test_an_account_is_collected_for_its_own_user_and_source_only(database: Database, sandboxed: Settings) -> None:
+    with database.connect("writer") as connection:
+        second = add_account(connection, "fay", SOURCE.venue, SOURCE.name, "fay-second")
+        removed = add_account(connection, "fay", SOURCE.venue, SOURCE.name, "fay-removed")
+        set_state(connection, removed.account_id, "removed", "ann")
+
+    assert source_account(SOURCE, database, sandboxed, None, "fay-second") == second
+    assert source_account(discover_sources()["human_fear_greed"], database, sandboxed) is None
+    for user, account in (("bob", "fay-second"), (None, "fay-removed"), (None, "nowhere")):
+        with pytest.raises(BadInputError, match=str(account)):
+            source_account(SOURCE, database, sandboxed, user, account)
 
 
 def test_two_accounts_that_would_share_a_variable_for_their_key_are_refused(database: Database) -> None:

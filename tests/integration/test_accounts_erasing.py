@@ -153,6 +153,8 @@ def test_an_account_is_added_paused_resumed_and_removed_and_its_fills_stay(datab
     assert rows(database, "SELECT count(*) > 100 FROM exchange.fill WHERE account_id = %s", account) == [(True,)]
     assert account not in [row["account"] for row in omc("list")["accounts"]]
     assert account in [row["account"] for row in omc("list", "--removed", "--user", "cleo")["accounts"]]
+    with database.connect("writer") as connection, pytest.raises(BadInputError, match="was removed; add another one"):
+        default_account(connection, "cleo", SOURCE.name, SOURCE.venue)
 
 
 def test_a_user_is_erased_only_when_it_is_confirmed(database: Database, sandboxed: Settings, omc: Any) -> None:

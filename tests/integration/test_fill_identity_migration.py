@@ -36,6 +36,7 @@ NAMES = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate",
 T0 = datetime(2026, 5, 21, 13, 22, 45, tzinfo=UTC)
 FIRST, SECOND, GONE = T0 + timedelta(days=1), T0 + timedelta(days=2), T0 + timedelta(days=3)
 MODULUS = 1 << 256
+FIRST_RELEASE = "m0003"
 
 
 def order(minute: int = 0, **changes: Any) -> dict[str, Any]:
@@ -124,17 +125,20 @@ class FirstRelease:
         )
 
 
+def revisions_up_to(last: str, folder: Path) -> Path:
+    """Copy a revision and those before it into a folder, and return it."""
+    for each in _script(migration_folders()).iterate_revisions(last, "base"):
+        shutil.copy(each.path, folder)
+    return folder
+
+
 @pytest.fixture
 def old(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Database, Settings]]:
-    """Open a database as it was before fills were renamed."""
+    """Open a database as the first release left it."""
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     named = settings.model_copy(update={"database_url": type(settings.database_url)(f"{url}_{abs(hash(request.node.name)) % 10**6}")})
-    script = _script(migration_folders())
-    for each in script.iterate_revisions("j0006", "base"):
-        if each.revision != "j0006":
-            shutil.copy(each.path, tmp_path)
     with open_database(named, check=False) as database:
-        migrate(database, [tmp_path])
+        migrate(database, [revisions_up_to(FIRST_RELEASE, tmp_path)])
         yield database, named
 
 
@@ -311,7 +315,7 @@ def test_a_fill_that_two_sources_told_by_one_id_is_counted_once(old: tuple[Datab
     assert rows(database, "SELECT fill_id, duplicate_fill_id, state FROM exchange.fill_pair") == [("t-1", "file:t-1", "duplicate")]
 
 
-def test_a_migration_that_is_killed_leaves_everything_as_it_was_and_runs_again(old: tuple[Database, Settings]) -> None:
+def test_a_migration_that_is_killed_leaves_everything_as_it_was_and_runs_again(old: tuple[Database, Settings], tmp_path: Path) -> None:
     database, settings = old
 
     def write(release: FirstRelease) -> None:
@@ -320,6 +324,7 @@ def test_a_migration_that_is_killed_leaves_everything_as_it_was_and_runs_again(o
         release.positions("ada", old_id(order(), "ada"), old_id(order(), "ada"), FIRST, [digest])
 
     given(database, write)
+    migrate(database, [revisions_up_to("j0006", tmp_path)], without_backup=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")} | settings.environ()
     command = [sys.executable, "-c", "from omc_infra.cli import main; main()", "db", "migrate", "--without-backup"]
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pnl.exception'::regclass"

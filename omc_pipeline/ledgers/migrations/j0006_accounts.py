@@ -66,7 +66,7 @@ OF_USERS = ("exchange.users", "exchange.account", "exchange.fill_door", "exchang
 
 
 def upgrade() -> None:
-    """Make the tables; the writer keeps them, the agent sees the pairs of its user."""
+    """Make the tables; the writer keeps them, the reader reads them, and no agent sees any."""
     roles = role_names(op.get_bind())
     op.execute(TABLES)
     every = f"{', '.join(OF_USERS)}, exchange.fill_alias, exchange.erasure"
@@ -75,9 +75,7 @@ def upgrade() -> None:
     kept = "label, state, state_changed_at, state_changed_by, nonce, held_at, held_reason"
     op.execute(f"GRANT UPDATE ({kept}) ON exchange.account TO {roles.writer}")
     op.execute(f"GRANT UPDATE (state, decided_by, changed_at) ON exchange.fill_pair TO {roles.writer}")
-    op.execute(f"GRANT SELECT ON exchange.fill_pair TO {roles.agent}")
     for table in OF_USERS:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY all_users ON {table} TO {roles.owner}, {roles.writer}, {roles.reader} USING (true) WITH CHECK (true)")
-        op.execute(f"CREATE POLICY own_rows ON {table} FOR SELECT TO {roles.agent} USING (user_id = current_setting('omc.user_id', true))")
