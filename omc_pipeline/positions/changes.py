@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.positions.copying import copied_out
-from omc_pipeline.positions.fills import BEGINNING, Key, sources
+from omc_pipeline.positions.fills import BEGINNING, END, Key, sources
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,12 +39,17 @@ SELECT old.row_sha256 FROM exchange.fill new
 JOIN exchange.fill old ON old.source = new.source AND old.fill_id = new.fill_id AND old.version = new.version - 1
 WHERE new.user_id = %(user)s AND new.recorded_at > %(since)s AND new.version > 1
 """
+NEW_FILLS = """
+SELECT count(*), min(fill_id) FROM (
+    SELECT DISTINCT source, fill_id FROM exchange.fill WHERE user_id = %s AND recorded_at > %s
+) fills
+"""
 TOLD_TWICE = """
 SELECT DISTINCT ON (late.source, late.fill_id) late.source, late.fill_id, late.symbol, late.executed_at, first.source
 FROM exchange.fill late JOIN exchange.fill first ON first.fill_id = late.fill_id AND first.source = ANY(%(sources)s)
     AND first.source <> late.source AND first.version = 1 AND first.user_id = late.user_id AND first.account_id = late.account_id
     AND (first.recorded_at, first.source) < (late.recorded_at, late.source)
-WHERE late.user_id = %(user)s AND late.recorded_at > %(since)s AND late.version = 1
+WHERE late.user_id = %(user)s AND late.recorded_at > %(since)s AND late.recorded_at <= %(until)s AND late.version = 1
 ORDER BY late.source, late.fill_id, first.source
 """
 MODULUS = 1 << 256
@@ -109,10 +114,25 @@ def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: da
     return sum(int(word) << (32 * (_DIGITS - 1 - place)) for place, word in enumerate(total)) - sum(int(old, 16) for (old,) in replaced)
 
 
-def duplicates_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> Sequence[Duplicate]:
-    """Answer the fills recorded after ``known_at`` that another source had told of the same account, by the same id."""
+def ledger_at(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, int]:
+    """Return how many fills the ledger holds that were known at a time, and the sum of their digests then."""
+    bounds = (BEGINNING, known_at or BEGINNING)
+    fills = [connection.execute(NEW, {"user": user_id, "since": since}).fetchone() or (0, 0, None) for since in bounds]
+    digests = [digest_since(connection, user_id, since) for since in bounds]
+    return fills[0][1] - fills[1][1], (digests[0] - digests[1]) % MODULUS
+
+
+def fills_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, str | None]:
+    """Return how many fills were recorded or corrected after a time, and the id of one of them."""
+    return connection.execute(NEW_FILLS, (user_id, known_at or BEGINNING)).fetchone() or (0, None)
+
+
+def duplicates_since(
+    connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None, until: datetime = END
+) -> Sequence[Duplicate]:
+    """Return the fills recorded after ``known_at`` and up to ``until`` that another source had told of the same account, by the same id."""
     told_by = sources(connection)
     if len(told_by) < 2:
         return ()
-    rows = connection.execute(TOLD_TWICE, {"user": user_id, "since": known_at or BEGINNING, "sources": told_by})
+    rows = connection.execute(TOLD_TWICE, {"user": user_id, "since": known_at or BEGINNING, "until": until, "sources": told_by})
     return [Duplicate((source, fill_id), *rest) for source, fill_id, *rest in rows]
