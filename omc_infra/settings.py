@@ -59,6 +59,9 @@ class Settings(BaseModel):
         description="Days for which finished Dagster runs and events are kept, and ticks that `dagster.yaml` leaves; 0: for ever.",
     )
     keep_payloads_days: int = Field(90, ge=0, description="Days for which bodies of upstream answers can be replayed; 0: for ever.")
+    keep_check_results_days: int = Field(
+        30, ge=0, le=36_500, description="Days for which outcomes of single quality checks are kept; scores and alerts stay; 0: for ever."
+    )
     keep_sessions_days: int = Field(
         90, ge=0, description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever."
     )

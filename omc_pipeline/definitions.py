@@ -9,7 +9,8 @@ import dagster as dg
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration import operations
 from omc_pipeline.orchestration.buckets import Buckets
-from omc_pipeline.orchestration.collection import collection_asset, collection_checks
+from omc_pipeline.orchestration.checks import collection_checks
+from omc_pipeline.orchestration.collection import collection_asset
 from omc_pipeline.orchestration.pnl import pnl_assets
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
@@ -34,7 +35,7 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
         assets=[
             *(collection_asset(source) for source in found),
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
-            *pnl_assets(buckets),
+            *pnl_assets(buckets, found),
             operations.retention,
             operations.growth,
         ],

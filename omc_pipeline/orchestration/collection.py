@@ -1,31 +1,27 @@
-"""One asset a source, with its ledger's checks; made by factory, so a new source file needs no line here."""
+"""One asset a source; made by factory, so a new source file needs no line here."""
 
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
-import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
-from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
-from omc_pipeline.quality.report import CheckOutcome
-from omc_pipeline.quality.run import run_source_checks
-from omc_pipeline.quality.suite import check_specs
+from omc_pipeline.quality.volume import rows_by_day, rows_by_hour
 from omc_pipeline.sources.collect import Collection
 from omc_pipeline.sources.sampling import collect_samples, together
 from omc_pipeline.sources.source import Source
 
 _TICK_TAG = ".dagster/scheduled_execution_time"
 _PLOTTED = 30
+_MINUTELY_S = 60
 _PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
-_SEVERITIES = {"critical": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN, "info": dg.AssetCheckSeverity.WARN}
 
 
 def asset_key(source: Source) -> dg.AssetKey:
@@ -73,51 +69,6 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
     return collected
 
 
-def collection_checks(source: Source) -> dg.AssetChecksDefinition:
-    """Make the checks of one source's asset: its ledger's suite, judged by Great Expectations over a facts row."""
-    specs = check_specs(source)
-
-    @dg.multi_asset_check(
-        name=f"{source.name}_suite",
-        specs=[
-            dg.AssetCheckSpec(
-                name=spec.name,
-                asset=asset_key(source),
-                description=spec.description,
-                blocking=spec.blocking,
-                metadata={"dimension": spec.dimension, "severity": spec.severity},
-            )
-            for spec in specs
-        ],
-        can_subset=True,
-    )
-    def judged(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
-        wanted = {key.name for key in context.selected_asset_check_keys}
-        with told_to_dagster():
-            outcomes = run_source_checks(platform.database, source, utc_now())
-        for outcome in outcomes:
-            if outcome.name in wanted:
-                yield _check_result(source, outcome)
-
-    return judged
-
-
-def _check_result(source: Source, outcome: CheckOutcome) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=asset_key(source),
-        check_name=outcome.name,
-        passed=outcome.passed,
-        severity=_SEVERITIES[outcome.severity],
-        metadata={
-            "dimension": outcome.dimension,
-            "score": float(outcome.score),
-            "observed": str(outcome.observed),
-            "expected": outcome.expected,
-            "rows": outcome.rows,
-        },
-    )
-
-
 def _description(source: Source) -> str:
     module = sys.modules.get(f"omc_pipeline.sources.{source.name}")
     text = inspect.getdoc(module) if module else None
@@ -151,20 +102,8 @@ def _tables(collection: Collection) -> dg.TableMetadataValue:
 
 
 def _plot(database: Database, source: Source) -> dict[str, dg.MarkdownMetadataValue]:
-    """Draw rows a day of the source's first table, or an hour where it is sampled: what one wants to see first is a gap.
-
-    A month of quotes is counted in seconds, and would be with each run.
-    """
-    unit = "hour" if source.sample_every_s else "day"
-    counts = _rows_over_time(database, source.tables[0], source.name, unit)
-    return {f"rows_a_{unit}": line_plot(f"{source.tables[0].qualified}, rows each {unit} over {_PLOTTED} {unit}s", counts)}
-
-
-def _rows_over_time(database: Database, table: LedgerTable, source: str, unit: str) -> list[float]:
-    query = sa.text(
-        f"SELECT count(facts.source) FROM generate_series(date_trunc('{unit}', now()) - interval '{_PLOTTED - 1} {unit}', now(),"
-        f" interval '1 {unit}') AS moment LEFT JOIN {table.qualified} AS facts ON facts.source = :source AND facts.version = 1"
-        f" AND facts.{table.clock} >= moment AND facts.{table.clock} < moment + interval '1 {unit}' GROUP BY moment ORDER BY moment"
-    )
-    with database.engine("reader").connect() as connection:
-        return [float(count) for (count,) in connection.execute(query, {"source": source})]
+    """Draw rows an hour of the source's first table, or a day where it is collected less than once a minute; a gap is seen at once."""
+    table, now = source.tables[0], utc_now()
+    unit, count = ("hour", rows_by_hour) if source.every_s <= _MINUTELY_S else ("day", rows_by_day)
+    counts = [float(rows) for rows in count(database, source.name, table, _PLOTTED, now)]
+    return {f"rows_a_{unit}": line_plot(f"{table.qualified}, rows each {unit} over {_PLOTTED} {unit}s", counts)}

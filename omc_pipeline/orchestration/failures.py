@@ -1,7 +1,8 @@
 """The one place where OMC's failures become Dagster's: a rerun where it helps, red at once where it does not.
 
-Dagster has three retry mechanisms (op retry policies, run retries, ``RetryRequested``). Only ``RetryRequested`` is used: a
-permanent failure that another mechanism does not know of would be tried again for ever.
+Dagster has three retry mechanisms. ``RetryRequested`` is the one used. Retry policies of ops honour ``allow_retries=False``.
+Retries of whole runs know nothing of it, so ``dagster.yaml`` keeps them from runs whose step failed, also where somebody tags a run
+with a number of retries.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from omc_infra.errors import OmcError, PermanentError, RetryableError
 from omc_infra.logs import redact
 
 MAX_RETRIES = 2
+LONGEST_WAIT_S = 60.0
+"""A run that waits longer holds its place in the queue for nothing; the next tick asks again when the upstream allows it."""
 _DEFAULT_WAIT_S = 5.0
-_LONGEST_WAIT_S = 60.0
 
 
 @contextmanager
@@ -24,17 +26,29 @@ def told_to_dagster() -> Iterator[None]:
     """Translate failures raised in the body.
 
     Raises:
-        dagster.RetryRequested: For ``RetryableError``, after the wait that was asked for, at most a minute.
-        dagster.Failure: For ``PermanentError``, without retries.
+        dagster.RetryRequested: For ``RetryableError``, after exactly the wait that was asked for.
+        dagster.Failure: For ``PermanentError``, and for a wait longer than ``LONGEST_WAIT_S``; no mechanism of Dagster retries it.
     """
     try:
         yield
     except RetryableError as error:
-        wait_s = min(error.retry_after_s or _DEFAULT_WAIT_S, _LONGEST_WAIT_S)
+        wait_s = _DEFAULT_WAIT_S if error.retry_after_s is None else error.retry_after_s
+        if wait_s > LONGEST_WAIT_S:
+            raise _failure(error) from error
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait_s) from error
     except PermanentError as error:
-        raise dg.Failure(description=redact(str(error)), metadata=_metadata(error), allow_retries=False) from error
+        raise _failure(error) from error
+
+
+def _failure(error: OmcError) -> dg.Failure:
+    return dg.Failure(description=redact(str(error)), metadata=_metadata(error), allow_retries=False)
 
 
 def _metadata(error: OmcError) -> dict[str, dg.MetadataValue]:
-    return {"failure": dg.MetadataValue.text(type(error).__name__), "help": dg.MetadataValue.path("docs/how-to/when-a-source-breaks.md")}
+    found: dict[str, dg.MetadataValue] = {
+        "failure": dg.MetadataValue.text(type(error).__name__),
+        "help": dg.MetadataValue.path("docs/how-to/when-a-source-breaks.md"),
+    }
+    if isinstance(error, RetryableError) and error.retry_after_s is not None:
+        found["retry_after_s"] = dg.MetadataValue.float(float(error.retry_after_s))
+    return found

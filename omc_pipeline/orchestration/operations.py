@@ -12,6 +12,7 @@ from omc_pipeline.ledgers.retention import purge_bodies
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.quality.retention import purge_check_results
 
 RETENTION = dg.AssetKey(["operations", "retention"])
 GROWTH = dg.AssetKey(["operations", "growth"])
@@ -23,11 +24,14 @@ _MB, _GB = 1_000_000, 1_000_000_000
 
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Let go of Dagster's runs, events and ticks and of raw bodies past their retention; ledger rows are never touched."""
+    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched."""
     settings, deadline = platform.settings, time.monotonic() + LONGEST_PURGE_S
-    runs_before, bodies_before = (kept_since(utc_now(), days) for days in (settings.keep_runs_days, settings.keep_payloads_days))
+    kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
+    runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
     with told_to_dagster():
         purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
+        if results_before:
+            purged.append(purge_check_results(platform.database, results_before, deadline))
         if runs_before:
             purged += purge_dagster(platform.database, context.instance, runs_before, deadline)
     return dg.MaterializeResult(metadata={**purged_metadata(purged)})

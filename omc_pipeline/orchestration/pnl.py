@@ -3,7 +3,7 @@
 The laws of conservation are blocking checks; an exception that nobody has resolved makes a check red without holding anything up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from decimal import Decimal
 
@@ -12,20 +12,23 @@ import dagster as dg
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
+from omc_pipeline.ledgers.exchange import FILL, QUOTE
+from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.orchestration.buckets import Buckets
+from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.pnl.conservation import Finding
 from omc_pipeline.positions import PositionsRun, Summary, compute_positions, conservation_findings, summary, value_positions
 from omc_pipeline.positions.basis import Basis
+from omc_pipeline.positions.identity import broken_identities
 from omc_pipeline.positions.snapshot import snapshot_positions
 from omc_pipeline.positions.users import Kind, red_exceptions, stale_users, users_with_fills, users_with_positions
+from omc_pipeline.sources.source import Source
 
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
 SNAPSHOTS = dg.AssetKey(["pnl", "snapshots"])
-_ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
-_PRICES = dg.AssetKey(["exchange", "coinspot_prices"])
 _CONSERVED = "lots_in_are_lots_out_and_held"
 _RESOLVED = "no_exception_waits_for_a_person"
 _IDENTITY = "realized_plus_unrealized_is_proceeds_plus_value_less_cost"
@@ -34,12 +37,36 @@ _TURN_S = 900
 _GROUP, _KINDS, _OWNERS, _TAGS = "pnl", {"python", "postgres"}, ["team:trading"], {"ledger": "exchange"}
 
 
-def pnl_assets(buckets: Buckets) -> list[dg.AssetsDefinition]:
-    """Make the assets of profit and loss, with a partition for each bucket of users where there are several."""
-    return [_positions(buckets), _valuation(buckets), _snapshots(buckets)]
+READS: Mapping[dg.AssetKey, LedgerTable] = {POSITIONS: FILL, VALUATION: QUOTE, SNAPSHOTS: QUOTE}
+"""The ledger table that each asset is computed from; every source that writes it comes before the asset."""
+_IN_THE_SAME_RUN = (POSITIONS, VALUATION)
+"""Computed in the run that collected what they read; snapshots have a time of their own."""
 
 
-def _positions(buckets: Buckets) -> dg.AssetsDefinition:
+def pnl_assets(buckets: Buckets, sources: Sequence[Source]) -> list[dg.AssetsDefinition]:
+    """Make the assets of profit and loss, with a partition for each bucket of users where there are several.
+
+    Args:
+        buckets: Of users.
+        sources: All there are; an asset depends on those that write the table it reads.
+    """
+
+    def read_by(asset: dg.AssetKey) -> list[dg.AssetKey]:
+        return [asset_key(source) for source in sources if READS[asset] in source.tables]
+
+    return [
+        _positions(buckets, read_by(POSITIONS)),
+        _valuation(buckets, [POSITIONS, *read_by(VALUATION)]),
+        _snapshots(buckets, [POSITIONS, *read_by(SNAPSHOTS)]),
+    ]
+
+
+def computed_from(source: Source) -> list[dg.AssetKey]:
+    """Return the assets that are computed in the run that collected a source; empty where it writes nothing they read."""
+    return [asset for asset in _IN_THE_SAME_RUN if READS[asset] in source.tables]
+
+
+def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     checks = [
         dg.AssetCheckSpec(
             _CONSERVED, asset=POSITIONS, blocking=True, description="Every lot bought is matched or open, in units and in money, exactly."
@@ -51,7 +78,7 @@ def _positions(buckets: Buckets) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=POSITIONS,
-        deps=[_ACCOUNT],
+        deps=deps,
         group_name=_GROUP,
         kinds=_KINDS,
         owners=_OWNERS,
@@ -109,14 +136,17 @@ def _findings(database: Database, user: str, kind: Kind, since_run: int | None =
     return conservation_findings(database, user, kind.method, since_run, kind.currency)
 
 
-def _valuation(buckets: Buckets) -> dg.AssetsDefinition:
+def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     identity = dg.AssetCheckSpec(
-        _IDENTITY, asset=VALUATION, blocking=True, description="The identity of profit and loss holds to the last digit for every user."
+        _IDENTITY,
+        asset=VALUATION,
+        blocking=True,
+        description="The identity of profit and loss holds to the last digit, also against the fills that the run knew.",
     )
 
     @dg.asset(
         key=VALUATION,
-        deps=[POSITIONS, _PRICES],
+        deps=deps,
         group_name=_GROUP,
         kinds=_KINDS,
         owners=_OWNERS,
@@ -131,7 +161,9 @@ def _valuation(buckets: Buckets) -> dg.AssetsDefinition:
             for user, (method, currency) in held:
                 value_positions(platform.database, user, utc_now(), method, currency)
             summaries = [summary(platform.database, user, method, currency) for user, (method, currency) in held]
-        broken = [f"{found.user_id} {found.method} {found.currency}" for found in summaries if not found.identity_holds]
+            broken = [f"{found.user_id} {found.method} {found.currency}" for found in summaries if not found.identity_holds]
+            for user, kind in _of_this_turn(held):
+                broken += [f"{user} {' '.join(kind)} {coin}" for coin in broken_identities(platform.database, user, *kind)]
         return dg.MaterializeResult(
             metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(_table(summaries[:_SHOWN]))},
             check_results=[_result(_IDENTITY, not broken, "broken_for", broken)],
@@ -140,10 +172,10 @@ def _valuation(buckets: Buckets) -> dg.AssetsDefinition:
     return valuation
 
 
-def _snapshots(buckets: Buckets) -> dg.AssetsDefinition:
+def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     @dg.asset(
         key=SNAPSHOTS,
-        deps=[POSITIONS, _PRICES],
+        deps=deps,
         group_name=_GROUP,
         kinds=_KINDS,
         owners=_OWNERS,

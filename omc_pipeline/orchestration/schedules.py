@@ -1,19 +1,21 @@
-"""Jobs and their schedules: few runs, each collecting what is due together."""
+"""Jobs and their schedules: few runs, each collecting what is due together, under names that no new source changes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import dagster as dg
+from dagster._utils.schedules import cron_string_iterator  # no public name; the version is pinned
 
 from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
-from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION
+from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
 from omc_pipeline.sources.source import Source
 
 SCORES_CRON = "7-59/15 * * * *"
@@ -25,27 +27,41 @@ MAINTENANCE_CRON = "40 4 * * *"
 HEAVY = {WISH_TAG: "process"}
 """Tags of runs that get a process of their own. All others are light and say nothing: a wish of theirs would win over the rule that
 sends their backfills to a process, too."""
-ACCOUNT = dg.AssetKey(["exchange", "coinspot_account"])
-PRICES = dg.AssetKey(["exchange", "coinspot_prices"])
 
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A selection of assets and when it runs, UTC; ``buckets`` are those of the users that a tick computes, a run each."""
+    """A selection of assets and when it runs.
+
+    Attributes:
+        name: Of the job; its schedule is ``<name>_schedule``. It never depends on which sources there are, so that a schedule
+            which somebody switched off stays off when a source is added.
+        description: For a person.
+        selection: All assets that a run of the job may have.
+        crons: When it ticks, UTC.
+        tags: Of its runs.
+        buckets: Those of the users that a tick computes, a run each.
+        members: The sources it collects; a tick runs those that are due. Empty for a job that collects nothing.
+    """
 
     name: str
     description: str
     selection: dg.AssetSelection
-    cron: str
+    crons: tuple[str, ...]
     tags: Mapping[str, str]
     buckets: Sequence[str] = ()
+    members: Sequence[Source] = ()
 
 
 def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> list[ScheduledJob]:
-    """Answer one job for the sources of a ledger that share a cadence, one for profit and loss, one for scores, one for maintenance.
+    """Return the collection jobs, one for profit and loss, one for the end of the day, one for scores, one for maintenance.
 
-    A user's account is collected together with the positions computed from it, so that a failed blocking check of its fills
-    stops the computation in the same run; what is held is valued in the run that collected new quotes.
+    A ledger's sources are collected by ``collect_<ledger>``, each when its own cadence says so. A source that is sampled within
+    its run, or that collects accounts of users, has the job ``collect_<source>`` to itself: the one would keep the others'
+    run open, and the other's failures concern one user only.
+
+    Fills are collected together with the positions computed from them, so that a failed blocking check of the fills stops the
+    computation in the same run; what is held is valued in the run that collected new quotes.
 
     Args:
         sources: All there are.
@@ -53,55 +69,61 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
         user: Whose account is collected, and whose bucket therefore is computed with it.
     """
     every, own = (buckets.names, [buckets.of(user)]) if buckets.partitions else ((), ())
-    groups: dict[tuple[str, str], list[Source]] = defaultdict(list)
+    groups: dict[str, list[Source]] = defaultdict(list)
     for source in sources:
-        groups[source.ledger, source.cron].append(source)
+        groups[source.name if _runs_alone(source) else source.ledger].append(source)
+    exchange, everything = {"ledger": "exchange"}, {"ledger": "all"}
     return [
-        *(
-            _collection_job(ledger, cron, members, own, alone=sum(led == ledger for led, _ in groups) == 1)
-            for (ledger, cron), members in groups.items()
-        ),
+        *(_collection_job(f"collect_{group}", members, own) for group, members in groups.items()),
         ScheduledJob(
             "value_positions",
             "Bring every user's positions up to date, and value what is held at the newest quotes.",
             dg.AssetSelection.assets(POSITIONS, VALUATION),
-            VALUATION_CRON,
-            {"ledger": "exchange"},
+            (VALUATION_CRON,),
+            exchange,
             every,
         ),
         ScheduledJob(
             "snapshot_positions",
             "Keep what every user held at the end of the day.",
             dg.AssetSelection.assets(SNAPSHOTS),
-            SNAPSHOT_CRON,
-            {"ledger": "exchange"},
+            (SNAPSHOT_CRON,),
+            exchange,
             every,
         ),
         ScheduledJob(
             "score_ledgers",
             "Score the four ledgers and open or close alerts.",
             dg.AssetSelection.assets(*(["quality", ledger] for ledger in LEDGERS)),
-            SCORES_CRON,
-            {"ledger": "all"},
+            (SCORES_CRON,),
+            everything,
         ),
         ScheduledJob(
             "maintain_ledgers",
             "Let go of what is past its retention, and measure the database.",
             dg.AssetSelection.assets(RETENTION, GROWTH),
-            MAINTENANCE_CRON,
-            {"ledger": "all", **HEAVY},
+            (MAINTENANCE_CRON,),
+            {**everything, **HEAVY},
         ),
     ]
 
 
-def _collection_job(ledger: str, cron: str, members: Sequence[Source], own: Sequence[str], *, alone: bool) -> ScheduledJob:
-    keys = [asset_key(source) for source in members]
-    follows = {ACCOUNT: POSITIONS, PRICES: VALUATION}
-    computed = [asset for collected, asset in follows.items() if collected in keys]
-    selection: dg.AssetSelection = dg.AssetSelection.assets(*keys, *computed)
-    suffix = "" if alone else "_" + "_".join(source.name.removeprefix(f"{ledger}_") for source in members)
+def _runs_alone(source: Source) -> bool:
+    return source.sample_every_s is not None or any(table.per_user for table in source.tables)
+
+
+def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) -> ScheduledJob:
+    is_computing = any(computed_from(source) for source in members)
     description = f"Collect {', '.join(source.title for source in members)} and judge what came."
-    return ScheduledJob(f"collect_{ledger}{suffix}", description, selection, cron, {"ledger": ledger}, own if computed else ())
+    crons = tuple(dict.fromkeys(source.cron for source in members))
+    selection = dg.AssetSelection.assets(*assets_of(members))
+    return ScheduledJob(name, description, selection, crons, {"ledger": members[0].ledger}, own if is_computing else (), members)
+
+
+def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:
+    """Return the assets of sources and those that are computed from them in the same run, each once."""
+    keys = [asset_key(source) for source in sources] + [asset for source in sources for asset in computed_from(source)]
+    return list(dict.fromkeys(keys))
 
 
 def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]:
@@ -116,18 +138,30 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
     schedule = dg.ScheduleDefinition(
         name=f"{job.name}_schedule",
         job=defined,
-        cron_schedule=job.cron,
+        cron_schedule=job.crons[0] if len(job.crons) == 1 else list(job.crons),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
-        execution_fn=_runs_of(job.buckets) if job.buckets else None,
+        execution_fn=_runs_of(job) if job.buckets or len(job.members) > 1 else None,
     )
     return defined, schedule
 
 
-def _runs_of(buckets: Sequence[str]) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest]]:
-    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-        for bucket in buckets:
-            yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {bucket}", partition_key=bucket)
+def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
+    def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        tick = context.scheduled_execution_time
+        due = [source for source in job.members if is_due(source.cron, tick)]
+        if job.members and not due:
+            yield dg.SkipReason("No source of this job is due.")
+            return
+        selection = assets_of(due) if len(due) < len(job.members) else None
+        for bucket in job.buckets or (None,):
+            yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 
     return requests
+
+
+def is_due(cron: str, tick: datetime) -> bool:
+    """Return whether a cron schedule in UTC has a tick at exactly this moment."""
+    ticks = cron_string_iterator(tick.timestamp(), cron, "UTC")
+    return next(ticks) == tick

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +23,8 @@ from omc_pipeline.positions.price_history import price_history
 from omc_pipeline.positions.reporting import reporting_of
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
 
 MARKS = """
@@ -63,11 +67,7 @@ def read_record(
     Raises:
         BadInputError: No run in the currency yet, or the user doesn't report in it.
     """
-    from psycopg import IsolationLevel
-
-    with database.connect("reader") as connection:
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.execute("SET LOCAL TIME ZONE 'UTC'")
+    with _one_state(database) as connection:
         chosen = reporting_of(connection, user_id, currency)
         run = required_run(connection, user_id, method, chosen.currency)
         history = history_of(connection, user_id, run)
@@ -78,22 +78,52 @@ def read_record(
         fills_since, newer = fills_since_run(connection, user_id, run.known_at)
         is_whole = ledger_at(connection, user_id, run.known_at) == (run.fills, run.digest)
     executed = _executed(history, chosen.currency)
-    return Record(
-        user=user_id,
-        profile=database.profile,
-        method=method,
-        fee_policy=run.basis.fee_policy,
-        oversell_policy=run.basis.oversell_policy,
-        currency=chosen.currency,
-        trades=history.trades,
-        matches=kept.matches,
-        open_lots=kept.lots,
+    return replace(
+        _record(database, user_id, run, history, kept),
         fills=executed,
         prices=with_own_trades(quotes, executed),
         marks=kept.marks,
         exceptions=[*kept.exceptions, *_not_computed(user_id, run, fills_since, newer), *_not_whole(run, is_whole=is_whole)],
         tax_zone=chosen.tax_zone,
         knew=RunKnew(run.run_id, run.known_at, f"{run.digest:064x}", run.fills, kept.priced_at, fills_since),
+    )
+
+
+def read_unpriced(database: Database, user_id: str, method: Method = "fifo", currency: str | None = None) -> Record:
+    """Read a user's positions as their last run knew them, without any price: what is held has no value.
+
+    Raises:
+        BadInputError: No run in the currency yet, or the user doesn't report in it.
+    """
+    with _one_state(database) as connection:
+        run = required_run(connection, user_id, method, currency)
+        history = history_of(connection, user_id, run)
+        kept = _kept(connection, {"user": user_id, "method": method, "currency": run.basis.currency}, run.recorded_at)
+    return _record(database, user_id, run, history, kept)
+
+
+@contextmanager
+def _one_state(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    from psycopg import IsolationLevel
+
+    with database.connect("reader") as connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.execute("SET LOCAL TIME ZONE 'UTC'")
+        yield connection
+
+
+def _record(database: Database, user_id: str, run: RunRow, history: History, kept: _Kept) -> Record:
+    basis = run.basis
+    return Record(
+        user=user_id,
+        profile=database.profile,
+        method=basis.method,
+        fee_policy=basis.fee_policy,
+        oversell_policy=basis.oversell_policy,
+        currency=basis.currency,
+        trades=history.trades,
+        matches=kept.matches,
+        open_lots=kept.lots,
     )
 
 
@@ -120,9 +150,7 @@ def _not_whole(run: RunRow, *, is_whole: bool) -> list[PnlException]:
     """Report that the ledger no longer holds what a run knew, as after rows were taken out of it."""
     if is_whole:
         return []
-    message = (
-        f"the ledger no longer holds the {run.fills} fills that run {run.run_id} knew; run `omc pnl positions`, and don't rely on this"
-    )
+    message = f"the ledger no longer holds the {run.fills} fills that run {run.run_id} knew; don't rely on these figures"
     return [PnlException("ledger_changed", "", None, None, message)]
 
 

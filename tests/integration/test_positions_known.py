@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +22,7 @@ from omc_pipeline.ledgers.exchange import Fill, Quote
 from omc_pipeline.ledgers.table import Row
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions import compute_positions, summary, value_positions
+from omc_pipeline.positions.identity import broken_identities
 from omc_pipeline.positions.report import report
 
 T0 = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -92,6 +94,40 @@ def test_the_report_says_how_many_fills_came_since_and_what_to_run(database: Dat
     compute_positions(database, user)
     assert not_computed(database, user) == []
     assert report(database, user)["totals"]["cost"] == "25"
+
+
+def test_the_valuation_check_compares_what_is_kept_with_the_fills_that_the_run_knew(database: Database, user: str) -> None:
+    store(database, fill(user, 1, "buy", "2", "10"), fill(user, 2, "sell", "1", "15"))
+    run = compute_positions(database, user)
+    store(database, fill(user, 1, "buy", "2", "11"))
+
+    assert broken_identities(database, user) == []
+    assert (summary(database, user).identity_holds, summary(database, user).fills_since) == (True, 1)
+    with psycopg.connect(database.url("owner", "")) as owner:
+        owner.execute("DELETE FROM pnl.lot_match WHERE run_id = %s", (run.run_id,))
+    assert broken_identities(database, user) == ["BTC"]
+    assert broken_identities(database, user, most_fills=1) == []
+
+
+def test_a_fill_that_was_taken_out_of_the_ledger_makes_the_report_say_so(database: Database, user: str) -> None:
+    store(database, fill(user, 1, "buy", "2", "10"), fill(user, 2, "sell", "1", "15"))
+    compute_positions(database, user)
+
+    with psycopg.connect(database.url("owner", "")) as owner:
+        owner.execute("DELETE FROM exchange.fill WHERE fill_id = %s", (f"{user}-1",))
+
+    assert [row["kind"] for row in report(database, user)["exceptions"]] == ["ledger_changed"]
+
+
+def test_a_report_names_the_run_that_it_comes_from(database: Database, user: str) -> None:
+    store(database, fill(user, 1, "buy", "2", "10"))
+    run = compute_positions(database, user)
+
+    knew = report(database, user)["knew"]
+
+    assert (knew["run"], knew["fills"], knew["fills_since"]) == (run.run_id, 1, 0)
+    assert len(knew["input_sha256"]) == 64
+    assert datetime.fromisoformat(knew["known_at"]) <= datetime.fromisoformat(knew["priced_at"])
 
 
 def test_a_rate_that_arrives_after_the_run_settles_no_fill_in_its_report(database: Database, user: str) -> None:

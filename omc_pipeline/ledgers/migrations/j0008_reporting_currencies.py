@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0008"
-down_revision = "m0003"
+down_revision = "j0009"
 branch_labels = None
 depends_on = None
 REWRITES_ROWS = True
