@@ -117,7 +117,7 @@ def _compute(connection: psycopg.Connection[Any], database: Database, user_id: s
     changes = changes_since(connection, user_id, known_at)
     run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
     book = Book(connection, user_id, basis, run_id, known_at, pace)
-    _touch_settled(book, changes)
+    touch_settled(book, changes)
     if last is not None and not anew and not changes.since:
         positions, exceptions = _counts(connection, user_id, basis)
         return PositionsRun(last.run_id, True, last.fills, last.matches, positions, exceptions)
@@ -127,15 +127,23 @@ def _compute(connection: psycopg.Connection[Any], database: Database, user_id: s
     return _carry_on(book, changes, None if anew else last, database)
 
 
-def _touch_settled(book: Book, changes: Changes) -> None:
-    """Touch the coins of fills that could not be settled before and now can."""
+def touch_settled(book: Book, changes: Changes) -> None:
+    """Touch the coins of fills that could not be settled before and now can.
+
+    A user who reports in a currency without known rates may have very many of them, so they are looked at many at a time.
+    """
     waiting = book.exceptions.unsettled()
-    if not waiting:
-        return
-    for fill in book.fills.named(waiting):
-        expansion = book.settle([fill])
-        if expansion.trades and not any(exception.kind in UNSETTLED for exception in expansion.exceptions):
-            changes.touch({trade.symbol for trade in expansion.trades}, min(trade.time for trade in expansion.trades))
+    for start in range(0, len(waiting), book.pace.chunk_fills):
+        fills = book.fills.named(waiting[start : start + book.pace.chunk_fills])
+        moved = [[fill] for fill in fills if fill.kind == "transfer"]
+        for part in [[fill for fill in fills if fill.kind != "transfer"], *moved]:
+            expansion = book.settle(part)
+            unsettled = {exception.fill for exception in expansion.exceptions if exception.kind in UNSETTLED}
+            for trade in expansion.trades:
+                if len(part) == 1 and unsettled:
+                    break
+                if unsettled.isdisjoint((trade.id, trade.id.rpartition(":")[0])):
+                    changes.touch([trade.symbol], trade.time)
 
 
 def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database) -> PositionsRun:

@@ -28,9 +28,12 @@ from omc_pipeline.pnl.fill import FIAT
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions import compute_positions, conservation_findings, exceptions, summary, value_positions
 from omc_pipeline.positions.basis import Basis, Pace
+from omc_pipeline.positions.book import Book
+from omc_pipeline.positions.changes import Changes
 from omc_pipeline.positions.fills import OF_COIN
 from omc_pipeline.positions.report import report
 from omc_pipeline.positions.reporting import EVERYBODY, remove_reporting, reporting_currencies, set_reporting
+from omc_pipeline.positions.run import run_of_user, touch_settled
 from omc_pipeline.positions.snapshot import Snapshots, snapshot_positions
 from omc_pipeline.positions.users import stale_users, users_with_positions
 
@@ -241,6 +244,38 @@ def test_days_of_a_british_user_are_those_of_london(database: Database, user: st
     assert [row[7] for row in live_matches(database, user, "GBP")] == ["30_day"]
 
 
+@examples(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    trades=st.lists(
+        st.tuples(st.sampled_from(("buy", "buy", "sell")), st.integers(1, 9), st.integers(0, 140), st.sampled_from((0, 1, 12, 23))),
+        min_size=2, max_size=14,
+    ),
+    first=st.integers(1, 13),
+)  # fmt: skip
+def test_late_fills_of_a_british_user_give_what_all_at_once_gives(
+    database: Database, trades: list[tuple[str, int, int, int]], first: int
+) -> None:
+    start = datetime(2026, 2, 20, 0, 30, tzinfo=UTC)  # the clocks go forward on the 29th of March
+    number = next(NUMBERS)
+    late, once = f"late{number}", f"once{number}"
+    for who in (late, once):
+        made = [
+            fill(who, n, side, str(qty), str(10 + n), 0, currency="GBP", fee_currency="GBP", fill_id=f"{who}-{n:02d}",
+                 executed_at=start + timedelta(days=days, hours=hours))
+            for n, (side, qty, days, hours) in enumerate(trades)
+        ]  # fmt: skip
+        set_reporting(database, who, "GBP", "Europe/London")
+        for part in (made[:first], made[first:]) if who == late else (made,):
+            store(database, *part)
+            compute_positions(database, who, "uk", pace=Pace(checkpoint_trades=1))
+
+    found = [[str(row).replace(who, "") for row in live_matches(database, who, "GBP")] for who in (late, once)]
+    assert sorted(found[0]) == sorted(found[1])
+    assert summary(database, late, "uk").realized == summary(database, once, "uk").realized
+    assert conservation_findings(database, late, "uk") == []
+    assert report(database, late, method="uk")["totals"]["identity_holds"] is True
+
+
 def test_the_tax_year_of_a_british_user_begins_on_the_sixth_of_april_in_london(database: Database, user: str, settings: Settings) -> None:
     pounds = {"currency": "GBP", "fee_currency": "GBP"}
     store(
@@ -374,3 +409,33 @@ def test_fills_of_several_coins_are_found_by_their_index(database: Database, use
         plan = connection.execute(f"EXPLAIN {OF_COIN}", {"user": user, "coin": "BNB", "since": T0}).fetchall()
 
     assert "fill_of_several_coins" in "\n".join(line for (line,) in plan)
+
+
+class CountingBook(Book):
+    """A book that counts how often it settles."""
+
+    settled = 0
+
+    def settle(self, fills: Sequence[Any]) -> Any:
+        self.settled += 1
+        return super().settle(fills)
+
+
+def test_many_fills_that_wait_for_a_rate_are_looked_at_together(database: Database, user: str) -> None:
+    yen = {"currency": "JPY", "fee_currency": "JPY", "symbol": "XMR"}
+    store(database, *(fill(user, n, "buy", "1", "100", 1 + n / 1000, **yen) for n in range(60)))
+    set_reporting(database, user, "SEK", "Europe/Stockholm")
+    run = compute_positions(database, user)
+    store(database, Quote("JPY", "SEK", T0 + timedelta(days=1.03), D("0.06"), D("0.06"), None))
+    changes = Changes()
+
+    with run_of_user(database, user) as connection:
+        book = CountingBook(connection, user, Basis(currency="SEK"), run.run_id)
+        touch_settled(book, changes)
+    compute_positions(database, user)
+
+    assert kinds(database, user) == ["missing_price"] * 30
+    assert book.settled == 1
+    assert changes.since == {"XMR": T0 + timedelta(days=1.03)}
+    assert summary(database, user).cost == 30 * 6
+    assert conservation_findings(database, user) == []
