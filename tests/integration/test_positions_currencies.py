@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -244,18 +244,21 @@ def test_days_of_a_british_user_are_those_of_london(database: Database, user: st
     assert [row[7] for row in live_matches(database, user, "GBP")] == ["30_day"]
 
 
-@examples(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     trades=st.lists(
-        st.tuples(st.sampled_from(("buy", "buy", "sell")), st.integers(1, 9), st.integers(0, 140), st.sampled_from((0, 1, 12, 23))),
+        st.tuples(st.sampled_from(("buy", "buy", "sell")), st.integers(1, 9), st.sampled_from((0, 1, 30, 31, 32, 33, 63, 64, 65)),
+                  st.sampled_from((0, 12, 23))),
         min_size=2, max_size=14,
     ),
     first=st.integers(1, 13),
 )  # fmt: skip
+@example(trades=[("buy", 9, 0, 0), ("sell", 2, 31, 23), ("sell", 3, 32, 0)], first=2)  # one day in London
+@example(trades=[("buy", 9, 0, 0), ("sell", 8, 1, 0), ("buy", 1, 8, 0), ("buy", 9, 31, 0)], first=3)  # within thirty days
 def test_late_fills_of_a_british_user_give_what_all_at_once_gives(
     database: Database, trades: list[tuple[str, int, int, int]], first: int
 ) -> None:
-    start = datetime(2026, 2, 20, 0, 30, tzinfo=UTC)  # the clocks go forward on the 29th of March
+    start = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)  # the clocks go forward on the 29th of March
     number = next(NUMBERS)
     late, once = f"late{number}", f"once{number}"
     for who in (late, once):
