@@ -29,7 +29,13 @@ from omc_pipeline.ledgers.table import Row
 COUNTED = """ AND NOT EXISTS (SELECT FROM exchange.fill_pair p WHERE p.duplicate_account_id = f.account_id
     AND p.duplicate_fill_id = f.fill_id AND p.state = 'duplicate')"""
 _HAS_PAIRS = "SELECT EXISTS (SELECT FROM exchange.fill_pair WHERE user_id = %s AND state = 'duplicate')"
-_LEFT_OUT = "SELECT duplicate_account_id, duplicate_fill_id FROM exchange.fill_pair WHERE user_id = %s AND state = 'duplicate'"
+_LEFT_OUT = """
+SELECT duplicate_account_id, duplicate_fill_id FROM (
+    SELECT DISTINCT ON (duplicate_account_id, duplicate_fill_id, account_id, fill_id) * FROM exchange.fill_pair_change
+    WHERE user_id = %s AND changed_at <= %s
+    ORDER BY duplicate_account_id, duplicate_fill_id, account_id, fill_id, changed_at DESC
+) AS decided WHERE state = 'duplicate'
+"""
 _DOORS = """
 SELECT count(*) FROM exchange.fill_door d LEFT JOIN exchange.account a USING (account_id)
 WHERE d.user_id = %(user)s AND (d.account_id = %(account)s OR a.venue = (SELECT venue FROM exchange.account WHERE account_id = %(account)s))
@@ -128,9 +134,9 @@ def counted_only(connection: psycopg.Connection[Any], user_id: str) -> str:
     return COUNTED if has_pairs and has_pairs[0] else ""
 
 
-def left_out(connection: psycopg.Connection[Any], user_id: str) -> frozenset[tuple[str, str]]:
-    """Return account and fill id of the user's fills that are another's duplicates."""
-    return frozenset(connection.execute(_LEFT_OUT, [user_id]).fetchall())
+def left_out(connection: psycopg.Connection[Any], user_id: str, known_at: datetime) -> frozenset[tuple[str, str]]:
+    """Return account and fill id of the user's fills that were another's duplicates at a time, whatever was decided since."""
+    return frozenset(connection.execute(_LEFT_OUT, [user_id, known_at]).fetchall())
 
 
 def pair_fills(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from omc_pipeline.pnl.expand import Expansion, expand
 from omc_pipeline.pnl.fill import FIAT, Fill
@@ -44,13 +45,18 @@ class Book:
         pace: Pace = USUAL_PACE,
     ) -> None:
         self.connection, self.user_id, self.basis, self.run_id, self.pace = connection, user_id, basis, run_id, pace
-        self.exceptions = ExceptionBook(connection, user_id, basis.method, run_id)
+        self.exceptions = ExceptionBook(connection, user_id, basis.method, basis.currency, run_id)
         self.fills = UserFills(connection, user_id, pace.chunk_fills)
         self._rates = LedgerRates(connection, user_id, basis.currency)
         self.matches = TableWriter(connection, "lot_match", MATCH_COLUMNS)
         self.lots = TableWriter(connection, "lot", f"position_id, user_id, run_id, {LOT_COLUMNS}")
         self.days = TableWriter(connection, "daily", f"position_id, day, run_id, user_id, {SUM_COLUMNS}")
         self.checkpoints = TableWriter(connection, "checkpoint", f"position_id, at, user_id, run_id, last_at, pools, {SUM_COLUMNS}")
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose days UK share pooling goes by."""
+        return UTC if self.basis.day_zone == "UTC" else ZoneInfo(self.basis.day_zone)
 
     def is_coin(self, symbol: str) -> bool:
         """Whether a symbol is held in lots; money is not."""

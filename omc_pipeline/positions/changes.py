@@ -50,6 +50,13 @@ SELECT f.row_sha256 FROM exchange.fill_pair p
 JOIN exchange.fill f ON f.account_id = p.duplicate_account_id AND f.fill_id = p.duplicate_fill_id
 WHERE p.user_id = %s AND p.state = 'duplicate' AND f.symbol = ANY(%s)
 """
+NEW_FILLS = """
+SELECT count(*), min(fill_id) FROM (
+    SELECT account_id, fill_id FROM exchange.fill WHERE user_id = %(user)s AND recorded_at > %(since)s
+    UNION SELECT duplicate_account_id, duplicate_fill_id FROM exchange.fill_pair
+    WHERE user_id = %(user)s AND changed_at > %(since)s AND state <> 'proposed'
+) fills
+"""
 MODULUS = 1 << 256
 _DIGITS, _DIGEST_ROW, _DIGESTS_AT_ONCE = 8, 2 + 4 + 32, 50_000
 
@@ -109,3 +116,16 @@ def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: da
 def duplicates_digest(connection: psycopg.Connection[Any], user_id: str, coins: Sequence[str]) -> int:
     """Answer the sum of the digests of a user's duplicates of some coins, which a run knows and does not count."""
     return sum(int(digest, 16) for (digest,) in connection.execute(DUPLICATE_DIGESTS, (user_id, list(coins))))
+
+
+def ledger_at(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, int]:
+    """Return how many fills the ledger holds that were known at a time, and the sum of their digests then."""
+    bounds = (BEGINNING, known_at or BEGINNING)
+    fills = [connection.execute(NEW, {"user": user_id, "since": since}).fetchone() or (0, 0, None) for since in bounds]
+    digests = [digest_since(connection, user_id, since) for since in bounds]
+    return fills[0][1] - fills[1][1], (digests[0] - digests[1]) % MODULUS
+
+
+def fills_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, str | None]:
+    """Return how many fills were recorded, corrected or paired after a time, and the id of one of them."""
+    return connection.execute(NEW_FILLS, {"user": user_id, "since": known_at or BEGINNING}).fetchone() or (0, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from omc_pipeline.positions.basis import USUAL_PACE
 if TYPE_CHECKING:
     import psycopg
 
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _COLUMNS = """f.fill_id, f.account_id, f.symbol, f.currency, f.side, f.qty, f.price, f.quote_amount, f.fee, f.fee_currency, f.executed_at,
     f.kind, f.trade_id, f.algorithm_id, f.source, f.version"""
-_SEVERAL_COINS = "(f.currency <> 'AUD' OR f.fee_currency NOT IN (f.symbol, f.currency))"
+_SEVERAL_COINS = "(NOT exchange.is_money(f.currency) OR f.fee_currency NOT IN (f.symbol, f.currency))"
 """The predicate of index ``fill_of_several_coins``."""
 OF_COIN = f"""
 SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %(user)s AND f.symbol = %(coin)s AND f.executed_at >= %(since)s{{counted}}
@@ -33,7 +33,12 @@ NAMED = f"""
 SELECT {_COLUMNS} FROM exchange.fill f WHERE f.account_id IN (SELECT account_id FROM exchange.fill_door WHERE user_id = %s)
     AND f.fill_id = ANY(%s) AND f.user_id = %s{{counted}}
 """
-ALL = f"SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %s{{counted}} ORDER BY f.executed_at"
+KNOWN = f"""
+SELECT {_COLUMNS} FROM exchange.fill f WHERE f.user_id = %(user)s AND f.recorded_at <= %(known_at)s AND NOT EXISTS (
+    SELECT FROM exchange.fill later WHERE later.user_id = %(user)s AND later.version > 1 AND later.recorded_at <= %(known_at)s
+    AND later.account_id = f.account_id AND later.fill_id = f.fill_id AND later.version > f.version)
+ORDER BY f.executed_at
+"""
 
 Key = tuple[str, str]
 """Account and fill id."""
@@ -72,10 +77,6 @@ class UserFills:
         if held_back:
             yield held_back
 
-    def all(self) -> list[Fill]:
-        """Answer all fills in order of execution."""
-        return self._current(self._connection.execute(ALL.format(counted=self.counted), (self._user_id,)).fetchall())
-
     def transfers(self, ids: Iterable[str]) -> list[Fill]:
         """Answer both halves of transfers, as far as they are known."""
         return self._current(self._connection.execute(TRANSFERS.format(counted=self.counted), (self._user_id, list(ids))).fetchall())
@@ -91,3 +92,17 @@ class UserFills:
             return list(fills)
         latest = self._latest
         return [fill for fill in fills if latest.get((fill.account, fill.id), fill.version) == fill.version]
+
+
+def fills_known(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None, left_out: Collection[Key] = ()) -> list[Fill]:
+    """Return a user's fills as they were known at a time, in order of execution: each in its latest version then, and each once.
+
+    Args:
+        connection: To read by; its time zone is UTC.
+        user_id: Whose.
+        known_at: What was recorded later is not seen; None: nothing was known.
+        left_out: Fills that were another's duplicates then.
+    """
+    bound = {"user": user_id, "known_at": known_at or BEGINNING}
+    fills = map(Fill._make, connection.execute(KNOWN, bound))
+    return [fill for fill in fills if (fill.account, fill.id) not in left_out] if left_out else list(fills)
