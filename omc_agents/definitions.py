@@ -19,7 +19,7 @@ def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
     Args:
         newsroom: Settings, database and model; by default those of the process's environment, and the scripted analyst.
     """
-    parts = newsroom or Newsroom(load_settings(), open_database, default_model)
+    parts = newsroom or Newsroom(load_settings, open_database, default_model)
     return dg.Definitions(
         assets=[BRIEFS, session_retention],
         jobs=[brief_catalysts, maintain_sessions],

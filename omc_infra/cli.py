@@ -45,9 +45,10 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, help="Crypto market ledgers, proven and priced; briefs whose every claim is checked.")
 @click.version_option(package_name="omc")
-def root() -> None:
-    """Configure the logs before any command."""
-    configure_logs(load_settings())
+@click.pass_context
+def root(context: click.Context) -> None:
+    """Configure the logs before any command; those of `omc config` speak of the configuration file themselves."""
+    configure_logs(load_settings(with_file=context.invoked_subcommand != "config"))
 
 
 def json_option(command: Command) -> Command:

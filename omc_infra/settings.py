@@ -1,6 +1,6 @@
-"""The one reader of the environment: variables in, a frozen ``Settings`` out.
+"""The one reader of the environment: variables and the ``[settings]`` of ``omc.toml`` in, a frozen ``Settings`` out.
 
-Everything else receives the settings, or the part it needs, as a value. The table of variables in
+Everything else receives the settings, or the part it needs, as a value. A variable wins over the file. The table of variables in
 ``docs/reference/settings.md`` is checked against this file.
 """
 
@@ -10,20 +10,34 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from omc_infra.errors import ConfigurationError
+from omc_infra.mistakes import complaints
+from omc_infra.toml_file import TomlFile, read_toml
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _PREFIX = "OMC_"
 _KEY_PREFIX = "OMC_KEY_"
+FILE_NAME = "omc.toml"
+SETTINGS_TABLE = "settings"
+AT_START: dict[str, Any] = {"at_start": True}
+"""Marks a setting that a platform takes at its start and hands to all its processes; a change waits for the next start."""
+IN_ENVIRONMENT_ONLY = {
+    "home": "the file is found by it; set OMC_HOME",
+    "config": "the file is found by it; set OMC_CONFIG",
+    "database_url": "it holds a password; set OMC_DATABASE_URL in the environment",
+    "keys": "keys are secrets; set OMC_KEY_<NAME> in the environment",
+}
 _SANDBOX_URL = re.compile(r"^https?://[\w.\[\]:-]*[\w\]]/?$", re.ASCII)
 _DATABASE_URL = re.compile(r"^postgres(ql)?://[^/?#]+/[A-Za-z_][A-Za-z0-9_$-]*(\?.*)?$")
 
 Profile = Literal["sandbox", "live"]
+LONGEST_DAYS = 36_500
+_YEAR_HOURS = 8_784
 
 
 def _default_home() -> Path:
@@ -31,49 +45,85 @@ def _default_home() -> Path:
 
 
 class Settings(BaseModel):
-    """What a person may set; every field is the variable ``OMC_<NAME>``."""
+    """What a person may set; every field is the variable ``OMC_<NAME>``, and a key of ``[settings]`` where it is no secret."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    profile: Profile = Field("sandbox", description="`sandbox`: stand-in upstreams, nothing leaves the machine. `live`: the real APIs.")
-    home: Path = Field(default_factory=_default_home, description="Folder of everything OMC keeps on this machine.")
-    database_url: SecretStr | None = Field(
-        None, description="`postgresql://user:password@host/database` of a server of your own; unset: an embedded one."
+    profile: Profile = Field(
+        "sandbox",
+        description="`sandbox`: stand-in upstreams, nothing leaves the machine. `live`: the real APIs.",
+        json_schema_extra=AT_START,
     )
-    sandbox_url: str | None = Field(None, description="A running sandbox; unset: one is started where needed.")
-    sandbox_seed: int = Field(1, description="Seed of everything the sandbox upstreams tell.")
+    home: Path = Field(
+        default_factory=_default_home, description="Folder of everything OMC keeps on this machine.", json_schema_extra=AT_START
+    )
+    config: Path | None = Field(
+        None, description="The configuration file; unset: `omc.toml` in `OMC_HOME`, where there is one.", json_schema_extra=AT_START
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://user:password@host/database` of a server of your own; unset: an embedded one.",
+        json_schema_extra=AT_START,
+    )
+    sandbox_url: str | None = Field(None, description="A running sandbox; unset: one is started where needed.", json_schema_extra=AT_START)
+    sandbox_seed: int = Field(
+        1, ge=-(2**63), lt=2**63, description="Seed of everything the sandbox upstreams tell.", json_schema_extra=AT_START
+    )
     contact: str = Field(
         "set OMC_CONTACT to your address", description="Who upstreams may write to; sent in the User-Agent, which SEC EDGAR demands."
     )
     alert_threshold: float = Field(0.7, ge=0, le=1, description="A ledger or dimension scoring below this raises an alert.")
     fresh_event_hours: float = Field(
-        24.0, gt=0, description="A catalyst event published within this many hours before we learned of it gets a brief."
+        24.0, gt=0, le=_YEAR_HOURS, description="A catalyst event published within this many hours before we learned of it gets a brief."
     )
-    user: str = Field("demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.")
+    user: str = Field(
+        "demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.", json_schema_extra=AT_START
+    )
     user_buckets: int = Field(
-        1, ge=1, le=1024, description="Parts that the users are divided into; what is computed by user may run as a task for each part."
+        1,
+        ge=1,
+        le=1024,
+        description="Parts that the users are divided into; what is computed by user may run as a task for each part.",
+        json_schema_extra=AT_START,
     )
     keep_runs_days: int = Field(
         14,
         ge=0,
+        le=LONGEST_DAYS,
         description="Days for which finished Dagster runs and events are kept, and ticks that `dagster.yaml` leaves; 0: for ever.",
     )
-    keep_payloads_days: int = Field(90, ge=0, description="Days for which bodies of upstream answers can be replayed; 0: for ever.")
+    keep_payloads_days: int = Field(
+        90, ge=0, le=LONGEST_DAYS, description="Days for which bodies of upstream answers can be replayed; 0: for ever."
+    )
     keep_check_results_days: int = Field(
-        30, ge=0, le=36_500, description="Days for which outcomes of single quality checks are kept; scores and alerts stay; 0: for ever."
+        30,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="Days for which outcomes of single quality checks are kept; scores and alerts stay; 0: for ever.",
     )
     keep_sessions_days: int = Field(
-        90, ge=0, description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever."
+        90,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever.",
     )
-    growth_warning_gb: float = Field(20.0, gt=0, description="Growth of the database in 30 days, in GB, beyond which a check warns.")
+    growth_warning_gb: float = Field(
+        20.0, gt=0, le=1_000_000, description="Growth of the database in 30 days, in GB, beyond which a check warns."
+    )
+    pause_after_failures: int = Field(
+        5, ge=0, le=1000, description="Permanent failures in a row after which collecting a source is paused; 0: never."
+    )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
     keys: Mapping[str, SecretStr] = Field(default_factory=dict, description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each.")
 
-    @field_validator("home")
+    _of_file: dict[str, object] = PrivateAttr(default_factory=dict)
+    """The values that came from the file, by field."""
+
+    @field_validator("home", "config")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
 
     @field_validator("database_url")
     @classmethod
@@ -102,14 +152,28 @@ class Settings(BaseModel):
         return value.get_secret_value() if value else None
 
     def environ(self) -> dict[str, str]:
-        """Answer the variables from which a child process reads these same settings."""
+        """Return the variables from which a child process reads these same settings.
+
+        What stands in the file is left to the file, so that a running process takes a change of it; but for the settings that a
+        platform takes at its start.
+        """
         plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in self.keys.items()}
-        for name in type(self).model_fields:
+        for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name == "keys" or value is None:
-                continue
-            plain[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            if name != "keys" and value is not None and (field.json_schema_extra == AT_START or self._is_of_environment(name)):
+                plain[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         return plain
+
+    def origin(self, name: str) -> Literal["default", "file", "environment"]:
+        """Say where the value of a field comes from."""
+        if self._is_of_environment(name):
+            return "environment"
+        return "file" if name in self._of_file else "default"
+
+    def _is_of_environment(self, name: str) -> bool:
+        if name not in self.model_fields_set or (name == "keys" and not self.keys):
+            return False
+        return name not in self._of_file or self._of_file[name] != getattr(self, name)
 
 
 def _has_port(url: str) -> bool:
@@ -121,26 +185,69 @@ def _has_port(url: str) -> bool:
     return True
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from the environment.
+def load_settings(environ: Mapping[str, str] | None = None, *, with_file: bool = True) -> Settings:
+    """Read the settings from the environment and from the ``[settings]`` of ``omc.toml``; nothing is kept between two calls.
 
     Args:
         environ: Variables to read instead of the process's own. An empty value counts as unset.
+        with_file: Whether to read the file; without it, what it says does not count.
 
     Raises:
-        ConfigurationError: A variable is unknown or malformed; the message names each, never its value.
+        ConfigurationError: A variable or a key is unknown or malformed; the message names each, never its value.
     """
     source = os.environ if environ is None else environ
-    keys = {name[len(_KEY_PREFIX) :].lower(): value for name, value in source.items() if name.startswith(_KEY_PREFIX) and value}
+    file = find_file(source) if with_file else None
+    return read_settings(source, file)
+
+
+def read_settings(environ: Mapping[str, str], file: TomlFile | None) -> Settings:
+    """Read the settings from variables and a file that is read already; else as ``load_settings``."""
+    keys = {name[len(_KEY_PREFIX) :].lower(): value for name, value in environ.items() if name.startswith(_KEY_PREFIX) and value}
     fields: dict[str, object] = {
         name[len(_PREFIX) :].lower(): value
-        for name, value in source.items()
+        for name, value in environ.items()
         if name.startswith(_PREFIX) and not name.startswith(_KEY_PREFIX) and value
     }
+    table = _settings_of(file) if file else {}
     try:
-        return Settings.model_validate({**fields, "keys": keys})
+        settings = Settings.model_validate({**table, **fields, "keys": keys})
     except ValidationError as error:
         raise ConfigurationError("; ".join(_complaint(str(e["loc"][0]), e["type"], e["msg"]) for e in error.errors())) from None
+    settings._of_file = {name: getattr(settings, name) for name in table if name not in fields}
+    return settings
+
+
+def find_file(environ: Mapping[str, str] | None = None, *, must_exist: bool = True) -> TomlFile:
+    """Read ``omc.toml``: the file that ``OMC_CONFIG`` names, else the one in ``OMC_HOME``, which may be absent.
+
+    Args:
+        environ: Variables to read instead of the process's own.
+        must_exist: Whether a file that is named must be there.
+
+    Raises:
+        ConfigurationError: A named file is missing, or the file isn't well-formed.
+    """
+    source = os.environ if environ is None else environ
+    named = source.get("OMC_CONFIG")
+    path = Path(named) if named else Path(source.get("OMC_HOME") or _default_home()) / FILE_NAME
+    file = read_toml(path.expanduser().absolute())
+    if named and must_exist and not file.exists:
+        raise ConfigurationError(f"OMC_CONFIG: there is no file {file.path}; `omc config init` writes one")
+    return file
+
+
+def _settings_of(file: TomlFile) -> Mapping[str, Any]:
+    """Return the table of settings, proven to be well-formed by itself: a variable that wins must not hide a mistake."""
+    table = file.document.get(SETTINGS_TABLE, {})
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{file.place([SETTINGS_TABLE])}: must be a table")
+    for name in table:
+        if name.lower() in IN_ENVIRONMENT_ONLY:
+            raise ConfigurationError(f"{file.place([SETTINGS_TABLE, name])}: does not belong here: {IN_ENVIRONMENT_ONLY[name.lower()]}")
+    found = complaints(Settings, table, file, (SETTINGS_TABLE,), hidden=IN_ENVIRONMENT_ONLY)
+    if found:
+        raise ConfigurationError("; ".join(found))
+    return table
 
 
 def _complaint(field: str, kind: str, message: str) -> str:

@@ -11,8 +11,15 @@ if TYPE_CHECKING:
 _UNBOUNDED = 100_000
 
 
-def print_rows(console: Console, rows: Sequence[Mapping[str, str]], title: str) -> None:
-    """Print rows that share their columns; an empty sequence prints the title and "none"."""
+def print_rows(console: Console, rows: Sequence[Mapping[str, str]], title: str, styles: Sequence[str] = ()) -> None:
+    """Print rows that share their columns; an empty sequence prints the title and "none".
+
+    Args:
+        console: Where to.
+        rows: Text by column.
+        title: Above them.
+        styles: Of the rows, in their order, as rich names styles; empty: plain.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -20,14 +27,15 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, str]], title: str) 
         console.print(f"{title}: none", highlight=False)
         return
     table = Table(*rows[0], title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(Text(value) for value in row.values()))
+    styled = list(zip(rows, styles or [""] * len(rows), strict=True))
+    for row, style in styled:
+        table.add_row(*(Text(value) for value in row.values()), style=style)
     if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
         console.print(table)
         return
     console.print(title, style="italic", highlight=False)
     name_width = max(len(name) for name in rows[0])
-    for number, row in enumerate(rows, start=1):
+    for number, (row, style) in enumerate(styled, start=1):
         console.print(f"── {number}", style="dim")
         for name, value in row.items():
-            console.print(Text(f"{name:<{name_width}}  {value}"), soft_wrap=True)
+            console.print(Text(f"{name:<{name_width}}  {value}", style=style), soft_wrap=True)

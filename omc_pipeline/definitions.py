@@ -16,6 +16,7 @@ from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
 from omc_pipeline.orchestration.scores import score_asset
 from omc_pipeline.sources.discovery import discover_sources
+from omc_pipeline.sources.readiness import not_configured_reason
 from omc_pipeline.sources.source import Source
 
 
@@ -28,12 +29,13 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
     """
     found = list((discover_sources() if sources is None else sources).values())
     platform = platform or Platform()
-    buckets = Buckets(platform.settings.user_buckets)
-    planned = scheduled_jobs(found, buckets, platform.settings.user)
+    settings = platform.settings_at_load
+    buckets = Buckets(settings.user_buckets)
+    planned = scheduled_jobs(found, buckets, settings.user)
     jobs, schedules = zip(*(definitions_of(job) for job in planned), strict=True)
     return dg.Definitions(
         assets=[
-            *(collection_asset(source) for source in found),
+            *(collection_asset(source, not_configured_reason(source, settings)) for source in found),
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
             *pnl_assets(buckets, found),
             operations.retention,

@@ -13,11 +13,20 @@ from omc_infra.settings import Settings
 
 @dataclass(frozen=True)
 class Newsroom:
-    """Settings, a way to the database, and a model; nothing is opened before it is used."""
+    """Settings, a way to the database, and a model; nothing is opened before it is used.
 
-    settings: Settings
+    Attributes:
+        read_settings: Reads them as they are now; a run must not see those of the process it was forked from.
+    """
+
+    read_settings: Callable[[], Settings]
     open_database: Callable[[Settings], AbstractContextManager[Database]]
     make_model: Callable[[], Model]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read afresh."""
+        return self.read_settings()
 
     def database(self) -> AbstractContextManager[Database]:
         """Open the database of the settings."""

@@ -34,8 +34,9 @@ when the code server died together with the run."""
 )
 def catalyst_outbox(context: dg.SensorEvaluationContext, newsroom: dg.ResourceParam[Newsroom]) -> dg.SensorResult | dg.SkipReason:
     """Claim what is fresh, then ask for a run of every batch that is open and not in work."""
-    with newsroom.database() as database:
-        claimed = dispatch_fresh(database, newsroom.settings.fresh_event_hours)
+    settings = newsroom.settings
+    with newsroom.open_database(settings) as database:
+        claimed = dispatch_fresh(database, settings.fresh_event_hours)
         requests = list(_requests(context.instance, database, open_batches(database)))
     if not requests:
         return dg.SkipReason("no fresh event without a brief" if not claimed else "batches are in work")

@@ -20,6 +20,7 @@ from omc_pipeline.ledgers.catalyst import EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
+from omc_pipeline.ledgers.knowledge import await_known
 from omc_pipeline.ledgers.read import LedgerReader, Record
 from omc_pipeline.ledgers.table import LedgerTable
 
@@ -92,6 +93,7 @@ class Toolbox:
             " FROM quality.score WHERE recorded_at <= :as_of ORDER BY ledger, recorded_at DESC"
         )
         with self.engine.connect() as connection:
+            await_known(connection, ["quality.score"], self.as_of)
             rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
         return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _plain_row(row)) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -18,17 +19,23 @@ def db() -> None:
 
 
 @db.command("migrate")
+@click.option("--without-backup", is_flag=True, help="Rewrite rows without a backup: you have made one, or want none.")
 @json_option
-def migrate_command(as_json: bool) -> None:
-    """Apply every migration the database lacks."""
+def migrate_command(without_backup: bool, as_json: bool) -> None:
+    """Apply every migration the database lacks; before rows are rewritten, back the database up."""
     from omc_infra.postgres.database import open_database
     from omc_infra.postgres.migrate import migrate, revision
 
     settings = load_settings()
+    backups: list[Path] = []
     with open_database(settings, check=False) as database:
-        applied = migrate(database)
-        document = {"profile": settings.profile, "database": database.name, "applied": applied, "revision": revision(database)}
+        applied = migrate(database, without_backup=without_backup, on_backup=backups.append)
+        document = {
+            "profile": settings.profile, "database": database.name, "applied": applied, "revision": revision(database),
+            "backup": str(backups[0]) if backups else None,
+        }  # fmt: skip
     done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
+    done += f"; backup in {backups[0]}" if backups else ""
     _answer(document, as_json, f"{document['database']} ({settings.profile}): {done}; at revision {document['revision']}")
 
 

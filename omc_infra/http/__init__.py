@@ -1,10 +1,34 @@
-"""The polite client through which everything asks an upstream: limits, retries, deadlines, every body kept.
+"""The polite client through which everything asks an upstream: limits, retries, deadlines, authentication, every body kept.
 
 Not here: what a body means (the sources), where bodies are kept (whoever implements ``RawStore``), services of our own.
 """
 
-from omc_infra.http.client import Content, HttpClient, open_http
-from omc_infra.http.policy import HostPolicy
+from omc_infra.http.auth import Auth, HeaderKey, NoAuth, OAuth2ClientCredentials, QueryKey, Signed, SignedBody
+from omc_infra.http.client import HttpClient
+from omc_infra.http.limits import InProcessLimits, Limits, Quota
+from omc_infra.http.opening import open_http
+from omc_infra.http.policy import Host, HostPolicy
+from omc_infra.http.postgres_limits import PostgresLimits
 from omc_infra.http.raw_store import RawStore, Validators
+from omc_infra.http.redaction import Redactor
 
-__all__ = ["Content", "HostPolicy", "HttpClient", "RawStore", "Validators", "open_http"]
+__all__ = [
+    "Auth",
+    "HeaderKey",
+    "Host",
+    "HostPolicy",
+    "HttpClient",
+    "InProcessLimits",
+    "Limits",
+    "NoAuth",
+    "OAuth2ClientCredentials",
+    "PostgresLimits",
+    "QueryKey",
+    "Quota",
+    "RawStore",
+    "Redactor",
+    "Signed",
+    "SignedBody",
+    "Validators",
+    "open_http",
+]

@@ -1,39 +1,180 @@
-"""Rate limits, one a base URL, shared by all clients of the process."""
+"""Rate limits, quotas and bans, counted by host group: who may send when.
+
+Two implementations: ``PostgresLimits`` counts over all processes of a database, ``InProcessLimits`` over this process alone.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import NoReturn, Protocol
+
+import structlog
 
 from omc_infra.errors import RateLimitedError
 
+_log = structlog.get_logger()
 
-def await_turn(base_url: str, requests_per_s: float, burst: int, deadline: float) -> None:
+_TOLD_WAIT_S = 0.5
+"""A shorter wait is not logged."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """At most so many requests in a window, which begins with the first request after the window before has passed.
+
+    Attributes:
+        requests: How many.
+        window_s: Length of the window.
+    """
+
+    requests: int
+    window_s: float
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a host group may be asked.
+
+    Attributes:
+        group: Name under which requests are counted.
+        requests_per_s: The rate.
+        burst: Requests that may leave at once before the rate holds.
+        quota: Beside the rate, or None.
+    """
+
+    group: str
+    requests_per_s: float
+    burst: int = 1
+    quota: Quota | None = None
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds between two requests at the rate."""
+        return 1 / self.requests_per_s
+
+
+class Limits(Protocol):
+    """Counts requests and bans of host groups."""
+
+    def reserve(self, pace: Pace, patience_s: float) -> float:
+        """Take the next turn and return the seconds until it comes, 0 or more.
+
+        Raises:
+            RateLimitedError: No turn comes within the patience: the group is banned, its quota used up, or others are before us. No turn
+                is taken; ``retry_after_s`` is the wait until one may be had.
+        """
+        ...
+
+    def banned_s(self, group: str) -> float:
+        """Return the seconds for which a ban still holds, 0 without one."""
+        ...
+
+    def ban(self, group: str, seconds: float, reason: str) -> None:
+        """Let nobody ask the group for so long; a longer ban that holds already stays.
+
+        Args:
+            group: Name of the host group.
+            seconds: From now on.
+            reason: One line for a person, secrets cut out.
+        """
+        ...
+
+
+def await_turn(limits: Limits, pace: Pace, deadline: float, sleep: Callable[[float], None] = time.sleep) -> None:
     """Block until the next request may leave.
 
     Args:
-        base_url: Whom it goes to.
-        requests_per_s: The rate; the first client of a process to ask a base URL with a rate and burst opens its limit.
-        burst: Requests that may leave at once before the rate holds.
+        limits: Where the turn is taken.
+        pace: Of the host group.
         deadline: Latest moment, of ``time.monotonic``.
+        sleep: Waits some seconds.
 
     Raises:
-        RateLimitedError: Our own limit leaves no turn before the deadline.
+        RateLimitedError: No turn comes before the deadline, or a ban came while we waited.
     """
-    remaining_s = max(0.0, deadline - time.monotonic())
-    if not _limiter(base_url, requests_per_s, burst).try_acquire(base_url, timeout=remaining_s):
-        raise RateLimitedError(
-            f"our own limit of {requests_per_s:g} requests a second leaves no turn within the deadline; collect less at once",
-            retry_after_s=1 / requests_per_s,
-        )
+    wait_s = limits.reserve(pace, max(0.0, deadline - time.monotonic()))
+    if wait_s <= 0:
+        return
+    if wait_s >= _TOLD_WAIT_S:
+        _log.info("http.wait", group=pace.group, wait_s=round(wait_s, 2))
+    sleep(wait_s)
+    if (banned_s := limits.banned_s(pace.group)) > 0:
+        refuse_banned(pace.group, banned_s, "while we waited for our turn")
+
+
+def refuse_banned(group: str, left_s: float, reason: str) -> NoReturn:
+    """Raise what a banned asker gets."""
+    raise RateLimitedError(f"{group} must not be asked for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
+
+
+def refuse_quota(pace: Pace, left_s: float) -> NoReturn:
+    """Raise what an asker gets whose quota is used up."""
+    quota = pace.quota
+    told = f"{quota.requests} requests in {quota.window_s:g} s" if quota else "requests"
+    raise RateLimitedError(f"our own quota of {told} for {pace.group} is used up; it is renewed in {left_s:.0f} s", retry_after_s=left_s)
+
+
+def refuse_turn(pace: Pace, wait_s: float) -> NoReturn:
+    """Raise what an asker gets whose turn would come after the deadline."""
+    raise RateLimitedError(
+        f"our own limit of {pace.requests_per_s:g} requests a second to {pace.group} leaves no turn within the deadline;"
+        " collect less at once",
+        retry_after_s=wait_s,
+    )
+
+
+@dataclass
+class _Group:
+    free_at: float = float("-inf")
+    banned_until: float = float("-inf")
+    reason: str = ""
+    quota_from: float = float("-inf")
+    quota_used: int = 0
+
+
+@dataclass
+class InProcessLimits:
+    """``Limits`` of one process, for use without a database; safe for threads."""
+
+    clock: Callable[[], float] = time.monotonic
+    _groups: dict[str, _Group] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reserve(self, pace: Pace, patience_s: float) -> float:
+        """See ``Limits``."""
+        with self._lock:
+            group, now = self._groups.setdefault(pace.group, _Group()), self.clock()
+            if group.banned_until > now + patience_s:
+                refuse_banned(pace.group, group.banned_until - now, group.reason)
+            if pace.quota and now >= group.quota_from + pace.quota.window_s:
+                group.quota_from, group.quota_used = now, 0
+            if pace.quota and group.quota_used >= pace.quota.requests:
+                refuse_quota(pace, group.quota_from + pace.quota.window_s - now)
+            turn = max(group.free_at, group.banned_until, now - (pace.burst - 1) * pace.gap_s)
+            if turn > now + patience_s:
+                refuse_turn(pace, turn - now)
+            group.free_at = turn + pace.gap_s
+            group.quota_used += 1
+            return max(0.0, turn - now)
+
+    def banned_s(self, group: str) -> float:
+        """See ``Limits``."""
+        with self._lock:
+            return max(0.0, self._groups.setdefault(group, _Group()).banned_until - self.clock())
+
+    def ban(self, group: str, seconds: float, reason: str) -> None:
+        """See ``Limits``."""
+        with self._lock:
+            known, until = self._groups.setdefault(group, _Group()), self.clock() + seconds
+            if until > known.banned_until:
+                known.banned_until, known.reason = until, reason
 
 
 @cache
-def _limiter(_base_url: str, requests_per_s: float, burst: int) -> Any:
-    from pyrate_limiter import GCRA, Limiter, Rate, SingleBucketFactory, StateBucket
-
-    rate = Rate(1, max(1, round(1000 / requests_per_s)), burst=burst)
-    bucket = StateBucket([rate], GCRA())
-    # A GCRA bucket keeps one number and has nothing to leak, so the library's background thread stays off.
-    return Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=1)
+def process_limits() -> InProcessLimits:
+    """Return the limits that all clients of this process share which are given no others."""
+    return InProcessLimits()

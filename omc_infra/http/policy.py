@@ -1,14 +1,30 @@
-"""How one upstream is asked: where it is in each profile, how often, how long, how much."""
+"""How one upstream is asked: where it is in each profile, how often, how long, how much, and who we say we are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from omc_infra.errors import ConfigurationError, NotConfiguredError
+from omc_infra.http.auth import Auth, NoAuth
+from omc_infra.http.limits import Pace, Quota
 from omc_infra.settings import Settings
 
 MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host that may answer a request.
+
+    Attributes:
+        base_url: Where it is.
+        shown: The same as rows, logs and messages show it: not with the sandbox's port, which changes.
+    """
+
+    base_url: str
+    shown: str
 
 
 @dataclass(frozen=True)
@@ -16,26 +32,35 @@ class HostPolicy:
     """Where an upstream lives and how politely it is asked.
 
     Attributes:
-        live_url: Base URL of the real API, without a slash at its end.
+        live_urls: Base URLs of the real API in the order in which they are tried, without a slash at their end. All of them serve the same
+            resources: the identity of a request is that of the first.
         sandbox_path: Path of its stand-in on the sandbox, ``/sec_edgar``.
-        requests_per_s: Highest rate; shared by all clients of the process that ask the same base URL.
+        requests_per_s: Highest rate of the group.
         burst: Requests that may leave at once before the rate holds.
+        group: Name under which rate, quota and bans are counted, over all processes; policies that an upstream counts together share one.
+            Empty: the host of the first live URL.
+        quota: What the upstream allows in a longer window, beside the rate.
+        auth: How a request proves who asks.
         headers: Sent with every request.
-        attempts: Tries of one request, the first included.
+        attempts: Tries of one request, the first included; a try asks the hosts in order until one is up.
         backoff_s: Scale of the first wait between tries; it doubles, with jitter, up to ``backoff_max_s``.
         backoff_max_s: Longest wait of our own; a ``Retry-After`` may be longer.
         timeout_s: Longest silence while connecting, sending or reading.
         max_body_bytes: Largest body accepted, counted after decompression.
-        secret_parameters: Query parameters that hold a key, beyond the usual names. Every key of the settings is struck out
-            of URLs, logs and errors in any case, also where it is a part of the path.
+        secret_parameters: Query parameters that hold a secret, beyond the usual names.
         needs_contact: The upstream turns away who gives no contact in the User-Agent; live, the client then demands one.
+        ban_of: Returns the seconds for which an answer (status and body) bans us, or None; for upstreams that ban with another status than
+            429.
         others: Further bases of the same API by name, asked with ``get(path, host=name)``.
     """
 
-    live_url: str
+    live_urls: tuple[str, ...]
     sandbox_path: str
     requests_per_s: float
     burst: int = 1
+    group: str = ""
+    quota: Quota | None = None
+    auth: Auth = field(default_factory=NoAuth)
     headers: Mapping[str, str] = field(default_factory=dict)
     attempts: int = 4
     backoff_s: float = 0.5
@@ -44,22 +69,36 @@ class HostPolicy:
     max_body_bytes: int = 32 * MIB
     secret_parameters: tuple[str, ...] = ()
     needs_contact: bool = False
+    ban_of: Callable[[int, bytes], float | None] | None = None
     others: Mapping[str, HostPolicy] = field(default_factory=dict)
 
-    def base_url(self, settings: Settings) -> str:
-        """Answer the base URL of the settings' profile.
+    @property
+    def pace(self) -> Pace:
+        """How fast the group may be asked."""
+        return Pace(self.group or urlsplit(self.live_urls[0]).hostname or self.live_urls[0], self.requests_per_s, self.burst, self.quota)
+
+    def hosts(self, settings: Settings, live_urls: tuple[str, ...] = ()) -> tuple[Host, ...]:
+        """Return the hosts of the settings' profile in the order in which they are tried.
+
+        Args:
+            settings: Profile, and the running sandbox.
+            live_urls: Asked in the live profile instead of the declared ones.
 
         Raises:
             ConfigurationError: The profile is the sandbox, and no sandbox runs.
         """
         if settings.profile == "live":
-            return self.live_url
+            return tuple(Host(url.rstrip("/"), url.rstrip("/")) for url in live_urls or self.live_urls)
         if settings.sandbox_url is None:
             raise ConfigurationError("no sandbox is running: start one with `omc sandbox serve`, or set OMC_SANDBOX_URL")
-        return f"{settings.sandbox_url.rstrip('/')}{self.sandbox_path}"
+        return (Host(f"{settings.sandbox_url.rstrip('/')}{self.sandbox_path}", f"sandbox:{self.sandbox_path}"),)
+
+    def identity_base(self, settings: Settings) -> str:
+        """Return the base of a request's identity: the same whichever host answers, and whichever hosts a user has set."""
+        return self.live_urls[0] if settings.profile == "live" else f"sandbox:{self.sandbox_path}"
 
     def named(self, host: str) -> HostPolicy:
-        """Answer the policy of one of the ``others``, or this one for the empty name."""
+        """Return the policy of one of the ``others``, or this one for the empty name."""
         return self if not host else self.others[host]
 
     def user_agent(self, settings: Settings, version: str) -> str:
@@ -74,5 +113,5 @@ class HostPolicy:
         if settings.profile == "sandbox":
             return f"omc/{version} (+nobody@sandbox.invalid)"
         if self.needs_contact:
-            raise NotConfiguredError(f"{self.live_url} demands a contact in the User-Agent: set OMC_CONTACT to your mail address")
+            raise NotConfiguredError(f"{self.live_urls[0]} demands a contact in the User-Agent: set OMC_CONTACT to your mail address")
         return f"omc/{version} (no contact set)"

@@ -10,7 +10,7 @@ from omc_infra.payload import Payload
 
 @dataclass(frozen=True)
 class Validators:
-    """What makes a request conditional: the marks of the last 200 of one URL, and the digest of its body."""
+    """What makes a request conditional: the validators of the last parsed 200 of one request, and the digest of its body."""
 
     etag: str | None
     last_modified: str | None
@@ -18,18 +18,26 @@ class Validators:
 
 
 class RawStore(Protocol):
-    """Keeps every body under its SHA-256."""
+    """Keeps every body under its SHA-256, and every fetch under the identity of its request."""
 
     def store(self, payload: Payload, *, etag: str | None, last_modified: str | None) -> None:
         """Keep one body of any status, with the validators its response gave; known bodies are kept once."""
         ...
 
-    def validators(self, source: str, url: str) -> Validators | None:
-        """Answer the marks of the last 200 that a source had of a URL (secrets struck out), or None."""
+    def mark_parsed(self, payload: Payload) -> None:
+        """Note that a body was parsed and its rows stored; called in the transaction that stores them.
+
+        Only such a body gives validators. A body with status 200 that was cut on its way would otherwise stay the last one known: the
+        upstream answers 304 until its document changes.
+        """
+        ...
+
+    def validators(self, source: str, request_sha256: str) -> Validators | None:
+        """Return the validators of the last parsed 200 that a source had of a request, or None."""
         ...
 
     def body(self, sha256: str) -> bytes:
-        """Answer one body.
+        """Return one body.
 
         Raises:
             LookupError: It is not, or no longer, in the store; the client then asks for it anew.

@@ -1,22 +1,20 @@
-"""One request and its whole answer: the only file that touches the network.
-
-httpx's time-outs bound each silence, not the whole: an upstream that sends a byte now and then could hold a run for hours.
-So a timer shuts the socket down at the deadline, and a reader that is blocked in it wakes at once.
-"""
+"""One request and its whole answer, within one deadline."""
 
 from __future__ import annotations
 
-import socket
+import logging
 import ssl
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx2
 
 from omc_infra.errors import ConfigurationError, UpstreamRefusedError, UpstreamUnavailableError
+from omc_infra.http.deadline import Deadline, DeadlineBackend
+
+_LOGGERS_OF_REQUESTS = ("httpx2", "httpcore2")
+"""They write URLs and headers, with their keys, at levels below warning."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,10 @@ class Wire:
     def __init__(self, user_agent: str, *, loopback: bool) -> None:
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if loopback else True
         self._client = httpx2.Client(headers={"User-Agent": user_agent}, trust_env=not loopback, verify=verify, follow_redirects=False)
+        self._deadline = Deadline()
+        _bound(self._client, self._deadline)
+        for name in _LOGGERS_OF_REQUESTS:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     def close(self) -> None:
         """Close all connections."""
@@ -59,7 +61,7 @@ class Wire:
             headers: Beside the User-Agent.
             content: Exact bytes of the body, or None.
             timeout_s: Longest silence.
-            deadline: Latest end, of ``time.monotonic``.
+            deadline: Latest end of the whole, of ``time.monotonic``.
             max_bytes: Largest body, counted after decompression.
 
         Raises:
@@ -70,16 +72,30 @@ class Wire:
         remaining_s = deadline - time.monotonic()
         if remaining_s <= 0:
             raise UpstreamUnavailableError("no time is left before the deadline")
-        timeout = httpx2.Timeout(min(timeout_s, remaining_s))
+        self._deadline.at = deadline
         try:
-            with self._client.stream(method, url, headers=dict(headers), content=content, timeout=timeout) as response:
-                with _cut_at(response, deadline):
-                    body = _whole_body(response, max_bytes)
-                return Answer(response.status_code, response.headers, body)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+            with self._client.stream(method, url, headers=dict(headers), content=content, timeout=timeout_s) as response:
+                return Answer(response.status_code, response.headers, _whole_body(response, max_bytes))
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeError) as error:
             raise ConfigurationError(f"the request cannot be sent, {type(error).__name__}; check the base URL and the keys") from error
         except httpx2.RequestError as error:
             raise UpstreamUnavailableError(_reason(error, deadline)) from error
+
+
+def _bound(client: httpx2.Client, deadline: Deadline) -> None:
+    """Put the deadline under each connection of a client, those through proxies included.
+
+    httpx2 hands no network backend through to httpcore2, so it is set where httpcore2 keeps it.
+
+    Raises:
+        RuntimeError: This release of httpx2 keeps it elsewhere.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        pool = getattr(transport, "_pool", None)
+        if transport is not None and not hasattr(pool, "_network_backend"):
+            raise RuntimeError("httpx2 keeps its network backend elsewhere: deadlines would not hold")
+        if pool is not None:
+            pool._network_backend = DeadlineBackend(deadline)
 
 
 def _whole_body(response: httpx2.Response, max_bytes: int) -> bytes:
@@ -94,24 +110,6 @@ def _whole_body(response: httpx2.Response, max_bytes: int) -> bytes:
             raise UpstreamRefusedError(f"the body is more than the {max_bytes} bytes allowed")
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-@contextmanager
-def _cut_at(response: httpx2.Response, deadline: float) -> Iterator[None]:
-    connection: socket.socket | None = response.extensions["network_stream"].get_extra_info("socket")
-
-    def cut() -> None:
-        if connection is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _reason(error: httpx2.RequestError, deadline: float) -> str:

@@ -74,7 +74,8 @@ def _scores(report: QualityReport, profile: str) -> Table:
 
     table = Table("ledger", "completeness", "timeliness", "accuracy", "overall", "mean", title=f"quality · {profile}")
     for name, ledger in report.ledgers.items():
-        table.add_row(name, *(f"{score:.3f}" for score in ledger.scores.as_document().values()))
+        scores = ledger.scores.as_document() if ledger.scores else {}
+        table.add_row(name, *(f"{score:.3f}" for score in scores.values()) if scores else ["not configured"])
     return table
 
 

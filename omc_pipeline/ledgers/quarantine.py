@@ -12,6 +12,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from omc_pipeline.ledgers.knowledge import stamp
+
 
 @dataclass(frozen=True)
 class Quarantined:
@@ -39,12 +41,14 @@ def quarantine(connection: psycopg.Connection[Any], source: str, refused: Sequen
     Returns:
         How many are open now that weren't before.
     """
-    opened = 0
+    if not refused:
+        return 0
+    opened, recorded_at = 0, stamp(connection, "raw.quarantine")
     for reason, row in refused:
         opened += connection.execute(
-            "INSERT INTO raw.quarantine (source, reason, row, row_sha256, payload_sha256) VALUES (%s, %s, %s, %s, %s)"
+            "INSERT INTO raw.quarantine (source, reason, row, row_sha256, payload_sha256, recorded_at) VALUES (%s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (source, reason, row_sha256) DO UPDATE SET resolved_at = NULL WHERE quarantine.resolved_at IS NOT NULL",
-            [source, reason, Jsonb(dict(row), dumps=_plain_json), refused_digest(row), payload_sha256],
+            [source, reason, Jsonb(dict(row), dumps=_plain_json), refused_digest(row), payload_sha256, recorded_at],
         ).rowcount
     return opened
 

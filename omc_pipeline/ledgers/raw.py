@@ -23,6 +23,13 @@ NOT_MODIFIED = 304
 
 _LEVEL = 3
 _PARSED_STATUSES = (*range(200, 300), NOT_MODIFIED)
+_STORE_FETCH = """
+INSERT INTO raw.fetch
+    (source, url, status, payload_sha256, context, etag, last_modified, fetched_at, method, request_sha256, run_id)
+VALUES (%(source)s, %(url)s, %(status)s, %(payload_sha256)s, %(context)s, %(etag)s, %(last_modified)s, %(fetched_at)s, %(method)s,
+    %(request_sha256)s, %(run_id)s)
+ON CONFLICT DO NOTHING
+"""
 
 
 class PostgresRawStore:
@@ -37,32 +44,26 @@ class PostgresRawStore:
 
     def store(self, payload: Payload, *, etag: str | None, last_modified: str | None) -> None:
         """Keep a body of any status, and the fetch; the same fetch twice is one row."""
-        status = NOT_MODIFIED if payload.not_modified else payload.status
         with self._connection.transaction():
             if not payload.not_modified:
                 self._store_body(payload)
-            self._connection.execute(
-                "INSERT INTO raw.fetch (source, url, status, payload_sha256, context, etag, last_modified, fetched_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [
-                    payload.source,
-                    payload.url,
-                    status,
-                    payload.sha256,
-                    Jsonb(dict(payload.context)),
-                    etag,
-                    last_modified,
-                    payload.fetched_at,
-                ],
-            )
+            self._connection.execute(_STORE_FETCH, {**_fetch(payload), "etag": etag, "last_modified": last_modified})
 
-    def validators(self, source: str, url: str) -> Validators | None:
-        """Answer the marks of the last 200 of a URL, or None where it had none."""
+    def mark_parsed(self, payload: Payload) -> None:
+        """Note in the caller's transaction that the rows of a body are stored; it is no transaction of its own."""
+        self._connection.execute(
+            "UPDATE raw.fetch SET parsed_at = clock_timestamp() WHERE source = %(source)s AND request_sha256 = %(request_sha256)s"
+            " AND fetched_at = %(fetched_at)s AND payload_sha256 = %(payload_sha256)s AND parsed_at IS NULL",
+            _fetch(payload),
+        )
+
+    def validators(self, source: str, request_sha256: str) -> Validators | None:
+        """Return the validators of the last parsed 200 of a request, or None where it had none."""
         with self._connection.transaction():
             row = self._connection.execute(
-                "SELECT etag, last_modified, payload_sha256 FROM raw.fetch WHERE source = %s AND url = %s AND status = 200"
-                " ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1",
-                [source, url],
+                "SELECT etag, last_modified, payload_sha256 FROM raw.fetch WHERE source = %s AND request_sha256 = %s AND status = 200"
+                " AND parsed_at IS NOT NULL ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1",
+                [source, request_sha256],
             ).fetchone()
         return Validators(*row) if row and (row[0] or row[1]) else None
 
@@ -89,13 +90,14 @@ class PostgresRawStore:
         """
         with self._connection.transaction():
             fetches = self._connection.execute(
-                "SELECT payload_sha256, fetched_at, url, context FROM raw.fetch JOIN raw.payload ON sha256 = payload_sha256"
+                "SELECT payload_sha256, fetched_at, url, media_type, context, method, request_sha256, run_id"
+                " FROM raw.fetch JOIN raw.payload ON sha256 = payload_sha256"
                 " WHERE source = %s AND fetched_at >= %s AND fetched_at < %s AND status = ANY(%s) AND body IS NOT NULL"
                 " ORDER BY fetched_at, fetch_id",
                 [source, since, until, list(_PARSED_STATUSES)],
             ).fetchall()
-        for sha256, fetched_at, url, context in fetches:
-            yield Payload(source, self.body(sha256), fetched_at, url, context=context)
+        for sha256, fetched_at, url, media_type, context, *asked in fetches:
+            yield Payload(source, self.body(sha256), fetched_at, url, 200, media_type, context, False, *asked)
 
     def _store_body(self, payload: Payload) -> None:
         # The lock keeps retention from letting a known body go before this fetch of it is there to be seen.
@@ -110,6 +112,20 @@ class PostgresRawStore:
             " VALUES (%s, %b, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET body = EXCLUDED.body WHERE payload.body IS NULL",
             [payload.sha256, packed, len(payload.body), payload.media_type, payload.fetched_at],
         )
+
+
+def _fetch(payload: Payload) -> dict[str, object]:
+    return {
+        "source": payload.source,
+        "url": payload.url,
+        "status": NOT_MODIFIED if payload.not_modified else payload.status,
+        "payload_sha256": payload.sha256,
+        "context": Jsonb(dict(payload.context)),
+        "fetched_at": payload.fetched_at,
+        "method": payload.method,
+        "request_sha256": payload.request_sha256,
+        "run_id": payload.run_id,
+    }
 
 
 def _unpacked(packed: bytes, size_bytes: int, sha256: str) -> bytes:

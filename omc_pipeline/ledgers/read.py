@@ -11,6 +11,7 @@ from omc_pipeline.ledgers.catalyst import EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT
+from omc_pipeline.ledgers.knowledge import PATIENCE_S, await_known
 from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable
 
 if TYPE_CHECKING:
@@ -25,15 +26,19 @@ class LedgerReader:
 
     Args:
         engine: Of role reader or agent.
-        as_of: Only rows with ``recorded_at <= as_of`` are seen; None sees all.
+        as_of: Only rows with ``recorded_at <= as_of`` are seen, and these are the same whenever they are read: the first read of
+            a table waits for the transactions that may still write such rows. None sees all that is committed.
         user_id: Whose rows of the per-user tables are seen; bound to each transaction, so that row-level security
             holds it, too. None binds nobody: role agent then sees no such row, role reader those of all.
+        patience_s: Longest wait for those transactions; beyond it a read fails as ``RetryableError``. A time further in the future
+            is bad input.
     """
 
-    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None) -> None:
+    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None, patience_s: float = PATIENCE_S) -> None:
         if as_of is not None and as_of.tzinfo is None:
             raise BadInputError(f"as_of {as_of.isoformat()} has no zone; append Z or +00:00")
-        self._engine, self._as_of, self._user_id = engine, as_of, user_id
+        self._engine, self._as_of, self._user_id, self._patience_s = engine, as_of, user_id, patience_s
+        self._complete: set[str] = set()
 
     def rows(
         self,
@@ -68,7 +73,7 @@ class LedgerReader:
         direction = "DESC" if newest_first else "ASC"
         order = ", ".join(f"fact.{column} {direction}" for column in dict.fromkeys((table.clock, *table.key, "source")))
         statement = f"{_selection(table)} WHERE {' AND '.join(conditions)} ORDER BY {order}"
-        return self._records(f"{statement} LIMIT :limit" if limit is not None else statement, {**bound, "limit": limit})
+        return self._records(table, f"{statement} LIMIT :limit" if limit is not None else statement, {**bound, "limit": limit})
 
     def latest(self, table: LedgerTable, **equals: Any) -> list[Record]:
         """Answer the newest fact of each series of a table: each source and each natural key without its clock.
@@ -96,7 +101,7 @@ class LedgerReader:
             SELECT newest.* FROM series, LATERAL (
                 {_selection(table)} WHERE {same} AND {" AND ".join(conditions)} ORDER BY fact.{table.clock} DESC LIMIT 1
             ) AS newest ORDER BY {columns}"""
-        return self._records(statement, bound)
+        return self._records(table, statement, bound)
 
     def latest_quotes(self, symbols: Sequence[str] | None = None, currency: str = "AUD") -> list[Record]:
         """Answer the newest quote of each symbol, or of the given ones, in one currency."""
@@ -148,12 +153,19 @@ class LedgerReader:
             bound[f"eq_{column}"] = list(value) if isinstance(value, (list, tuple)) else value
         return conditions, bound
 
-    def _records(self, statement: str, bound: Mapping[str, Any]) -> list[Record]:
+    def _records(self, table: LedgerTable, statement: str, bound: Mapping[str, Any]) -> list[Record]:
         from sqlalchemy import text
 
         with self._engine.connect() as connection, connection.begin():
+            self._await_known(connection, table)
             self._bind_user(connection)
             return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
+
+    def _await_known(self, connection: Connection, table: LedgerTable) -> None:
+        if self._as_of is None or table.qualified in self._complete:
+            return
+        if await_known(connection, [table.qualified], self._as_of, self._patience_s):
+            self._complete.add(table.qualified)
 
     def _bind_user(self, connection: Connection) -> None:
         from sqlalchemy import text

@@ -3,8 +3,8 @@
 Who was told what and when (the fetches, and the digest, size and type of each body) stays, too: it costs little, and a replay asks
 it whether a fact was told again later.
 
-Kept, however old: of each source and URL the latest body of each status, which the next conditional request and the next replay want,
-and every body that an open quarantine row came from.
+Kept, however old: of each source and request the latest body of each status and the latest that was parsed, which the next replay and
+the next conditional request want, and every body that an open quarantine row came from.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ WHERE sha256 = ANY(%(found)s)
 AND NOT EXISTS (SELECT FROM raw.quarantine AS refused WHERE refused.payload_sha256 = payload.sha256 AND refused.resolved_at IS NULL)
 AND NOT EXISTS (
     SELECT FROM raw.fetch AS told WHERE told.payload_sha256 = payload.sha256 AND (told.fetched_at >= %(before)s OR NOT EXISTS (
-        SELECT FROM raw.fetch AS later WHERE later.source = told.source AND later.url = told.url AND later.status = told.status
+        SELECT FROM raw.fetch AS later WHERE later.source = told.source AND later.request_sha256 = told.request_sha256
+        AND later.status = told.status AND (later.parsed_at IS NOT NULL OR told.parsed_at IS NULL)
         AND (later.fetched_at, later.fetch_id) > (told.fetched_at, told.fetch_id))))
 """
 

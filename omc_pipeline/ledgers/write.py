@@ -10,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.knowledge import stamp
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
 
 
@@ -65,33 +68,68 @@ def append(
     for row in rows:
         of_table[row.table].append(row)
     tables = sorted(of_table, key=lambda table: table.qualified)
-    for table in tables:  # all locks first and in one order, or two writers could wait for each other
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"omc.append {table.qualified}"])
+    staged = {table: _stage(connection, table, of_table[table]) for table in tables}  # before any lock: the longest part for many rows
+    # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
+    stamps = {table: stamp(connection, table.qualified) for table in tables}
     bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
-    return {table.qualified: _append(connection, table, of_table[table], bound) for table in tables}
+    return {table.qualified: _insert(connection, table, staged[table], {**bound, "recorded_at": stamps[table]}) for table in tables}
 
 
-def _append(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row], bound: Mapping[str, Any]) -> Appended:
-    natural_key = attrgetter(*table.key)
+def append_bulk(
+    connection: psycopg.Connection[Any], source: str, rows: Iterable[Row], payload_sha256: str | None, *, chunk_rows: int = 10_000
+) -> Mapping[str, Appended]:
+    """Append many rows in chunks, each a short transaction of its own, so that other writers and readers wait for none of it long.
+
+    What is done stays when a later chunk fails, and appending all again completes it. A key that comes in two chunks with different
+    facts becomes two versions.
+
+    Args:
+        connection: Of role writer, outside a transaction.
+        source: Who told us.
+        rows: Of one or several tables; read as they are needed.
+        payload_sha256: The body they were read from, or None.
+        chunk_rows: Rows of one transaction.
+
+    Returns:
+        By qualified name, for each table that had rows.
+
+    Raises:
+        BadInputError: The connection is in a transaction, which would hold the tables until it ends.
+    """
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        raise BadInputError("append_bulk: the connection is in a transaction; commit first, or use append")
+    total: dict[str, Appended] = {}
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, chunk_rows)):
+        with connection.transaction():
+            done = append(connection, source, chunk, payload_sha256)
+        for table, count in done.items():
+            total[table] = total.get(table, Appended()) + count
+    return total
+
+
+def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row]) -> int:
+    """Copy the rows, of each key the last, and their digests into a temporary table of their own; return how many."""
+    natural_key, facts = attrgetter(*table.key), attrgetter(*table.fields)
     distinct = {natural_key(row): row for row in rows}
-    _stage(connection, table, distinct.values())
+    staging, fields = _staging(table), sql.SQL(", ").join(map(sql.Identifier, table.fields))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(staging))
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, row_sha256 FROM {} WITH NO DATA").format(
+            sql.Identifier(_staging_name(table)), fields, _name(table)
+        )
+    )
+    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} ({}, row_sha256) FROM STDIN").format(staging, fields)) as copy:
+        for row in distinct.values():
+            copy.write_row((*facts(row), row_digest(row)))
+    return len(distinct)
+
+
+def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int, bound: Mapping[str, Any]) -> Appended:
     statement = _insertion(table, _NOT_TURNED_BACK if bound["replayed_from"] else sql.SQL("true"))
     added = connection.execute(statement, bound, prepare=False).fetchone()
     inserted, changed = (int(count) for count in added) if added else (0, 0)
-    return Appended(inserted, changed, len(distinct) - inserted - changed)
-
-
-def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row]) -> None:
-    """Copy rows and their digests into the table ``pg_temp.incoming``, made anew."""
-    fields = sql.SQL(", ").join(map(sql.Identifier, table.fields))
-    connection.execute("DROP TABLE IF EXISTS pg_temp.incoming")
-    connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT {}, row_sha256 FROM {} WITH NO DATA").format(fields, _name(table))
-    )
-    facts = attrgetter(*table.fields)
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY pg_temp.incoming ({}, row_sha256) FROM STDIN").format(fields)) as copy:
-        for row in rows:
-            copy.write_row((*facts(row), row_digest(row)))
+    return Appended(inserted, changed, staged - inserted - changed)
 
 
 _NOT_TURNED_BACK = sql.SQL(
@@ -114,9 +152,9 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
     return sql.SQL(
         """
         WITH added AS (
-            INSERT INTO {table} (source, {fields}, version, payload_sha256, row_sha256)
-            SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(payload_sha256)s, incoming.row_sha256
-            FROM pg_temp.incoming
+            INSERT INTO {table} (source, {fields}, version, recorded_at, payload_sha256, row_sha256)
+            SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(recorded_at)s, %(payload_sha256)s, incoming.row_sha256
+            FROM {staging} AS incoming
             LEFT JOIN LATERAL (
                 SELECT known.version, known.row_sha256, known.payload_sha256 FROM {table} AS known
                 WHERE known.source = %(source)s AND {same_key}
@@ -129,6 +167,7 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
         """
     ).format(
         table=_name(table),
+        staging=_staging(table),
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
         same_key=same_key,
@@ -138,3 +177,11 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
 
 def _name(table: LedgerTable) -> sql.Identifier:
     return sql.Identifier(table.ledger, table.name)
+
+
+def _staging(table: LedgerTable) -> sql.Identifier:
+    return sql.Identifier("pg_temp", _staging_name(table))
+
+
+def _staging_name(table: LedgerTable) -> str:
+    return f"incoming_{table.ledger}_{table.name}"

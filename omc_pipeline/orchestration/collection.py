@@ -40,8 +40,8 @@ def tick_of(run_tags: Mapping[str, str]) -> datetime | None:
     return datetime.fromisoformat(due) if due else None
 
 
-def collection_asset(source: Source) -> dg.AssetsDefinition:
-    """Make the asset that collects one source."""
+def collection_asset(source: Source, not_configured: str | None = None) -> dg.AssetsDefinition:
+    """Make the asset that collects one source; ``not_configured`` says what it lacks, None where it lacks nothing."""
 
     @dg.asset(
         key=asset_key(source),
@@ -49,13 +49,15 @@ def collection_asset(source: Source) -> dg.AssetsDefinition:
         description=_description(source),
         kinds={"python", "postgres"},
         owners=list(source.owners),
-        tags=source_tags(source),
+        tags={**source_tags(source), **({"not_configured": ""} if not_configured else {})},
         pool=source.name,
         metadata={
             "source": dg.MetadataValue.text(source.name),
             "documentation": dg.MetadataValue.url(source.homepage),
             "cadence": dg.MetadataValue.text(source.cron),
             "dagster/table_name": ", ".join(table.qualified for table in source.tables),
+            "configured": dg.MetadataValue.bool(not_configured is None),
+            **({"not_configured": dg.MetadataValue.text(not_configured)} if not_configured else {}),
         },
         op_tags={"omc/source": source.name},
     )

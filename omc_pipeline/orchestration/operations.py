@@ -25,10 +25,11 @@ _MB, _GB = 1_000_000, 1_000_000_000
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched."""
-    settings, deadline = platform.settings, time.monotonic() + LONGEST_PURGE_S
-    kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
-    runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
+    deadline = time.monotonic() + LONGEST_PURGE_S
     with told_to_dagster():
+        settings = platform.settings
+        kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
+        runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
         purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
         if results_before:
             purged.append(purge_check_results(platform.database, results_before, deadline))

@@ -6,38 +6,83 @@ import os
 from contextlib import ExitStack
 
 import dagster as dg
+import structlog
 from pydantic import Field, PrivateAttr
 
+from omc_infra.configuration import Configuration, load_configuration
+from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
 
+log = structlog.get_logger()
+
 
 class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The database and the settings of the process's profile."""
+    """The database, the settings and the configuration of the process's profile.
+
+    Within a run each is read once, when it is first asked for; so a run sees one configuration from its start to its end, and the
+    next run the file as it is then. What can't be read or opened fails inside the step, where ``told_to_dagster`` names it.
+    """
 
     variables: dict[str, str] = Field(default_factory=dict, description="Settings that win over the environment's.")
 
-    _exits: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _exits: ExitStack | None = PrivateAttr(default=None)
     _database: Database | None = PrivateAttr(default=None)
+    _settings: Settings | None = PrivateAttr(default=None)
+    _configuration: Configuration | None = PrivateAttr(default=None)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that settings and configuration are read from."""
+        return {**os.environ, **self.variables}
 
     @property
     def settings(self) -> Settings:
-        """The settings, read afresh: a run sees the environment of its own process."""
-        return load_settings({**os.environ, **self.variables})
+        """The settings of the run; outside of one, as they are now."""
+        if self._exits is None:
+            return load_settings(self.environ)
+        if self._settings is None:
+            self._settings = load_settings(self.environ)
+        return self._settings
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration of the run; outside of one, as it is now."""
+        if self._exits is None:
+            return load_configuration(self.environ)
+        if self._configuration is None:
+            self._configuration = load_configuration(self.environ)
+        return self._configuration
+
+    @property
+    def settings_at_load(self) -> Settings:
+        """The settings that definitions may depend on: those that a platform takes at its start.
+
+        They don't come from the file while a platform runs, so a mistake in the file must not take the code location away; each
+        run tells it.
+        """
+        try:
+            return load_settings(self.environ)
+        except ConfigurationError as error:
+            settings = load_settings(self.environ, with_file=False)
+            log.warning("the configuration is wrong; runs fail until it is mended", reason=str(error))
+            return settings
 
     @property
     def database(self) -> Database:
-        """The open database; only within a run."""
-        if self._database is None:
+        """The open database; only within a run. The embedded server is started where it is not running."""
+        if self._exits is None:
             raise dg.DagsterInvariantViolationError("the database is open within a run only")
+        if self._database is None:
+            self._database = self._exits.enter_context(open_database(self.settings))
         return self._database
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Open the database, starting the embedded server where it is not running."""
-        self._exits = ExitStack()
-        self._database = self._exits.enter_context(open_database(self.settings))
+        """Begin a run; nothing is opened before it is asked for."""
+        self._exits, self._database, self._settings, self._configuration = ExitStack(), None, None, None
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close what ``setup_for_execution`` opened."""
-        self._database = None
-        self._exits.close()
+        """Close what the run has opened."""
+        exits, self._exits = self._exits, None
+        if exits is not None:
+            exits.close()

@@ -10,10 +10,12 @@ from datetime import datetime
 import dagster as dg
 from dagster._utils.schedules import cron_string_iterator  # no public name; the version is pinned
 
+from omc_infra.clock import utc_now
 from omc_infra.runs.routing import WISH_TAG
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.launching import launchable
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
 from omc_pipeline.sources.source import Source
@@ -41,7 +43,7 @@ class ScheduledJob:
         crons: When it ticks, UTC.
         tags: Of its runs.
         buckets: Those of the users that a tick computes, a run each.
-        members: The sources it collects; a tick runs those that are due. Empty for a job that collects nothing.
+        members: The sources it collects; a tick runs those that are due and may be collected. Empty for a job that collects nothing.
     """
 
     name: str
@@ -142,7 +144,8 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=job.description,
-        execution_fn=_runs_of(job) if job.buckets or len(job.members) > 1 else None,
+        execution_fn=_runs_of(job) if job.buckets or job.members else None,
+        required_resource_keys={"platform"} if job.members else None,
     )
     return defined, schedule
 
@@ -154,7 +157,11 @@ def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iter
         if job.members and not due:
             yield dg.SkipReason("No source of this job is due.")
             return
-        selection = assets_of(due) if len(due) < len(job.members) else None
+        ready, refusals = launchable(context.resources.platform, due, utc_now()) if due else ([], [])
+        if due and not ready:
+            yield dg.SkipReason("; ".join(refusals))
+            return
+        selection = assets_of(ready) if len(ready) < len(job.members) else None
         for bucket in job.buckets or (None,):
             yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 

@@ -7,12 +7,14 @@ import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.state import CollectorKey, record_configured
 from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.run import run_suites
+from omc_pipeline.sources.readiness import not_configured_reason
 from omc_pipeline.sources.source import Source
 
 THRESHOLD_CHECK = "above_alert_threshold"
@@ -37,6 +39,7 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefin
     )
     def scored(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
+            _record_configured(platform, sources)
             report = run_suites(platform.database, sources, platform.settings, utc_now())
         document = report.as_document()
         scores = {name: value for name, value in document["ledgers"][ledger].items() if name != "checks"}
@@ -54,6 +57,13 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefin
         )
 
     return scored
+
+
+def _record_configured(platform: Platform, sources: Sequence[Source]) -> None:
+    """Keep which sources this platform can collect, for processes that have no keys."""
+    reasons = {CollectorKey(source.name): not_configured_reason(source, platform.settings) for source in sources}
+    with platform.database.connect("writer") as connection:
+        record_configured(connection, reasons)
 
 
 def _history(database: Database, ledger: str) -> list[float]:

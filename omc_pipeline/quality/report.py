@@ -10,7 +10,7 @@ from uuid import UUID
 
 from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.quality.check import Dimension, Severity
-from omc_pipeline.quality.score import LedgerScore, platform_score
+from omc_pipeline.quality.score import SCORE_NAMES, LedgerScore, platform_score
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,20 @@ class Alert:
 
 @dataclass(frozen=True)
 class LedgerQuality:
-    """One ledger's scores and the outcomes they come from."""
+    """One ledger's scores and the outcomes they come from; ``scores`` is None where none of its sources is configured."""
 
-    scores: LedgerScore
+    scores: LedgerScore | None
     checks: Sequence[CheckOutcome]
+
+    @property
+    def configured(self) -> bool:
+        """Whether there was a source to judge."""
+        return self.scores is not None
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the scores by their names, None each where there are none, and whether a source was configured."""
+        scores = self.scores.as_document() if self.scores else dict.fromkeys(SCORE_NAMES)
+        return {**scores, "configured": self.configured}
 
 
 @dataclass(frozen=True)
@@ -86,14 +96,14 @@ class QualityReport:
 
     @property
     def platform_score(self) -> float:
-        """The overall score of the worst ledger."""
-        return platform_score(ledger.scores for ledger in self.ledgers.values())
+        """The overall score of the worst ledger of those that have one."""
+        return platform_score(ledger.scores for ledger in self.ledgers.values() if ledger.scores)
 
     def as_document(self) -> dict[str, Any]:
         """Answer the shape ``omc quality --json`` prints."""
         return {
             "ledgers": {
-                name: {**ledger.scores.as_document(), "checks": [check.as_document() for check in ledger.checks]}
+                name: {**ledger.as_document(), "checks": [check.as_document() for check in ledger.checks]}
                 for name, ledger in self.ledgers.items()
             },
             "alerts": [alert.as_document() for alert in self.alerts],

@@ -8,14 +8,16 @@ from uuid import UUID, uuid4
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.state import States, states
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.facts import Facts, failing_rows, read_facts
 from omc_pipeline.quality.judge import judge
 from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityReport
 from omc_pipeline.quality.score import Scored, check_score, duration_text, ledger_score
-from omc_pipeline.quality.store import store_outcomes, store_scores, update_alerts
+from omc_pipeline.quality.store import close_alerts, store_outcomes, store_scores, update_alerts
 from omc_pipeline.quality.suite import Suite, suite_of
+from omc_pipeline.sources.readiness import configured_sources
 from omc_pipeline.sources.source import Source
 
 
@@ -44,13 +46,17 @@ def run_suites(
 
     Args:
         database: Where the ledgers are.
-        sources: All sources of these ledgers; those of other ledgers are passed over.
-        settings: Of these, ``alert_threshold``.
+        sources: All sources of these ledgers; those of other ledgers, and those that are not configured, are passed over.
+        settings: Of these, ``alert_threshold`` and the keys.
         now: The moment to judge at, aware.
-        ledgers: Which to judge, where one without a source scores 0; None: those that have sources.
+        ledgers: Which to judge, where one without a source scores 0; None: those that have sources. One whose sources are all
+            not configured has no score, and its alerts are closed.
     """
-    run_id = uuid4()
-    asked = [ledger for ledger in LEDGERS if ledger in (ledgers if ledgers is not None else {source.ledger for source in sources})]
+    run_id, named = uuid4(), {source.ledger for source in sources}
+    sources = configured_sources(sources, settings, recorded_states(database))
+    asked = [ledger for ledger in LEDGERS if ledger in (ledgers if ledgers is not None else named)]
+    silent = [ledger for ledger in asked if ledger in named and ledger not in {source.ledger for source in sources}]
+    asked = [ledger for ledger in asked if ledger not in silent]
     outcomes = {ledger: {s.name: _judged(database, suite_of(s), now) for s in sources if s.ledger == ledger} for ledger in asked}
     scores = {
         ledger: ledger_score({name: [_scored(outcome) for outcome in judged] for name, judged in by_source.items()})
@@ -61,7 +67,16 @@ def run_suites(
         store_outcomes(connection, run_id, [outcome for judged in flat.values() for outcome in judged])
         store_scores(connection, run_id, scores)
         alerts = update_alerts(connection, scores, settings.alert_threshold, now)
-    return QualityReport(run_id, {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}, alerts)
+        close_alerts(connection, silent, now)
+    judged = {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}
+    unjudged = {ledger: LedgerQuality(None, []) for ledger in silent}
+    return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, alerts)
+
+
+def recorded_states(database: Database) -> States:
+    """Read what is recorded of all collectors."""
+    with database.connect("reader") as connection:
+        return states(connection)
 
 
 def _judged(database: Database, suite: Suite, now: datetime) -> list[CheckOutcome]:

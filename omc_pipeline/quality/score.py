@@ -18,6 +18,8 @@ BLOCKED_SCORE = 0.5
 """Most that a failed blocking check can score: one wrong row among a thousand must still raise an alert."""
 HYSTERESIS = 0.05
 """How far above the threshold a score must come before its alert closes."""
+SCORE_NAMES = (*(f"{dimension}_score" for dimension in DIMENSIONS), "overall_score", "mean_score")
+"""Of a ledger, in their order."""
 
 
 @dataclass(frozen=True)

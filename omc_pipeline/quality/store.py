@@ -22,14 +22,16 @@ _ONE_ALERTER = "SELECT pg_advisory_xact_lock(hashtext('quality.alert'))"
 def store_outcomes(connection: Connection, run_id: UUID, outcomes: Sequence[CheckOutcome]) -> None:
     """Write one row of ``quality.check_result`` an outcome, in the caller's transaction."""
     if outcomes:
-        connection.execute(_insertion("quality.check_result", _FIELDS), [{"run_id": run_id, **_values(outcome)} for outcome in outcomes])
+        stamped = {"run_id": run_id, "recorded_at": _stamp(connection, "quality.check_result")}
+        connection.execute(_insertion("quality.check_result", _FIELDS), [{**stamped, **_values(outcome)} for outcome in outcomes])
 
 
 def store_scores(connection: Connection, run_id: UUID, scores: Mapping[LedgerName, LedgerScore]) -> None:
     """Write one row of ``quality.score`` a ledger, in the caller's transaction."""
+    stamped = {"run_id": run_id, "recorded_at": _stamp(connection, "quality.score")}
     for ledger, score in scores.items():
         row = {"ledger": ledger, **score.as_document()}
-        connection.execute(_insertion("quality.score", tuple(row)), {"run_id": run_id, **row})
+        connection.execute(_insertion("quality.score", tuple(row)), {**stamped, **row})
 
 
 def update_alerts(connection: Connection, scores: Mapping[LedgerName, LedgerScore], threshold: float, now: datetime) -> list[Alert]:
@@ -51,6 +53,14 @@ def update_alerts(connection: Connection, scores: Mapping[LedgerName, LedgerScor
                     {"score": value, "now": now, "alert_id": alert.alert_id},
                 )
     return open_alerts(connection, list(scores))
+
+
+def close_alerts(connection: Connection, ledgers: Sequence[str], now: datetime) -> None:
+    """Close the alerts of ledgers that are no longer judged, in the caller's transaction."""
+    connection.execute(
+        text("UPDATE quality.alert SET closed_at = :now WHERE closed_at IS NULL AND ledger = ANY(:ledgers)"),
+        {"now": now, "ledgers": list(ledgers)},
+    )
 
 
 def open_alerts(connection: Connection, ledgers: Sequence[str]) -> list[Alert]:
@@ -79,8 +89,14 @@ def _keep_open(
 
 
 def _insertion(table: str, fields: Sequence[str]) -> TextClause:
-    columns = ("run_id", *fields)
+    columns = ("run_id", "recorded_at", *fields)
     return text(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})")
+
+
+def _stamp(connection: Connection, table: str) -> datetime:
+    """Return the ``recorded_at`` of new rows; the order of these tables is that of their names (see ``ledgers.knowledge``)."""
+    stamped: datetime = connection.execute(text("SELECT omc.stamp(:table)"), {"table": table}).scalar_one()
+    return stamped
 
 
 def _values(outcome: CheckOutcome) -> dict[str, object]:

@@ -51,6 +51,7 @@ ITEMS = {
 """Items of Form 8-K, shortened; https://www.sec.gov/files/form8-k.pdf."""
 
 _NAME = "catalyst_sec_edgar"
+_BAN_S = 600.0
 _ARCHIVE = "https://www.sec.gov/Archives/edgar/data"
 _REQUIRED = ("accessionNumber", "filingDate", "acceptanceDateTime", "form", "items", "primaryDocument")
 _ACCESSION = re.compile(r"\d{10}-\d{2}-\d{6}", re.ASCII)
@@ -84,10 +85,16 @@ def parse(payload: Payload) -> Parsed:
     return sift(_filings(recent), lambda filing: _event(filing, filer))
 
 
+def ban_of(_status: int, body: bytes) -> float | None:
+    """Return the ten minutes for which EDGAR bans who asks too fast; the page that says so comes with 403, or with 200."""
+    return _BAN_S if is_html(body) and b"request rate threshold" in body[:20_000].lower() else None
+
+
 def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
     """Name the HTML page that EDGAR serves instead of data, whatever its status."""
-    if b"request rate threshold" in body[:20_000].lower():
-        return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': asked too fast", retry_after_s=600)
+    ban_s = ban_of(200, body)
+    if ban_s is not None:
+        return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': asked too fast", retry_after_s=ban_s)
     told = f"{_NAME}: EDGAR served an HTML block page instead of data, {html_title(body)}"
     return AccessDeniedError(f"{told}; set OMC_CONTACT to your address and ask more slowly")
 
@@ -164,7 +171,14 @@ SOURCE = Source(
     tables=(EVENT,),
     cron="*/10 * * * *",
     every_s=600,
-    host=HostPolicy(live_url="https://data.sec.gov", sandbox_path="/sec_edgar", requests_per_s=5.0, needs_contact=True),
+    host=HostPolicy(
+        live_urls=("https://data.sec.gov",),
+        sandbox_path="/sec_edgar",
+        requests_per_s=5.0,
+        group="sec.gov",
+        needs_contact=True,
+        ban_of=ban_of,
+    ),
     fetch=fetch,
     parse=parse,
     homepage="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",

@@ -10,7 +10,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.sources.body import one_line, read_json
 from omc_pipeline.sources.sift import Item
 
-HOST = HostPolicy(live_url="https://www.coinspot.com.au", sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
+HOST = HostPolicy(live_urls=("https://www.coinspot.com.au",), sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
 HOMEPAGE = "https://www.coinspot.com.au/v2/api"
 RENAMED = {"ANS": "NEO", "STR": "XLM", "RHOC": "REV"}
 """Tickers CoinSpot kept after their coins were renamed."""

@@ -24,13 +24,17 @@ from omc_infra.errors import (
     RetryableError,
     UpstreamRefusedError,
 )
-from omc_infra.http import open_http
+from omc_infra.http import PostgresLimits, open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.collection.attempt import attempt
+from omc_pipeline.collection.state import CollectorKey
+from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.quarantine import Refused, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import Appended, append
 from omc_pipeline.sandbox.keys import SANDBOX_KEYS
+from omc_pipeline.sources.readiness import not_configured_reason
 from omc_pipeline.sources.source import FetchContext, Parsed, Source
 
 if TYPE_CHECKING:
@@ -72,7 +76,7 @@ class Collection:
 
 
 def collect(source: Source, database: Database, settings: Settings, clock: Clock = utc_now) -> Collection:
-    """Fetch what is new and bring it into the ledger; one collection of a source runs at a time.
+    """Fetch what is new and bring it into the ledger, and record how that went; one collection of a source runs at a time.
 
     Args:
         source: What to collect.
@@ -86,16 +90,25 @@ def collect(source: Source, database: Database, settings: Settings, clock: Clock
             were handled. The body stays in the raw store, the rows in quarantine.
         OmcError: The upstream's or the database's failure.
     """
+    with attempt(database, CollectorKey(source.name), settings.pause_after_failures, clock) as made:
+        collection = _collected(source, database, settings, clock)
+        made.rows = collection.rows
+    return collection
+
+
+def _collected(source: Source, database: Database, settings: Settings, clock: Clock) -> Collection:
     keyed = equipped(source, settings)
     with _writing(database) as connection:
         _wait_for_others(connection, source)
         raw, tally = PostgresRawStore(connection), _Tally(source)
-        with open_http(source.name, source.host, keyed, raw, clock) as http:
+        limits = PostgresLimits(connection)
+        with open_http(source.name, source.host, keyed, keys=keyed.keys, raw=raw, limits=limits, clock=clock) as http:
             for payload in source.fetch(FetchContext(http, keyed, clock(), _since(connection, source))):
-                if payload.not_modified:  # the client stores what came over the wire; that nothing new came proves freshness
-                    raw.store(payload, etag=None, last_modified=None)
                 # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
                 tally.take(connection, payload)
+            if tally.failure is not None:
+                http.redactor.failure(tally.failure)
+        advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now
     if not tally.payloads:
         raise UpstreamRefusedError(f"{source.name}: fetched no payload at all")
     return tally.closed()
@@ -198,6 +211,8 @@ def _store(
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
             quarantine(connection, payload.source, refused, payload.sha256)
+            if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
+                PostgresRawStore(connection).mark_parsed(payload)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
     return appended, refused
@@ -211,9 +226,9 @@ def equipped(source: Source, settings: Settings) -> Settings:
     """
     if settings.profile == "sandbox":
         return settings.model_copy(update={"keys": {name: SecretStr(value) for name, value in SANDBOX_KEYS.items()}})
-    missing = [f"OMC_KEY_{name.upper()}" for name in source.keys if not settings.key(name)]
-    if missing:
-        raise NotConfiguredError(f"{source.name} is not configured: set {' and '.join(missing)}")
+    reason = not_configured_reason(source, settings)
+    if reason:
+        raise NotConfiguredError(reason)
     return settings
 
 

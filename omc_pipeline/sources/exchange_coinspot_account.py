@@ -22,10 +22,12 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.table import Row, plain_number
@@ -51,7 +53,6 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     """Ask for the orders completed since shortly before the ledger's newest fill, then for the balances.
 
     Raises:
-        NotConfiguredError: No key or no secret.
         UpstreamRefusedError: More than a page of orders on a single day, which the API has no way to tell.
     """
     ask = _asker(context)
@@ -65,29 +66,20 @@ Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 
 def _asker(context: FetchContext) -> Ask:
-    """Bind key, secret and a growing nonce to the client."""
-    key, secret = context.settings.key("coinspot"), context.settings.key("coinspot_secret")
-    if not key or not secret:
-        raise NotConfiguredError(f"{_NAME}: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET to a read-only key of the account")
+    """Bind the account to the client."""
     whose = {"user_id": context.settings.user, "account_id": ACCOUNT}
-    last_nonce = 0
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
-        def signed() -> tuple[bytes, Mapping[str, str]]:
-            nonlocal last_nonce
-            last_nonce = max(int(context.now.timestamp() * 1000), last_nonce + 1)
-            return signed_request({**parameters, "nonce": last_nonce}, key, secret)
-
-        return context.http.post(path, content=signed, repeatable=True, context=whose)
+        return context.http.post(path, json=parameters, repeatable=True, context=whose)
 
     return ask
 
 
-def signed_request(body: Mapping[str, Json], key: str, secret: str) -> tuple[bytes, Mapping[str, str]]:
-    """Answer the exact bytes to send, and the headers that sign them."""
-    content = json.dumps(body).encode()
-    sign = hmac.new(secret.encode(), content, hashlib.sha512).hexdigest()
-    return content, {"key": key, "sign": sign, "Content-Type": "application/json"}
+def sign(body: bytes, keys: Mapping[str, str], nonce: int) -> Signed:
+    """Return the exact bytes to send, the nonce among their fields, and the headers that sign them."""
+    content = json.dumps({**json.loads(body), "nonce": nonce}).encode()
+    signature = hmac.new(keys["coinspot_secret"].encode(), content, hashlib.sha512).hexdigest()
+    return content, {"key": keys["coinspot"], "sign": signature, "Content-Type": "application/json"}
 
 
 def _orders(ask: Ask, first: date, last: date) -> list[Payload]:
@@ -238,7 +230,7 @@ SOURCE = Source(
     tables=(FILL, BALANCE),
     cron="*/15 * * * *",
     every_s=900,
-    host=HOST,
+    host=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     fetch=fetch,
     parse=parse,
     homepage=HOMEPAGE,

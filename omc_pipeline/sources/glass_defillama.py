@@ -183,12 +183,12 @@ SOURCE = Source(
     cron="5 * * * *",
     every_s=3_600,
     host=HostPolicy(
-        live_url="https://api.llama.fi",
+        live_urls=("https://api.llama.fi",),
         sandbox_path="/defillama",
         requests_per_s=2.0,
         burst=4,
         others={
-            "coins": HostPolicy(live_url="https://coins.llama.fi", sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
+            "coins": HostPolicy(live_urls=("https://coins.llama.fi",), sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
         },
     ),
     fetch=fetch,

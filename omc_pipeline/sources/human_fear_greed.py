@@ -76,7 +76,7 @@ SOURCE = Source(
     tables=(SENTIMENT,),
     cron="15 0 * * *",
     every_s=86_400,
-    host=HostPolicy(live_url="https://api.alternative.me", sandbox_path="/fng", requests_per_s=0.5, burst=2),
+    host=HostPolicy(live_urls=("https://api.alternative.me",), sandbox_path="/fng", requests_per_s=0.5, burst=2),
     fetch=fetch,
     parse=parse,
     homepage="https://alternative.me/crypto/fear-and-greed-index/#api",

@@ -36,7 +36,7 @@ def dropped_in(*tables: LedgerTable, every_s: int = 60) -> Source:
     def never(*_: Any) -> Any:
         raise AssertionError("a suite needs neither fetch nor parse")
 
-    host = HostPolicy(live_url="https://example.invalid", sandbox_path="/x", requests_per_s=1)
+    host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
     return Source(f"{tables[0].ledger}_new", "New", tables, "* * * * *", every_s, host, never, never, "https://example.invalid")
 
 

@@ -114,7 +114,7 @@ def test_a_sources_cadence_is_the_one_of_its_schedule(source: Source) -> None:
 @every_source
 def test_a_source_asks_over_https_live_and_a_path_of_its_own_in_the_sandbox(source: Source) -> None:
     for host in (source.host, *source.host.others.values()):
-        assert host.live_url.startswith("https://")
+        assert all(url.startswith("https://") for url in host.live_urls)
         assert host.sandbox_path.startswith("/")
         assert 0 < host.requests_per_s <= 10
 

@@ -64,7 +64,7 @@ def newsroom(database: Database, settings: Settings) -> Newsroom:
     def lend(_: Settings) -> Iterator[Database]:
         yield database
 
-    return Newsroom(settings, lend, ScriptedAnalyst)
+    return Newsroom(lambda: settings, lend, ScriptedAnalyst)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_a_failed_run_is_followed_by_one_other_that_finishes(
 ) -> None:
     announce(filing("0000000007-26-000001"))
     (request,) = tick(instance, newsroom)
-    failed = run(instance, Newsroom(settings, newsroom.open_database, Broken), request)
+    failed = run(instance, Newsroom(lambda: settings, newsroom.open_database, Broken), request)
 
     (again,) = tick(instance, newsroom)
     result = run(instance, newsroom, again)
@@ -225,7 +225,7 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
             return super().complete(request)
 
     announce(filing("000000000X-26-000001", symbol="ETH"), filing("0000000008-26-000002"))
-    allergic = Newsroom(settings, newsroom.open_database, Allergic)
+    allergic = Newsroom(lambda: settings, newsroom.open_database, Allergic)
 
     runs = 0
     while requests := tick(instance, allergic):

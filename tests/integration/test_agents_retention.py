@@ -161,7 +161,7 @@ def test_the_daily_job_keeps_to_the_setting_and_keeps_all_for_no_days(
 ) -> None:
     settings = changed(keep_sessions_days=keep_days)
     session = finished(database, settings, f"by-job-{keep_days}", 91)
-    newsroom = Newsroom(settings, lambda _: nullcontext(database), ScriptedAnalyst)
+    newsroom = Newsroom(lambda: settings, lambda _: nullcontext(database), ScriptedAnalyst)
 
     result = build_definitions(newsroom).resolve_job_def("maintain_sessions").execute_in_process()
 

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from omc_infra.errors import PayloadChangedError
-from omc_infra.payload import Payload
+from omc_infra.payload import Payload, request_identity
 from omc_infra.postgres.database import Database
+from omc_pipeline.ledgers.migrations.j0001b_request_identity import IDENTITY_OF_URL
 from omc_pipeline.ledgers.quarantine import open_rows, quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
 
@@ -61,31 +62,73 @@ def test_a_stored_body_survives_the_rollback_of_what_was_made_of_it(database: Da
         assert PostgresRawStore(other).body(payload.sha256) == b"kept"
 
 
-def test_the_marks_of_the_last_good_answer_make_the_next_request_conditional(connection: psycopg.Connection) -> None:
+def test_the_validators_of_the_last_parsed_answer_make_the_next_request_conditional(connection: psycopg.Connection) -> None:
     store = PostgresRawStore(connection)
     old, new, failed = _payload(b"1", source="marks"), _payload(b"2", 1, source="marks"), _payload(b"no", 2, source="marks", status=500)
 
-    assert store.validators("marks", "https://x/y") is None
+    assert store.validators("marks", old.request_sha256) is None
     store.store(old, etag='"1"', last_modified=None)
     store.store(new, etag='"2"', last_modified="Mon, 21 Sep 2026 14:01:00 GMT")
     store.store(failed, etag='"3"', last_modified=None)
+    assert store.validators("marks", old.request_sha256) is None
+    store.mark_parsed(old)
+    assert _etag(store, old) == '"1"', "the body of the newer one was never parsed"
+    store.mark_parsed(new)
 
-    known = store.validators("marks", "https://x/y")
+    known = store.validators("marks", old.request_sha256)
     assert known is not None
     assert (known.etag, known.last_modified, known.payload_sha256) == ('"2"', "Mon, 21 Sep 2026 14:01:00 GMT", new.sha256)
-    assert store.validators("marks", "https://x/other") is store.validators("other", "https://x/y") is None
+    assert store.validators("marks", request_identity("GET", "https://x/other")) is store.validators("other", old.request_sha256) is None
 
 
-def test_an_unchanged_answer_is_recorded_as_a_fetch_and_leaves_the_marks(connection: psycopg.Connection) -> None:
+def _etag(store: PostgresRawStore, payload: Payload) -> str | None:
+    known = store.validators(payload.source, payload.request_sha256)
+    return known.etag if known else None
+
+
+def test_a_mark_falls_with_the_transaction_that_stores_the_rows(connection: psycopg.Connection) -> None:
+    store, payload = PostgresRawStore(connection), _payload(b"rows", source="falls")
+    store.store(payload, etag='"1"', last_modified=None)
+
+    with connection.transaction(force_rollback=True):
+        store.mark_parsed(payload)
+        assert _etag(store, payload) == '"1"'
+
+    assert _etag(store, payload) is None
+
+
+def test_two_requests_to_one_url_are_two(connection: psycopg.Connection) -> None:
+    store = PostgresRawStore(connection)
+    asked = {name: request_identity("POST", "https://x/graphql", name.encode()) for name in ("blocks", "votes")}
+    for name, identity in asked.items():
+        payload = Payload("graphql", b'{"data": null}', AT, "https://x/graphql", method="POST", request_sha256=identity, run_id="r1")
+        store.store(payload, etag=f'"{name}"', last_modified=None)
+        store.mark_parsed(payload)
+
+    known = {name: store.validators("graphql", identity) for name, identity in asked.items()}
+    back = list(store.stored("graphql", AT, AT + timedelta(minutes=1)))
+
+    assert {name: found and found.etag for name, found in known.items()} == {"blocks": '"blocks"', "votes": '"votes"'}
+    assert [(payload.method, payload.request_sha256, payload.run_id) for payload in back] == [("POST", asked[name], "r1") for name in asked]
+
+
+def test_fetches_of_before_have_the_identity_that_their_next_request_will_have(connection: psycopg.Connection) -> None:
+    url = "https://data.example/submissions/CIK1.json?a=ä"
+
+    filled = connection.execute(f"SELECT {IDENTITY_OF_URL} FROM (SELECT %s AS url) AS asked", [url]).fetchone()
+
+    assert filled == (request_identity("GET", url),)
+
+
+def test_an_unchanged_answer_is_recorded_as_a_fetch_and_leaves_the_validators(connection: psycopg.Connection) -> None:
     store, told = PostgresRawStore(connection), _payload(b"told", source="unchanged")
     store.store(told, etag='"1"', last_modified=None)
+    store.mark_parsed(told)
 
     store.store(Payload("unchanged", b"told", AT + timedelta(minutes=5), "https://x/y", not_modified=True), etag=None, last_modified=None)
 
     assert _count(connection, "fetch", "unchanged") == 2
-    known = store.validators("unchanged", "https://x/y")
-    assert known is not None
-    assert known.etag == '"1"'
+    assert _etag(store, told) == '"1"'
 
 
 def test_stored_payloads_come_back_as_they_were_fetched_oldest_first_and_without_failures(connection: psycopg.Connection) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from omc_infra.payload import Payload
+from omc_infra.payload import Payload, request_identity
 from omc_infra.postgres.database import Database
 from omc_pipeline.ledgers.quarantine import quarantine, resolve
 from omc_pipeline.ledgers.raw import PostgresRawStore
@@ -35,7 +35,9 @@ def fetch(
     connection: psycopg.Connection[Any], source: str, body: bytes, at: datetime, *, url: str = "https://x/y", status: int = 200
 ) -> str:
     payload = Payload(source, body, at, url, status, "application/json")
-    PostgresRawStore(connection).store(payload, etag=f'"{payload.sha256[:8]}"', last_modified=None)
+    store = PostgresRawStore(connection)
+    store.store(payload, etag=f'"{payload.sha256[:8]}"', last_modified=None)
+    store.mark_parsed(payload)
     return payload.sha256
 
 
@@ -59,7 +61,8 @@ def fill(database: Database, source: str, count: int) -> None:
             {"s": source, "n": count, "at": OLDER - timedelta(days=100)},
         )
         owner.execute(
-            "INSERT INTO raw.fetch (source, url, status, payload_sha256, fetched_at) SELECT %(s)s, 'https://x/y', 200,"
+            "INSERT INTO raw.fetch (source, url, request_sha256, status, payload_sha256, fetched_at)"
+            " SELECT %(s)s, 'https://x/y', 'same', 200,"
             " encode(sha256((%(s)s || n)::bytea), 'hex'), %(at)s::timestamptz + n * interval '1 s' FROM generate_series(1, %(n)s) AS n",
             {"s": source, "n": count, "at": OLDER - timedelta(days=100)},
         )
@@ -108,9 +111,35 @@ def test_the_latest_good_body_stays_behind_later_failures_for_the_next_condition
     purge(database)
 
     assert [is_held(connection, sha256) for sha256 in (good, *failed)] == [True, False, True]
-    known = PostgresRawStore(connection).validators("failing", "https://x/y")
+    known = PostgresRawStore(connection).validators("failing", request_identity("GET", "https://x/y"))
     assert known is not None
     assert PostgresRawStore(connection).body(known.payload_sha256) == b"good"
+
+
+def test_the_latest_body_of_each_request_to_one_url_stays(database: Database, connection: psycopg.Connection[Any]) -> None:
+    store, bodies = PostgresRawStore(connection), {}
+    for hour, query in enumerate((b"blocks", b"votes", b"blocks")):
+        identity = request_identity("POST", "https://x/graphql", query)
+        payload = Payload("two", f"{hour}".encode() * 9, OLDER + timedelta(hours=hour), "https://x/graphql", request_sha256=identity)
+        store.store(payload, etag=None, last_modified=None)
+        bodies[hour] = payload.sha256
+
+    purge(database)
+
+    assert [is_held(connection, sha256) for sha256 in bodies.values()] == [False, True, True]
+
+
+def test_the_latest_parsed_body_stays_behind_one_that_could_not_be_parsed(database: Database, connection: psycopg.Connection[Any]) -> None:
+    store = PostgresRawStore(connection)
+    parsed = fetch(connection, "cut", b"whole", OLDER)
+    for hour in (1, 2):
+        cut = Payload("cut", f"cut {hour}".encode(), OLDER + timedelta(hours=hour), "https://x/y")
+        store.store(cut, etag=None, last_modified=None)
+
+    purge(database)
+
+    latest = hashlib.sha256(b"cut 2").hexdigest()
+    assert [is_held(connection, sha256) for sha256 in (parsed, hashlib.sha256(b"cut 1").hexdigest(), latest)] == [True, False, True]
 
 
 def test_a_body_that_an_open_quarantine_row_came_from_stays_until_it_is_resolved(

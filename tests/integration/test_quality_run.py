@@ -37,7 +37,7 @@ def _never(*_: Any) -> Any:
 
 
 def source(name: str, every_s: int, *tables: LedgerTable) -> Source:
-    host = HostPolicy(live_url="https://example.invalid", sandbox_path="/x", requests_per_s=1)
+    host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
     return Source(name, name, tables, "* * * * *", every_s, host, _never, _never, "https://example.invalid")
 
 
@@ -116,7 +116,8 @@ class Platform:
             connection.execute(text("INSERT INTO raw.payload VALUES ('body', ''::bytea, 0, '', :at) ON CONFLICT DO NOTHING"), {"at": at})
             connection.execute(
                 text(
-                    "INSERT INTO raw.fetch (source, url, status, payload_sha256, fetched_at) VALUES (:source, :url, :status, 'body', :at)"
+                    "INSERT INTO raw.fetch (source, url, request_sha256, status, payload_sha256, fetched_at)"
+                    " VALUES (:source, :url, :url, :status, 'body', :at)"
                 ),
                 {"source": asked.name, "url": url, "status": status, "at": at},
             )
@@ -538,7 +539,15 @@ def test_the_document_has_the_shape_that_is_promised(platform: Platform) -> None
     assert set(document) == {"ledgers", "alerts"}
     assert set(document["ledgers"]) == set(LEDGERS)
     for ledger in document["ledgers"].values():
-        assert set(ledger) == {"completeness_score", "timeliness_score", "accuracy_score", "overall_score", "mean_score", "checks"}
+        assert set(ledger) == {
+            "completeness_score",
+            "timeliness_score",
+            "accuracy_score",
+            "overall_score",
+            "mean_score",
+            "configured",
+            "checks",
+        }
         for check in ledger["checks"]:
             assert set(check) == {"name", "dimension", "source", "passed", "severity", "observed", "expected", "rows"}
 

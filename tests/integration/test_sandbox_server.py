@@ -115,7 +115,7 @@ def test_a_thread_ends_with_its_block(tmp_path: Path) -> None:
 
 
 def test_the_polite_client_outlasts_a_bad_hour(tmp_path: Path) -> None:
-    policy = HostPolicy("https://api.alternative.me", "/fng", requests_per_s=100, backoff_s=0.01)
+    policy = HostPolicy(("https://api.alternative.me",), "/fng", requests_per_s=100, backoff_s=0.01)
     settings = load_settings({"OMC_HOME": str(tmp_path)})
 
     with serving(settings) as url:

@@ -100,6 +100,14 @@ def test_an_unchanged_answer_is_not_sent_again_and_still_proves_freshness(databa
     assert _one(database, "SELECT count(*) FROM raw.payload") == bodies
 
 
+def test_a_collection_moves_the_watermarks_of_all_tables_that_nobody_writes_to(database: Database, sandboxed: Settings) -> None:
+    began = _one(database, "SELECT clock_timestamp()")
+
+    collect(SOURCES["human_fear_greed"], database, sandboxed)
+
+    assert _one(database, "SELECT min(closed_at) FROM omc.knowledge") > began
+
+
 def test_a_fill_belongs_to_the_configured_user(database: Database, sandboxed: Settings) -> None:
     source = SOURCES["exchange_coinspot_account"]
     collect(source, database, sandboxed.model_copy(update={"user": "grace"}))

@@ -16,13 +16,13 @@ from omc_infra.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from omc_infra.http import HostPolicy
+from omc_infra.http import Host, HostPolicy
 from omc_infra.http.failures import excerpt, failure, retry_after_s
-from omc_infra.http.strike import striker
+from omc_infra.http.redaction import Redactor
 from omc_infra.settings import load_settings
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-POLICY = HostPolicy("https://api.example", "/example", requests_per_s=5)
+POLICY = HostPolicy(("https://api.example",), "/example", requests_per_s=5)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,7 @@ def test_an_excerpt_is_one_short_line_without_markup() -> None:
     ],
 )
 def test_a_key_is_struck_wherever_it_stands(text: str) -> None:
-    strike = striker(["s3cr3t/+key"], ["session"])
-
-    shown = strike(text)
+    shown = Redactor(["s3cr3t/+key"], ["session"]).text(text)
 
     assert "[redacted]" in shown
     assert "s3cr3t" not in shown
@@ -103,7 +101,7 @@ def test_a_key_is_struck_wherever_it_stands(text: str) -> None:
 def test_words_without_a_key_are_left_alone() -> None:
     text = "https://api.example/prices?a=1&obsession=fine"
 
-    assert striker(["s3cr3t-key", ""], ["session"])(text) == text
+    assert Redactor(["s3cr3t-key", ""], ["session"]).text(text) == text
 
 
 def test_the_user_agent_names_the_version_and_whom_to_write_to() -> None:
@@ -117,14 +115,15 @@ def test_the_sandbox_needs_no_contact() -> None:
 
 
 def test_an_upstream_that_demands_a_contact_is_not_asked_without_one() -> None:
-    demanding = HostPolicy("https://api.example", "/example", requests_per_s=5, needs_contact=True)
+    demanding = HostPolicy(("https://api.example",), "/example", requests_per_s=5, needs_contact=True)
 
     with pytest.raises(NotConfiguredError, match="OMC_CONTACT"):
         demanding.user_agent(load_settings({"OMC_PROFILE": "live"}), "1.2.3")
 
 
-def test_each_profile_has_its_base_url() -> None:
-    assert POLICY.base_url(load_settings({"OMC_PROFILE": "live"})) == "https://api.example"
-    assert POLICY.base_url(load_settings({"OMC_SANDBOX_URL": "http://127.0.0.1:9/"})) == "http://127.0.0.1:9/example"
+def test_each_profile_has_its_hosts() -> None:
+    assert POLICY.hosts(load_settings({"OMC_PROFILE": "live"})) == (Host("https://api.example", "https://api.example"),)
+    sandbox = load_settings({"OMC_SANDBOX_URL": "http://127.0.0.1:9/"})
+    assert POLICY.hosts(sandbox, ("https://mirror.example",)) == (Host("http://127.0.0.1:9/example", "sandbox:/example"),)
     with pytest.raises(ConfigurationError, match="omc sandbox serve"):
-        POLICY.base_url(load_settings({}))
+        POLICY.hosts(load_settings({}))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from json import dumps, loads
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.http import open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
-from omc_pipeline.sources.exchange_coinspot_account import PAGE_ROWS, SOURCE
+from omc_pipeline.sources.exchange_coinspot_account import PAGE_ROWS, SOURCE, sign
 from omc_pipeline.sources.source import FetchContext
 
 NOW = datetime(2026, 9, 21, 14, 35, tzinfo=UTC)
-KEYS = {"coinspot": SecretStr("a-key"), "coinspot_secret": SecretStr("a-secret")}
 
 
 class CoinSpot:
@@ -29,14 +29,9 @@ class CoinSpot:
         self.orders_a_day, self.lossy = orders_a_day, lossy
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def post(
-        self, path: str, *, content: Callable[[], tuple[bytes, Mapping[str, str]]], repeatable: bool, context: Mapping[str, str]
-    ) -> Payload:
-        body, headers = content()
-        assert headers["sign"] == hmac.new(b"a-secret", body, hashlib.sha512).hexdigest()
-        assert headers["key"] == "a-key"
+    def post(self, path: str, *, json: Mapping[str, Any], repeatable: bool, context: Mapping[str, str]) -> Payload:
         assert repeatable
-        asked = json.loads(body)
+        asked = dict(json)
         self.asked.append((path, asked))
         if path.endswith("balances"):
             return Payload(SOURCE.name, b'{"status":"ok","balances":[]}', NOW, path, context=context)
@@ -44,7 +39,7 @@ class CoinSpot:
         last -= timedelta(days=1 if self.lossy else 0)
         orders = [_order(day, n) for day, count in self.orders_a_day.items() if first <= day <= last for n in range(count)]
         document = {"status": "ok", "message": "ok", "buyorders": orders[: asked["limit"]], "sellorders": []}
-        return Payload(SOURCE.name, json.dumps(document).encode(), NOW, path, context=context)
+        return Payload(SOURCE.name, dumps(document).encode(), NOW, path, context=context)
 
 
 def _order(day: date, n: int) -> dict[str, Any]:
@@ -53,18 +48,17 @@ def _order(day: date, n: int) -> dict[str, Any]:
     return {"coin": "BTC", "market": "BTC/AUD", "rate": 1, "amount": 1 + n, "total": 1 + n, "solddate": sold, **fee}
 
 
-def _fetched(coinspot: CoinSpot, since: datetime | None = None, keys: Mapping[str, SecretStr] = KEYS) -> list[Payload]:
-    context = FetchContext(coinspot, Settings(user="ada", keys=keys), NOW, since)  # type: ignore[arg-type]
+def _fetched(coinspot: CoinSpot, since: datetime | None = None) -> list[Payload]:
+    context = FetchContext(coinspot, Settings(user="ada"), NOW, since)  # type: ignore[arg-type]
     return list(SOURCE.fetch(context))
 
 
-def test_nonces_are_integers_that_grow_from_the_present() -> None:
-    coinspot = CoinSpot({})
+def test_the_bytes_that_are_signed_hold_the_nonce_and_are_the_ones_to_send() -> None:
+    content, headers = sign(b'{"limit": 500}', {"coinspot": "a-key", "coinspot_secret": "a-secret"}, 1_790_000_000_123)
 
-    _fetched(coinspot)
-
-    nonces = [asked["nonce"] for _, asked in coinspot.asked]
-    assert nonces == [int(NOW.timestamp() * 1000), int(NOW.timestamp() * 1000) + 1]
+    assert loads(content) == {"limit": 500, "nonce": 1_790_000_000_123}
+    assert headers["sign"] == hmac.new(b"a-secret", content, hashlib.sha512).hexdigest()
+    assert headers["key"] == "a-key"
 
 
 def test_every_order_is_fetched_once_also_when_a_window_is_full() -> None:
@@ -103,9 +97,10 @@ def test_the_window_starts_shortly_before_the_newest_fill_or_at_the_venues_first
 
 
 def test_nothing_is_asked_without_both_keys() -> None:
-    coinspot = CoinSpot({})
+    settings = Settings(user="ada", sandbox_url="http://127.0.0.1:9")
 
-    with pytest.raises(NotConfiguredError, match="OMC_KEY_COINSPOT_SECRET"):
-        _fetched(coinspot, keys={"coinspot": SecretStr("a-key")})
-
-    assert coinspot.asked == []
+    with (
+        pytest.raises(NotConfiguredError, match="OMC_KEY_COINSPOT_SECRET"),
+        open_http(SOURCE.name, SOURCE.host, settings, keys={"coinspot": SecretStr("a-key")}),
+    ):
+        pass

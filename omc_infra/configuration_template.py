@@ -1,0 +1,87 @@
+"""Write ``omc.toml`` for a person to edit: every option commented out with its default, a sentence on each.
+
+Prose begins with ``# ``, an option with ``#`` alone; taking that ``#`` away leaves a file that says what held before.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from omc_infra.configuration import LIVE_ONLY, Models
+from omc_infra.settings import AT_START, IN_ENVIRONMENT_ONLY, SETTINGS_TABLE, Settings
+from omc_infra.toml_file import dotted, literal
+
+_WIDTH = 110
+_PREFACE = """\
+Configuration of OMC. Each option stands here with its default; take the # before it away to change it. A variable OMC_<NAME> of the
+environment wins over [settings]. Passwords and keys of upstreams stand in the environment only. `omc config check` tells what is
+wrong, `omc config show` what holds. A running platform takes a change with its next run.
+"""
+
+
+def template(models: Models) -> str:
+    """Return the text of a new file.
+
+    Args:
+        models: Sections, by name.
+    """
+    blocks = [_prose(_PREFACE), *_table((SETTINGS_TABLE,), Settings, hidden=IN_ENVIRONMENT_ONLY)]
+    for name, model in models.items():
+        blocks += _table(tuple(name.split(".")), model)
+    return "\n\n".join(blocks) + "\n"
+
+
+def shown(value: Any) -> str:
+    """Write a value of JSON's types as a person would in the file; one that is not set as ``not set``."""
+    return "not set" if value is None else literal(_without_none(value))
+
+
+def _table(keys: tuple[str, ...], model: type[BaseModel], hidden: Collection[str] = (), mark: str = "") -> Iterator[str]:
+    """Yield the block of a table, then those of the tables in it."""
+    defaults, fields = model(), {name: field for name, field in model.model_fields.items() if name not in hidden}
+    values = defaults.model_dump(mode="json")
+    tables = {name for name in fields if _is_table(getattr(defaults, name))}
+    options = [_option(name, fields[name], values[name]) for name in fields if name not in tables]
+    yield "\n".join([f"{mark}[{dotted(keys)}]", *options])
+    for name in tables:
+        yield from _table((*keys, name), type(getattr(defaults, name)), mark="#")
+
+
+def _is_table(value: object) -> bool:
+    """Say whether a default can be left to its class: then it is a table with a sentence on each of its options."""
+    return (
+        isinstance(value, BaseModel)
+        and all(not field.is_required() for field in type(value).model_fields.values())
+        and value == type(value)()
+    )
+
+
+def _option(name: str, field: FieldInfo, default: Any) -> str:
+    said = [field.description or "", *_remarks(field)]
+    if default is None:
+        return _prose(" ".join([*said, f"{name}: not set."]))
+    return f"{_prose(' '.join(said))}\n#{dotted([name])} = {literal(_without_none(default))}"
+
+
+def _remarks(field: FieldInfo) -> Iterator[str]:
+    extra = field.json_schema_extra
+    if extra == AT_START:
+        yield "A running platform takes a change at its next start."
+    if isinstance(extra, Mapping) and LIVE_ONLY.items() <= extra.items():
+        yield "Holds for the live profile only."
+
+
+def _prose(text: str) -> str:
+    return "\n".join(f"# {line}" for line in textwrap.wrap(" ".join(text.split()), _WIDTH))
+
+
+def _without_none(value: Any) -> Any:
+    """Leave out what is unset in nested values, which TOML has no word for."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,213 @@
+"""Make one attempt of a request: the hosts in order, each in its turn and with what proves who asks, and every body kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import structlog
+
+from omc_infra.clock import Clock
+from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, RetryableError, UpstreamUnavailableError
+from omc_infra.http.auth import OAuth2ClientCredentials
+from omc_infra.http.credentials import AskToken, Credentials
+from omc_infra.http.failures import excerpt, failure, retry_after_s
+from omc_infra.http.limits import Limits, Pace, await_turn
+from omc_infra.http.policy import Host, HostPolicy
+from omc_infra.http.raw_store import RawStore
+from omc_infra.http.redaction import Redactor
+from omc_infra.http.request import Request
+from omc_infra.payload import Payload
+
+if TYPE_CHECKING:
+    from omc_infra.http.wire import Answer, Wire
+
+_log = structlog.get_logger()
+
+NOT_MODIFIED = 304
+_UNAUTHORIZED = 401
+_TOO_MANY_REQUESTS = 429
+_REDIRECTS = {301, 302, 303, 307, 308}
+_MAX_REDIRECTS = 3
+
+Scrub = Callable[[bytes], bytes]
+"""Return any body without what may not be kept (names of authors, tokens in links), or raise ``ValueError`` where it can't be read."""
+
+
+@dataclass
+class Asker:
+    """Whatever an attempt needs beside the request.
+
+    Attributes:
+        source: Name that payloads and messages carry.
+        wire: Connections.
+        limits: Where turns are taken and bans kept.
+        redactor: Cuts secrets out of all that leaves this class.
+        clock: Stamps payloads.
+        raw: Where bodies go, or None.
+        scrub: Applied to each body before it is hashed, stored and parsed.
+        run_id: The run that asks, or None.
+        credentials: Authentication of each policy by its name.
+    """
+
+    source: str
+    wire: Wire
+    limits: Limits
+    redactor: Redactor
+    clock: Clock
+    raw: RawStore | None
+    scrub: Scrub | None
+    run_id: str | None
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    _up: dict[str, int] = field(default_factory=dict)
+
+    def attempt(self, request: Request) -> Payload:
+        """Ask the hosts in order, beginning with the one that answered last, until one is up.
+
+        Each host gets an equal share of what is left before the deadline. A request that may not be repeated is sent to one host.
+
+        Raises:
+            OmcError: A host's refusal, or the failure of the last host.
+        """
+        first = self._up.get(request.name, 0)
+        order = [(first + place) % len(request.hosts) for place in range(len(request.hosts) if request.repeatable else 1)]
+        for place, number in enumerate(order):
+            now = time.monotonic()
+            deadline = now + (request.deadline - now) / (len(order) - place)
+            try:
+                payload = self._asked(request, request.hosts[number], deadline, is_last=place == len(order) - 1)
+            except UpstreamUnavailableError as error:
+                if place == len(order) - 1:
+                    raise
+                _log.warning("http.failover", failure=str(error), next=request.hosts[order[place + 1]].shown)
+            else:
+                self._up[request.name] = number
+                return payload
+        raise TypeError("a request without a host")
+
+    def _asked(self, request: Request, host: Host, deadline: float, *, is_last: bool) -> Payload:
+        answer = self._followed(request, host, deadline)
+        kept = self._kept(request, host, answer)
+        payload = self._payload(request, host, answer, kept or b"")
+        if answer.status == NOT_MODIFIED and request.is_conditional:
+            return payload
+        if self.raw and kept is not None:
+            self.raw.store(payload, etag=self._mark(answer, "etag"), last_modified=self._mark(answer, "last-modified"))
+        refused = self._refusal(request, host, answer, payload)
+        if refused is None:
+            return payload
+        self._keep_ban(request, refused, is_last=is_last)
+        raise refused
+
+    def _refusal(self, request: Request, host: Host, answer: Answer, payload: Payload) -> OmcError | None:
+        message = self._message(request, host, _told(answer), payload.body)
+        ban_s = request.policy.ban_of(answer.status, answer.body) if request.policy.ban_of else None
+        if ban_s is not None:
+            return RateLimitedError(message, retry_after_s=ban_s)
+        return failure(answer.status, message, retry_after_s(answer.headers.get("retry-after"), payload.fetched_at))
+
+    def _keep_ban(self, request: Request, refused: OmcError, *, is_last: bool) -> None:
+        """Tell all processes of a wait that the upstream demands of the group, or that its last host demands beyond our patience."""
+        wait_s = refused.retry_after_s if isinstance(refused, RetryableError) else None
+        if not wait_s:
+            return
+        if isinstance(refused, RateLimitedError) or (is_last and wait_s > request.deadline - time.monotonic()):
+            self.ban(request.policy.pace.group, wait_s, str(refused))
+
+    def ban(self, group: str, seconds: float, reason: str) -> None:
+        """Keep a ban of a host group, and log it."""
+        _log.warning("http.ban", group=group, seconds=round(seconds, 1), reason=self.redactor.text(reason))
+        self.limits.ban(group, seconds, self.redactor.text(reason))
+
+    def _followed(self, request: Request, host: Host, deadline: float) -> Answer:
+        """Ask, and follow redirects of a GET that stay on scheme, host and port; any other is the answer."""
+        url = f"{host.base_url}{request.target}"
+        for _ in range(_MAX_REDIRECTS):
+            answer = self._authorized(request, host, url, deadline)
+            target = urljoin(url, answer.headers.get("location", ""))
+            if answer.status not in _REDIRECTS or request.method != "GET" or urlsplit(target)[:2] != urlsplit(url)[:2]:
+                return answer
+            url = target
+        return self._authorized(request, host, url, deadline)
+
+    def _authorized(self, request: Request, host: Host, url: str, deadline: float) -> Answer:
+        """Ask with what proves who we are; a token that is refused is renewed once."""
+        answer = self._answer(request, host, url, deadline)
+        if answer.status == _UNAUTHORIZED and self.credentials[request.name].forget_token():
+            return self._answer(request, host, url, deadline)
+        return answer
+
+    def _answer(self, request: Request, host: Host, url: str, deadline: float) -> Answer:
+        try:
+            proven = self.credentials[request.name].applied(url, request.content, deadline)
+            headers = {**request.headers, **proven.headers}
+            return self._sent(request.policy, request.policy.pace, request.method, proven.url, headers, proven.content, deadline)
+        except RetryableError as error:
+            raise type(error)(self._message(request, host, str(error)), retry_after_s=error.retry_after_s) from error.__cause__
+        except OmcError as error:
+            raise type(error)(self._message(request, host, str(error))) from error.__cause__
+
+    def token_asker(self, policy: HostPolicy, hosts: Callable[[], tuple[Host, ...]]) -> AskToken:
+        """Return what sends a token request: in its turn and within the deadline, like any other, but neither stored nor logged."""
+
+        def ask(auth: OAuth2ClientCredentials, content: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
+            url = f"{hosts()[0].base_url}{auth.token_path}"
+            answer = self._sent(policy, policy.pace, "POST", url, {**policy.headers, **headers}, content, deadline)
+            wait_s = retry_after_s(answer.headers.get("retry-after"), self.clock())
+            if answer.status == _TOO_MANY_REQUESTS and wait_s:
+                self.ban(policy.pace.group, wait_s, "its token endpoint asks for that wait")
+            return answer
+
+        return ask
+
+    def _sent(
+        self, policy: HostPolicy, pace: Pace, method: str, url: str, headers: Mapping[str, str], content: bytes | None, deadline: float
+    ) -> Answer:
+        await_turn(self.limits, pace, deadline)
+        timeout_s, max_bytes = policy.timeout_s, policy.max_body_bytes
+        return self.wire.ask(method, url, headers=headers, content=content, timeout_s=timeout_s, deadline=deadline, max_bytes=max_bytes)
+
+    def _payload(self, request: Request, host: Host, answer: Answer, body: bytes) -> Payload:
+        return Payload(
+            source=self.source,
+            body=body,
+            fetched_at=self.clock(),
+            url=self.redactor.text(f"{host.shown}{request.target}"),
+            status=answer.status,
+            media_type=self.redactor.text(answer.media_type),
+            context=request.context,
+            method=request.method,
+            request_sha256=request.identity,
+            run_id=self.run_id,
+        )
+
+    def _kept(self, request: Request, host: Host, answer: Answer) -> bytes | None:
+        """Return a body without secrets and scrubbed, or None for an error page that can't be scrubbed and so is not kept."""
+        body = self.redactor.body(answer.body)
+        try:
+            return self.scrub(body) if self.scrub and body else body
+        except ValueError:
+            if answer.status < 300:
+                told = self._message(request, host, "answered a body that can't be scrubbed, so it is not kept")
+                raise PayloadChangedError(told) from None
+            return None
+
+    def _mark(self, answer: Answer, name: str) -> str | None:
+        """Return a validator; one that echoes a secret is dropped."""
+        mark = answer.headers.get(name)
+        return mark if mark and self.redactor.text(mark) == mark else None
+
+    def _message(self, request: Request, host: Host, what: str, body: bytes = b"") -> str:
+        said = excerpt(body)
+        told = f"{self.source}: {request.method} {host.shown}{request.target} {what}{': ' + said if said else ''}"
+        return self.redactor.text(told)
+
+
+def _told(answer: Answer) -> str:
+    if answer.status not in _REDIRECTS:
+        return f"answered {answer.status}"
+    target = urlsplit(answer.headers.get("location", ""))
+    return f"answered {answer.status}, a redirect to {target.hostname or target.path} that is not followed; is the base URL still right?"

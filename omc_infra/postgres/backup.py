@@ -1,0 +1,126 @@
+"""A backup before a migration that rewrites rows: made beside the data folder of the embedded server, asked for elsewhere.
+
+The file is ``<home>/backups/<database>-before-<revision>-<UTC time>.dump`` in ``pg_dump``'s custom format, readable by its owner only.
+It appears under that name when it is whole and ``pg_restore`` can list it; ``docs/how-to/migrate.md`` says how to restore it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from omc_infra.errors import ConfigurationError
+from omc_infra.postgres.address import Address
+from omc_infra.postgres.binaries import installed_binaries
+from omc_infra.postgres.database import Database
+from omc_infra.postgres.folder import ServerFolder
+
+FOLDER = "backups"
+WITHOUT = "omc db migrate --without-backup"
+_UNFINISHED = ".partial"
+
+
+def back_up(database: Database, revision: str, now: datetime) -> Path:
+    """Back up a database of the embedded server before a revision rewrites its rows.
+
+    Args:
+        database: Whole, with its schemas and rows; roles are not part of the file.
+        revision: The first revision that rewrites rows.
+        now: Names the file, aware.
+
+    Returns:
+        The finished file.
+
+    Raises:
+        ConfigurationError: The file can't be written, the disk is full for instance; or the server is the user's own, and then the message
+            is the command that makes a backup of it.
+    """
+    if not database.address.embedded:
+        raise ConfigurationError(
+            f"{database.address}: revision {revision} rewrites rows; first make a backup, "
+            f"`{dump_command(database.address, revision)}`, then run `{WITHOUT}`"
+        )
+    server = _server_folder(database)
+    folder = server.path.parent / FOLDER
+    name = f"{database.name}-before-{revision}-{now:%Y%m%dT%H%M%SZ}.dump"
+    unfinished = folder / f"{name}.{os.getpid()}{_UNFINISHED}"
+    try:
+        _prepare(folder, server, database.name)
+        _dump(database.address, unfinished)
+        _list(unfinished)
+        server.claim(unfinished)
+        unfinished.rename(folder / name)
+        _sync(folder)
+    except (OSError, _ProgramFailedError) as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"{folder}: no backup before revision {revision}, which rewrites rows: {reason}; make room, or run `{WITHOUT}`"
+        ) from error
+    return folder / name
+
+
+def dump_command(address: Address, revision: str) -> str:
+    """Return the line for a shell by which a person backs up a server of their own; it asks for the password."""
+    where = {"host": address.host, "port": str(address.port), "user": address.user, "dbname": address.database}
+    where |= {name: value for name, value in address.options.items() if name in ("sslmode", "sslrootcert")}
+    conninfo = " ".join(f"{name}={value}" for name, value in where.items())
+    return shlex.join(["pg_dump", "--format=custom", f"--file={address.database}-before-{revision}.dump", f"--dbname={conninfo}"])
+
+
+class _ProgramFailedError(Exception):
+    """A program of PostgreSQL ended with an error; the message is its reason."""
+
+
+def _server_folder(database: Database) -> ServerFolder:
+    with database.address.administer() as admin:
+        row = admin.execute("SHOW data_directory").fetchone()
+    if row is None:
+        raise ConfigurationError(f"{database.address}: the server doesn't say where its data folder is")
+    return ServerFolder(Path(row[0]).parent)
+
+
+def _prepare(folder: Path, server: ServerFolder, database: str) -> None:
+    """Make the folder, and remove what a killed backup of this database left; the migration lock is held, so none is being made."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    server.claim(folder)
+    for left in folder.iterdir():
+        if re.fullmatch(rf"{re.escape(database)}-before-.*{re.escape(_UNFINISHED)}", left.name):
+            left.unlink()
+
+
+def _dump(address: Address, file: Path) -> None:
+    where = (f"--host={address.host}", f"--port={address.port}", f"--username={address.user}", f"--dbname={address.database}")
+    _run("pg_dump", "--format=custom", f"--file={file}", "--no-password", *where, password=address.password)
+
+
+def _list(file: Path) -> None:
+    if not _run("pg_restore", "--list", str(file)).strip():
+        raise _ProgramFailedError("the file that pg_dump wrote lists nothing")
+
+
+def _run(program: str, *arguments: str, password: str | None = None) -> str:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
+    done = subprocess.run(
+        [str(installed_binaries().program(program)), *arguments],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, env=environment, umask=0o077,
+    )  # fmt: skip
+    if done.returncode:
+        said = [line.split("error: ", 1)[-1] for line in done.stderr.splitlines() if "error: " in line]
+        raise _ProgramFailedError(f"{program}: {said[0] if said else f'ended with code {done.returncode}'}")
+    return done.stdout
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

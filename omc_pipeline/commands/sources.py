@@ -1,0 +1,231 @@
+"""``omc sources``: what is collected, what it needs, how it goes; pause it, resume it."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.clock import utc_now
+from omc_infra.errors import BadInputError
+from omc_infra.settings import load_settings
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from omc_infra.settings import Settings
+    from omc_pipeline.collection.state import CollectorKey, CollectorState, States
+    from omc_pipeline.sources.source import Source
+
+_SPAN = re.compile(r"^(\d{1,6})([mhd])$")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_LONGEST = timedelta(days=366)
+
+
+@click.group()
+def sources() -> None:
+    """See how collecting goes, and pause or resume it."""
+
+
+@sources.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """Print every source: what it collects, the keys it wants and where to get them, its state."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.state import States, states
+    from omc_pipeline.sources.discovery import discover_sources
+
+    settings, now = load_settings(), utc_now()
+    with open_database(settings, check=False) as database:
+        known = States({})
+        if database.require_profile():
+            with closing(database.connect("reader")) as connection:
+                known = states(connection)
+    documents = [_document(source, settings, known, now) for source in discover_sources().values()]
+    if as_json:
+        emit({"profile": settings.profile, "sources": documents})
+    else:
+        _print(documents, settings.profile)
+
+
+@sources.command("pause")
+@click.argument("source")
+@click.option("--endpoint", default="", help="One of its endpoints; else all.")
+@click.option("--account", default="", help="One account; else all.")
+@click.option("--for", "span", help="How long: 30m, 2h, 7d; else until it is resumed.")
+@click.option("--reason", default="", help="Why; shown with the pause.")
+@json_option
+def pause_command(source: str, endpoint: str, account: str, span: str | None, reason: str, as_json: bool) -> None:
+    """Stop schedules from collecting SOURCE; `omc collect` still does."""
+    from omc_pipeline.collection.state import pause
+
+    now, until = utc_now(), None
+    if span is not None:
+        until = now + _span(span)
+    settings, key = load_settings(), _key(source, endpoint, account)
+    with _database(settings) as connection:
+        paused = pause(connection, key, by=getpass.getuser(), now=now, until=until, reason=reason)
+    if as_json:
+        emit({"profile": settings.profile, **_state(paused, now)})
+    else:
+        click.echo(paused.refusal(now))
+
+
+@sources.command("resume")
+@click.argument("source")
+@click.option("--endpoint", default="", help="One of its endpoints; else all.")
+@click.option("--account", default="", help="One account; else all.")
+@json_option
+def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> None:
+    """Let schedules collect SOURCE again; a wait that its upstream asked for stays. Exit 1 where nothing was paused."""
+    from omc_pipeline.collection.state import resume, states
+
+    settings, key, now = load_settings(), _key(source, endpoint, account), utc_now()
+    with _database(settings) as connection:
+        resumed = resume(connection, key)
+        refusal = states(connection, source).refusal(key, now)
+    if as_json:
+        emit({"profile": settings.profile, "resumed": [str(each) for each in resumed], "refusal": refusal})
+    else:
+        done = f"resumed {', '.join(map(str, resumed))}" if resumed else f"{key} was not paused"
+        click.echo(f"{done}; {refusal}" if refusal else done)
+    if not resumed:
+        raise click.exceptions.Exit(1)
+
+
+def _key(source: str, endpoint: str, account: str) -> CollectorKey:
+    from omc_pipeline.collection.state import CollectorKey
+    from omc_pipeline.sources.discovery import source_named
+
+    return CollectorKey(source_named(source).name, endpoint, account)
+
+
+def _span(text: str) -> timedelta:
+    found = _SPAN.match(text)
+    span = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    if span is None or not timedelta() < span <= _LONGEST:
+        raise BadInputError(f"--for {text}: must be like 30m, 2h or 7d, at most {_LONGEST.days}d")
+    return span
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+    from omc_infra.postgres.database import open_database
+
+    with open_database(settings) as database, database.connect("writer") as connection:
+        yield connection
+
+
+def _document(source: Source, settings: Settings, known: States, now: datetime) -> dict[str, Any]:
+    from omc_pipeline.collection.state import CollectorKey
+    from omc_pipeline.sources.readiness import configured_sources, not_configured_reason
+
+    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
+    own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]
+    collectors = [_state(state, now) for state in own]
+    return {
+        "source": source.name,
+        "title": source.title,
+        "ledger": source.ledger,
+        "cadence": source.cron,
+        "every_s": source.every_s,
+        "homepage": source.homepage,
+        "keys": [{"variable": f"OMC_KEY_{name.upper()}", "set": bool(settings.key(name))} for name in source.keys],
+        "configured": reason is None,
+        "not_configured_reason": reason,
+        "status": "not configured" if reason else _worst([collector["status"] for collector in collectors]),
+        "collectors": collectors,
+    }
+
+
+def _state(state: CollectorState, now: datetime) -> dict[str, Any]:
+    shown: dict[str, Any] = {"endpoint": state.endpoint, "account": state.account_id, "status": _status(state, now)}
+    shown["pause"] = (
+        {"at": state.paused_at, "by": state.paused_by, "until": state.paused_until, "reason": state.pause_reason}
+        if state.is_paused(now)
+        else None
+    )
+    shown |= {"last_success_at": state.last_success_at, "last_rows": state.last_rows, "rows": state.rows, "p95_s": state.p95_s}
+    shown["last_failure"] = (
+        {
+            "at": state.last_failure_at,
+            "class": state.failure_class,
+            "message": state.failure_message,
+            "retryable": state.is_retryable,
+        }
+        if state.last_failure_at
+        else None
+    )
+    waits = state.next_allowed_at is not None and state.next_allowed_at > now
+    return {**shown, "consecutive_failures": state.consecutive_failures, "next_allowed_at": state.next_allowed_at if waits else None}
+
+
+_STATUSES = ("paused", "failing", "waiting", "ok", "never collected")
+
+
+def _status(state: CollectorState, now: datetime) -> str:
+    if state.is_paused(now):
+        return "paused"
+    if state.next_allowed_at is not None and state.next_allowed_at > now:
+        return "waiting"
+    if state.consecutive_failures:
+        return "failing"
+    return "ok" if state.last_success_at else "never collected"
+
+
+def _worst(statuses: list[str]) -> str:
+    return min(statuses, key=_STATUSES.index)
+
+
+def _print(documents: Sequence[Mapping[str, Any]], profile: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from omc_infra.tables import print_rows
+
+    console = Console()
+    styles = ["" if each["configured"] else "bright_black" for each in documents]
+    print_rows(console, [_row(each) for each in documents], f"sources · {profile}", styles)
+    for each, style in zip(documents, styles, strict=True):
+        for line in _remarks(each):
+            console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _row(each: Mapping[str, Any]) -> dict[str, str]:
+    collectors = each["collectors"]
+    last = max((c["last_success_at"] for c in collectors if c["last_success_at"]), default=None)
+    slowest = max((c["p95_s"] for c in collectors if c["p95_s"] is not None), default=None)
+    return {
+        "source": each["source"],
+        "title": each["title"],
+        "cadence": each["cadence"],
+        "status": each["status"],
+        "last success": f"{last:%F %T}Z" if last else "never",
+        "rows": str(sum(c["rows"] for c in collectors)),
+        "p95": "" if slowest is None else f"{slowest:.1f} s",
+    }
+
+
+def _remarks(each: Mapping[str, Any]) -> list[str]:
+    """Say what a person may have to do: set keys, resume, look at a failure."""
+    lines = [f"{each['not_configured_reason']}; get them at {each['homepage']}"] if not each["configured"] else []
+    for collector in each["collectors"]:
+        name = "/".join(part for part in (each["source"], collector["endpoint"], collector["account"]) if part)
+        if pause := collector["pause"]:
+            end = f"until {pause['until']:%F %H:%M}Z" if pause["until"] else f"`omc sources resume {each['source']}` ends it"
+            why = f": {pause['reason']}" if pause["reason"] else ""
+            lines.append(f"{name} is paused by {pause['by']}{why}; {end}")
+        if collector["next_allowed_at"]:
+            lines.append(f"{name} must not be asked before {collector['next_allowed_at']:%F %T}Z")
+        if collector["consecutive_failures"]:
+            failure = collector["last_failure"]
+            lines.append(
+                f"{name} failed {collector['consecutive_failures']} times in a row, the last: {failure['class']}: {failure['message']}"
+            )
+    return lines
