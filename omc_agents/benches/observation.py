@@ -17,7 +17,7 @@ from omc_infra.clock import utc_now
 from omc_infra.errors import UpstreamUnavailableError
 
 if TYPE_CHECKING:
-    from omc_agents.platform import RunningPlatform
+    from omc_infra.services.platform import RunningPlatform
 
 EVENTS = "soak"
 _WARM_UP_SHARE, _LONGEST_WARM_UP_S = 0.25, 300.0

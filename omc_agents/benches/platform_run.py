@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import sqlalchemy as sa
 
 from omc_agents.benches.landing import await_briefs, land
 from omc_agents.benches.samples import take_sample
-from omc_agents.demonstration.catch_up import collect_due
-from omc_agents.platform import RunningPlatform, free_port, open_platform
 from omc_infra.errors import UpstreamUnavailableError
 from omc_infra.runs.instance import AS_CONFIGURED
+from omc_infra.services.platform import RunningPlatform, open_platform
+from omc_infra.services.start_hooks import run_start_hooks
 from omc_infra.settings import load_settings
 
 Launcher = Literal["warm", "default"]
-_READY_S, _RUN_S, _POLL_S = 180.0, 180.0, 0.2
+WEBSERVER = "dagster-webserver"
+_RUN_S, _POLL_S = 180.0, 0.2
 _LAUNCH = """
 mutation ($location: String!, $job: String!, $config: RunConfigData) {
   launchRun(executionParams: {
@@ -88,24 +88,12 @@ def bench_platform(launcher: Launcher) -> Iterator[BenchPlatform]:
         settings = load_settings({"OMC_HOME": folder, "OMC_LOG_LEVEL": "error"})
         try:
             with open_platform(settings, None if launcher == "default" else AS_CONFIGURED) as platform:
-                for failure in collect_due(platform):
+                for failure in run_start_hooks(platform.settings):
                     raise UpstreamUnavailableError(failure)
-                port = free_port()
-                platform.start_webserver(port)
-                platform.start_daemon()
-                _await_ready(f"http://127.0.0.1:{port}/server_info")
-                yield BenchPlatform(platform, f"http://127.0.0.1:{port}")
+                platform.start(WEBSERVER, port=0)
+                platform.start("dagster-daemon")
+                platform.services.await_healthy(WEBSERVER)
+                yield BenchPlatform(platform, platform.services.places[WEBSERVER].url)
         finally:
             os.environ.clear()
             os.environ.update(kept)
-
-
-def _await_ready(url: str) -> None:
-    deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(url, timeout=2):  # noqa: S310 our own loopback server
-                return
-        except (URLError, OSError):
-            time.sleep(_POLL_S)
-    raise UpstreamUnavailableError(f"the Dagster UI is not ready after {_READY_S:.0f} s")

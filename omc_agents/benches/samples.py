@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import psutil
 import sqlalchemy as sa
 
-from omc_infra.platform.leftovers import MARK
 from omc_infra.postgres import embedded
+from omc_infra.services.leftovers import MARK
 
 if TYPE_CHECKING:
-    from omc_agents.platform import RunningPlatform
+    from omc_infra.services.platform import RunningPlatform
 
 POSTGRES, RUNS, OTHER = "postgres", "runs", "other"
 _KINDS = (

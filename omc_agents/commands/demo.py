@@ -20,14 +20,14 @@ from omc_infra.settings import load_settings
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
     from omc_agents.demonstration.report import demonstration_document
-    from omc_agents.demonstration.stages import LAUNCHER, LOCATION, Demonstration, StageResult
-    from omc_agents.platform import open_platform
+    from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration, StageResult
+    from omc_infra.services.platform import open_platform
 
     console = Console(stderr=True)
     settings = load_settings()
     if settings.profile != "sandbox":
         raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
-    with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, [LOCATION]) as platform:
+    with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, SERVICES) as platform:
         console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
         demonstration = Demonstration(platform)
         results: list[StageResult] = []

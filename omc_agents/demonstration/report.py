@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from omc_agents.demonstration.stages import StageResult, rows_of
-from omc_agents.platform import RunningPlatform
 from omc_agents.sessions.briefs import BriefSummary
+from omc_infra.services.platform import RunningPlatform
 from omc_pipeline.ledgers.table import LEDGERS
 
 _SCORES = ("completeness_score", "timeliness_score", "accuracy_score", "overall_score")

@@ -12,19 +12,24 @@ from urllib.request import Request, urlopen
 import sqlalchemy as sa
 import structlog
 
-from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
-from omc_agents.platform import RunningPlatform
 from omc_agents.sessions.briefs import BriefSummary, briefs_since
 from omc_infra.clock import utc_now
-from omc_infra.errors import OmcError
+from omc_infra.errors import OmcError, RetryableError
 from omc_infra.logs import redact
+from omc_infra.services.platform import RunningPlatform
+from omc_pipeline.in_process.jobs import PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
 
 log = structlog.get_logger()
 BRIEF_DEADLINE_S = 120.0
-LOCATION = "omc_agents"
+DAEMON = "dagster-daemon"
+SERVICES = ("postgres", "sandbox", "code-omc_agents", DAEMON)
 LAUNCHER = {"locations": ["omc_agents.definitions"], "preload": ["langgraph.graph", "langgraph.checkpoint.postgres"]}
 """Only agents run through the daemon here; the collections run in this process."""
+
+
+class StageFailedError(RetryableError):
+    """A stage left no rows; the message says where to look."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Demonstration:
     def stages(self) -> list[Stage]:
         """Answer the stages in order."""
         return [
-            Stage("daemon", "Start the Dagster daemon in the background", self._platform.start_daemon),
+            Stage("daemon", "Start the Dagster daemon in the background", lambda: self._platform.start(DAEMON)),
             *(Stage(f"collect_{ledger}", f"Collect the {ledger} ledger", self._collection_of(ledger)) for ledger in LEDGERS),
             Stage("quality", "Score the ledgers", lambda: self._jobs.run("score_ledgers")),
             Stage("pnl", "Compute profit and loss", lambda: self._jobs.run("value_positions")),
@@ -76,6 +81,7 @@ class Demonstration:
         except Exception as error:  # noqa: BLE001 Dagster's boundary: what a dying database raises in it has no common base
             log.warning("stage interrupted; trying once more", stage=stage.name, error=_one_line(error))
             self._platform.keep_postgres()
+            self._platform.lock.keep()
             return self._run_again(stage, begun)
         return StageResult(stage.name, time.monotonic() - begun)
 
@@ -108,7 +114,7 @@ class Demonstration:
             if any(brief.event == self._announced for brief in self.briefs):
                 return
             time.sleep(0.25)
-        log = self._platform.supervisor.log_file("dagster-daemon")
+        log = self._platform.supervisor.log_file(DAEMON)
         raise StageFailedError(f"no brief of filing {self._announced} after {BRIEF_DEADLINE_S:.0f} s; see {log}")
 
 

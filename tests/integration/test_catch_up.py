@@ -5,11 +5,10 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from omc_agents.demonstration import catch_up
-from omc_agents.demonstration.catch_up import collect_due
-from omc_agents.platform import RunningPlatform
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.in_process import catch_up
+from omc_pipeline.in_process.catch_up import collect_due
 
 
 def test_an_upstream_that_is_down_is_told_and_the_rest_goes_on(
@@ -18,10 +17,10 @@ def test_an_upstream_that_is_down_is_told_and_the_rest_goes_on(
     nobody_listens = settings.model_copy(update={"sandbox_url": "http://127.0.0.1:9"})
     for name, value in nobody_listens.environ().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(catch_up, "_due_ledgers", lambda _platform: ["human"])
+    monkeypatch.setattr(catch_up, "_due_ledgers", lambda _database: ["human"])
 
     with dg.DagsterInstance.ephemeral() as instance:
-        failures = collect_due(RunningPlatform(nobody_listens, database, instance, None, None))  # type: ignore[arg-type]
+        failures = collect_due(database, instance)
         statuses = {run.job_name: run.status for run in instance.get_runs()}
 
     assert failures[0].startswith("job collect_human failed")

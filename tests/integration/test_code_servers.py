@@ -15,11 +15,15 @@ from dagster import DagsterInstance
 from dagster._core.errors import DagsterError
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 
-from omc_infra.platform.supervisor import Supervisor
-from omc_infra.runs import code_servers
-from omc_infra.runs.code_servers import CodeServers, CodeServersNotReadyError
+from omc_infra.services import code_servers
+from omc_infra.services.code_servers import code_server
+from omc_infra.services.health import ListeningHealth
+from omc_infra.services.running import NotReadyError, RunningServices
+from omc_infra.services.table import ServiceSpec, ServiceTable
+from omc_infra.settings import Settings
 
 LOCATION = "edited_location"
+SERVICE = f"code-{LOCATION}"
 SOURCE = """import dagster as dg
 
 @dg.job
@@ -43,16 +47,16 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def servers(source: Path, tmp_path: Path) -> Iterator[CodeServers]:
+def servers(source: Path, tmp_path: Path) -> Iterator[RunningServices]:
     environ = {**os.environ, "PYTHONPATH": str(source.parent.parent), "PYTHONDONTWRITEBYTECODE": "1", "DAGSTER_HOME": str(tmp_path)}
-    with Supervisor(tmp_path / "logs", environ, tmp_path) as supervisor:
-        made = CodeServers(supervisor, tmp_path, [LOCATION])
-        made.start()
-        made.await_ready()
+    table = ServiceTable([code_server(LOCATION, needs=())])
+    with RunningServices(table, Settings(home=tmp_path), tmp_path, lambda _spec, _settings: environ) as made:
+        made.start(SERVICE)
+        made.await_healthy(SERVICE)
         yield made
 
 
-def test_the_workspace_names_a_socket_that_its_owner_alone_reaches(servers: CodeServers) -> None:
+def test_the_workspace_names_a_socket_that_its_owner_alone_reaches(servers: RunningServices) -> None:
     (entry,) = yaml.safe_load(servers.workspace.read_text())["load_from"]
 
     assert entry["grpc_server"]["location_name"] == LOCATION
@@ -60,40 +64,45 @@ def test_the_workspace_names_a_socket_that_its_owner_alone_reaches(servers: Code
     assert "first" in jobs_of(servers)
 
 
-def test_a_killed_server_serves_again(servers: CodeServers) -> None:
+def test_a_killed_server_serves_again(servers: RunningServices) -> None:
     (process,) = processes()
     os.kill(process.pid, signal.SIGKILL)
 
-    eventually(lambda: list(servers._supervisor.watch()) == [f"code-{LOCATION}"])
-    eventually(lambda: not list(servers._supervisor.watch()) and "first" in jobs_of(servers))
+    eventually(lambda: list(servers.supervisor.watch()) == [SERVICE])
+    eventually(lambda: not list(servers.supervisor.watch()) and "first" in jobs_of(servers))
 
 
-def test_changed_code_is_served_and_broken_code_is_told_until_it_is_mended(servers: CodeServers, source: Path) -> None:
+def test_changed_code_is_served_and_broken_code_is_told_until_it_is_mended(servers: RunningServices, source: Path) -> None:
     source.write_text(SOURCE.format(job="second"))
     eventually(lambda: list(servers.watch()) == ["the code has changed; it is loaded anew"])
-    servers.await_ready()
+    servers.await_healthy(SERVICE)
     assert "second" in jobs_of(servers)
 
     source.write_text("raise ValueError('a typing error')\n")
     eventually(lambda: list(servers.watch()) != [])
-    servers.await_ready()
+    servers.await_healthy(SERVICE)
     assert "a typing error" in jobs_of(servers)
 
     source.write_text(SOURCE.format(job="third"))
     eventually(lambda: list(servers.watch()) != [])
-    servers.await_ready()
+    servers.await_healthy(SERVICE)
     assert "third" in jobs_of(servers)
 
 
-def test_a_server_that_does_not_come_up_is_told_with_its_log(source: Path, tmp_path: Path) -> None:
-    with Supervisor(tmp_path / "logs", {"PATH": os.defpath}, tmp_path) as supervisor:
-        made = CodeServers(supervisor, tmp_path, ["nowhere"])
+def test_a_service_that_does_not_become_ready_is_told_with_its_log(source: Path, tmp_path: Path) -> None:
+    deaf = ServiceSpec("deaf", "Listens to nobody", ListeningHealth(), command=("sleep", "60"), port=0, ready_s=0.2)
+    brief = ServiceSpec("brief", "Ends at once", ListeningHealth(), command=("true",), port=0)
+    with RunningServices(ServiceTable([deaf, brief]), Settings(home=tmp_path), tmp_path, lambda _spec, _settings: os.environ) as made:
+        made.start("deaf")
+        made.start("brief")
 
-        with pytest.raises(CodeServersNotReadyError, match=r"nowhere does not answer .*logs/code-nowhere\.log"):
-            made.await_ready(patience_s=0.2)
+        with pytest.raises(NotReadyError, match=r"deaf is not ready after 0 s: .* takes no connection: .*logs/deaf\.log"):
+            made.await_healthy("deaf")
+        with pytest.raises(NotReadyError, match=r"brief is not ready and has ended"):
+            made.await_healthy("brief")
 
 
-def jobs_of(servers: CodeServers) -> str:
+def jobs_of(servers: RunningServices) -> str:
     """Answer the names of a location's jobs, or how it failed to load."""
     (entry,) = yaml.safe_load(servers.workspace.read_text())["load_from"]
     origin = GrpcServerCodeLocationOrigin(host="localhost", socket=entry["grpc_server"]["socket"], location_name=LOCATION)

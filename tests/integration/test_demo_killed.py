@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from demo_process import column, run_demo, start_demo
 
-from omc_infra.platform.leftovers import MARK
+from omc_infra.services.leftovers import MARK
 
 _UNBRIEFED = """
 SELECT o.event_id FROM catalyst.outbox o LEFT JOIN agents.brief b USING (source, event_id)

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from omc_agents.benches.landing import await_briefs, doubled, land
 from omc_agents.benches.platform_run import BenchPlatform, bench_platform
 from omc_agents.benches.samples import POSTGRES, RUNS, platform_processes
-from omc_agents.platform import RunningPlatform
 from omc_infra.errors import OmcError
+from omc_infra.services.platform import RunningPlatform
 
 VICTIMS = ("warm server", RUNS, "code servers", "daemon", POSTGRES)
 PATIENCE_S = 120.0

@@ -77,7 +77,7 @@ def test_the_live_profile_refuses_the_sandbox_database(settings: Settings, datab
 
 
 def test_a_second_platform_on_one_home_is_refused(tmp_path: Path) -> None:
-    from omc_infra.platform.lock import exclusive_platform
+    from omc_infra.services.lock import exclusive_platform
 
     with exclusive_platform(tmp_path):
         answer = _omc(tmp_path, {}, "demo")

@@ -15,7 +15,7 @@ MARK = "PLATFORM_OF_OMC_HOME"
 
 
 def mark(home: Path) -> dict[str, str]:
-    """Answer the variable by which a platform's processes are known."""
+    """Return the variable by which a platform's processes are known."""
     return {MARK: str(home)}
 
 

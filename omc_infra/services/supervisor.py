@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -26,11 +27,20 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Service:
-    """One process: its name, its command line, and the variables it gets beside the platform's."""
+    """One process: its name, its command line, and its whole environment."""
 
     name: str
     command: Sequence[str]
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that was just started; ``restarts`` counts those of its service before it."""
+
+    name: str
+    pid: int
+    restarts: int
 
 
 @dataclass
@@ -38,6 +48,7 @@ class _Child:
     service: Service
     process: subprocess.Popen[bytes]
     started_at: float
+    restarts: int = 0
     failures: int = 0
     restart_at: float | None = None
 
@@ -47,14 +58,14 @@ class Supervisor:
 
     Args:
         log_folder: Each service writes ``<name>.log`` here, appended.
-        environ: Variables of every child, complete.
         cwd: Working folder of every child.
+        when_started: Told of each process, at its first start and at each restart.
     """
 
-    def __init__(self, log_folder: Path, environ: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, log_folder: Path, cwd: Path, when_started: Callable[[Started], None] = lambda _started: None) -> None:
         self._log_folder = log_folder
-        self.environ: Mapping[str, str] = dict(environ)
         self._cwd = cwd
+        self._when_started = when_started
         self._children: list[_Child] = []
 
     def __enter__(self) -> Supervisor:
@@ -65,12 +76,13 @@ class Supervisor:
         self.stop()
 
     def log_file(self, name: str) -> Path:
-        """Answer where a service writes."""
+        """Return the file that a service writes to."""
         return self._log_folder / f"{name}.log"
 
     def start(self, service: Service) -> None:
         """Start a service; it is watched from now on."""
         self._children.append(_Child(service, self._spawn(service), time.monotonic()))
+        self._tell(self._children[-1])
 
     def watch(self) -> Iterator[str]:
         """Yield the name of each service that ended since the last look, and restart it after a growing wait.
@@ -89,8 +101,7 @@ class Supervisor:
                 )
                 yield child.service.name
             elif child.restart_at is not None and now >= child.restart_at:
-                _signal_group(child.process, signal.SIGKILL)
-                child.process, child.started_at, child.restart_at = self._spawn(child.service), now, None
+                self._start_again(child)
 
     def running(self, name: str) -> bool:
         """Say whether a service's process lives."""
@@ -100,9 +111,8 @@ class Supervisor:
         """Kill a service with all it started and start it anew, at once; nothing where it is being restarted or never was started."""
         for child in self._children:
             if child.service.name == name and child.restart_at is None:
-                _signal_group(child.process, signal.SIGKILL)
-                child.process.wait()
-                child.process, child.started_at, child.failures = self._spawn(child.service), time.monotonic(), 0
+                self._start_again(child)
+                child.failures = 0
 
     def stop(self) -> None:
         """Stop all services, last started first: SIGTERM, then SIGKILL to whole process groups."""
@@ -118,6 +128,16 @@ class Supervisor:
             child.process.wait()
         self._children.clear()
 
+    def _start_again(self, child: _Child) -> None:
+        _signal_group(child.process, signal.SIGKILL)
+        child.process.wait()
+        child.process, child.started_at, child.restart_at = self._spawn(child.service), time.monotonic(), None
+        child.restarts += 1
+        self._tell(child)
+
+    def _tell(self, child: _Child) -> None:
+        self._when_started(Started(child.service.name, child.process.pid, child.restarts))
+
     def _spawn(self, service: Service) -> subprocess.Popen[bytes]:
         with self.log_file(service.name).open("ab") as output:
             return subprocess.Popen(
@@ -125,16 +145,26 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**self.environ, **service.environ},
+                env=dict(service.environ),
                 cwd=self._cwd,
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 calls one C function, takes no lock
+                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to send SIGTERM to this child when its parent dies, however it dies; runs between fork and exec."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def dies_with(parent: int) -> Callable[[], None] | None:
+    """Return what a child calls between fork and exec, so that it is killed when its parent dies; None where the system can't."""
+    return partial(_end_with_parent, parent) if sys.platform == "linux" else None
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ask Linux to kill this child when the thread of its parent that started it ends, however it ends.
+
+    SIGKILL, because a code server takes seconds to end on SIGTERM, and none of the services has anything to save.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

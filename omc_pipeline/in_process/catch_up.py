@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from omc_agents.demonstration.jobs import PipelineJobs, StageFailedError
-from omc_agents.platform import RunningPlatform
 from omc_infra.clock import utc_now
+from omc_infra.postgres.database import Database
+from omc_pipeline.in_process.jobs import JobFailedError, PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
 
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
-def collect_due(platform: RunningPlatform) -> list[str]:
+
+def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
     """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
+
+    A start hook of the platform; see the entry points ``omc.start_hooks``.
 
     Returns:
         A line for each that failed, such as a collection whose upstream is down: no reason not to start, the schedules go on
         with it.
     """
-    due, jobs = _due_ledgers(platform), PipelineJobs(platform.instance)
+    due, jobs = _due_ledgers(database), PipelineJobs(instance)
     names = [name for ledger in due for name in jobs.collections_of(ledger)]
     names += ["value_positions", "score_ledgers"] if due else []
     return [failure for name in names if (failure := _failure(jobs, name)) is not None]
@@ -28,15 +34,15 @@ def collect_due(platform: RunningPlatform) -> list[str]:
 def _failure(jobs: PipelineJobs, name: str) -> str | None:
     try:
         jobs.run(name)
-    except StageFailedError as error:
+    except JobFailedError as error:
         return str(error)
     return None
 
 
-def _due_ledgers(platform: RunningPlatform) -> list[str]:
+def _due_ledgers(database: Database) -> list[str]:
     from omc_pipeline.sources.discovery import discover_sources
 
-    with platform.database.engine("reader").connect() as connection:
+    with database.engine("reader").connect() as connection:
         found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))
         asked: dict[str, datetime] = dict(found.all())
     now = utc_now()

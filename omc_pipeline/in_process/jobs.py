@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class StageFailedError(RetryableError):
-    """A stage left no rows or a check is red; the message says where to look."""
+class JobFailedError(RetryableError):
+    """A run failed or one of its blocking checks is red; the message says where to look."""
 
 
 class PipelineJobs:
@@ -36,17 +36,17 @@ class PipelineJobs:
         """Run every collection job of a ledger.
 
         Raises:
-            StageFailedError: A run failed or one of its blocking checks is red.
+            JobFailedError: A run failed or one of its blocking checks is red.
         """
         for name in self.collections_of(ledger):
             self.run(name)
 
     def collections_of(self, ledger: str) -> list[str]:
-        """Answer the names of a ledger's collection jobs."""
+        """Return the names of a ledger's collection jobs."""
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job; raises ``StageFailedError`` as ``collect`` does."""
+        """Run one job; raises ``JobFailedError`` as ``collect`` does."""
         from omc_pipeline.orchestration.buckets import tags_of_all_buckets
 
         job = self._definitions.resolve_job_def(name)
@@ -54,14 +54,14 @@ class PipelineJobs:
         tags = {**tags_of_all_buckets(job), PROCESS_TAG: RunProcess.current(run_id).as_tag()}
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
-            raise StageFailedError(f"job {name} failed: {_first_failure(result)}")
+            raise JobFailedError(f"job {name} failed: {_first_failure(result)}")
         red = [
             f"{e.check_name} of {e.asset_key.to_user_string()}"
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
         if red:
-            raise StageFailedError(f"job {name}: check {', '.join(red)} is red")
+            raise JobFailedError(f"job {name}: check {', '.join(red)} is red")
 
 
 def _first_failure(result: ExecuteInProcessResult) -> str:

@@ -1,0 +1,63 @@
+"""``omc status``: whether what should run does, and works."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from omc_infra.cli import emit, json_option
+from omc_infra.settings import load_settings
+from omc_infra.tables import print_rows
+
+if TYPE_CHECKING:
+    from omc_infra.services.status import PlatformReport, ServiceReport
+
+_RUN_BY = {"platform": "running", "itself": "running alone", "elsewhere": "elsewhere", "nobody": "not running"}
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Check every service of the platform; exit code 1 where one that should run doesn't work. Starts nothing."""
+    from omc_infra.services.status import platform_report
+    from omc_infra.services.table import load_services
+
+    report = platform_report(load_settings(), load_services())
+    if as_json:
+        emit({**dataclasses.asdict(report), "healthy": report.healthy})
+    else:
+        _print(Console(), report)
+    if not report.healthy:
+        raise click.exceptions.Exit(1)
+
+
+def _print(console: Console, report: PlatformReport) -> None:
+    print_rows(console, [_row(service) for service in report.services], f"Services · profile {report.profile}")
+    database = report.database
+    console.print(f"Database: {database.address or '–'} · {database.reason or f'at revision {database.revision}'}", highlight=False)
+    console.print(f"Platform: {report.holder or 'none runs on this database'}", highlight=False)
+    for finding in report.findings:
+        console.print(finding, style="yellow", highlight=False)
+    for service in report.services:
+        if service.log and not service.healthy:
+            console.print(f"Log of {service.name}: {service.log}", style="dim", highlight=False)
+
+
+def _row(service: ServiceReport) -> dict[str, str]:
+    return {
+        "service": service.name,
+        "state": _RUN_BY[service.run_by],
+        "health": "healthy" if service.healthy else service.reason or "–",
+        "address": service.address or "–",
+        "process": str(service.pid or "–"),
+        "since": _shown(service.since),
+        "restarts": "–" if service.restarts is None else str(service.restarts),
+    }
+
+
+def _shown(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "–"

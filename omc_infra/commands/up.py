@@ -1,0 +1,101 @@
+"""``omc up``: the platform on this machine until Ctrl-C, or one of its services alone."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from omc_infra.cli import emit, json_option
+from omc_infra.settings import load_settings
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UI = "dagster-webserver"
+
+
+class Port(click.ParamType[tuple[str, int]]):
+    """``NAME=N``, or ``N`` for the Dagster UI."""
+
+    name = "port"
+
+    def convert(self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return the service's name and its port."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = value.rpartition("=")
+        if not number.isdecimal() or int(number) > 65535:
+            self.fail(f"{value!r} is not a port, or NAME=port, from 0 to 65535", param, ctx)
+        return name, int(number)
+
+
+@click.command()
+@click.option(
+    "--port",
+    "ports",
+    type=Port(),
+    multiple=True,
+    metavar="[NAME=]N",
+    help="Port of a service, by default of the Dagster UI (3000); the next free one where it is taken, any for 0. May be repeated.",
+)
+@click.option("--only", metavar="NAME", help="Run one service alone in the foreground, as in a container; `omc status` lists the names.")
+@click.option("--host", help="With --only: address to listen on.  [default: 127.0.0.1]")
+@click.option("--workspace", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="With --only: Dagster's workspace file.")
+@json_option
+def up(*, ports: tuple[tuple[str, int], ...], only: str | None, host: str | None, workspace: Path | None, as_json: bool) -> None:
+    """Run the platform: PostgreSQL, sandbox upstreams, code servers, Dagster UI and daemon; Ctrl-C stops all."""
+    stopped = stopping_event()
+    if only is not None:
+        from omc_infra.services.single import run_only
+
+        chosen = dict(ports)
+        raise click.exceptions.Exit(run_only(load_settings(), only, host, chosen.get(only, chosen.get("")), workspace, stopped))
+    if host or workspace:
+        raise click.UsageError("--host and --workspace go with --only")
+    _run({name or UI: port for name, port in ports}, stopped, as_json=as_json)
+
+
+def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> None:
+    from omc_infra.services.platform import open_platform
+    from omc_infra.services.table import load_services
+
+    console = Console(stderr=True)
+    settings, table = load_settings(), load_services()
+    for name in ports:
+        if table[name].port is None:
+            raise click.UsageError(f"service {name} has no port")
+    with open_platform(settings, table=table) as platform:
+        with console.status("Collecting what is due"):
+            failures = platform.start_all(ports, stopped)
+        with console.status("Waiting for the services"):
+            platform.await_healthy(stopped)
+        addresses = platform.addresses()
+        if as_json:
+            emit({"profile": settings.profile, **addresses})
+        console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
+        for name, address in addresses.items():
+            if address is None:
+                continue
+            console.print(f"  {name:<10} {address}", highlight=False)
+        for name, port in platform.moved_ports(ports).items():
+            console.print(f"Port {port} is taken, so {name} has the next free one.", highlight=False)
+        for failure in failures:
+            console.print(f"At the start {failure}", style="yellow", highlight=False)
+        console.print("Ctrl-C stops everything.")
+        while not stopped.wait(1.0):
+            for line in platform.watch():
+                console.print(line, style="yellow", highlight=False)
+        console.print("Stopping ...")
+    console.print("Stopped.")
+
+
+def stopping_event() -> threading.Event:
+    """Return an event that is set by Ctrl-C, SIGTERM and a hang-up; a hang-up that is ignored, as by nohup, stays ignored."""
+    stopped = threading.Event()
+    for number in _ENDING:
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
