@@ -1,4 +1,7 @@
-"""A user has reporting currencies, each with a tax zone; runs and exceptions belong to one of them."""
+"""A user has reporting currencies, each with a tax zone; runs and exceptions belong to one of them.
+
+New columns are filled, and no value that was there is changed, so no backup comes first.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0008"
-down_revision = "j0009"
+down_revision = "j0004"
 branch_labels = None
 depends_on = None
-REWRITES_ROWS = True
 
 REPORTING = """
 CREATE TABLE pnl.reporting (
