@@ -10,7 +10,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "j0008"
-down_revision = "j0004"
+down_revision = "j0005b"
 branch_labels = None
 depends_on = None
 
@@ -51,6 +51,4 @@ def upgrade() -> None:
     op.execute("ALTER TABLE pnl.reporting ENABLE ROW LEVEL SECURITY")
     op.execute("ALTER TABLE pnl.reporting FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY all_users ON pnl.reporting TO {roles.owner}, {roles.writer}, {roles.reader} USING (true) WITH CHECK (true)")
-    op.execute(
-        f"CREATE POLICY own_rows ON pnl.reporting FOR SELECT TO {roles.agent} USING (user_id = current_setting('omc.user_id', true))"
-    )
+    op.execute(f"CREATE POLICY own_rows ON pnl.reporting FOR SELECT TO {roles.agent} USING (user_id = (SELECT agents.bound_user()))")
