@@ -84,7 +84,7 @@ def observe(seconds: float, every: float, event_every: float) -> Observed:
         before = {(size.schema, size.table): size.size_bytes for size in sizes}
         grown = {f"{s.schema}.{s.table}": (s.size_bytes - before.get((s.schema, s.table), 0)) / 1e6 for s in table_sizes(platform.database)}
         observed.grown_mb = dict(sorted(grown.items(), key=lambda item: -item[1]))
-        with platform.database.engine("writer").connect() as connection:
+        with platform.database.engine("dagster").connect() as connection:
             observed.runs = {status: int(count) for status, count in connection.execute(sa.text(_RUNS))}
     return observed
 
@@ -113,7 +113,7 @@ def _rows(platform: RunningPlatform) -> dict[str, int]:
 
 def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]:
     """Answer the longest that each source was late, in its cadences: the longest wait for a fetch, less one cadence."""
-    from omc_pipeline.sources.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover_sources
 
     with platform.database.engine("reader").connect() as connection:
         fetched: dict[str, Sequence[datetime]] = dict(connection.execute(sa.text(_FETCHES)).all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import SecretStr
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
@@ -80,9 +81,8 @@ def init_command(as_json: bool) -> None:
 
 def _document(loaded: Configuration) -> dict[str, Any]:
     settings = loaded.settings
-    plain = settings.model_dump(mode="json", exclude={"keys", "database_url"})
-    shown = {name: {"value": value, "from": settings.origin(name)} for name, value in plain.items()}
-    shown["database_url"] = {"value": STRUCK if settings.database_url else None, "from": settings.origin("database_url")}
+    values = settings.model_dump(mode="json", exclude={"keys"})
+    shown = {name: {"value": _struck(getattr(settings, name), value), "from": settings.origin(name)} for name, value in values.items()}
     shown["keys"] = {"value": dict.fromkeys(sorted(settings.keys), STRUCK), "from": settings.origin("keys")}
     return {
         "profile": settings.profile,
@@ -91,6 +91,10 @@ def _document(loaded: Configuration) -> dict[str, Any]:
         "settings": shown,
         "sections": {name: _section(loaded, name) for name in loaded.models},
     }
+
+
+def _struck(held: object, shown: object) -> object:
+    return STRUCK if isinstance(held, SecretStr) else shown
 
 
 def _section(loaded: Configuration, name: str) -> dict[str, Any]:

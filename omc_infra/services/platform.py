@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +16,7 @@ from omc_infra.errors import ConfigurationError
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
+from omc_infra.postgres.watchdog import Watchdog
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.services.environment import service_environ
 from omc_infra.services.holder import PlatformLock
@@ -44,6 +45,7 @@ class RunningPlatform:
     table: ServiceTable
     services: RunningServices
     lock: PlatformLock
+    watchdog: Watchdog
 
     @property
     def settings(self) -> Settings:
@@ -116,6 +118,8 @@ class RunningPlatform:
             PlatformTakenError: The database's lock was lost, and another platform has it.
         """
         yield from self.services.watch()
+        for overdue in self.watchdog.tick():
+            yield f"ended a statement of {overdue.role} after {overdue.seconds:.0f} s"
         ended, lost = self.keep_postgres(), self.lock.keep()
         if ended or lost:
             yield "PostgreSQL ended; it runs again" if ended else "PostgreSQL had closed the platform's session; its lock is taken again"
@@ -156,6 +160,8 @@ def open_platform(
         ConfigurationError: Another platform runs on this home or database, or the profile is not the database's.
     """
     every = table or load_services()
+    if launcher is None:  # Dagster's default launcher executes runs below the code servers
+        every = every.where_code_servers_execute_runs()
     with exclusive_platform(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
@@ -182,6 +188,8 @@ def _opened(
     dagster = instance_environ(settings, database, launcher)
 
     def environ(spec: ServiceSpec, current: Settings) -> Mapping[str, str]:
+        if launcher is None and spec.code_location:
+            spec = _executing_runs(spec, every)
         return {**service_environ(spec, current, database, dagster, every), **mark(settings.home)}
 
     part, home = every.only(settings, names), dagster_home(settings)
@@ -197,7 +205,16 @@ def _opened(
                     services.start(spec.name)
             if isinstance(instance.run_launcher, WarmRunLauncher):
                 instance.run_launcher.warm_up()
-            yield RunningPlatform(database, instance, every, services, lock)
+            with closing(Watchdog.of(database)) as watchdog:
+                yield RunningPlatform(database, instance, every, services, lock, watchdog)
+
+
+def _executing_runs(spec: ServiceSpec, every: ServiceTable) -> ServiceSpec:
+    """Return a code server that has what runs need: under Dagster's default launcher they are its children."""
+    launching = [other for other in every if other.launches_runs]
+    roles = dict.fromkeys([*spec.roles, *(role for other in launching for role in other.roles)])
+    keys = dict.fromkeys([*spec.keys, *(key for other in launching for key in other.keys)])
+    return replace(spec, roles=tuple(roles), keys=tuple(keys))
 
 
 def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:

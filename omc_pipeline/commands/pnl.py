@@ -15,6 +15,7 @@ from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
 from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
+from omc_pipeline.commands.pnl_reporting import reporting
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
 from omc_pipeline.pnl.policy import FEE_POLICIES, METHOD_NAMES, OVERSELL_POLICIES, Method
 
@@ -36,7 +37,7 @@ def pnl() -> None:
     """Compute and report profit and loss, exact to the last digit."""
 
 
-for command in (positions, exceptions, resolve):
+for command in (positions, exceptions, resolve, reporting):
     pnl.add_command(command)
 
 
@@ -176,9 +177,11 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
 @click.option("--from", "since", help="Only what happened from then on, included: a day, or ISO 8601 with zone.")
 @click.option("--to", "until", help="... and up to then, excluded.")
 @click.option("--zone", default="UTC", help="Whose days, weeks and months: UTC, Australia/Sydney, ...")
-@click.option("--tax-year", type=int, help="Australian tax year (1 July to 30 June) by the year it ends in, with the 12-month discount.")
+@click.option(
+    "--tax-year", type=int, help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount."
+)
 @click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", help="Which of the user's runs.")
-@click.option("--currency", help="Which positions, where they are in several currencies.")
+@click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
 @click.option("--format", "form", type=click.Choice(FORMS), help="Default: as the suffix of --out says, else table.")
 @click.option("--out", help="File to write; else the report goes to stdout.")
 @json_option

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
     """Judge all ledgers, or one with each of its checks; exit 1 when an alert of theirs is open."""
     from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.quality.run import run_suites
-    from omc_pipeline.sources.discovery import discover_sources
 
     settings = load_settings()
     with open_database(settings) as database:

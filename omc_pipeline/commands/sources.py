@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import psycopg
 
     from omc_infra.settings import Settings
+    from omc_pipeline.collection.source import Source
     from omc_pipeline.collection.state import CollectorKey, CollectorState, States
-    from omc_pipeline.sources.source import Source
 
 _SPAN = re.compile(r"^(\d{1,6})([mhd])$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -38,8 +38,8 @@ def sources() -> None:
 def list_command(as_json: bool) -> None:
     """Print every source: what it collects, the keys it wants and where to get them, its state."""
     from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.collection.state import States, states
-    from omc_pipeline.sources.discovery import discover_sources
 
     settings, now = load_settings(), utc_now()
     with open_database(settings, check=False) as database:
@@ -100,8 +100,8 @@ def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> N
 
 
 def _key(source: str, endpoint: str, account: str) -> CollectorKey:
+    from omc_pipeline.collection.discovery import source_named
     from omc_pipeline.collection.state import CollectorKey
-    from omc_pipeline.sources.discovery import source_named
 
     return CollectorKey(source_named(source).name, endpoint, account)
 
@@ -123,8 +123,8 @@ def _database(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _document(source: Source, settings: Settings, known: States, now: datetime) -> dict[str, Any]:
+    from omc_pipeline.collection.readiness import configured_sources, not_configured_reason
     from omc_pipeline.collection.state import CollectorKey
-    from omc_pipeline.sources.readiness import configured_sources, not_configured_reason
 
     reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
     own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]

@@ -11,7 +11,9 @@ from omc_infra.runs.process import RunProcess
 from omc_infra.runs.routing import PROCESS_TAG
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+    from collections.abc import Mapping
+
+    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, JobDefinition
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -46,22 +48,26 @@ class PipelineJobs:
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job; raises ``JobFailedError`` as ``collect`` does."""
-        from omc_pipeline.orchestration.buckets import tags_of_all_buckets
+        """Run one job, once for each account where it collects accounts; raises ``JobFailedError`` as ``collect`` does."""
+        from omc_pipeline.orchestration.accounts import tags_of_runs
 
         job = self._definitions.resolve_job_def(name)
+        failures = [failure for tags in tags_of_runs(job, self._instance) if (failure := self._failure(job, tags)) is not None]
+        if failures:
+            raise JobFailedError("; ".join(failures))
+
+    def _failure(self, job: JobDefinition, tags: Mapping[str, str]) -> str | None:
         run_id = str(uuid4())
-        tags = {**tags_of_all_buckets(job), PROCESS_TAG: RunProcess.current(run_id).as_tag()}
+        tags = {**tags, PROCESS_TAG: RunProcess.current(run_id).as_tag()}
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
-            raise JobFailedError(f"job {name} failed: {_first_failure(result)}")
+            return f"job {job.name} failed: {_first_failure(result)}"
         red = [
             f"{e.check_name} of {e.asset_key.to_user_string()}"
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
-        if red:
-            raise JobFailedError(f"job {name}: check {', '.join(red)} is red")
+        return f"job {job.name}: check {', '.join(red)} is red" if red else None
 
 
 def _first_failure(result: ExecuteInProcessResult) -> str:

@@ -13,12 +13,12 @@ from omc_agents.definitions import build_definitions as build_agents
 from omc_infra.postgres.database import Database
 from omc_infra.runs.routing import target_of
 from omc_infra.settings import Settings
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.sampling import collect_samples
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration import operations
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.sandbox import serving
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.sampling import collect_samples
 
 QUOTES = discover_sources()["exchange_coinspot_prices"]
 
@@ -32,7 +32,7 @@ def sandboxed(settings: Settings) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def instance(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     folder = tmp_path_factory.mktemp("dagster")
-    url = database.url("writer", driver="psycopg2", search_path="dagster")
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
     (folder / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}))
     with dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened
@@ -68,10 +68,11 @@ def test_a_scheduled_run_of_quotes_brings_four_samples_and_one_on_demand_brings_
 
 def test_every_source_is_sampled_in_equal_parts_of_its_cadence() -> None:
     for source in discover_sources().values():
-        if source.sample_every_s is not None:
-            assert source.sample_every_s >= 5, source.name
-            assert source.every_s % source.sample_every_s == 0, source.name
-            assert source.every_s > source.sample_every_s, source.name
+        for endpoint in source.endpoints:
+            if endpoint.sample_every_s is not None:
+                assert endpoint.sample_every_s >= 5, source.name
+                assert endpoint.every_s % endpoint.sample_every_s == 0, source.name
+                assert endpoint.every_s > endpoint.sample_every_s, source.name
 
 
 def test_collection_runs_are_light_their_backfills_and_maintenance_are_heavy() -> None:
