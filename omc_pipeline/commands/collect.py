@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omc_infra.cli import emit, json_option
+from omc_infra.cli import emit, json_option, refuse
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
-from omc_infra.errors import BadInputError
+from omc_infra.errors import BadInputError, OmcError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
 from omc_infra.terminal import open_console
@@ -55,7 +55,10 @@ def collect(
     if last and not first:
         raise BadInputError("--to needs --from, the first day")
     if file is not None:
-        _parse_file(found, file, as_json)
+        try:
+            _parse_file(found, file, as_json)
+        except OmcError as error:  # a saved body is input, whatever is wrong with it
+            refuse(error)
     else:
         _collect(found, load_settings(), _window(first, last), (user, account), as_json)
 
