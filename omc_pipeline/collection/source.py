@@ -24,10 +24,17 @@ from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload."""
+    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload.
+
+    Attributes:
+        reason: Why, in one line.
+        row: What it was, of plain JSON values.
+        count: How many rows it stands for: one, or those beyond the number that is kept one by one.
+    """
 
     reason: str
     row: Mapping[str, Any]
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,14 @@ class Parse(Protocol):
 
     def __call__(self, payload: Payload, config: Any, /) -> Parsed:
         """Return rows and refused rows; a body that is an error, or of a strange shape, raises an ``OmcError``."""
+        ...
+
+
+class Settle(Protocol):
+    """Decide what becomes of a fact that the ledger holds already; pure."""
+
+    def __call__(self, known: Row, told: Row, /) -> Row:
+        """Return the row to store for a fact's latest version and what a payload tells of it; ``known`` where nothing changes."""
         ...
 
 
@@ -152,6 +167,7 @@ class Source:
         policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
         config: Type of its options; the section ``sources.<name>`` of the configuration.
         history: How it reads the past, if it can.
+        settle: Decides what a payload's row becomes where the ledger knows its fact already; None: it is the next version as it is.
         scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
         per_account: Whether it is collected for each account of a user.
         venue: Where those accounts are.
@@ -167,6 +183,7 @@ class Source:
     policy: HostPolicy | None = None
     config: type[SourceConfig] = SourceConfig
     history: History | None = None
+    settle: Settle | None = None
     scrub: Callable[[bytes], bytes] | None = None
     per_account: bool = False
     venue: str = ""

@@ -180,7 +180,7 @@ def test_a_document_name_that_leads_elsewhere_does_not_get_into_the_link() -> No
             "Undeclared Tool.*OMC_CONTACT",
         ),
         (b"<html><h1>Request Rate Threshold Exceeded</h1></html>", RateLimitedError, "too fast"),
-        (b"<feed><entry/></feed>", UpstreamRefusedError, "XML document"),
+        (b"<feed><entry/></feed>", PayloadChangedError, "XML document"),
     ],
 )
 def test_edgars_errors_are_named_from_the_body_alone(body: bytes, error: type[Exception], said: str) -> None:
