@@ -18,7 +18,7 @@ from omc_pipeline.collection.values import instant
 UTC_ZONE, EASTERN, OFFSET, UNDECIDED = "utc", "eastern", "offset", "undecided"
 """Values of ``published_zone``: as the file's hours decide, as an offset that is written out, or read as UTC for want of a decision."""
 
-_OF_THE_SEC = frozenset({"EFFECT", "QUALIF"})
+_OF_THE_SEC = ("EFFECT", "QUALIF")
 _EASTERN_HOURS, _UTC_HOURS = range(6, 10), (23, 0, 1, 2, 3)
 
 
