@@ -11,7 +11,10 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class Quote(Row):
-    """Bid, ask and last of one market, in ``currency`` a coin; None where the venue gives none."""
+    """Bid, ask and last of one market, in ``currency`` a coin; None where the venue gives none that can be used.
+
+    ``is_crossed`` marks a bid above its ask: nobody can trade on it, and a price made of both is doubtful.
+    """
 
     symbol: str
     currency: str
@@ -19,6 +22,7 @@ class Quote(Row):
     bid: Decimal | None
     ask: Decimal | None
     last: Decimal | None
+    is_crossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,9 @@ class Fill(Row):
 
     ``fill_id`` names it within its account: ``venue_fill_id`` of the venue's trade id, or ``digest_fill_id`` where it gives none
     (``omc_pipeline.ledgers.identity``). ``price`` is that of the execution, never the order's limit; it and the amount are None
-    where nobody states them, as of a deposit. ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own
-    accounts; both halves share ``trade_id``), ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``,
-    ``wages``. ``side`` says whether coins came (buy) or went (sell).
+    where nobody states them, as of a deposit, and ``fee`` where it is unknown, which is not the same as 0. ``kind`` is ``trade``,
+    ``deposit``, ``withdrawal``, ``transfer`` (between own accounts; both halves share ``trade_id``), ``fee``, or an income:
+    ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``. ``side`` says whether coins came (buy) or went (sell).
     """
 
     fill_id: str
@@ -41,7 +45,7 @@ class Fill(Row):
     qty: Decimal
     price: Decimal | None
     quote_amount: Decimal | None
-    fee: Decimal
+    fee: Decimal | None
     fee_currency: str
     executed_at: datetime
     kind: str = "trade"

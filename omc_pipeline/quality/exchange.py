@@ -32,7 +32,9 @@ _SAME_TRADE = """d.user_id = w.user_id AND d.symbol = w.symbol AND d.executed_at
 
 _QUOTES = (
     row_check(QUOTE, "positive", "least(bid, ask, last) > 0", "Every price is positive.", blocking=True, worst=0.9),
-    row_check(QUOTE, "uncrossed", "bid <= ask", "No bid stands above its ask.", blocking=True, worst=0.9),
+    row_check(
+        QUOTE, "uncrossed", "NOT is_crossed", "Few bids stand above their ask; those that do are marked.", severity="warning", at_least=0.98
+    ),
     row_check(QUOTE, "spread", "ask - bid <= 0.1 * (ask + bid) / 2", "Spreads are below ten per cent.", severity="warning", at_least=0.9),
     row_check(
         QUOTE,
@@ -90,6 +92,15 @@ _FILLS = (
         needs_rows=False,
     ),
     row_check(FILL, "fee_sign", "fee >= 0", "No fee is negative.", blocking=True, worst=0.9, needs_rows=False),
+    row_check(
+        FILL,
+        "fee_known",
+        "fee IS NOT NULL",
+        "The fee of each fill is known.",
+        severity="warning",
+        dimension="completeness",
+        needs_rows=False,
+    ),
     row_check(
         FILL,
         "fee_size",
