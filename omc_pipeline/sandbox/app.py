@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Router
 
 from omc_infra.clock import Clock, utc_now
-from omc_pipeline.sandbox import coinspot, control, defillama, edgar_feed, fear_greed, sec_edgar
+from omc_pipeline.sandbox import announcements, coinspot, control, defillama, edgar_feed, fear_greed, sec_edgar, snapshot
 from omc_pipeline.sandbox.faults import Faults, Misbehaving
 from omc_pipeline.sandbox.running import home_id
 from omc_pipeline.sandbox.state import State
@@ -34,6 +34,8 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "sec_edgar": sec_edgar.routes(world, sec),
         "sec_edgar_www": edgar_feed.routes(world, sec),
         "coinspot": coinspot.routes(world),
+        "coinspot_help": announcements.routes(world),
+        "snapshot": snapshot.routes(world),
     }
     mounts = [Mount(f"/{name}", Misbehaving(Router(routes), name, faults, clock)) for name, routes in upstreams.items()]
     return Starlette(routes=[*mounts, Mount("/_control", routes=control.routes(world, faults, frozenset(upstreams), home_id(state_file)))])

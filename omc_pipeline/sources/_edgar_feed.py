@@ -15,6 +15,7 @@ from omc_pipeline.collection.source import Parsed, Rejected
 from omc_pipeline.collection.values import described, instant, optional_text, text
 from omc_pipeline.collection.xml_body import local_name, read_xml
 from omc_pipeline.ledgers.catalyst import CatalystEvent
+from omc_pipeline.sources._catalyst_rules import impact_of_filing
 from omc_pipeline.sources._edgar_titles import filing_title
 from omc_pipeline.sources._edgar_zone import OFFSET
 
@@ -126,4 +127,5 @@ def _event(entry: Entry, symbol: str | None) -> CatalystEvent:
         filed_on=entry.filed_on,
         published_at=entry.updated_at,
         published_zone=OFFSET,
+        impact=impact_of_filing(entry.form, entry.items),
     )

@@ -34,13 +34,14 @@ from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import html_title, is_html, one_line
 from omc_pipeline.collection.items import Item, sift
-from omc_pipeline.collection.json_body import read_json
+from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.sweep import sweep
 from omc_pipeline.collection.values import described, optional_text, text
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
 from omc_pipeline.ledgers.table import Row
+from omc_pipeline.sources._catalyst_rules import impact_of_filing
 from omc_pipeline.sources._edgar_feed import ARCHIVE, parse_feed, read_entries
 from omc_pipeline.sources._edgar_titles import filing_title
 from omc_pipeline.sources._edgar_zone import OFFSET, UNDECIDED, accepted_at, zone_of
@@ -133,9 +134,9 @@ def parse(payload: Payload, config: EdgarConfig) -> Parsed:
     if not isinstance(document, dict) or not isinstance(recent, dict):
         raise PayloadChangedError(f"{_NAME}: no object 'filings.recent': not a submissions file")
     filer = _filer(document, config)
-    filings = _filings(recent)
-    zone = zone_of(filings)
-    return sift(filings, lambda filing: _event(filing, filer, zone))
+    rows = _filings(recent)
+    zone = zone_of(rows)
+    return sift(rows, lambda filing: _event(filing, filer, zone))
 
 
 def settle(known: Row, told: Row) -> Row:
@@ -151,7 +152,8 @@ def settle(known: Row, told: Row) -> Row:
         return replace(known, published_at=told.published_at, published_zone=OFFSET) if is_corrected else known
     if _cik_of(known) < _cik_of(told):
         return known
-    return replace(told, published_at=known.published_at, published_zone=known.published_zone)
+    impact = told.impact if known.impact is not None else None  # filings of before there was any are not restated for it
+    return replace(told, published_at=known.published_at, published_zone=known.published_zone, impact=impact)
 
 
 def _cik_of(event: CatalystEvent) -> int:
@@ -188,7 +190,7 @@ def _filer(document: Item, config: EdgarConfig) -> _Filer:
         raise PayloadChangedError(f"{_NAME}: submissions file without a usable head: {error}") from error
 
 
-def _filings(recent: Item) -> list[Item]:
+def _filings(recent: Item) -> list[dict[str, Json]]:
     """Turn the columns into rows, having made sure that none is longer or shorter than the others."""
     columns = {name: column for name, column in recent.items() if isinstance(column, list)}
     missing = [name for name in _REQUIRED if name not in columns]
@@ -220,6 +222,7 @@ def _event(filing: Item, filer: _Filer, zone: str) -> CatalystEvent:
         filed_on=_filed_on(filing),
         published_at=accepted_at(filing, zone),
         published_zone=zone,
+        impact=impact_of_filing(form, items),
     )
 
 
