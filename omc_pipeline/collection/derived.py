@@ -145,14 +145,15 @@ def _rows(connection: psycopg.Connection[Any], reads: LedgerInput, window: Windo
         table=sql.Identifier(table.ledger, table.name),
         clock=sql.Identifier(table.clock),
     )
-    bound = {
+    bound: dict[str, Any] = {
         "sources": list(reads.sources),
         "until": recorded_until,
         "since": window.since - timedelta(days=reads.lookback_days),
         "before": window.until,
     }
+    bound["source"] = reads.sources[0]
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, bound).fetchall()
+        return cursor.execute(reads.summary.encode() if reads.summary else statement, bound).fetchall()
 
 
 def _body(rows: Sequence[dict[str, Any]], reads: LedgerInput, window: Window) -> bytes:

@@ -106,12 +106,15 @@ class LedgerInput:
         sources: Names of the sources whose rows are read.
         step: The output is computed anew for each of these spans that a new input row touches.
         lookback_days: Days before a span whose rows its computation needs, too; a row touches that many days after it.
+        summary: A statement whose rows are read in place of the table's own, where those would be too many. Bound: ``source``, the first of
+            ``sources``, ``since`` and ``before`` of the window with its lookback, and ``until``, the latest recording time to see.
     """
 
     table: LedgerTable
     sources: tuple[str, ...]
     step: Step = "day"
     lookback_days: int = 0
+    summary: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ RULES: Mapping[str, TableRules] = {
     EVENT.qualified: TableRules(
         is_event=True,
         window_s=90 * DAY_S,
-        delay_s=6 * 3600,  # EDGAR's acceptance times may be Eastern times called UTC, and so 5 h early
+        delay_s=6 * 3600,  # acceptance times of an undecided zone may be Eastern times read as UTC, and so 5 h early
         checks=(
             row_check(EVENT, "https", "url LIKE 'https://_%'", "Each event links to its https page.", needs_rows=False),
             row_check(
@@ -30,6 +30,16 @@ RULES: Mapping[str, TableRules] = {
                 "The filing date lies within five days of publication.",
                 severity="warning",
                 at_least=0.95,
+                needs_rows=False,
+            ),
+            row_check(
+                EVENT,
+                "zone_decided",
+                "published_zone <> 'undecided'",
+                "The zone of a filing's time is known.",
+                severity="info",
+                at_least=0.5,
+                worst=0.0,
                 needs_rows=False,
             ),
             row_check(EVENT, "symbol_canonical", "symbol = upper(symbol)", "Symbols are upper case.", severity="warning", needs_rows=False),

@@ -1,4 +1,7 @@
-"""``coinspot.zendesk.com``: the venue's help centre, whose articles are announcements; one is added every few days."""
+"""``coinspot.zendesk.com``: the venue's help centre, whose articles are announcements; one is added every few days.
+
+As with filings, what is drawn ends some time ago, so that nothing fresh comes unasked.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from omc_pipeline.sandbox.filings import SILENCE
 from omc_pipeline.sandbox.noise import between, pick, unit
 from omc_pipeline.sandbox.world import HISTORY, World, day_start, present
 
@@ -47,7 +51,7 @@ def _articles(seed: int, now: datetime) -> Iterator[dict[str, Any]]:
     for age in range(HISTORY.days + 1):
         day = day_start(now) - timedelta(days=age)
         at = day + timedelta(seconds=round(between(0, 12 * 3_600, seed, "article at", day.date())))
-        if at <= now and (age == HISTORY.days or unit(seed, "article", day.date()) < _CHANCE_A_DAY):
+        if at <= now - SILENCE and (age == HISTORY.days or unit(seed, "article", day.date()) < _CHANCE_A_DAY):
             yield _article(seed, day, at)
 
 

@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from omc_pipeline.sandbox.filings import ISSUERS, Filing, filings_of
-from omc_pipeline.sandbox.noise import between, pick
+from omc_pipeline.sandbox.filings import ISSUERS, SILENCE, Filing, filings_of
+from omc_pipeline.sandbox.noise import between, pick, unit
 from omc_pipeline.sandbox.world import World, present
 
 _MOST, _REACH = 100, timedelta(days=2)
-_STRANGERS = ("ALPHA FOODS INC", "Bravo Renewables Ltd", "Société Générale Étoile", "CHARLIE BITCOIN TREASURY CORP")
+_STRANGERS = ("ALPHA FOODS INC", "Bravo Renewables Ltd", "Société Générale Étoile")
+_KEYWORD_STRANGER = "CHARLIE BITCOIN TREASURY CORP"
+_CHANCE_OF_KEYWORD = 0.3
 _EVERY = timedelta(hours=1)
 _PAST_THE_END = "<!DOCTYPE html>\n<html><head><title>SEC.gov | Service Unavailable</title></head><body><h1>503</h1></body></html>"
 _HEAD = """<?xml version="1.0" encoding="ISO-8859-1" ?>
@@ -77,8 +79,9 @@ def _and_strangers(world: World, followed: Iterable[Filing], now: datetime) -> I
         at = hour - age * _EVERY
         if at.astimezone(_eastern()).hour not in range(6, 22):
             continue
-        name = pick(_STRANGERS, world.seed, "stranger", at)
-        cik = f"{9_990_000 + _STRANGERS.index(name):010d}"
+        is_found = at < now - SILENCE and unit(world.seed, "stranger found", at) < _CHANCE_OF_KEYWORD
+        name = _KEYWORD_STRANGER if is_found else pick(_STRANGERS, world.seed, "stranger", at)
+        cik = f"{9_990_000 + [*_STRANGERS, _KEYWORD_STRANGER].index(name):010d}"
         accession = f"{cik}-{at:%y}-{int(between(1, 900_000, world.seed, 'feed', at)):06d}"
         form = pick(("4", "8-K", "424B2", "497"), world.seed, "feed form", at)
         yield Filing(cik, accession, at, form, "8.01" if form == "8-K" else "", form, "", 13_000), name

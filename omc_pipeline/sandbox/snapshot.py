@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from omc_pipeline.sandbox.filings import SILENCE
 from omc_pipeline.sandbox.noise import between, unit
 from omc_pipeline.sandbox.world import HISTORY, World, day_start, present
 
 _MOST = 1_000
-_OPEN, _WAIT = timedelta(days=5), timedelta(days=1)
+_OPEN, _WAIT = timedelta(days=5), timedelta(days=2)
 _CHANCE_A_DAY = 0.1
 _SPACES = {
     "aavedao.eth": "AAVE", "arbitrumfoundation.eth": "ARB", "cvx.eth": "CVX", "ens.eth": "ENS", "lido-snapshot.eth": "LDO",
@@ -50,7 +51,7 @@ def _proposals(seed: int, now: datetime) -> Iterator[dict[str, Any]]:
         for space, coin in _SPACES.items():
             created = day + timedelta(seconds=round(between(0, 80_000, seed, "proposal at", space, day.date())))
             is_drawn = unit(seed, "proposal", space, day.date()) < _CHANCE_A_DAY or age == HISTORY.days
-            if is_drawn and created <= now:
+            if is_drawn and created <= now - SILENCE:
                 yield _proposal(seed, space, coin, created, now)
 
 

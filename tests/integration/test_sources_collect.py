@@ -71,11 +71,17 @@ def _added(collection: Collection) -> int:
     return sum(appended.inserted + appended.changed for appended in collection.tables.values())
 
 
-@pytest.mark.parametrize("name", sorted(SOURCES))
+OF_CHANGES = {"catalyst_coinspot_listings"}
+"""Derived from changes of their input, of which a sandbox that just began has none; tested with rows of their own."""
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES.keys() - OF_CHANGES))
 def test_every_source_fills_its_tables_and_finds_nothing_new_in_the_same_payloads(
     database: Database, sandboxed: Settings, name: str
 ) -> None:
     source = SOURCES[name]
+    for of_input in source.inputs:
+        collect(SOURCES[of_input], database, sandboxed)
 
     collection = collect(source, database, sandboxed)
     again = replay(source, database, *EVER)
