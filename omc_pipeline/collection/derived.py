@@ -50,14 +50,14 @@ def derive(collector: Collector, endpoint: Endpoint, tally: Tally) -> None:
     """Compute what new input rows touch, and move the cursor when all of it is stored.
 
     Raises:
-        UpstreamRefusedError: The input has no rows yet.
+        UpstreamRefusedError: The input has no rows yet, and it is one that must.
     """
     reads, connection = _input_of(collector, endpoint), collector.connection
     new = _new_input(connection, reads, _cursor(collector, endpoint))
-    if new.newest is None:
+    if new.newest is None and not reads.may_be_empty:
         told = f"{' and '.join(reads.sources)} in {reads.table.qualified}"
         raise UpstreamRefusedError(f"{collector.source.name}: its input has no rows yet: {told}")
-    touched = _touched(new.spans, reads, floor(collector.clock(), reads.step)) or [floor(new.newest, reads.step)]
+    touched = _touched(new.spans, reads, floor(collector.clock(), reads.step)) or [floor(new.newest or collector.clock(), reads.step)]
     is_stored = [_computed(collector, reads, window, new.recorded_until, tally) for window in _windows(touched, reads.step)]
     if all(is_stored):
         _move_cursor(collector, endpoint, new.recorded_until)

@@ -106,6 +106,7 @@ class LedgerInput:
         sources: Names of the sources whose rows are read.
         step: The output is computed anew for each of these spans that a new input row touches.
         lookback_days: Days before a span whose rows its computation needs, too; a row touches that many days after it.
+        may_be_empty: Whether it is no failure that the input has no rows yet, as where that is another ledger's, collected by another job.
         summary: A statement whose rows are read in place of the table's own, where those would be too many. Bound: ``source``, the first of
             ``sources``, ``since`` and ``before`` of the window with its lookback, and ``until``, the latest recording time to see.
     """
@@ -114,6 +115,7 @@ class LedgerInput:
     sources: tuple[str, ...]
     step: Step = "day"
     lookback_days: int = 0
+    may_be_empty: bool = False
     summary: str = ""
 
 

@@ -131,7 +131,7 @@ SOURCE = Source(
             "coins",
             cron="* * * * *",
             every_s=60,
-            reads=LedgerInput(QUOTE, sources=(_PRICES,), step="day", lookback_days=_DAYS, summary=COINS),
+            reads=LedgerInput(QUOTE, sources=(_PRICES,), step="day", lookback_days=_DAYS, may_be_empty=True, summary=COINS),
         ),
     ),
     parse=parse,

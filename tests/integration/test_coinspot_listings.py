@@ -56,6 +56,12 @@ def test_the_coins_with_which_the_feed_began_are_no_listings(emptied: Database, 
     assert (collection.rows, _events(emptied)) == (0, [])
 
 
+def test_a_price_feed_that_was_never_read_is_no_failure_and_no_listing(emptied: Database, settings: Settings) -> None:
+    collection = _collected(emptied, settings)
+
+    assert (collection.rows, collection.payloads) == (0, 1)
+
+
 def test_a_coin_that_came_later_is_listed_once_and_announced(emptied: Database, settings: Settings) -> None:
     _quoted(emptied, ("BTC", "ETH"), 0, 1, 2)
     _collected(emptied, settings)
