@@ -176,6 +176,7 @@ class Source:
         scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
         per_account: Whether it is collected for each account of a user.
         venue: Where those accounts are.
+        may_be_silent: Whether it is complete without any row, as where its events may not happen for months.
         owners: Who answers for it.
     """
 
@@ -192,6 +193,7 @@ class Source:
     scrub: Callable[[bytes], bytes] | None = None
     per_account: bool = False
     venue: str = ""
+    may_be_silent: bool = False
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property

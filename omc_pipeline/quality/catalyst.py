@@ -9,6 +9,9 @@ from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
 
+OF_SILENCE = frozenset({"event_silence"})
+"""Checks that don't concern a source whose events may not happen for months."""
+
 RULES: Mapping[str, TableRules] = {
     EVENT.qualified: TableRules(
         is_event=True,

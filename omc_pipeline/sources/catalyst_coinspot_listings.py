@@ -136,6 +136,7 @@ SOURCE = Source(
     ),
     parse=parse,
     config=ListingsConfig,
+    may_be_silent=True,
     history=History(first_day=date(2017, 12, 1)),
     homepage="https://www.coinspot.com.au/v2/api",
 )
