@@ -131,6 +131,14 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
         )
     else:
         _show_parsed(source, parsed)
+    if parsed.rejected and not parsed.rows:
+        click.echo(f"{source.name}: all {_refused(parsed):,} rows of {file.name} were refused", err=True)
+        raise SystemExit(2)
+
+
+def _refused(parsed: Parsed) -> int:
+    """Return how many rows were refused, those that are only counted included."""
+    return sum(rejected.count for rejected in parsed.rejected)
 
 
 def _saved(source: Source, file: Path) -> Payload:
@@ -163,6 +171,6 @@ def _show_parsed(source: Source, parsed: Parsed) -> None:
         print_rows(console, shown, f"{ledger_table.qualified} · {len(rows)} rows")
         if len(rows) > _SHOWN_ROWS:
             console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
-    console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")
+    console.print(f"{source.name}: {len(parsed.rows)} rows, {_refused(parsed):,} refused")
     for rejected in parsed.rejected[:_SHOWN_ROWS]:
         console.print(f"  refused: {rejected.reason}: {dict(rejected.row)}")

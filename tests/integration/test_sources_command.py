@@ -33,10 +33,21 @@ def test_a_saved_body_is_printed_as_rows_without_any_database(tmp_path: Path) ->
     assert set(document) == {"source", "rows", "quarantined", "payload_sha256"}
     assert document["rows"][0]["bid"] == "98000.5"
     assert document["quarantined"][0] == {
-        "reason": "bid 2 is above ask 1",
-        "row": {"bid": "2", "ask": "1", "last": "1.5", "market": "upsidedown"},
+        "reason": "no usable price: bid is 'NaN', ask is '0', last is ''",
+        "row": {"bid": "NaN", "ask": 0, "last": "", "market": "dead"},
     }
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_body_of_which_every_row_is_refused_is_bad_input_and_still_shown(tmp_path: Path) -> None:
+    file = tmp_path / "latest.json"
+    file.write_text('{"status": "ok", "prices": {"btc": {"bid": "NaN", "ask": null, "last": 0}}}')
+
+    answer = _omc("collect", "exchange_coinspot_prices", "--payload", str(file), "--json", home=tmp_path)
+
+    assert answer.returncode == 2
+    assert [row["row"]["market"] for row in json.loads(answer.stdout)["quarantined"]] == ["btc"]
+    assert "all 1 rows of latest.json were refused" in answer.stderr
 
 
 def test_a_person_sees_a_table(tmp_path: Path) -> None:

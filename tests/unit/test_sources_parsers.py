@@ -200,7 +200,7 @@ def test_quotes_are_stamped_with_the_second_of_their_fetch_and_crossed_ones_mark
     assert [row.symbol for row in parsed.rows if row.is_crossed] == ["UPSIDEDOWN"]
     assert {row.observed_at for row in parsed.rows} == {datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)}
     assert quotes[("FREE", "AUD")] == quotes[("ODD", "AUD")] == (None, 1, 1)
-    assert not parsed.rejected
+    assert [rejected.row["market"] for rejected in parsed.rejected] == ["dead"]
 
 
 def test_an_unusable_price_is_absent_and_its_row_is_kept(shared: Path) -> None:
