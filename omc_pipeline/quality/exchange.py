@@ -32,9 +32,8 @@ _SAME_TRADE = """d.user_id = w.user_id AND d.symbol = w.symbol AND d.executed_at
 
 _QUOTES = (
     row_check(QUOTE, "positive", "least(bid, ask, last) > 0", "Every price is positive.", blocking=True, worst=0.9),
-    row_check(
-        QUOTE, "uncrossed", "NOT is_crossed", "Few bids stand above their ask; those that do are marked.", severity="warning", at_least=0.98
-    ),
+    row_check(QUOTE, "uncrossed", "bid <= ask OR is_crossed", "No bid stands above its ask unmarked.", blocking=True, worst=0.9),
+    row_check(QUOTE, "few_crossed", "NOT is_crossed", "Few quotes are marked as crossed.", severity="warning", at_least=0.98),
     row_check(QUOTE, "spread", "ask - bid <= 0.1 * (ask + bid) / 2", "Spreads are below ten per cent.", severity="warning", at_least=0.9),
     row_check(
         QUOTE,

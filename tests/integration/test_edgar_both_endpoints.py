@@ -30,7 +30,7 @@ from omc_pipeline.ledgers.human import Sentiment
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.sandbox import serving
-from omc_pipeline.sources import catalyst_sec_edgar, human_fear_greed
+from omc_pipeline.sources import catalyst_sec_edgar, catalyst_snapshot, human_fear_greed
 
 AT = datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "catalyst_sec_edgar"
@@ -142,6 +142,21 @@ def test_the_newest_time_a_fetch_is_told_is_never_of_the_future(database: Databa
         since = collecting._since(source.endpoints[0])
 
     assert since == row.observed_at
+
+
+def test_the_outcome_of_a_vote_is_a_new_version_of_its_proposal_announced_once(database: Database) -> None:
+    document = json.loads((FIXTURES.parent / "catalyst_snapshot" / "proposals.json").read_bytes())
+    closed = document["data"]["proposals"][0]
+    opened = {**closed, "state": "active", "scores": [], "scores_state": ""}
+    counted = {**closed, "scores_state": "pending"}
+    bodies = [json.dumps({"data": {"proposals": [each]}}).encode() for each in (opened, counted, closed, closed)]
+
+    _taken(database, catalyst_snapshot.SOURCE, *bodies)
+
+    with database.connect("reader") as connection:
+        versions = connection.execute("SELECT version, items FROM catalyst.event WHERE event_id = %s ORDER BY 1", [closed["id"]]).fetchall()
+    assert versions == [(1, "active"), (2, "closed"), (3, "closed: For 75 %")]
+    assert one(database, "SELECT count(*) FROM catalyst.outbox WHERE event_id = %s", closed["id"]) == 1
 
 
 def test_rows_of_a_future_day_are_quarantined_and_the_others_kept(database: Database, shared: Path) -> None:
