@@ -4,7 +4,9 @@
 
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-UV := UV_PROJECT_ENVIRONMENT=.venv UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 $(BIN)/uv
+# uv trusts its own list of authorities, pip the system's; behind a company's proxy only the system's list knows the proxy.
+SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem /etc/ssl/ca-bundle.pem),1,0)
+UV := UV_PROJECT_ENVIRONMENT=.venv UV_COMPILE_BYTECODE=1 UV_NO_PROGRESS=1 UV_SYSTEM_CERTS=$${UV_SYSTEM_CERTS:-$(SYSTEM_CERTS)} $(BIN)/uv
 # Code servers and heavy runs are new interpreters: without bytecode each import takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -1,13 +1,16 @@
 """The root of the ``omc`` command: storeys add their commands as entry points, loaded when they are called.
 
 A command is a ``click.Command`` under the entry point group ``omc.commands``; its ``--json`` flag comes from ``json_option``
-and its answer leaves through ``emit``. Exit codes: 0 done, 1 the answer is "no" (``click.exceptions.Exit(1)``), 2 bad input
-or configuration with one line on stderr.
+and its answer leaves through ``emit``. Exit codes: 0 done, 1 the answer is "no" (``click.exceptions.Exit(1)``) or an upstream
+failed, 2 bad input or configuration with one line on stderr.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -16,12 +19,35 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from omc_infra.errors import BadInputError, OmcError
+from omc_infra.errors import (
+    AccessDeniedError,
+    BadInputError,
+    ConfigurationError,
+    OmcError,
+    PayloadChangedError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+)
 from omc_infra.logs import configure_logs, redact
 from omc_infra.settings import load_settings
+from omc_infra.terminal import one_line, say
 
 COMMANDS_GROUP = "omc.commands"
+_OF_AN_UPSTREAM = (
+    UpstreamUnavailableError, RateLimitedError, AccessDeniedError, QuotaExhaustedError, UpstreamRefusedError, PayloadChangedError,
+)  # fmt: skip
+_OF_THE_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG,
+    errno.EMFILE, errno.ENFILE, errno.EIO,
+}  # fmt: skip
+"""Failures of a disk, a folder or a limit of the machine; any other is a fault of ours and keeps its traceback."""
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ClosedPipeError(Exception):
+    """Whoever read our output has gone, as ``head`` does."""
 
 
 class LazyGroup(click.Group):
@@ -42,6 +68,13 @@ class LazyGroup(click.Group):
         command: click.Command = self._lazy[cmd_name].load()
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would end the process with 1, the code of "no", where the reader of our output has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipeError from error
+
 
 @click.group(cls=LazyGroup, help="Crypto market ledgers, proven and priced; briefs whose every claim is checked.")
 @click.version_option(package_name="omc")
@@ -58,31 +91,46 @@ def json_option(command: Command) -> Command:
 
 def emit(document: Mapping[str, Any]) -> None:
     """Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601."""
-    click.echo(json.dumps(document, default=_plain, indent=2, ensure_ascii=False))
+    is_unicode = "utf" in (sys.stdout.encoding or "").lower()
+    click.echo(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode))
 
 
 def main() -> None:
-    """Run ``omc``; every failure OMC names becomes one line on stderr and exit code 2."""
+    """Run ``omc``; every failure that OMC names, and every disk or server that fails, becomes one line on stderr.
+
+    Exit codes: 2 for bad input, configuration, the machine or the database; 1 where an upstream failed or refused; 130 after
+    Ctrl-C; 141 where the reader of our output has gone.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without our characters is no reason to fail
     try:
         sys.exit(root(standalone_mode=False) or 0)
     except OmcError as error:
-        _refuse(redact(str(error)), error.as_document())
+        refuse(error, 1 if isinstance(error, _OF_AN_UPSTREAM) else 2)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "omc"
-        message = f"{error.format_message().rstrip('.')}; see {command} --help"
-        _refuse(message, BadInputError(message).as_document())
-    except click.Abort:
+        refuse(BadInputError(f"{error.format_message().rstrip('.')}; see {command} --help"))
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except ClosedPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        sys.exit(141)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        refuse(ConfigurationError(f"{os.strerror(error.errno)}{f': {error.filename}' if error.filename else ''}"))
 
 
-def _refuse(message: str, document: Mapping[str, Any]) -> NoReturn:
+def refuse(error: OmcError, code: int = 2) -> NoReturn:
+    """Print a failure as one line on stderr, and as a document where ``--json`` was asked for, and end the process."""
     if "--json" in sys.argv:
-        emit(document)
-    click.echo(f"omc: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+        emit(error.as_document())
+    say(f"omc: {one_line(redact(str(error)))}", err=True)
+    sys.exit(code)
 
 
 def _plain(value: object) -> object:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 from omc_infra.settings import Settings
 
-_SECRET_FIELD = re.compile(r"(password|secret|token|api_?key|authorization|signature|^key$|^sign$)", re.IGNORECASE)
+_SECRET_FIELD = re.compile(
+    r"(?:^|[_-])(?:password|passphrase|secret|token|api_?key|key|authorization|signature|sign|cookie)$", re.IGNORECASE
+)
+"""The last word of a field's name says what it holds: ``access_token`` is a secret, ``input_tokens`` and ``key_count`` are not."""
+_DEEPEST = 8
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+@")
 _URL_SECRET_PARAMETER = re.compile(r"(?i)([?&](?:auth_token|api_?key|token|key|secret|signature)=)[^&\s\"']+")
 STRUCK = "[redacted]"
@@ -34,7 +38,7 @@ def configure_logs(settings: Settings) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _strike_secrets,
+            _redact_event,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -44,10 +48,26 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=False)
 
 
-def _strike_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name, value in event.items():
-        if _SECRET_FIELD.search(name):
-            event[name] = STRUCK
-        elif isinstance(value, str):
-            event[name] = redact(value)
-    return event
+def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: redact_value(name, value) for name, value in event.items()}
+
+
+def redact_value(name: str, value: object, depth: int = _DEEPEST) -> object:
+    """Return a logged value without secrets, also where they stand deep inside.
+
+    Args:
+        name: Of the field; one that says *secret* has its value replaced whatever it is.
+        value: Texts are redacted as by ``redact``; mappings and sequences are gone through.
+        depth: Levels still gone through; what lies deeper is not logged.
+    """
+    if _SECRET_FIELD.search(name) and value is not None and not isinstance(value, bool):
+        return STRUCK
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, (Mapping, list, tuple)) and depth == 0:
+        return "…"
+    if isinstance(value, Mapping):
+        return {key: redact_value(str(key), inner, depth - 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_value("", inner, depth - 1) for inner in value]
+    return value

@@ -16,10 +16,21 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
 
 
-def svg_line(values: Sequence[float], *, from_zero: bool = False) -> str:
-    """Draw two or more values in order, oldest left, over the whole height, which begins at the lowest or at zero."""
-    low, high = min([0.0, *values] if from_zero else values), max(values)
-    span = (high - low) or 1.0
+def svg_line(values: Sequence[float], *, from_zero: bool = False, bounds: tuple[float, float] | None = None) -> str:
+    """Draw two or more values in order, oldest left.
+
+    Args:
+        values: What to draw.
+        from_zero: Whether the height begins at zero rather than at the lowest value.
+        bounds: Lowest and highest value of the height, for what has a scale of its own, as a score in [0, 1] has.
+
+    Returns:
+        SVG text. Values that are all equal are a line in the middle, where nothing else says where they belong.
+    """
+    low, high = bounds or (min([0.0, *values] if from_zero else values), max(values))
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    span = high - low
     step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
     points = " ".join(
         f"{MARGIN + i * step:.1f},{HEIGHT - MARGIN - (value - low) / span * (HEIGHT - 2 * MARGIN):.1f}" for i, value in enumerate(values)

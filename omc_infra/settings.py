@@ -127,6 +127,11 @@ class Settings(BaseModel):
     fresh_event_hours: float = Field(
         24.0, gt=0, le=_YEAR_HOURS, description="A catalyst event published within this many hours before we learned of it gets a brief."
     )
+    ui_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:,\[\] -]*$",
+        description="Hosts, separated by commas, under which the Dagster UI is reached beside this machine's own, as `omc.example.com`.",
+    )
     user: str = Field(
         "demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.", json_schema_extra=AT_START
     )

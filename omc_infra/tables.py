@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from omc_infra.terminal import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,18 +26,18 @@ def print_rows(console: Console, rows: Sequence[Mapping[str, str]], title: str, 
     from rich.text import Text
 
     if not rows:
-        console.print(f"{title}: none", highlight=False)
+        console.print(Text(f"{visible(title)}: none"))
         return
-    table = Table(*rows[0], title=title, title_justify="left")
+    table = Table(*rows[0], title=Text(visible(title)), title_justify="left")
     styled = list(zip(rows, styles or [""] * len(rows), strict=True))
     for row, style in styled:
-        table.add_row(*(Text(value) for value in row.values()), style=style)
+        table.add_row(*(Text(visible(value)) for value in row.values()), style=style)
     if console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum <= console.width:
         console.print(table)
         return
-    console.print(title, style="italic", highlight=False)
+    console.print(Text(visible(title)), style="italic")
     name_width = max(len(name) for name in rows[0])
     for number, (row, style) in enumerate(styled, start=1):
         console.print(f"── {number}", style="dim")
         for name, value in row.items():
-            console.print(Text(f"{name:<{name_width}}  {value}", style=style), soft_wrap=True)
+            console.print(Text(f"{name:<{name_width}}  {visible(value)}", style=style), soft_wrap=True)

@@ -7,11 +7,13 @@ template can print them and the analysing model never reads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from omc_agents.claims.vocabularies import EVENT_TYPES, LEDGER_NAMES, SENTIMENT_METRICS, SIDES, is_form
 
 Value = Decimal | datetime | str
 """A column's value as it is compared: a number, a time (a date is its midnight), or a code."""
@@ -19,10 +21,17 @@ Value = Decimal | datetime | str
 
 @dataclass(frozen=True)
 class Shape:
-    """Reads one column: ``kind`` is ``number``, ``time`` or ``code``; a code must match ``pattern`` from end to end."""
+    """Reads one column.
+
+    Attributes:
+        kind: ``number``, ``time`` or ``code``.
+        pattern: A code must match it from end to end.
+        is_known: A code must pass it, too: its vocabulary.
+    """
 
     kind: str
-    pattern: str = ""
+    pattern: str = ".+"
+    is_known: Callable[[str], bool] = bool
 
     def read(self, raw: object) -> Value | None:
         """Answer the value, or None where there is none or it has another shape."""
@@ -33,21 +42,28 @@ class Shape:
             return _number(text)
         if self.kind == "time":
             return _time(text)
-        return text if re.fullmatch(self.pattern, text, re.ASCII) else None
+        return text if re.fullmatch(self.pattern, text, re.ASCII) and self.is_known(text) else None
+
+
+def one_of(words: Collection[str]) -> Shape:
+    """Return the shape of a column with a closed vocabulary."""
+    return Shape("code", is_known=words.__contains__)
 
 
 NUMBER = Shape("number")
 TIME = Shape("time")
-SYMBOL = Shape("code", r"[A-Z0-9]{1,12}")
-TICKER = Shape("code", r"[A-Z0-9][A-Z0-9.-]{0,9}")
-WORD = Shape("code", r"[a-z][a-z0-9_]{0,31}")
-SLUG = Shape("code", r"[a-z0-9][a-z0-9.-]{0,39}")
+SYMBOL = Shape("code", r"[A-Z0-9]{1,10}")
+TICKER = Shape("code", r"[A-Z]{1,5}(?:-[A-Z]{1,2})?")
+"""As exchanges give them: up to five letters, and a class or a kind behind a hyphen."""
+SLUG = Shape("code", r"[a-z0-9]{1,24}(?:-[a-z0-9]{1,16}){0,2}")
+EVENT_ID = Shape("code", r"(?:0x)?[0-9a-f]{1,64}|[0-9]+(?:-[0-9]+){1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Numbers, accession numbers, digests, UUIDs: an id that can spell words is not printed."""
 
 FIELDS: Mapping[str, Mapping[str, Shape]] = {
     "catalyst.event": {
-        "event_id": Shape("code", r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}"),
-        "event_type": WORD,
-        "form": Shape("code", r"[A-Z0-9][A-Z0-9 /.-]{0,15}"),
+        "event_id": EVENT_ID,
+        "event_type": one_of(EVENT_TYPES),
+        "form": Shape("code", is_known=is_form),
         "published_at": TIME,
         "symbol": SYMBOL,
         "ticker": TICKER,
@@ -56,7 +72,7 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
     "exchange.fill": {
         "symbol": SYMBOL,
         "currency": SYMBOL,
-        "side": WORD,
+        "side": one_of(SIDES),
         "qty": NUMBER,
         "price": NUMBER,
         "fee": NUMBER,
@@ -64,9 +80,9 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
     },
     "glass.coin_price": {"symbol": SYMBOL, "observed_at": TIME, "price_usd": NUMBER},
     "glass.protocol_tvl": {"protocol": SLUG, "observed_at": TIME, "tvl_usd": NUMBER},
-    "human.sentiment": {"symbol": SYMBOL, "metric": WORD, "observed_at": TIME, "score": NUMBER},
+    "human.sentiment": {"symbol": SYMBOL, "metric": one_of(SENTIMENT_METRICS), "observed_at": TIME, "score": NUMBER},
     "quality.score": {
-        "ledger": WORD,
+        "ledger": one_of(LEDGER_NAMES),
         "overall_score": NUMBER,
         "completeness_score": NUMBER,
         "timeliness_score": NUMBER,
@@ -74,6 +90,17 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "recorded_at": TIME,
     },
 }
+
+
+_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric")
+"""Columns whose values stand in the reference of a row, which a brief prints behind each claim."""
+
+
+def has_printable_reference(table: str, row: Mapping[str, Any]) -> bool:
+    """Return whether every value that the reference of a row carries may be printed."""
+    shapes = FIELDS.get(table, {})
+    wanted = [name for name in _IN_REFERENCES if name in shapes and row.get(name) is not None]
+    return all(read_field(table, name, row) is not None for name in wanted)
 
 
 def read_field(table: str, field: str, row: Mapping[str, Any]) -> Value | None:

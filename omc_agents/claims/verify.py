@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from omc_agents.claims.evidence import Evidence, plain
-from omc_agents.claims.fields import NUMBER, Value, read_claimed, read_field, visible
+from omc_agents.claims.fields import NUMBER, Value, has_printable_reference, read_claimed, read_field, visible
 from omc_agents.claims.kinds import KINDS, Kind, change_pct
 from omc_agents.claims.safety import unsafe_reason
 
@@ -78,6 +78,8 @@ def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> 
     if kind is None or draft.field not in kind.fields:
         raise Refusal("no such kind of claim")
     row, base = _rows(draft, kind, evidence)
+    if not all(has_printable_reference(kind.table, cited.row) for cited in (row, base) if cited):
+        raise Refusal("row has an unprintable column")
     _require_order(kind, row, evidence.get(event_ref))
     value = _borne_value(draft, kind, row, base)
     shown, shown_base = visible(kind.table, row.row), visible(kind.table, base.row) if base else {}

@@ -10,9 +10,11 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console, visible
 
 
 @click.command()
@@ -23,12 +25,14 @@ def demo(*, as_json: bool) -> None:
     from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration, StageResult
     from omc_infra.services.platform import open_platform
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     settings = load_settings()
     if settings.profile != "sandbox":
         raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
     with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, SERVICES) as platform:
-        console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
+        console.print(
+            Text.assemble(("OMC", "bold"), " demonstration · profile ", (settings.profile, "bold"), f" · {visible(settings.home)}")
+        )
         demonstration = Demonstration(platform)
         results: list[StageResult] = []
         for stage in demonstration.stages():
@@ -37,14 +41,14 @@ def demo(*, as_json: bool) -> None:
                 results.append(demonstration.run(stage))
                 progress.update(task, completed=1)
             if results[-1].failure:
-                console.print(f"[red]✗[/red] {stage.title}: {results[-1].failure}")
+                console.print(Text.assemble(("✗", "red"), f" {stage.title}: {visible(results[-1].failure)}"))
                 break
         platform.keep_postgres()
         document = demonstration_document(platform, results, demonstration.briefs)
     if as_json:
         emit(document)
     else:
-        _print_summary(Console(), document)
+        _print_summary(open_console(), document)
     if any(not stage["ok"] for stage in document["stages"]):
         raise click.exceptions.Exit(1)
 
@@ -62,19 +66,20 @@ def _bar(console: Console, title: str) -> Progress:
 def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(_ledger_table(document))
     pnl = document["pnl"]
-    verdict = "[green]holds exactly[/green]" if pnl["identity_holds"] else "[red]is broken[/red]"
+    verdict = ("holds exactly", "green") if pnl["identity_holds"] else ("is broken", "red")
     figures = {
         name: "–" if pnl.get(name) is None else f"{pnl[name]:,.2f}" for name in ("realized", "unrealized", "proceeds", "value", "cost")
     }
-    console.print(
-        f"PnL of {pnl['user']} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
-        f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: {verdict}"
+    sums = (
+        f"PnL of {visible(pnl['user'])} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
+        f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: "
     )
+    console.print(Text.assemble(sums, verdict))
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(Markdown(brief["body"]), title=brief["title"], subtitle=caption))
-        console.print(f"Its rows: omc agent show {brief['event']}", highlight=False)
-    console.print("Next: [bold]make up[/bold] runs the platform with the Dagster UI.")
+        console.print(Panel(Markdown(brief["body"]), title=Text(visible(brief["title"])), subtitle=caption))
+        console.print(f"Its rows: omc agent show {brief['event']}")
+    console.print(Text.assemble("Next: ", ("make up", "bold"), " runs the platform with the Dagster UI."))
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:

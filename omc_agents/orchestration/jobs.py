@@ -10,6 +10,7 @@ from uuid import UUID
 import dagster as dg
 
 from omc_agents.orchestration.resources import Newsroom
+from omc_infra.markdown import escape_markdown
 
 if TYPE_CHECKING:
     from omc_agents.workflow.batch import EventOutcome
@@ -65,6 +66,5 @@ def brief_catalysts() -> None:
 
 def _table(outcomes: Sequence["EventOutcome"]) -> dg.MetadataValue:
     head = "| event | session | outcome | detail |\n|---|---|---|---|\n"
-    return dg.MetadataValue.md(
-        head + "\n".join(f"| {o.event_id} | {o.session_id or ''} | {o.outcome} | {o.detail or ''} |" for o in outcomes)
-    )
+    cells = [[escape_markdown(cell or "") for cell in (o.event_id, o.session_id, o.outcome, o.detail)] for o in outcomes]
+    return dg.MetadataValue.md(head + "\n".join(f"| {' | '.join(row)} |" for row in cells))

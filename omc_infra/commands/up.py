@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.text import Text
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UI = "dagster-webserver"
@@ -61,7 +62,7 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
     from omc_infra.services.platform import open_platform
     from omc_infra.services.table import load_services
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     settings, table = load_settings(), load_services()
     for name in ports:
         if table[name].port is None:
@@ -72,21 +73,22 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         with console.status("Waiting for the services"):
             platform.await_healthy(stopped)
         addresses = platform.addresses()
+        entries = platform.entries()
         if as_json:
-            emit({"profile": settings.profile, **addresses})
-        console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
+            emit({"profile": settings.profile, **addresses, "open": entries})
+        console.print(Text.assemble(("OMC", "bold"), " is up · profile ", (settings.profile, "bold")))
         for name, address in addresses.items():
             if address is None:
                 continue
-            console.print(f"  {name:<10} {address}", highlight=False)
+            console.print(f"  {name:<10} {entries.get(name, address)}", soft_wrap=True)
         for name, port in platform.moved_ports(ports).items():
-            console.print(f"Port {port} is taken, so {name} has the next free one.", highlight=False)
+            console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:
-            console.print(f"At the start {failure}", style="yellow", highlight=False)
+            console.print(f"At the start {failure}", style="yellow")
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():
-                console.print(line, style="yellow", highlight=False)
+                console.print(line, style="yellow")
         console.print("Stopping ...")
     console.print("Stopped.")
 

@@ -95,9 +95,14 @@ def _dropped(folder: ServerFolder) -> Account:
 
 
 def _dropped_but_for_one_power(user: pwd.struct_passwd) -> Account:
-    """Answer a user who may pass folders closed to him, as those above a checkout in a private home are; by ``setpriv`` of util-linux."""
+    """Return a user who may pass folders closed to him, as those above a checkout in a private home are; by ``setpriv`` of util-linux.
+
+    PostgreSQL's programs look for each other with ``access``, which ignores capabilities of users other than root unless the
+    security bit ``no_setuid_fixup`` is set.
+    """
     identity = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
-    return Account(("setpriv", *identity, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"))
+    power = ("--securebits=+no_setuid_fixup", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override")
+    return Account(("setpriv", *identity, *power))
 
 
 def _unprivileged(users: Sequence[pwd.struct_passwd] | None = None) -> pwd.struct_passwd:

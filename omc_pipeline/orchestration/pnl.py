@@ -11,6 +11,7 @@ import dagster as dg
 
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
+from omc_infra.markdown import escape_markdown
 from omc_infra.postgres.database import Database
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
@@ -218,7 +219,7 @@ def _table(summaries: Sequence[Summary]) -> str:
     """Write sums side by side as Markdown; fills that no run knows yet are counted in the last column."""
     head = ["| user | method | currency | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-|-:|-:|-:|-:|-:|-:|"]
     rows = [
-        f"| {s.user_id} | {s.method} | {s.currency} | "
+        f"| {escape_markdown(s.user_id)} | {s.method} | {s.currency} | "
         f"{' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} | {s.fills_since} |"
         for s in summaries
     ]

