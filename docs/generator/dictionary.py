@@ -76,7 +76,9 @@ def _other_table(facts: TableFacts) -> str:
     key = f"Primary key: {codes(facts.key)}." if facts.key else ""
     secured = "The role `agent` sees the rows of its own user only." if facts.is_secured else ""
     if facts.is_view:  # PostgreSQL knows no NOT NULL of a view's columns
-        return "\n\n".join([f"### {facts.qualified}", facts.comment, table(("column", "type", "meaning"), [(a, b, d) for a, b, _, d in rows])])
+        return "\n\n".join(
+            [f"### {facts.qualified}", facts.comment, table(("column", "type", "meaning"), [(a, b, d) for a, b, _, d in rows])]
+        )
     return "\n\n".join([f"### {facts.qualified}", " ".join(filter(None, [facts.comment, key, secured])), table(OTHER_HEAD, rows)])
 
 
