@@ -47,15 +47,13 @@ def _section(path: str, command: click.Command, context: click.Context) -> str:
 
 
 def _row(parameter: click.Parameter, context: click.Context) -> tuple[str, str, str, str]:
-    if isinstance(parameter, click.Argument):
+    if not isinstance(parameter, click.Option):
         name = code(
             parameter.make_metavar(context).strip("[]") if not isinstance(parameter.type, click.Choice) else parameter.human_readable_name
         )
         return name, _value(parameter, context), "" if parameter.required else "may be left out", ""
-    option = parameter
-    assert isinstance(option, click.Option)
-    names = ", ".join(code(name) for name in [*option.opts, *option.secondary_opts])
-    return names, _value(option, context), _default(option, context), prose(option.help)
+    names = ", ".join(code(name) for name in [*parameter.opts, *parameter.secondary_opts])
+    return names, _value(parameter, context), _default(parameter, context), prose(parameter.help)
 
 
 def _value(parameter: click.Parameter, context: click.Context) -> str:

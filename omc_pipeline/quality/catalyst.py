@@ -21,7 +21,8 @@ RULES: Mapping[str, TableRules] = {
                 "url LIKE 'https://_%'",
                 "Each event links to its https page.",
                 needs_rows=False,
-                advice="Look at the events that the check names. If the source builds links in another way now, correct its parser and run `omc replay`.",
+                advice="Look at the events that the check names. If the source builds links in another way now, correct its parser and "
+                "run `omc replay`.",
             ),
             row_check(
                 EVENT,
@@ -29,7 +30,8 @@ RULES: Mapping[str, TableRules] = {
                 "form IS NULL OR event_id ~ '^[0-9]{10}-[0-9]{2}-[0-9]{6}$'",
                 "A filing is named by its accession number.",
                 needs_rows=False,
-                advice="Look at the events that the check names. EDGAR has changed its ids, or the parser reads another field: correct it and run `omc replay`.",
+                advice="Look at the events that the check names. EDGAR has changed its ids, or the parser reads another field: correct "
+                "it and run `omc replay`.",
             ),
             row_check(
                 EVENT,
@@ -61,7 +63,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=0.5,
                 table=EVENT,
                 needs_rows=False,
-                advice="Look at events with the same link. The source publishes one event under several ids, or the parser builds links that are too short.",
+                advice="Look at events with the same link. The source publishes one event under several ids, or the parser builds links "
+                "that are too short.",
             ),
             Check(
                 "event_silence",
@@ -75,7 +78,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=42 * DAY_S,
                 table=EVENT,
                 needs_rows=False,
-                advice="Compare with the issuers' pages. If they did publish, the source no longer shows it: look at its bodies. If not, wait.",
+                advice="Compare with the issuers' pages. If they did publish, the source no longer shows it: look at its bodies. If not, "
+                "wait.",
             ),
         ),
     ),
