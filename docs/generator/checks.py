@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from generator.page import code, prose, table
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.fold import folded_checks
 from omc_pipeline.quality.suite import Suite, suite_of
-from omc_pipeline.sources.discovery import discover_sources
 
 HEAD = ("check", "severity", "passes when", "meaning", "what to do when it fails")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from generator.database import ColumnFacts, TableFacts
 from generator.page import code, codes, table
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.ledgers.comments import LEDGER_TABLES
 from omc_pipeline.ledgers.descriptions import field_descriptions
 from omc_pipeline.ledgers.table import BOOKKEEPING_DESCRIPTIONS, LEDGERS, LedgerTable
-from omc_pipeline.sources.discovery import discover_sources
 
 COLUMN_HEAD = ("column", "type", "NULL", "unit", "meaning")
 OTHER_HEAD = ("column", "type", "NULL", "meaning")
