@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.page import code, prose, table
+from generator.page import code, prose, span, table
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.fold import folded_checks
@@ -32,5 +32,12 @@ def _sections(suite: Suite) -> Iterator[str]:
 
 def _row(check: Check) -> tuple[str, str, str, str, str]:
     severity = f"{check.severity}, blocking" if check.blocking else check.severity
-    unit = {"share": "share", "count": "number", "ratio": "value", "s": "age"}[check.unit]
-    return code(check.name), severity, f"{unit} {check.expected}", prose(check.description), check.advice
+    return code(check.name), severity, _bounds(check), prose(check.description), check.advice
+
+
+def _bounds(check: Check) -> str:
+    what = {"share": "share", "count": "number", "ratio": "value", "s": "age"}[check.unit]
+    shown = span if check.unit == "s" else "{:g}".format
+    if check.low is not None and check.high is not None:
+        return f"{what} from {shown(check.low)} to {shown(check.high)}"
+    return f"{what} at least {shown(check.low)}" if check.low is not None else f"{what} at most {shown(check.high or 0)}"

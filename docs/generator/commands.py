@@ -10,6 +10,21 @@ from generator.page import code, prose, table
 from omc_infra.cli import root
 
 OPTION_HEAD = ("argument or option", "value", "default", "meaning")
+ARGUMENTS = {
+    "SOURCE": "Name of a [source](sources.md).",
+    "VENUE_OR_SOURCE": "A source that is collected by account, or the name of a venue.",
+    "ACCOUNT": "Id of an account; `omc accounts list` shows them.",
+    "ACCOUNT FILL ACCOUNT FILL": "Account and fill id of the fill that counts, then of the other; `omc accounts pairs` shows them.",
+    "USER": "Id of the user.",
+    "SESSION_OR_EVENT_ID": "`omc agent sessions` shows them.",
+    "SECTION": "A table of `omc.toml`, such as `settings` or `sources.glass_defillama`; left out: all.",
+    "ROLE": "The database role.",
+    "EXCEPTION_ID": "Number of the exception; `omc pnl exceptions` shows it.",
+    "LEDGER": "The ledger; left out: all, without the single checks.",
+    "UPSTREAM": "`defillama`, `fear_greed`, `sec_edgar` or `coinspot`.",
+    "KIND": "What goes wrong, see above.",
+}
+"""What arguments mean; click has no help for them."""
 _EVERY = ("help", "as_json")
 
 
@@ -51,7 +66,7 @@ def _row(parameter: click.Parameter, context: click.Context) -> tuple[str, str, 
         name = code(
             parameter.make_metavar(context).strip("[]") if not isinstance(parameter.type, click.Choice) else parameter.human_readable_name
         )
-        return name, _value(parameter, context), "" if parameter.required else "may be left out", ""
+        return name, _value(parameter, context), "" if parameter.required else "may be left out", ARGUMENTS.get(name.strip("`"), "")
     names = ", ".join(code(name) for name in [*parameter.opts, *parameter.secondary_opts])
     return names, _value(parameter, context), _default(parameter, context), prose(parameter.help)
 
@@ -61,17 +76,25 @@ def _value(parameter: click.Parameter, context: click.Context) -> str:
         return "no value"
     kind = parameter.type
     if isinstance(kind, click.Choice):
-        return ", ".join(code(getattr(choice, "value", choice)) for choice in kind.choices)
+        return ", ".join(code(getattr(choice, "value", choice)) or "nothing" for choice in kind.choices)
     if isinstance(kind, click.IntRange | click.FloatRange):
-        return f"{'integer' if isinstance(kind, click.IntRange) else 'number'}, {kind._describe_range().replace('x', ' ').strip()}"
+        return f"{'integer' if isinstance(kind, click.IntRange) else 'number'} {_range(kind)}"
     words = {"text": "text", "integer": "integer", "float": "number", "path": "path", "file": "path", "directory": "path"}
     return words.get(kind.name, parameter.metavar or kind.name.lower())
+
+
+def _range(kind: click.IntRange | click.FloatRange) -> str:
+    if kind.min is not None and kind.max is not None:
+        return f"from {kind.min} to {kind.max}"
+    return f"from {kind.min}" if kind.min is not None else f"up to {kind.max}"
 
 
 def _default(option: click.Option, context: click.Context) -> str:
     if option.required:
         return "required"
-    value = option.get_default(context, call=True)
+    if isinstance(option.show_default, str):
+        return option.show_default
+    value = option.get_default(context, call=False)
     shows = isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
     return code(getattr(value, "value", value)) if shows else ""
 

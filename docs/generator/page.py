@@ -48,5 +48,13 @@ def first_paragraph(docstring: str | None) -> str:
     return prose((docstring or "").strip().split("\n\n")[0])
 
 
+def span(seconds: float) -> str:
+    """Return a time span in the largest unit that fits: ``15 min``, ``1.5 h``, ``2 days``."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return "1 day" if seconds == size == 86_400 else f"{seconds / size:.3g} {unit}"
+    return f"{seconds:g} s"
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")

@@ -69,4 +69,4 @@ def _row(name: str, field: FieldInfo) -> tuple[str, str, str, str, str]:
 def _default(name: str, field: FieldInfo) -> str:
     if name == "home":
         return "`.omc` in the checkout"
-    return "unset" if field.default is None or name == "keys" else code(field.default)
+    return "unset" if field.default in (None, "") or name == "keys" else code(field.default)

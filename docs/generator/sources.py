@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-from generator.page import code, codes, prose, table
+from generator.page import code, codes, prose, span, table
 from generator.settings import options
 from omc_infra.http import HostPolicy
 from omc_pipeline.collection.discovery import discover_sources
@@ -52,17 +52,17 @@ def _told(source: Source) -> Iterator[str]:
 def _endpoint(source: Source, endpoint: Endpoint) -> tuple[str, str, str, str, str]:
     remarks = []
     if endpoint.sample_every_s:
-        remarks.append(f"a scheduled run asks every {_span(endpoint.sample_every_s)}")
+        remarks.append(f"a scheduled run asks every {span(endpoint.sample_every_s)}")
     if endpoint.reads:
         remarks.append(f"computed from `{endpoint.reads.table.qualified}` of {codes(endpoint.reads.sources)}")
     tables = codes(each.qualified for each in source.tables_of(endpoint))
-    return code(endpoint.name), code(endpoint.cron), _span(endpoint.every_s), tables, "; ".join(remarks)
+    return code(endpoint.name), code(endpoint.cron), span(endpoint.every_s), tables, "; ".join(remarks)
 
 
 def _limits(policy: HostPolicy) -> tuple[str, str, str, str]:
     rate = f"{policy.requests_per_s:g} a second" if policy.requests_per_s >= 1 else f"one in {1 / policy.requests_per_s:g} s"
     burst = f", {policy.burst} at once" if policy.burst > 1 else ""
-    quota = f"{policy.quota.requests:,} in {_span(int(policy.quota.window_s))}" if policy.quota else "none"
+    quota = f"{policy.quota.requests:,} in {span(policy.quota.window_s)}" if policy.quota else "none"
     return ", ".join(policy.live_urls), f"{rate}{burst}", quota, code(policy.pace.group)
 
 
@@ -77,10 +77,3 @@ def _needs(source: Source) -> str:
 
 def _variables(source: Source) -> str:
     return codes(f"OMC_KEY_{name.upper()}" for name in source.keys)
-
-
-def _span(seconds: int) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "h"), (60, "min")):
-        if seconds % size == 0:
-            return f"{seconds // size} {unit}{'s' if unit == 'day' and seconds > size else ''}"
-    return f"{seconds} s"

@@ -17,7 +17,7 @@ from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, visible
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a stage failed.")
 @json_option
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
