@@ -8,29 +8,28 @@ import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
 import pytest
 
-from omc_infra.cli import root
-from omc_infra.errors import OmcError
-from omc_infra.postgres.comments import contributed_comments
-from omc_infra.postgres.database import Database
-from omc_infra.settings import PROJECT_ROOT
-from omc_pipeline.collection.discovery import discover_sources
-from omc_pipeline.ledgers.comments import LEDGER_TABLES
-from omc_pipeline.ledgers.descriptions import field_descriptions, table_description
-from omc_pipeline.ledgers.table import LedgerTable
-from omc_pipeline.quality.suite import suite_of
-
-DOCS = PROJECT_ROOT / "docs"
-sys.path.insert(0, str(DOCS))
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 
 import generate
 from generator.commands import ARGUMENTS, leaves
 from generator.database import read_tables, undescribed
 from generator.errors import error_classes
+
+from omc_infra.cli import root
+from omc_infra.errors import OmcError
+from omc_infra.postgres.comments import contributed_comments
+from omc_infra.postgres.database import Database
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.ledgers.comments import LEDGER_TABLES
+from omc_pipeline.ledgers.descriptions import field_descriptions, table_description
+from omc_pipeline.ledgers.table import LedgerTable
+from omc_pipeline.quality.suite import suite_of
 
 STALE = "is not what the code says: run `make reference` and commit the page"
 every_ledger_table = pytest.mark.parametrize("table", LEDGER_TABLES, ids=lambda table: table.qualified)
