@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from agent_sessions import token_of
 from click.testing import CliRunner
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
@@ -398,7 +399,7 @@ def test_an_agent_sees_only_the_choice_of_its_user(database: Database, user: str
     set_reporting(database, f"{user}-b", "GBP", "Europe/London")
 
     with database.connect("agent") as agent:
-        agent.execute("SELECT set_config('omc.user_id', %s, true)", (user,))
+        agent.execute("SELECT set_config('omc.session_token', %s, true)", (token_of(database, user),))
         seen = agent.execute("SELECT currency FROM pnl.reporting").fetchall()
 
     assert seen == [("EUR",)]
