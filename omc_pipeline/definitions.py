@@ -16,7 +16,7 @@ from omc_pipeline.orchestration.checks import collection_checks
 from omc_pipeline.orchestration.collection import collection_asset
 from omc_pipeline.orchestration.history import history_assets
 from omc_pipeline.orchestration.pnl import pnl_assets
-from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.orchestration.resources import Platform, closed_resource
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
 from omc_pipeline.orchestration.scores import score_asset
 
@@ -46,7 +46,7 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
         asset_checks=[collection_checks(source) for source in found],
         jobs=jobs,
         schedules=schedules,
-        resources={"platform": platform},
+        resources={"platform": closed_resource(platform)},
         executor=dg.in_process_executor,
     )
 

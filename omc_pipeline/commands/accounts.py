@@ -13,6 +13,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
 from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,13 +57,12 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
     if as_json:
         emit({"profile": settings.profile, "accounts": rows})
         return
-    from rich.console import Console
 
     from omc_infra.tables import print_rows
 
     shown = ("account", "user", "venue", "source", "label", "state", "missing_keys", "held")
     cells = [{name: ", ".join(row[name]) if name == "missing_keys" else str(row[name] or "") for name in shown} for row in rows]
-    print_rows(Console(), cells, f"accounts · {settings.profile}")
+    print_rows(open_console(), cells, f"accounts · {settings.profile}")
 
 
 @accounts.command()
@@ -83,7 +83,7 @@ def add(venue_or_source: str, user: str | None, account_id: str | None, label: s
         emit(document)
     else:
         missing = f"; set {' and '.join(document['missing_keys'])}" if document["missing_keys"] else ""
-        click.echo(f"account {row.account_id} of user {row.user_id} at {row.venue} ({settings.profile}){missing}")
+        say(f"account {row.account_id} of user {row.user_id} at {row.venue} ({settings.profile}){missing}")
 
 
 @accounts.command()
@@ -165,12 +165,11 @@ def pairs(user: str | None, every: bool, as_json: bool) -> None:
     if as_json:
         emit({"profile": settings.profile, "user": whose, "pairs": rows})
         return
-    from rich.console import Console
 
     from omc_infra.tables import print_rows
 
     cells = [{name: str(value) for name, value in row.items() if value is not None} for row in rows]
-    print_rows(Console(), cells, f"pairs of fills of {whose} · {settings.profile}")
+    print_rows(open_console(), cells, f"pairs of fills of {whose} · {settings.profile}")
 
 
 @accounts.command()
@@ -191,7 +190,7 @@ def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, 
     if as_json:
         emit(document)
     else:
-        click.echo(
+        say(
             f"{pair[3]} of {pair[2]} is {'a duplicate' if is_duplicate else 'a fill of its own'}; profit and loss follows with its next run"
         )
 
@@ -225,7 +224,7 @@ def _change(account: str, state: State, by: str, as_json: bool) -> None:
     if as_json:
         emit(_document(row, settings))
     else:
-        click.echo(f"account {row.account_id} of user {row.user_id}: {row.state} ({settings.profile})")
+        say(f"account {row.account_id} of user {row.user_id}: {row.state} ({settings.profile})")
 
 
 def _forget(settings: Settings, database: Database, named: list[str]) -> None:
@@ -258,5 +257,5 @@ def _show_erased(document: Mapping[str, Any], as_json: bool) -> None:
         emit(document)
         return
     for table, count in document["rows"].items():
-        click.echo(f"{table:<32}{count:>12,}")
-    click.echo(f"{sum(document['rows'].values()):,} rows {'erased' if document['erased'] else 'would be erased; add --yes to do it'}")
+        say(f"{table:<32}{count:>12,}")
+    say(f"{sum(document['rows'].values()):,} rows {'erased' if document['erased'] else 'would be erased; add --yes to do it'}")

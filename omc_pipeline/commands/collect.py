@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omc_infra.cli import emit, json_option
+from omc_infra.cli import emit, json_option, refuse
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
-from omc_infra.errors import BadInputError
+from omc_infra.errors import BadInputError, OmcError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import open_console
 
 if TYPE_CHECKING:
     from omc_pipeline.collection.source import Parsed, Source
@@ -55,7 +56,10 @@ def collect(
     if last and not first:
         raise BadInputError("--to needs --from, the first day")
     if file is not None:
-        _parse_file(found, file, as_json)
+        try:
+            _parse_file(found, file, as_json)
+        except OmcError as error:  # a saved body is input, whatever is wrong with it
+            refuse(error)
     else:
         _collect(found, load_settings(), _window(first, last), (user, account), as_json)
 
@@ -99,13 +103,12 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
         tables = {name: dataclasses.asdict(appended) for name, appended in collection.tables.items()}
         emit({"profile": settings.profile, **dataclasses.asdict(collection), "tables": tables, "rows": collection.rows})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("table", "inserted", "changed", "unchanged", title=f"{collection.source} · {settings.profile}", title_justify="left")
     for name, appended in collection.tables.items():
         table.add_row(name, str(appended.inserted), str(appended.changed), str(appended.unchanged))
-    console = Console()
+    console = open_console()
     console.print(table)
     console.print(f"{collection.payloads} payloads, {collection.quarantined} rows in quarantine, {collection.resolved} taken out of it")
     if collection.observed_from and collection.observed_to:
@@ -150,12 +153,9 @@ def _document(row: Any) -> Mapping[str, Any]:
 
 
 def _show_parsed(source: Source, parsed: Parsed) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     from omc_infra.tables import print_rows
 
-    console = Console()
+    console = open_console()
     for ledger_table in source.tables:
         rows = [row for row in parsed.rows if row.table is ledger_table]
         if not rows:
@@ -166,4 +166,4 @@ def _show_parsed(source: Source, parsed: Parsed) -> None:
             console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
     console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")
     for rejected in parsed.rejected[:_SHOWN_ROWS]:
-        console.print(Text(f"  refused: {rejected.reason}: {dict(rejected.row)}"))
+        console.print(f"  refused: {rejected.reason}: {dict(rejected.row)}")

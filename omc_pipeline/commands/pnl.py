@@ -14,6 +14,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
+from omc_infra.terminal import open_console, say
 from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
 from omc_pipeline.commands.pnl_reporting import reporting
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
@@ -59,7 +60,7 @@ def compute(fills: str, as_json: bool, **options: str | None) -> None:
     document = _told(path, lambda: _document(path))
     answer = _told(path, lambda: _answer(document, options, until, prices))
     if options["engine"] not in ("auto", answer["engine"]["name"]):
-        click.echo(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
+        say(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
     if as_json:
         emit(answer)
     else:
@@ -159,11 +160,10 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _print_answer(answer: Mapping[str, Any]) -> None:
-    from rich.console import Console
 
     from omc_pipeline.pnl.table import tables
 
-    console = Console()
+    console = open_console()
     for table in tables(answer):
         console.print(table)
 
@@ -205,7 +205,7 @@ def report(user: str | None, method: Method, currency: str | None, form: str | N
         if as_json:
             emit({"file": str(target), "format": form, "rows": rows, "size_bytes": written})
         else:
-            click.echo(f"{target}: {form}, {rows} rows, {written:,} bytes", err=True)
+            say(f"{target}: {form}, {rows} rows, {written:,} bytes", err=True)
     elif as_json:
         emit(found.document)
     else:
@@ -264,13 +264,12 @@ def _written(target: Path, content: bytes) -> int:
 
 
 def _report_tables(document: Mapping[str, Any]) -> str:
-    from rich.console import Console
 
     from omc_pipeline.pnl.table import report_tables
 
-    console = Console()
+    console = open_console()
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
+        console = open_console(width=_WIDTH)
     with console.capture() as captured:
         for table in report_tables(document):
             console.print(table)

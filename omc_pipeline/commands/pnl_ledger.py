@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from omc_infra.cli import emit, json_option
+from omc_infra.terminal import open_console, say
 from omc_pipeline.pnl.policy import (
     FEE_POLICIES,
     LOT_POLICIES,
@@ -66,7 +67,7 @@ def positions(
         emit(document)
     else:
         unrealized = "no price" if found.unrealized is None else f"{found.unrealized:,.2f}"
-        click.echo(
+        say(
             f"{whose} by {method}: {run.fills:,} fills, {run.matches:,} matches written; realized {found.realized:,.2f},"
             f" unrealized {unrealized} {found.currency}; {run.exceptions} exceptions ({database.profile})"
         )
@@ -89,12 +90,10 @@ def exceptions(user: str | None, method: Method, currency: str | None, as_json: 
     if as_json:
         emit({"profile": database.profile, "user": whose, "method": method, "exceptions": rows})
     else:
-        from rich.console import Console
-
         from omc_infra.tables import print_rows
 
         shown = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-        print_rows(Console(), shown, f"Exceptions of {whose} by {method} · {database.profile}")
+        print_rows(open_console(), shown, f"Exceptions of {whose} by {method} · {database.profile}")
     if any(row.is_red for row in found):
         raise click.exceptions.Exit(1)
 
@@ -113,7 +112,7 @@ def resolve(exception_id: int, by: str, reason: str, as_json: bool) -> None:
     if as_json:
         emit({"exception": exception_id, "resolved_by": by, "reason": reason})
     else:
-        click.echo(f"exception {exception_id} resolved by {by}")
+        say(f"exception {exception_id} resolved by {by}")
 
 
 @contextmanager

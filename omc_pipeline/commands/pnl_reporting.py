@@ -9,6 +9,7 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
+from omc_infra.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def reporting(
     for one in found:
         note = " (default)" if one.is_default else ""
         chosen = "" if one.user_id == whose else ", the common choice: this user has made none"
-        click.echo(f"{one.currency}, tax zone {one.tax_zone}{note}, since {one.since:%Y-%m-%d}{chosen}")
+        say(f"{one.currency}, tax zone {one.tax_zone}{note}, since {one.since:%Y-%m-%d}{chosen}")
 
 
 def _changed(

@@ -15,6 +15,7 @@ from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,7 +75,7 @@ def pause_command(source: str, endpoint: str, account: str, span: str | None, re
     if as_json:
         emit({"profile": settings.profile, **_state(paused, now)})
     else:
-        click.echo(paused.refusal(now))
+        say(paused.refusal(now))
 
 
 @sources.command("resume", epilog="Exit code 1: nothing was paused.")
@@ -94,7 +95,7 @@ def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> N
         emit({"profile": settings.profile, "resumed": [str(each) for each in resumed], "refusal": refusal})
     else:
         done = f"resumed {', '.join(map(str, resumed))}" if resumed else f"{key} was not paused"
-        click.echo(f"{done}; {refusal}" if refusal else done)
+        say(f"{done}; {refusal}" if refusal else done)
     if not resumed:
         raise click.exceptions.Exit(1)
 
@@ -184,17 +185,14 @@ def _worst(statuses: list[str]) -> str:
 
 
 def _print(documents: Sequence[Mapping[str, Any]], profile: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     from omc_infra.tables import print_rows
 
-    console = Console()
+    console = open_console()
     styles = ["" if each["configured"] else "bright_black" for each in documents]
     print_rows(console, [_row(each) for each in documents], f"sources · {profile}", styles)
     for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
-            console.print(Text(line, style=style), soft_wrap=True)
+            console.print(line, style=style, soft_wrap=True)
 
 
 def _row(each: Mapping[str, Any]) -> dict[str, str]:

@@ -219,7 +219,7 @@ def _table(summaries: Sequence[Summary]) -> str:
     """Write sums side by side as Markdown; fills that no run knows yet are counted in the last column."""
     head = ["| user | method | currency | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-|-:|-:|-:|-:|-:|-:|"]
     rows = [
-        f"| {escape_markdown(s.user_id)} | {s.method} | {s.currency} | "
+        f"| {escape_markdown(s.user_id)} | {s.method} | {escape_markdown(s.currency)} | "
         f"{' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} | {s.fills_since} |"
         for s in summaries
     ]

@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from omc_infra.terminal import visible
+
 _TEXT_COLUMNS = frozenset(
     {
         "sell",
@@ -83,7 +85,7 @@ def _cell(name: str, value: object) -> Text:
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     if name in _TEXT_COLUMNS or isinstance(value, int):
-        return Text(str(value))
+        return Text(visible(value))
     if isinstance(value, float):
         return Text(f"{value:,.4f}")
     amount = Decimal(str(value))

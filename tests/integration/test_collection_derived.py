@@ -148,25 +148,19 @@ def test_many_small_runs_in_any_order_give_what_one_run_gives(database: Database
 
 def test_no_row_is_passed_over_whose_writer_had_stamped_it_and_not_committed_it(database: Database, settings: Settings) -> None:
     index, trend = _pair("racing")
-    _write(database, index, dict.fromkeys(range(1, 8), 50))
-    done = threading.Event()
-    rows = [Sentiment("MARKET", "fear_greed", TODAY, Decimal(57), None)]
-    runs: list[Collection] = []
-
-    def run() -> None:
-        runs.append(_derive(database, settings, trend))
-        done.set()
+    _write(database, index, {age: 50 for age in range(21) if age != 10})
+    late = [Sentiment("MARKET", "fear_greed", TODAY - timedelta(days=10), Decimal(57), None)]
+    thread = threading.Thread(target=lambda: _derive(database, settings, trend))
 
     with database.connect("writer") as connection, connection.transaction():
-        append(connection, index, rows, None)
-        thread = threading.Thread(target=run)
+        append(connection, index, late, None)
         thread.start()
-        was_early = done.wait(0.5)
+        thread.join(1)
     thread.join()
     _derive(database, settings, trend)
 
-    assert not was_early
-    assert _rows(database, trend.name)[_day(0)][0] == 51
+    rows = _rows(database, trend.name)
+    assert {_day(age): rows[_day(age)][0] for age in range(4, 11)} == {_day(age): Decimal(51) for age in range(4, 11)}
 
 
 def test_other_options_begin_again_from_nothing(database: Database, settings: Settings) -> None:

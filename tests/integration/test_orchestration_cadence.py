@@ -111,8 +111,9 @@ def test_the_maintenance_job_purges_and_reports_growth_with_a_plot_and_a_check(
     variables = {**sandboxed.environ(), "OMC_GROWTH_WARNING_GB": "0.000001"}
     old = dg.DagsterRun("nothing", run_id="0" * 32, status=dg.DagsterRunStatus.SUCCESS)
     instance.add_run(old)
-    with database.connect("writer") as connection:
+    with database.connect("dagster") as connection:
         connection.execute("UPDATE dagster.runs SET update_timestamp = now() - interval '15 days'")
+    with database.connect("writer") as connection:
         connection.execute("INSERT INTO omc.table_size VALUES (now() - interval '1 day', 'exchange', 'quote', 0, 0, true)")
 
     result = (
@@ -135,7 +136,7 @@ def test_a_retention_of_no_days_keeps_everything(database: Database, sandboxed: 
     variables = {**sandboxed.environ(), "OMC_KEEP_RUNS_DAYS": "0", "OMC_KEEP_PAYLOADS_DAYS": "0"}
     old = dg.DagsterRun("nothing", run_id="1" * 32, status=dg.DagsterRunStatus.SUCCESS)
     instance.add_run(old)
-    with database.connect("writer") as connection:
+    with database.connect("dagster") as connection:
         connection.execute("UPDATE dagster.runs SET update_timestamp = now() - interval '5000 days' WHERE run_id = %s", [old.run_id])
 
     result = dg.materialize([operations.retention], instance=instance, resources={"platform": Platform(variables=variables)})
