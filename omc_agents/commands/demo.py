@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -88,6 +89,9 @@ def _ledger_table(document: dict[str, Any]) -> Table:
         Column("source", no_wrap=True),
         title=f"Ledgers · profile {document['profile']}",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for heading in ("rows", "complete", "timely", "accurate", "score"):
         table.add_column(heading, justify="right")

@@ -7,7 +7,7 @@ A storey contributes its texts by the entry point group ``omc.comments``: a func
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -74,11 +74,20 @@ def contributed_comments() -> list[Comments]:
     return [contribute() for contribute in contributions]
 
 
-def write_comments(connection: Connection) -> int:
-    """Write the texts that the database doesn't have yet, and return how many; the connection's role must own the tables."""
+def write_comments(connection: Connection, storeys: Sequence[Comments] | None = None) -> int:
+    """Write the texts that the database doesn't have yet.
+
+    Args:
+        connection: Of the role that owns the tables; what is written is committed.
+        storeys: Texts instead of those that all storeys contribute; of two for the same column the first holds.
+
+    Returns:
+        How many were written.
+    """
     from sqlalchemy import text
 
-    storeys, statements = contributed_comments(), []
+    storeys = contributed_comments() if storeys is None else storeys
+    statements = []
     for name, is_view, column, quoted, quoted_column, present in connection.execute(text(_PRESENT)):
         wanted = next((found for storey in storeys if (found := storey.text(name, column)) is not None), None)
         if wanted is not None and wanted != present:
