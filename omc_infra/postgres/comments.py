@@ -28,7 +28,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
     SELECT NULL::name AS attname, NULL::smallint AS attnum
     UNION ALL SELECT attname, attnum FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a
-WHERE c.relkind IN ('r', 'p', 'v') AND c.relowner = to_regrole(current_user)::oid
+WHERE c.relkind IN ('r', 'p', 'v') AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
 """
 
 

@@ -21,6 +21,8 @@ from generator.commands import ARGUMENTS, leaves
 from generator.database import read_tables, undescribed
 from generator.errors import error_classes
 
+from omc_agents.models.choice import default_model
+from omc_agents.models.scripted import ScriptedAnalyst
 from omc_infra.cli import root
 from omc_infra.errors import OmcError
 from omc_infra.postgres.comments import contributed_comments
@@ -110,6 +112,22 @@ def test_a_command_that_may_end_with_one_says_when() -> None:
             silent.append(path)
 
     assert silent == []
+
+
+def test_the_readme_says_that_rules_stand_for_a_model_as_long_as_they_do() -> None:
+    readme = (generate.FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
+
+    assert isinstance(default_model(), ScriptedAnalyst), "a model is connected: the README says that none is"
+    assert "**No language model is called today, in either profile**" in readme
+    assert "`omc_agents/models/scripted.py`" in readme
+
+
+def test_the_readme_links_every_page_that_a_user_needs() -> None:
+    docs = generate.FOLDER.parent
+    readme = (docs.parent / "README.md").read_text(encoding="utf-8")
+    pages = [page for folder in ("tutorial", "how-to", "reference") for page in (docs / folder).glob("*.md")]
+
+    assert [page.name for page in pages if f"(docs/{page.relative_to(docs)})" not in readme] == []
 
 
 def _glossary() -> Mapping[str, str]:
