@@ -24,7 +24,6 @@ from generator.errors import error_classes
 from omc_agents.models.choice import default_model
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_infra.cli import root
-from omc_infra.errors import OmcError
 from omc_infra.postgres.comments import contributed_comments
 from omc_infra.postgres.database import Database
 from omc_pipeline.collection.discovery import discover_sources
@@ -85,10 +84,10 @@ def test_every_check_says_what_to_do_when_it_fails() -> None:
     assert silent == set()
 
 
-@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
-def test_every_error_says_what_it_means_and_what_to_do(kind: type[OmcError]) -> None:
-    assert inspect.getdoc(kind)
-    assert str(vars(kind).get("advice", "")).endswith("."), f"{kind.__name__} needs an `advice` of its own"
+def test_every_error_says_what_it_means_and_what_to_do() -> None:
+    silent = [kind.__name__ for kind in error_classes() if not (inspect.getdoc(kind) and str(vars(kind).get("advice", "")).endswith("."))]
+
+    assert silent == [], "each needs an `advice` of its own"
 
 
 def test_every_option_and_argument_of_every_command_has_a_meaning() -> None:

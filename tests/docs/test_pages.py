@@ -52,6 +52,7 @@ def _environ(home: Path) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("OMC_")}, "OMC_HOME": str(home)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", FOLLOWED_HERE)
 def test_a_how_to_works_to_the_letter(page: str, seeded_home: Path, tmp_path: Path) -> None:
     if page == "how-to/migrate.md":
