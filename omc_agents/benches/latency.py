@@ -62,7 +62,7 @@ class Measured:
     collection_cpu_s: float
 
 
-@click.command()
+@click.command(epilog="Exit code 1: an event got no brief, or two.")
 @click.option("--events", type=click.IntRange(min=1), default=200, show_default=True, help="Events landed one after the other.")
 @click.option("--burst", type=click.IntRange(min=0), default=500, show_default=True, help="Events landed at once after them.")
 @click.option(
