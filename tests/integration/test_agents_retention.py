@@ -127,15 +127,15 @@ def test_a_session_that_is_not_finished_keeps_all_however_old(database: Database
 def test_sessions_of_every_user_are_purged_under_their_own_name(database: Database) -> None:
     announce(database, accession("of-ada"), accession("of-grace"))
     for user in ("ada", "grace"):
-        store, session = opened(database, f"of-{user}", user=user)
+        store, session = opened(database, accession(f"of-{user}"), user=user)
         _put_checkpoint(database, session.thread_id)
         store.finish(session.session_id, "failed", "no")
-        _backdate(database, f"of-{user}", 91)
+        _backdate(database, accession(f"of-{user}"), 91)
 
     assert purge(database) == 2
 
     for user in ("ada", "grace"):
-        assert left(database, session_id_of(EDGAR, f"of-{user}"))["checkpoints"] == 0
+        assert left(database, session_id_of(EDGAR, accession(f"of-{user}")))["checkpoints"] == 0
 
 
 def test_texts_of_finished_sessions_only_can_be_emptied_and_nothing_is_written_in_their_place(
