@@ -47,7 +47,9 @@ class Assignment:
 
 
 def issue_tokens(database: Database, batch_id: UUID, lifetime: timedelta) -> list[Assignment]:
-    """Issue a token for every unfinished session of a batch that waits for no model; the least tried first, so that one that kills its run holds up no other.
+    """Issue a token for every unfinished session of a batch that waits for no model.
+
+    The least tried come first, so that one that kills its run holds up no other.
 
     Args:
         database: Written as role writer.

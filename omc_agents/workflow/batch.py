@@ -29,7 +29,11 @@ Steps = Callable[[Desk], Mapping[str, Step]]
 
 @dataclass(frozen=True)
 class EventOutcome:
-    """What became of one event: ``retry`` means another attempt may help (after its model's wait), ``skipped`` that another process has it."""
+    """What became of one event.
+
+    Attributes:
+        outcome: ``retry`` means that another attempt may help, after its model's wait; ``skipped`` that another process has it.
+    """
 
     source: str
     event_id: str

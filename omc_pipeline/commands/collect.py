@@ -14,9 +14,10 @@ from omc_infra.cli import emit, json_option, refuse
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
 from omc_infra.errors import BadInputError, OmcError
+from omc_infra.logs import redact
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
-from omc_infra.terminal import open_console
+from omc_infra.terminal import one_line, open_console, say
 
 if TYPE_CHECKING:
     from omc_pipeline.collection.source import Parsed, Source
@@ -28,7 +29,7 @@ _SHOWN_ROWS = 40
 
 @click.command(
     help="Collect SOURCE once into the ledgers; with --from, a range of its past, in one run. With --payload, only parse that saved"
-    " body and print its rows; no database."
+    " body and print its rows; no database, and exit 2 where none of them can be trusted."
 )
 @click.argument("source")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")
@@ -117,9 +118,12 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:
     from omc_pipeline.collection.parsing import parse_payload
     from omc_pipeline.collection.sections import configured_options
+    from omc_pipeline.collection.tally import all_refused
 
     payload = _saved(source, file)
     parsed = parse_payload(source, payload, configured_options(source, load_configuration()))
+    reasons = [rejected.reason for rejected in parsed.rejected]
+    failure = all_refused(source, reasons) if reasons and not parsed.rows else None
     if as_json:
         emit(
             {
@@ -127,10 +131,14 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
                 "rows": [_document(row) for row in parsed.rows],
                 "quarantined": [{"reason": rejected.reason, "row": rejected.row} for rejected in parsed.rejected],
                 "payload_sha256": payload.sha256,
+                **(failure.as_document() if failure else {}),
             }
         )
     else:
         _show_parsed(source, parsed)
+    if failure is not None:
+        say(f"omc: {one_line(redact(str(failure)))}", err=True)
+        raise click.exceptions.Exit(2)
 
 
 def _saved(source: Source, file: Path) -> Payload:
