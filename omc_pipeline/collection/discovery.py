@@ -73,6 +73,16 @@ def discover_sources(folder: Path = _FOLDER) -> Mapping[str, Source]:
     return discover(folder).sources
 
 
+def broken_parts() -> list[str]:
+    """Return a line for each source file that does not load."""
+    return [each.reason for each in discover().broken.values()]
+
+
+def broken_findings(_database: object) -> list[str]:
+    """Return the same for `omc status`."""
+    return broken_parts()
+
+
 def source_named(name: str, folder: Path = _FOLDER) -> Source:
     """Return one source.
 

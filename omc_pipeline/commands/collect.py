@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import structlog
 
 from omc_infra.cli import emit, json_option, refuse
 from omc_infra.clock import utc_now
@@ -20,10 +21,14 @@ from omc_infra.settings import Settings, load_settings
 from omc_infra.terminal import one_line, open_console, say
 
 if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+    from omc_pipeline.collection.accounts import Account
+    from omc_pipeline.collection.options import SourceConfig
     from omc_pipeline.collection.source import Parsed, Source
     from omc_pipeline.collection.tally import Collection
     from omc_pipeline.collection.window import Window
 
+log = structlog.get_logger()
 _SHOWN_ROWS = 40
 
 
@@ -92,9 +97,24 @@ def _collect(source: Source, settings: Settings, window: Window | None, whose: t
             settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
         if window is None:
             collection = collect_source(source, database, settings, config=config, account=account)
+            _report(source, database, collection, config, account)
         else:
             collection = collect_history(source, database, settings, window, config=config, account=account)
     show_collection(collection, settings, as_json)
+
+
+def _report(source: Source, database: Database, collection: Collection, config: SourceConfig, account: Account | None) -> None:
+    """Tell Dagster's catalog, where there is one; what is collected is collected, whatever becomes of that."""
+    from omc_infra.runs.instance import open_catalog
+
+    try:
+        with open_catalog(database) as catalog:
+            if catalog is not None:
+                from omc_pipeline.orchestration.catalog import report_collection
+
+                report_collection(catalog, database, source, collection, config, account)
+    except Exception as error:  # noqa: BLE001 Dagster's boundary: what its storage raises has no common base; the rows are in
+        log.warning("the collection is not in Dagster's catalog", source=source.name, reason=redact(f"{type(error).__name__}: {error}"))
 
 
 def show_collection(collection: Collection, settings: Settings, as_json: bool) -> None:

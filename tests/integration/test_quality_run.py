@@ -383,7 +383,7 @@ def test_an_endpoint_that_stopped_answering_shows_although_the_others_answer(pla
     platform.state(hosts, NOW - 6 * MINUTE, "coins")
     platform.state(hosts, NOW, "coins", failed=True)
 
-    at_once, later = (run_source_checks(platform.database, hosts, NOW + age) for age in (timedelta(), 4 * MINUTE))
+    at_once, later = (run_source_checks(platform.database, hosts, NOW + age) for age in (timedelta(), 5 * MINUTE))
 
     seen, then = ({o.name: o for o in outcomes} for outcomes in (at_once, later))
     assert (seen["endpoints_answer"].value, seen["endpoints_answer"].passed) == (0.5, False)
@@ -391,7 +391,7 @@ def test_an_endpoint_that_stopped_answering_shows_although_the_others_answer(pla
     assert not then["endpoints_on_time"].passed
     assert then["endpoints_on_time"].score < 0.7
     settings = platform.settings.model_copy(update={"alert_threshold": 0.7})
-    report = run_suites(platform.database, [hosts], settings, NOW + 4 * MINUTE, ["glass"])
+    report = run_suites(platform.database, [hosts], settings, NOW + 5 * MINUTE, ["glass"])
     assert "timeliness" in {alert.dimension for alert in report.alerts}
 
 
