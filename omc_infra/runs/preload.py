@@ -36,7 +36,7 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
 
     Args:
         locations: Modules that hold a code location each.
-        libraries: Modules that are imported where they can be.
+        libraries: Modules that are imported where they can be; one of our own that can't is a fault.
 
     Raises:
         PreloadError: A location does not load, or loading left what a fork would break.
@@ -46,6 +46,8 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
             try:
                 importlib.import_module(name)
             except ImportError as error:
+                if (error.name or "").startswith("omc_"):
+                    raise PreloadError(f"{name} does not load: {error}") from error
                 log.warning("cannot preload a library", module=name, reason=str(error))
         for name in locations:
             build_location(name)

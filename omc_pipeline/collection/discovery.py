@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+from omc_infra.configuration import checked_models
 from omc_infra.errors import BadInputError, ConfigurationError
 from omc_infra.logs import redact
 from omc_pipeline.collection.cadence import is_due
@@ -103,8 +104,9 @@ def _read(path: Path, folder: Path) -> Source:
         raise ConfigurationError(f"source {path.name}: a source's file is named <ledger>_<name>.py, the ledger one of {', '.join(LEDGERS)}")
     try:
         return _checked(path, _imported(path, folder))
-    except ConfigurationError:
-        raise
+    except ConfigurationError as error:
+        told = str(error)
+        raise ConfigurationError(told if path.name in told else f"source {path.name}: {told}") from error
     except (Exception, SystemExit) as error:  # a file of somebody else's may raise anything, and stops only itself
         raise ConfigurationError(f"source {path.name} does not import: {_told(error)}") from error
 
@@ -152,6 +154,8 @@ def _checked(path: Path, module: ModuleType) -> Source:
     if len(ledgers) != 1 or not source.name.startswith(f"{source.ledger}_"):
         told = ", ".join(sorted(ledgers)) or "no ledger"
         raise ConfigurationError(f"source {path.name}: its tables belong to {told}, not to the ledger it is named after")
+    checked_models({f"sources.{source.name}": source.config})
+    source.config()  # complete without a file
     wrong = next(_contradictions(source), None)
     if wrong is not None:
         raise ConfigurationError(f"source {path.name}: {wrong}")

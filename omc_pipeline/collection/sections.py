@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from omc_infra.configuration import UnreadSection
 from omc_infra.errors import ConfigurationError
 from omc_pipeline.collection.discovery import discover
 from omc_pipeline.collection.equipment import default_hosts
@@ -30,16 +31,7 @@ def config_models() -> Mapping[str, type[BaseModel]]:
     """
     found = discover()
     models: dict[str, type[BaseModel]] = {section_of(source): config_model(source) for source in found.sources.values()}
-    return {**models, **{f"sources.{name}": _unread_section() for name in found.broken}}
-
-
-def _unread_section() -> type[BaseModel]:
-    from pydantic import BaseModel, ConfigDict
-
-    class UnreadSection(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="allow")
-
-    return UnreadSection
+    return {**models, **dict.fromkeys((f"sources.{name}" for name in found.broken), UnreadSection)}
 
 
 def config_model(source: Source) -> type[SourceConfig]:

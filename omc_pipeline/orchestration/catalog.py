@@ -76,6 +76,7 @@ def _newest(instance: dg.DagsterInstance, source: Source) -> AssetCheckEvaluatio
     from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
     records = instance.fetch_materializations(asset_key(source), limit=1).records
-    return (
-        AssetCheckEvaluationTargetMaterializationData(records[0].storage_id, records[0].run_id, records[0].timestamp) if records else None
-    )
+    if not records:
+        return None
+    newest = records[0]
+    return AssetCheckEvaluationTargetMaterializationData(storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp)

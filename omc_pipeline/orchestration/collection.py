@@ -95,7 +95,7 @@ def collection_asset(source: Source, not_configured: str | None = None) -> dg.As
         whole = together([first, *others])
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in whole.tables.items()))
         if others:
-            metadata = {**collection_facts(whole, options), "samples": len(others) + 1}
+            metadata = {**collection_facts(whole, options), "samples": dg.MetadataValue.int(len(others) + 1)}
             context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
 
     return collected

@@ -122,7 +122,7 @@ def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) ->
     is_by_account = any(source.per_account for source in members)
     keys = [asset_key(source) for source in members] if is_by_account and own else assets_of(members)
     buckets = own if is_computing and not is_by_account else ()
-    tags = {"ledger": members[0].ledger}
+    tags: dict[str, str] = {"ledger": members[0].ledger}
     if name == f"collect_{members[0].name}":  # lists of runs cut long names in the same place; this tells them apart
         tags["source"] = members[0].name.removeprefix(f"{members[0].ledger}_")
     return ScheduledJob(name, description, dg.AssetSelection.assets(*keys), crons, tags, buckets, members)

@@ -62,10 +62,11 @@ def run_suites(
             not configured has no score, and its alerts are closed.
         broken: Sources whose file doesn't load: nothing of them can be judged, so each fails its ledger's completeness.
     """
-    run_id, named = uuid4(), {source.ledger for source in (*sources, *broken) if source.ledger}
+    run_id, of_broken = uuid4(), {each.ledger for each in broken}
+    named = {*(source.ledger for source in sources), *of_broken}
     sources = configured_sources(sources, settings, recorded_states(database))
     asked = [ledger for ledger in LEDGERS if ledger in (ledgers if ledgers is not None else named)]
-    silent = [ledger for ledger in asked if ledger in named and ledger not in {source.ledger for source in (*sources, *broken)}]
+    silent = [ledger for ledger in asked if ledger in named and ledger not in {*(source.ledger for source in sources), *of_broken}]
     asked = [ledger for ledger in asked if ledger not in silent]
     outcomes = {
         ledger: {

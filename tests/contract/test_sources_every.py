@@ -21,6 +21,7 @@ import pytest
 from dagster import ScheduleDefinition, job, op
 from dagster._utils.schedules import cron_string_iterator
 
+from omc_infra.configuration import UnreadSection, load_configuration
 from omc_infra.errors import ConfigurationError, OmcError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.cadence import is_due
@@ -62,6 +63,16 @@ HOSTILE = {
     "every key null": json.dumps(dict.fromkeys(KEYS)).encode(),
 }
 
+_DEMANDING = """
+import dataclasses
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.sources.human_fear_greed import SOURCE as known
+
+class Demanding(SourceConfig):
+    coin: str
+
+SOURCE = dataclasses.replace(known, name="human_broken", config=Demanding)
+"""
 _FOREIGN = """
 import dataclasses
 from omc_pipeline.sources.glass_defillama import SOURCE as known
@@ -242,6 +253,7 @@ def test_a_file_dropped_into_the_folder_is_found_without_being_listed(tmp_path: 
         ("SOURCE = 'x'", "has no SOURCE"),
         ("from omc_pipeline.sources.human_fear_greed import SOURCE", "not the file's name"),
         (_FOREIGN, "belong to glass"),
+        (_DEMANDING, "coin has no default"),
     ],
 )
 def test_a_broken_source_stops_only_itself_and_is_named_with_its_error(tmp_path: Path, content: str, said: str) -> None:
@@ -259,6 +271,15 @@ def test_a_broken_source_stops_only_itself_and_is_named_with_its_error(tmp_path:
     assert found.broken["human_broken"].ledger == "human"
     with pytest.raises(ConfigurationError, match=f"human_broken.py.*{said}"):
         source_named("human_broken", tmp_path)
+
+
+def test_the_section_of_a_broken_source_is_no_mistake_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "omc.toml").write_text("[sources.human_broken]\ncoins = [1, 2]\n")
+    models = {"sources.human_broken": UnreadSection, "sources.human_fear_greed": SOURCES[-1].config}
+
+    read = load_configuration({"OMC_HOME": str(tmp_path), "OMC_CONFIG": str(tmp_path / "omc.toml")}, models)
+
+    assert read.section("sources.human_fear_greed") == SOURCES[-1].config()
 
 
 @pytest.mark.parametrize("name", ["prices.py", "human_fear-greed.py", "binance_quotes.py"])

@@ -163,7 +163,7 @@ def test_a_user_whose_policy_refuses_holds_up_no_other_and_makes_the_check_red(d
     assert done.success
     assert summary(database, "honest").cost == 5
     assert summary(database, "refuser").cost == 5  # as the last run left it
-    (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_exception_waits_for_a_person"]
+    (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_open_exceptions"]
     assert not red.passed
     assert "by fifo in AUD are refused" in str(red.metadata["exceptions"].value)
 
