@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.storage.event_log import SqlEventLogStorage
 
 from omc_infra.postgres.database import Database
 from omc_infra.runs.instance import open_catalog
@@ -18,6 +19,7 @@ from omc_infra.settings import Settings
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.source import Source
 from omc_pipeline.definitions import build_definitions
+from omc_pipeline.orchestration.accounts import forget_accounts
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.fold import folded_checks
@@ -80,5 +82,24 @@ def test_a_source_collected_by_hand_has_a_materialization_and_results_of_all_its
     checks = [dg.AssetCheckKey(key, check.name) for check in folded_checks(suite_of(source))]
     results = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
     assert set(results) == set(checks)
+    if source.per_account:
+        _assert_forgotten(instance, str(told.partition_key))
+        return
     newest = {record.event.asset_check_evaluation.target_materialization_data.storage_id for record in results.values()}  # type: ignore[union-attr]
     assert newest == {told.storage_id}
+
+
+def _assert_forgotten(instance: dg.DagsterInstance, account: str) -> None:
+    """Erasing an account takes what was reported of it out of the catalog, the results of its checks included."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    with storage.index_connection() as connection:
+        of_account = "FROM event_logs WHERE run_id = '' AND event LIKE '%coinspot_account%'"
+        checks = "SELECT count(*) FROM asset_check_executions WHERE asset_key LIKE '%coinspot_account%'"
+        before = [connection.exec_driver_sql(query.replace("%", "%%")).scalar_one() for query in (f"SELECT count(*) {of_account}", checks)]
+
+        forget_accounts(instance, [account])
+
+        after = [connection.exec_driver_sql(query.replace("%", "%%")).scalar_one() for query in (f"SELECT count(*) {of_account}", checks)]
+    assert min(before) > 0
+    assert after == [0, 0]
