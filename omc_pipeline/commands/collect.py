@@ -98,22 +98,26 @@ def _collect(source: Source, settings: Settings, window: Window | None, whose: t
             settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
         if window is None:
             collection = collect_source(source, database, settings, config=config, account=account)
-            _report(source, database, collection, config, account)
         else:
             collection = collect_history(source, database, settings, window, config=config, account=account)
+        _report(source, database, collection, config, account if window is None else window)
     show_collection(collection, settings, as_json)
 
 
-def _report(source: Source, database: Database, collection: Collection, config: SourceConfig, account: Account | None) -> None:
+def _report(source: Source, database: Database, collection: Collection, config: SourceConfig, what: Account | Window | None) -> None:
     """Tell Dagster's catalog, where there is one; what is collected is collected, whatever becomes of that."""
     from omc_infra.runs.instance import open_catalog
 
     try:
         with open_catalog(database) as catalog:
             if catalog is not None:
-                from omc_pipeline.orchestration.catalog import report_collection
+                from omc_pipeline.collection.window import Window
+                from omc_pipeline.orchestration.catalog import report_collection, report_history
 
-                report_collection(catalog, database, source, collection, config, account)
+                if isinstance(what, Window):
+                    report_history(catalog, database, source, collection, config, what)
+                else:
+                    report_collection(catalog, database, source, collection, config, what)
     except Exception as error:  # noqa: BLE001 Dagster's boundary: what its storage raises has no common base; the rows are in
         log.warning("the collection is not in Dagster's catalog", source=source.name, reason=redact(f"{type(error).__name__}: {error}"))
 

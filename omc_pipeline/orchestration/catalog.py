@@ -15,9 +15,11 @@ from omc_pipeline.collection.accounts import Account, account_named
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.tally import Collection
+from omc_pipeline.collection.window import Window
 from omc_pipeline.orchestration.accounts import judge_account, register
 from omc_pipeline.orchestration.checks import check_result
 from omc_pipeline.orchestration.collection import asset_key, collection_facts
+from omc_pipeline.orchestration.history import history_key, partitions_within
 from omc_pipeline.quality.fold import fold
 from omc_pipeline.quality.run import run_source_checks
 from omc_pipeline.quality.suite import suite_of
@@ -49,6 +51,29 @@ def report_collection(
         register(instance, source, [partition])
     facts = collection_facts(collection, options)
     instance.report_runless_asset_event(dg.AssetMaterialization(asset_key(source), metadata=facts, partition=partition))
+    _report_checks(instance, database, source, partition)
+
+
+def report_history(
+    instance: dg.DagsterInstance, database: Database, source: Source, collection: Collection, options: SourceConfig, window: Window
+) -> None:
+    """Report a range of the past that was collected well: a materialization of each partition that lies in it as a whole.
+
+    Args:
+        instance: Whose catalog.
+        database: Where the rows are.
+        source: What was collected.
+        collection: What it did.
+        options: With which options.
+        window: The range.
+    """
+    facts = {**collection_facts(collection, options), "window": dg.MetadataValue.text(str(window))}
+    for partition in partitions_within(source, window):
+        instance.report_runless_asset_event(dg.AssetMaterialization(history_key(source), metadata=facts, partition=partition))
+    _report_checks(instance, database, source, None)
+
+
+def _report_checks(instance: dg.DagsterInstance, database: Database, source: Source, partition: str | None) -> None:
     outcomes = run_source_checks(database, source, utc_now(), account_id=partition)
     if partition is not None:
         with database.connect("reader") as connection:

@@ -19,6 +19,8 @@ PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
 """Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""
 UNANSWERED = 2.0
 """Cadences without a good answer after which an endpoint counts as dead, and its score of timeliness is a half."""
+LEAST_CADENCE_S = 120
+"""Shorter cadences count as this long: on a busy machine a run may start half a minute late, and that is no dead endpoint."""
 LONGEST_SEARCH_S = 40 * 86400
 """How far back the newest row is sought; older counts as none."""
 CLOCK_SKEW_S = 2
@@ -107,7 +109,7 @@ def _endpoints(source: Source) -> str:
     It is the state of its collector that counts, not a body: an endpoint that was not asked because another failed before it has no
     answer. Of several accounts the best one speaks for the endpoint; an account's own run judges its own.
     """
-    declared = ", ".join(f"({_literal(endpoint.name)}, {endpoint.every_s:d})" for endpoint in source.endpoints)
+    declared = ", ".join(f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d})" for endpoint in source.endpoints)
     return f"""(SELECT coalesce(found.is_well, false) AS is_well,
             extract(epoch FROM :now - found.last_success_at) / declared.every_s AS age
         FROM (VALUES {declared}) AS declared (endpoint, every_s), LATERAL (

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +22,7 @@ from omc_pipeline.collection.source import Source
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration.accounts import forget_accounts
 from omc_pipeline.orchestration.collection import asset_key
+from omc_pipeline.orchestration.history import history_key
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.fold import folded_checks
 from omc_pipeline.quality.suite import suite_of
@@ -29,9 +31,11 @@ SOURCES = discover_sources()
 OMC = (str(Path(sys.executable).parent / "omc"),)
 
 
-def _collect(settings: Settings, name: str) -> subprocess.CompletedProcess[str]:
+def _collect(settings: Settings, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": "/usr/bin:/bin", **settings.environ()}
-    return subprocess.run([*OMC, "collect", name, "--json"], capture_output=True, text=True, env=environ, timeout=120, check=False)
+    return subprocess.run(
+        [*OMC, "collect", name, *arguments, "--json"], capture_output=True, text=True, env=environ, timeout=120, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,18 @@ def test_a_source_collected_by_hand_has_a_materialization_and_results_of_all_its
         return
     newest = {record.event.asset_check_evaluation.target_materialization_data.storage_id for record in results.values()}  # type: ignore[union-attr]
     assert newest == {told.storage_id}
+
+
+def test_a_range_of_the_past_collected_by_hand_fills_its_partitions(settings: Settings, instance: dg.DagsterInstance) -> None:
+    source = SOURCES["human_fear_greed"]
+    last = datetime.now(UTC).date() - timedelta(days=2)
+    first = last - timedelta(days=2)
+
+    collected = _collect(settings, source.name, "--from", str(first), "--to", str(last))
+
+    assert (collected.returncode, "not in Dagster's catalog" in collected.stderr) == (0, False), collected.stderr
+    wanted = [str(first + timedelta(days=day)) for day in range(3)]
+    assert sorted(instance.get_materialized_partitions(history_key(source))) == wanted
 
 
 def _assert_forgotten(instance: dg.DagsterInstance, account: str) -> None:
