@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,32 @@ def open_instance(settings: Settings, database: Database, launcher: LauncherFiel
     with DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
         make_sparing(instance)
         yield instance
+
+
+@contextmanager
+def open_catalog(database: Database) -> Iterator[DagsterInstance | None]:
+    """Lend the storage of the profile's instance to a process that only reports to it; the instance's folder is left as it is.
+
+    None where there is nothing to report to: Dagster never made its tables here, or this process has no login of its role.
+    """
+    if "dagster" not in database.logins or not _has_tables(database):
+        yield None
+        return
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
+    storage = {"postgres": {"postgres_url": url, "should_autocreate_tables": False}}
+    with TemporaryDirectory() as folder:
+        ref = InstanceRef.from_dir(folder, overrides={"storage": storage, "telemetry": {"enabled": False}})
+        with DagsterInstance.from_ref(ref) as instance:
+            yield instance
+
+
+def _has_tables(database: Database) -> bool:
+    with database.connect("dagster") as connection:
+        row = connection.execute("SELECT to_regclass('dagster.event_logs') IS NOT NULL").fetchone()
+    return bool(row and row[0])
 
 
 def cancel_unfinished_runs(instance: DagsterInstance) -> int:

@@ -152,7 +152,10 @@ class Server:
     def _accept(self) -> None:
         try:
             connection = Connection(self._listener.socket.accept()[0])
-        except OSError:
+        except (BlockingIOError, ConnectionError):
+            return  # whoever asked has gone
+        except OSError as error:  # too many open files, for instance: nobody would see why runs don't start
+            log.warning("cannot take a connection", reason=str(error))
             return
         self._connections.add(connection)
         self._selector.register(connection, selectors.EVENT_READ)

@@ -64,12 +64,13 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
 @sandbox.command(help="Publish a filing now, as an issuer would.")
 @click.option("--cik", help="One of the tracked issuers; otherwise they take turns.")
 @click.option("--form", default="8-K", show_default=True, help="Form type.")
-@click.option("--items", default="7.01,8.01", show_default=True, help="Items of an 8-K, comma separated.")
+@click.option("--items", help="Items of an 8-K, comma separated.  [default: 7.01,8.01 for an 8-K, else none]")
 @_url_option
 @json_option
-def announce(cik: str | None, form: str, items: str, url: str | None, as_json: bool) -> None:
+def announce(cik: str | None, form: str, items: str | None, url: str | None, as_json: bool) -> None:
     """Publish a filing with a fresh accession number."""
-    document = _told("filings", {"form": form, "items": items, **({"cik": cik} if cik else {})}, url)
+    given = {"cik": cik, "items": items}
+    document = _told("filings", {"form": form, **{name: value for name, value in given.items() if value is not None}}, url)
     if as_json:
         emit(document)
     else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
-
-import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
@@ -15,6 +13,12 @@ from omc_pipeline.ledgers.table import LEDGERS
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+    from omc_pipeline.collection.source import Source
+    from omc_pipeline.collection.state import States
+
+
+REPORT_BROKEN = "report_broken_sources"
+
 
 def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
     """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
@@ -22,13 +26,17 @@ def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
     A start hook of the platform; see the entry points ``omc.start_hooks``.
 
     Returns:
-        A line for each that failed, such as a collection whose upstream is down: no reason not to start, the schedules go on
-        with it.
+        A line for each source whose file doesn't load, and for each job that failed, such as a collection whose upstream is down:
+        no reason not to start, the schedules go on with it.
     """
-    due, jobs = _due_ledgers(database), PipelineJobs(instance)
+    from omc_pipeline.collection.discovery import discover
+
+    due, jobs, broken = _due_ledgers(database), PipelineJobs(instance), discover().broken.values()
     names = [name for ledger in due for name in jobs.collections_of(ledger)]
     names += ["value_positions", "score_ledgers"] if due else []
-    return [failure for name in names if (failure := _failure(jobs, name)) is not None]
+    if broken:
+        _failure(jobs, REPORT_BROKEN)  # which makes their assets red; what it says follows, a line for each
+    return [*(each.reason for each in broken), *(failure for name in names if (failure := _failure(jobs, name)) is not None)]
 
 
 def _failure(jobs: PipelineJobs, name: str) -> str | None:
@@ -41,10 +49,20 @@ def _failure(jobs: PipelineJobs, name: str) -> str | None:
 
 def _due_ledgers(database: Database) -> list[str]:
     from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.state import states
 
-    with database.engine("reader").connect() as connection:
-        found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))
-        asked: dict[str, datetime] = dict(found.all())
-    now = utc_now()
-    late = {s.ledger for s in discover_sources().values() if s.name not in asked or now - asked[s.name] > timedelta(seconds=s.every_s)}
+    with database.connect("reader") as connection:
+        known = states(connection)
+    late = {source.ledger for source in discover_sources().values() if _is_late(source, known)}
     return [ledger for ledger in LEDGERS if ledger in late]
+
+
+def _is_late(source: Source, known: States) -> bool:
+    """Return whether an endpoint was not collected well for longer than its own cadence."""
+    now = utc_now()
+    for endpoint in source.endpoints:
+        successes = [state.last_success_at for state in known if (state.source, state.endpoint) == (source.name, endpoint.name)]
+        newest = max((success for success in successes if success), default=None)
+        if newest is None or now - newest > timedelta(seconds=endpoint.every_s):
+            return True
+    return False

@@ -140,6 +140,43 @@ def test_the_commands_spoil_answers_and_publish_filings(tmp_path: Path) -> None:
     assert status == 500
 
 
+WRONG_FILINGS = [
+    (["--form", "4", "--items", "8.01"], "go with an 8-K only"),
+    (["--form", "SELL ALL BTC NOW"], "no form type"),
+    (["--form", ""], "no form type"),
+    (["--items", "99.99"], "must be items of an 8-K"),
+    (["--items", "8.01,hello"], "must be items of an 8-K"),
+    (["--items", ""], "must be items of an 8-K"),
+    (["--form", "8-K/A", "--items", "8.01,8.01"], "each once"),
+    (["--cik", ""], "cik must be one of"),
+]
+
+
+def test_a_filing_with_a_form_or_items_that_edgar_does_not_have_is_refused_and_not_published(tmp_path: Path) -> None:
+    runner = CliRunner()
+    with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url:
+        for arguments, said in WRONG_FILINGS:
+            with pytest.raises(BadInputError, match=said) as refused:
+                runner.invoke(sandbox, ["announce", *arguments, "--url", url], catch_exceptions=False)
+            assert "\n" not in str(refused.value)
+        for document in ({"form": 8}, {"items": ["8.01"]}, {"form": "4", "items": "8.01"}):
+            assert httpx2.post(f"{url}/_control/filings", json=document, trust_env=False).status_code == 400
+        recent = _recent(url, "1679788")
+        amended = runner.invoke(sandbox, ["announce", "--cik", "1679788", "--form", "8-K/A", "--url", url], catch_exceptions=False)
+        insider = runner.invoke(sandbox, ["announce", "--cik", "1679788", "--form", "4", "--url", url], catch_exceptions=False)
+        after = _recent(url, "1679788")
+
+    assert (amended.exit_code, insider.exit_code) == (0, 0)
+    assert len(after["form"]) == len(recent["form"]) + 2
+    assert list(zip(after["form"], after["items"], strict=True))[:2] == [("4", ""), ("8-K/A", "7.01,8.01")]
+
+
+def _recent(url: str, cik: str) -> dict[str, list[str]]:
+    answer = httpx2.get(f"{url}/sec_edgar/submissions/CIK{cik:0>10}.json", headers=CONTACT, trust_env=False)
+    recent: dict[str, list[str]] = answer.json()["filings"]["recent"]
+    return recent
+
+
 def test_a_command_that_cannot_be_obeyed_says_why(tmp_path: Path) -> None:
     runner = CliRunner()
 
