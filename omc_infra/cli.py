@@ -32,7 +32,7 @@ from omc_infra.errors import (
 )
 from omc_infra.logs import configure_logs, redact
 from omc_infra.settings import load_settings
-from omc_infra.terminal import one_line, say
+from omc_infra.terminal import one_line, say, visible_json
 
 COMMANDS_GROUP = "omc.commands"
 _OF_AN_UPSTREAM = (
@@ -90,9 +90,12 @@ def json_option(command: Command) -> Command:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601."""
+    """Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601.
+
+    Control, escape and bidi characters stand as ``\\u202e``, so that a terminal doesn't obey them.
+    """
     is_unicode = "utf" in (sys.stdout.encoding or "").lower()
-    click.echo(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode))
+    click.echo(visible_json(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode)))
 
 
 def main() -> None:
@@ -109,8 +112,9 @@ def main() -> None:
     except OmcError as error:
         refuse(error, 1 if isinstance(error, _OF_AN_UPSTREAM) else 2)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(2)
+        say(error.format_message())
+        command = error.ctx.command_path if error.ctx else "omc"
+        refuse(BadInputError(f"{command}: name one of its commands"))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "omc"
         refuse(BadInputError(f"{error.format_message().rstrip('.')}; see {command} --help"))

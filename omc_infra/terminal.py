@@ -6,6 +6,7 @@ of writing. Nothing of it is ever interpreted here: every command prints through
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,18 @@ def one_line(text: object) -> str:
     return visible(" ".join(str(text).split()))
 
 
+def visible_json(document: str) -> str:
+    r"""Return a JSON text in which what can't be seen stands as ``\u202e``; it reads as the same document."""
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return "".join(_json_escaped(char) if char != "\n" and unicodedata.category(char) in _HIDDEN else char for char in document)
+
+
+def say_exactly(text: str) -> None:
+    """Print a text that ends where it ends, without a line break after it; what can't be seen is made visible."""
+    click.echo(visible(text), nl=False)
+
+
 def say(text: object = "", *, err: bool = False, color: str | None = None) -> None:
     """Print a line to stdout, or to stderr; ``color`` is one of click's, seen on terminals only."""
     click.secho(visible(text), err=err, fg=color)
@@ -51,6 +64,10 @@ def open_console(*, stderr: bool = False, width: int | None = None) -> Console:
             return super().render_str(visible(text), **options)
 
     return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _json_escaped(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) >= 0x80 else f"\\u{ord(char):04x}"
 
 
 def _escaped(char: str) -> str:

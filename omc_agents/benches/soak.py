@@ -14,6 +14,7 @@ from omc_agents.benches.samples import cpu_shares
 from omc_infra.bench import Figure
 from omc_infra.cli import json_option
 from omc_infra.commands.bench import print_figures
+from omc_infra.terminal import say
 
 LIMIT_CPU_PCT, LIMIT_LATE_CADENCES = 60.0, 2.0
 _MONTH_S = 30 * 86_400
@@ -38,7 +39,7 @@ def soak(*, minutes: float, every: float, event_every: float, page: Path | None,
     figures = list(figures_of(observed))
     written = write_page(page or load_settings().home / "bench" / "soak.html", observed, figures)
     print_figures("soak", figures, as_json=as_json)
-    click.echo(f"Plots: {written}", err=True)
+    say(f"Plots: {written}", err=True)
     if observed.runs.get("FAILURE") or observed.lost or observed.doubled:
         raise click.exceptions.Exit(1)
 

@@ -55,8 +55,8 @@ def demo(*, as_json: bool) -> None:
 
 def _bar(console: Console, title: str) -> Progress:
     return Progress(
-        SpinnerColumn(finished_text="[green]✓[/green]"),
-        TextColumn("{task.description:<42}"),
+        SpinnerColumn(finished_text=Text("✓", "green")),
+        TextColumn("{task.description:<42}", markup=False),
         BarColumn(24),
         TimeElapsedColumn(),
         console=console,

@@ -14,7 +14,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
-from omc_infra.terminal import open_console, say
+from omc_infra.terminal import open_console, say, say_exactly
 from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
 from omc_pipeline.commands.pnl_reporting import reporting
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
@@ -209,7 +209,7 @@ def report(user: str | None, method: Method, currency: str | None, form: str | N
     elif as_json:
         emit(found.document)
     else:
-        click.echo(_content(found, form).decode(), nl=False)
+        say_exactly(_content(found, form).decode())
 
 
 def _question(asked: Mapping[str, Any]) -> Question:
