@@ -23,8 +23,9 @@ class Authority:
         self._contexts: dict[str, ssl.SSLContext] = {}
         self.certificate = folder / "authority.pem"
         _openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Company Proxy", "-keyout", folder / "authority.key",
-            "-out", self.certificate, "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign",
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Company Proxy",
+            "-keyout", folder / "authority.key", "-out", self.certificate,
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign",
         )  # fmt: skip
 
     def context(self, host: str) -> ssl.SSLContext:
@@ -56,7 +57,7 @@ async def serve(folder: Path) -> None:
         try:
             await _served(reader, writer, authority, outside, folder / "tunnels")
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:  # a client that doesn't trust us hangs up, with one of these
-            print(f"company proxy: {error}", file=sys.stderr)
+            sys.stderr.write(f"company proxy: {error!r}\n")
         finally:
             writer.close()
 
@@ -75,9 +76,9 @@ async def _served(
         await writer.drain()
         raise ValueError(f"{method} is not CONNECT")
     host, _, port = target.rpartition(":")
+    context = await asyncio.to_thread(authority.context, host)
     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-    await writer.drain()
-    await writer.start_tls(await asyncio.to_thread(authority.context, host))
+    await writer.start_tls(context)  # at once: what the client says next is its side of TLS
     with tunnels.open("a") as file:
         file.write(f"{host}\n")
     above_reader, above_writer = await asyncio.open_connection(host, int(port), ssl=outside)

@@ -90,9 +90,9 @@ def json_option(command: Command) -> Command:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601.
+    r"""Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601.
 
-    Control, escape and bidi characters stand as ``\\u202e``, so that a terminal doesn't obey them.
+    Control, escape and bidi characters stand as ``\u202e``, so that a terminal doesn't obey them.
     """
     is_unicode = "utf" in (sys.stdout.encoding or "").lower()
     click.echo(visible_json(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode)))

@@ -41,7 +41,14 @@ _ODD_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "OMC_PROFILE": ("", "production", "LIVE", HOSTILE),
     "OMC_CONFIG": ("/nowhere/omc.toml", "/", "/dev/null", HOSTILE, "{binary}", "{folder}"),
     "OMC_HOME": ("/dev/null", "/dev/null/x", "{binary}", "/proc/self/x", "a" * 5_000),
-    "OMC_DATABASE_URL": ("postgresql://", "postgresql://u:p@127.0.0.1:1/d", "postgresql://u:p@h:0/d", "x", "postgresql://u@[::1/d", HOSTILE),
+    "OMC_DATABASE_URL": (
+        "postgresql://",
+        "postgresql://u:p@127.0.0.1:1/d",
+        "postgresql://u:p@h:0/d",
+        "x",
+        "postgresql://u@[::1/d",
+        HOSTILE,
+    ),
     "OMC_SANDBOX_URL": ("http://127.0.0.1:1", "http://127.0.0.1:99999", "ftp://x", HOSTILE, "http://[::1"),
     "OMC_USER": ("Demo", HOSTILE, "a" * 65),
     "OMC_LOG_LEVEL": ("loud", "DEBUG", "debug"),
@@ -172,7 +179,14 @@ def _files(folder: Path) -> Mapping[str, str]:
         (folder / name).write_bytes(content)
     (folder / "closed").mkdir()
     named = {name: str(folder / name) for name in contents}
-    return {**named, "folder": str(folder), "missing": str(folder / "missing"), "null": "/dev/null", "out": str(folder / "out.csv"), "no": "/dev/null/x"}
+    return {
+        **named,
+        "folder": str(folder),
+        "missing": str(folder / "missing"),
+        "null": "/dev/null",
+        "out": str(folder / "out.csv"),
+        "no": "/dev/null/x",
+    }
 
 
 def complaints(ran: Ran, combination: Combination) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _become(asked: Mapping[str, Any], stdout: IO[bytes], stderr: IO[bytes]) -> N
         os.setsid()
         for descriptor, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, stdout.fileno()), (2, stderr.fileno())):
             os.dup2(file, descriptor)
-        sys.stdin = open(0)  # noqa: SIM115, PTH123 the child's own, until it ends
+        sys.stdin = open(0)  # noqa: SIM115 the child's own, until it ends
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["environ"])

@@ -53,7 +53,11 @@ def poison(database: Database) -> list[str]:
     with database.address.administer() as connection:
         connection.execute("SET session_replication_role = replica")  # keys change together, so no reference breaks
         for schema, table, column, kind in connection.execute(_COLUMNS, [list(_SCHEMAS)]).fetchall():
-            if column not in _OURS and not column.endswith("_sha256") and _poisoned(connection, sql.Identifier(schema, table), sql.Identifier(column), kind):
+            if (
+                column not in _OURS
+                and not column.endswith("_sha256")
+                and _poisoned(connection, sql.Identifier(schema, table), sql.Identifier(column), kind)
+            ):
                 taken.append(f"{schema}.{table}.{column}")
     return taken
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +24,7 @@ from old_home import opened_old_home
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import PROJECT_ROOT, load_settings
 
+OMC = Path(sys.executable).parent / "omc"
 _JSON = ("--json",)
 _SOURCE = "glass_defillama"
 
@@ -62,7 +65,7 @@ class _Refuses(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 the name that http.server looks for
 
     def log_message(self, *_: object) -> None:
         """Stay silent."""
@@ -159,7 +162,7 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("up",): [("--port", HOSTILE), ("--only", HOSTILE), ("--workspace", NAME)],
 }  # fmt: skip
 """What each command is given here; ``omc up`` and ``omc demo`` also run on a refusing upstream below."""
-NOT_EXERCISED = {("demo",): "runs for itself below"}
+NOT_EXERCISED = {("demo",): "it runs as a whole below"}
 
 
 def test_every_command_is_fed_with_hostile_text() -> None:
@@ -205,7 +208,7 @@ def test_a_refused_upstream_fails_a_collection_with_its_words_as_text(poisoned: 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(f"[\"{HOSTILE}\"]\nx = 1", "omc:"), ("[settings]\n'[/red]\\u202e' = 1", "[/red]"), (b"\x00\x1b\xff[/red]", "omc:")],
+    [(f'["{HOSTILE}"]\nx = 1', "omc:"), ("[settings]\n'[/red]\\u202e' = 1", "[/red]"), (b"\x00\x1b\xff[/red]", "omc:")],
     ids=["unreadable", "unknown key", "binary"],
 )
 def test_a_hostile_configuration_file_is_told_in_one_line(content: str | bytes, said: str, poisoned: Poisoned) -> None:
@@ -231,3 +234,44 @@ def test_a_file_of_trades_is_computed_to_the_letter_of_its_names(poisoned: Poiso
 
     assert ran.status == 0
     assert "[/zqm]" in ran.stdout
+
+
+@pytest.fixture
+def platform_environ(poisoned: Poisoned, server_url: str, request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """Return the variables of a new home with a hostile name, on a database of its own, before the refusing upstream."""
+    name = "t_hostile_up" if "platform" in request.node.name else "t_hostile_demo"
+    own = {"OMC_HOME": str(poisoned.folder / f"{name} {NAME}"), "OMC_DATABASE_URL": server_url.replace("{database}", name)}
+    return {**poisoned.environ, **own}
+
+
+@pytest.mark.slow
+def test_the_platform_starts_although_an_upstream_answers_with_markup(platform_environ: Mapping[str, str], tmp_path: Path) -> None:
+    console = tmp_path / "console"
+    with console.open("wb") as file:
+        platform = subprocess.Popen(
+            [OMC, "up", "--port", "0"], env=dict(platform_environ), stdout=subprocess.DEVNULL, stderr=file, cwd=PROJECT_ROOT
+        )
+    try:
+        deadline = time.monotonic() + 150
+        while "Ctrl-C stops everything" not in console.read_text() and platform.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert platform.poll() is None, console.read_text()
+    finally:
+        platform.terminate()
+        status = platform.wait(60)
+
+    printed = console.read_text()
+    assert status == 0, printed
+    assert "At the start" in printed
+    assert "[/red]" in printed
+    assert_printed_as_text(printed)
+
+
+@pytest.mark.slow
+def test_a_demonstration_before_an_upstream_that_answers_with_markup_ends_with_its_words(platform_environ: Mapping[str, str]) -> None:
+    ran = subprocess.run([OMC, "demo"], env=dict(platform_environ), capture_output=True, timeout=200, cwd=PROJECT_ROOT, check=False)
+
+    printed = (ran.stdout + ran.stderr).decode(errors="surrogateescape")
+    assert ran.returncode == 1, printed
+    assert "[/red]" in printed
+    assert_printed_as_text(printed)
