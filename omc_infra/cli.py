@@ -127,6 +127,13 @@ def main() -> None:
         if error.errno not in _OF_THE_MACHINE:
             raise
         refuse(ConfigurationError(f"{os.strerror(error.errno)}{f': {error.filename}' if error.filename else ''}"))
+    except Exception as error:
+        from omc_infra.postgres.failures import statement_failure
+
+        failure = statement_failure(error)
+        if failure is None:
+            raise
+        refuse(failure)
 
 
 def exit_code(kind: type[OmcError]) -> int:

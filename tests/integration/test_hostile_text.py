@@ -189,7 +189,7 @@ def test_rows_are_shown_with_what_they_hold_made_visible(poisoned: Poisoned) -> 
 
     for command, printed in shown.items():
         assert "[/zqm]" in printed, command
-        assert "\\x1b[31m" in "".join(printed.split()), command
+        assert command == "collect" or "\\x1b[31m" in "".join(printed.split()), command  # of an upstream's body they are left out
 
 
 def test_json_keeps_every_character_and_is_safe_to_print(poisoned: Poisoned) -> None:
