@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
+from omc_infra.signals import ending_signals, leave_terminal
+from omc_infra.terminal import open_console
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UI = "dagster-webserver"
 
 
@@ -61,7 +62,7 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
     from omc_infra.services.platform import open_platform
     from omc_infra.services.table import load_services
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     settings, table = load_settings(), load_services()
     for name in ports:
         if table[name].port is None:
@@ -74,28 +75,34 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         addresses = platform.addresses()
         if as_json:
             emit({"profile": settings.profile, **addresses})
-        console.print(f"[bold]OMC[/bold] is up · profile [bold]{settings.profile}[/bold]")
+        console.print(f"OMC is up · profile {settings.profile}", style="bold")
         for name, address in addresses.items():
-            if address is None:
-                continue
-            console.print(f"  {name:<10} {address}", highlight=False)
+            if address is not None:
+                console.print(f"  {name:<10} {address}")
         for name, port in platform.moved_ports(ports).items():
-            console.print(f"Port {port} is taken, so {name} has the next free one.", highlight=False)
+            console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:
-            console.print(f"At the start {failure}", style="yellow", highlight=False)
+            console.print(f"At the start {failure}", style="yellow")
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():
-                console.print(line, style="yellow", highlight=False)
-        console.print("Stopping ...")
-    console.print("Stopped.")
+                with contextlib.suppress(OSError):  # where the console is a file on a disk that is full
+                    console.print(line, style="yellow")
+        with contextlib.suppress(OSError):
+            console.print("Stopping ...")
+    with contextlib.suppress(OSError):
+        console.print("Stopped.")
 
 
 def stopping_event() -> threading.Event:
     """Return an event that is set by Ctrl-C, SIGTERM and a hang-up; a hang-up that is ignored, as by nohup, stays ignored."""
     stopped = threading.Event()
-    for number in _ENDING:
-        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-            continue
-        signal.signal(number, lambda *_: stopped.set())
+
+    def stop(number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
+        stopped.set()
+
+    for number in ending_signals():
+        signal.signal(number, stop)
     return stopped

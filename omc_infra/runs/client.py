@@ -17,10 +17,12 @@ from typing import Any
 import structlog
 
 from omc_infra.errors import RetryableError
+from omc_infra.private import PRIVATE_UMASK
 from omc_infra.runs.places import Places, places_of
 from omc_infra.runs.process import started_at
 from omc_infra.runs.protocol import GO, NO, Conversation, Order, ask, line_of
 from omc_infra.runs.sweep import end_run_processes
+from omc_infra.signals import default_signals
 
 log = structlog.get_logger()
 _REACH_S = 10.0
@@ -149,7 +151,13 @@ class WarmClient:
             self._places.server_log.replace(self._places.server_log.with_suffix(".log.1"))
         with self._places.server_log.open("ab") as output:
             process = subprocess.Popen(
-                self._command.words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                self._command.words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                umask=PRIVATE_UMASK,
+                preexec_fn=default_signals,  # noqa: PLW1509 system calls only
             )
         log.debug("started the warm server", pid=process.pid)
         threading.Thread(target=process.wait, name="warm-server-reaper", daemon=True).start()

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from omc_infra.errors import RetryableError
 from omc_infra.postgres.database import Database, open_database
-from omc_infra.services.supervisor import dies_with
+from omc_infra.private import PRIVATE_UMASK, private_folder
+from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
     """
     found, log = settings.home / "services" / f"{_NAME}.json", settings.home / "logs" / f"{_NAME}.log"
     for file in (found, log):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
     found.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -57,7 +58,8 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
             stderr=subprocess.STDOUT,
             cwd=PROJECT_ROOT,
             start_new_session=True,
-            preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
+            umask=PRIVATE_UMASK,
+            preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 system calls only
         )
     try:
         while process.poll() is None:
