@@ -30,6 +30,12 @@ IN_ENVIRONMENT_ONLY = {
     "home": "the file is found by it; set OMC_HOME",
     "config": "the file is found by it; set OMC_CONFIG",
     "database_url": "it holds a password; set OMC_DATABASE_URL in the environment",
+    "database_access": "it belongs to one process; set OMC_DATABASE_ACCESS in the environment",
+    **{
+        f"database_{role}_{kind}": f"it holds a password; set OMC_DATABASE_{role.upper()}_{kind.upper()} in the environment"
+        for role in ("owner", "writer", "reader", "agent", "dagster")
+        for kind in ("url", "password")
+    },
     "keys": "keys are secrets; set OMC_KEY_<NAME> in the environment",
 }
 _SANDBOX_URL = re.compile(r"^https?://[\w.\[\]:-]*[\w\]]/?$", re.ASCII)
@@ -42,6 +48,14 @@ _YEAR_HOURS = 8_784
 
 def _default_home() -> Path:
     return (PROJECT_ROOT if (PROJECT_ROOT / "workspace.yaml").is_file() else Path.cwd()) / ".omc"
+
+
+def _role_url(role: str) -> Any:
+    return Field(None, description=f"Login of role {role} on a server of your own.", json_schema_extra=AT_START)
+
+
+def _role_password(role: str) -> Any:
+    return Field(None, description=f"Password of role {role}, instead of the recorded one.", json_schema_extra=AT_START)
 
 
 class Settings(BaseModel):
@@ -68,6 +82,51 @@ class Settings(BaseModel):
     sandbox_url: str | None = Field(None, description="A running sandbox; unset: one is started where needed.", json_schema_extra=AT_START)
     sandbox_seed: int = Field(
         1, ge=-(2**63), lt=2**63, description="Seed of everything the sandbox upstreams tell.", json_schema_extra=AT_START
+    )
+    database_access: Literal["administrator", "roles"] | None = Field(
+        None,
+        description="`roles`: the process has only the database roles whose `OMC_DATABASE_<ROLE>_URL` or `_PASSWORD` is set. Unset: `roles`"
+        " where one of them is set and `OMC_DATABASE_URL` is not, else `administrator`.",
+        json_schema_extra=AT_START,
+    )
+    database_owner_url: SecretStr | None = Field(
+        None, description="Login of role owner on a server of your own.", json_schema_extra=AT_START
+    )
+    database_writer_url: SecretStr | None = Field(
+        None, description="Login of role writer on a server of your own.", json_schema_extra=AT_START
+    )
+    database_reader_url: SecretStr | None = Field(
+        None, description="Login of role reader on a server of your own.", json_schema_extra=AT_START
+    )
+    database_agent_url: SecretStr | None = Field(
+        None, description="Login of role agent on a server of your own.", json_schema_extra=AT_START
+    )
+    database_dagster_url: SecretStr | None = Field(
+        None, description="Login of role dagster on a server of your own.", json_schema_extra=AT_START
+    )
+    database_owner_password: SecretStr | None = Field(
+        None, description="Password of role owner, instead of the recorded one.", json_schema_extra=AT_START
+    )
+    database_writer_password: SecretStr | None = Field(
+        None, description="Password of role writer, instead of the recorded one.", json_schema_extra=AT_START
+    )
+    database_reader_password: SecretStr | None = Field(
+        None, description="Password of role reader, instead of the recorded one.", json_schema_extra=AT_START
+    )
+    database_agent_password: SecretStr | None = Field(
+        None, description="Password of role agent, instead of the recorded one.", json_schema_extra=AT_START
+    )
+    database_dagster_password: SecretStr | None = Field(
+        None, description="Password of role dagster, instead of the recorded one.", json_schema_extra=AT_START
+    )
+    agent_statement_s: float = Field(
+        5.0, gt=0, le=86_400, description="Seconds after which a statement of database role agent is ended.", json_schema_extra=AT_START
+    )
+    reader_statement_s: float = Field(
+        1800.0, gt=0, le=86_400, description="Seconds after which a statement of database role reader is ended.", json_schema_extra=AT_START
+    )
+    agent_token_minutes: float = Field(
+        60.0, gt=0, le=1440, description="Minutes for which an agent run may read and write its sessions' rows."
     )
     contact: str = Field(
         "set OMC_CONTACT to your address", description="Who upstreams may write to; sent in the User-Agent, which SEC EDGAR demands."
@@ -125,7 +184,9 @@ class Settings(BaseModel):
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else None
 
-    @field_validator("database_url")
+    @field_validator(
+        "database_url", "database_owner_url", "database_writer_url", "database_reader_url", "database_agent_url", "database_dagster_url"
+    )
     @classmethod
     def _well_formed(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not _DATABASE_URL.match(url.get_secret_value()):
@@ -145,6 +206,17 @@ class Settings(BaseModel):
     def database_name(self) -> str:
         """Name of this profile's database on the embedded server."""
         return "omc" if self.profile == "live" else "omc_sandbox"
+
+    @property
+    def has_roles_only(self) -> bool:
+        """Whether the process has no administrator's access to the database, only the roles it was given."""
+        if self.database_access is not None:
+            return self.database_access == "roles"
+        return self.database_url is None and any(getattr(self, name) is not None for name in _LOGINS)
+
+    def without_logins(self) -> Settings:
+        """Return the same settings without any login of the database; ``Database.environ`` gives a process its own."""
+        return self.model_copy(update={"database_url": None, "database_access": "roles", **dict.fromkeys(_LOGINS)})
 
     def key(self, name: str) -> str | None:
         """Answer an upstream's key in clear, or None where it is not set."""
@@ -174,6 +246,11 @@ class Settings(BaseModel):
         if name not in self.model_fields_set or (name == "keys" and not self.keys):
             return False
         return name not in self._of_file or self._of_file[name] != getattr(self, name)
+
+
+_LOGINS = tuple(name for name in Settings.model_fields if re.fullmatch(r"database_[a-z]+_(url|password)", name))
+LOGIN_VARIABLES = frozenset(f"{_PREFIX}{name.upper()}" for name in ("database_url", "database_access", *_LOGINS))
+"""Variables by which a process is given access to the database."""
 
 
 def _has_port(url: str) -> bool:

@@ -8,7 +8,7 @@ from omc_infra.services.health import HttpHealth
 from omc_infra.services.table import EVERYTHING, ServiceSpec
 
 # Whether a source has its key decides what is scheduled, so this server has the keys.
-CODE = code_server("omc_pipeline", roles=(DAGSTER_ROLE, "reader"), keys=EVERYTHING)
+CODE = code_server("omc_pipeline", roles=(DAGSTER_ROLE, "writer", "reader"), keys=EVERYTHING)
 
 SANDBOX = ServiceSpec(
     name="sandbox",

@@ -106,7 +106,7 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
             batch = connection.execute(sa.text(_LARGEST_BATCH)).scalar_one()
             quotes = [moment for (moment,) in connection.execute(sa.text(_QUOTES), {"since": since, "until": until})]
             briefs = connection.execute(sa.text("SELECT count(*), count(DISTINCT event_id) FROM agents.brief")).one()
-        with database.engine("writer").connect() as connection:
+        with database.engine("dagster").connect() as connection:
             of_batch = {run.batch: run for run in connection.execute(sa.text(_RUNS))}
     runs_of = [of_batch[row.batch] for row in rows]
     moments = [(row.committed, run.created, run.launched, run.stepped, row.briefed) for row, run in zip(rows, runs_of, strict=True)]

@@ -84,7 +84,7 @@ def observe(seconds: float, every: float, event_every: float) -> Observed:
         before = {(size.schema, size.table): size.size_bytes for size in sizes}
         grown = {f"{s.schema}.{s.table}": (s.size_bytes - before.get((s.schema, s.table), 0)) / 1e6 for s in table_sizes(platform.database)}
         observed.grown_mb = dict(sorted(grown.items(), key=lambda item: -item[1]))
-        with platform.database.engine("writer").connect() as connection:
+        with platform.database.engine("dagster").connect() as connection:
             observed.runs = {status: int(count) for status, count in connection.execute(sa.text(_RUNS))}
     return observed
 

@@ -39,9 +39,10 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, news
     """Work one batch off; the run is red when an event failed. The sensor alone decides about another attempt."""
     from omc_agents.workflow.batch import brief_batch
 
-    settings = newsroom.settings
+    settings, batch_id = newsroom.settings, UUID(config.batch_id)
     with newsroom.open_database(settings) as database:
-        outcomes = brief_batch(database, settings, newsroom.make_model(), UUID(config.batch_id))
+        assignments = newsroom.assignments(database, batch_id)
+        outcomes = brief_batch(database, settings, newsroom.make_model(), batch_id, assignments)
     told = {"profile": settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
         context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))

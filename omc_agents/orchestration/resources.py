@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
 
 from omc_agents.models.protocol import Model
+from omc_agents.sessions.dispatch import assign_batch
+from omc_agents.sessions.tokens import Assignment, handed_over
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 
@@ -16,7 +20,7 @@ class Newsroom:
     """Settings, a way to the database, and a model; nothing is opened before it is used.
 
     Attributes:
-        read_settings: Reads them as they are now; a run must not see those of the process it was forked from.
+        read_settings: Reads them as they are now; a run must not see those of the process it was forked from, which has no login.
     """
 
     read_settings: Callable[[], Settings]
@@ -31,3 +35,16 @@ class Newsroom:
     def database(self) -> AbstractContextManager[Database]:
         """Open the database of the settings."""
         return self.open_database(self.settings)
+
+    def assignments(self, database: Database, batch_id: UUID) -> Sequence[Assignment]:
+        """Return the sessions of a batch to work on: those the launcher handed to this process.
+
+        A run inside of the dispatcher's own process was handed none, and issues its tokens itself.
+
+        Raises:
+            ConfigurationError: None were handed over, and this process is not the dispatcher.
+        """
+        handed = handed_over()
+        if handed is not None:
+            return handed
+        return assign_batch(database, batch_id, self.make_model().name, timedelta(minutes=self.settings.agent_token_minutes))

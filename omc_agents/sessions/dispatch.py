@@ -14,7 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from omc_agents.sessions.store import SessionStore
+from omc_agents.sessions.store import SYSTEM_USER, session_id_of
+from omc_agents.sessions.tokens import Assignment, issue_tokens
+from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 
 BATCH_SIZE = 25
@@ -38,19 +40,34 @@ WHERE d.batch_id = :batch AND (s.status IS NULL OR s.status NOT IN ('published',
 ORDER BY coalesce(s.attempts, 0), o.recorded_at, d.source, d.event_id
 """
 
+_WITHOUT_SESSION = """
+SELECT d.source, d.event_id FROM agents.dispatch d
+WHERE d.batch_id = :batch AND NOT EXISTS (SELECT FROM agents.session s WHERE (s.source, s.event_id) = (d.source, d.event_id))
+"""
+_OPENED = """
+INSERT INTO agents.session (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of)
+SELECT :session_id, :user_id, source, event_id, 'queued', :model, recorded_at, greatest(recorded_at, clock_timestamp())
+FROM catalyst.outbox WHERE source = :source AND event_id = :event_id ON CONFLICT DO NOTHING
+"""
+_GIVEN_UP = """
+UPDATE agents.session s SET status = 'failed', detail = :detail, finished_at = clock_timestamp()
+FROM agents.dispatch d WHERE d.batch_id = :batch AND (d.source, d.event_id) = (s.source, s.event_id)
+AND s.status NOT IN ('published', 'refused', 'failed')
+"""
+
 
 def dispatch_fresh(database: Database, fresh_event_hours: float) -> list[UUID]:
     """Put the fresh events that belong to no batch into new batches, in one transaction.
 
     Args:
-        database: Where the outbox stands.
+        database: Where the outbox stands; written as role writer.
         fresh_event_hours: An event published longer than this before we learned of it is history and gets no brief.
 
     Returns:
         Ids of the new batches, each of 25 events at most; empty where nothing is new.
     """
     claimed = text("INSERT INTO agents.dispatch (source, event_id, batch_id) VALUES (:source, :event_id, :batch_id) ON CONFLICT DO NOTHING")
-    with SessionStore(database).transaction() as connection:
+    with database.engine("writer").begin() as connection:
         wanted = {"fresh": timedelta(hours=fresh_event_hours), "most": MOST_A_TICK}
         fresh = connection.execute(text(_FRESH), wanted).all()
         batches = [(uuid.uuid4(), fresh[start : start + BATCH_SIZE]) for start in range(0, len(fresh), BATCH_SIZE)]
@@ -60,21 +77,66 @@ def dispatch_fresh(database: Database, fresh_event_hours: float) -> list[UUID]:
     return [batch for batch, _ in batches]
 
 
+def open_sessions(database: Database, batch_id: UUID, model: str, user_id: str = SYSTEM_USER) -> None:
+    """Open the sessions of a batch's events that have none; their ``as_of`` is this moment, or when we knew if later.
+
+    Args:
+        database: Written as role writer.
+        batch_id: Which batch.
+        model: Name of the model that will be asked.
+        user_id: Whose sessions they are.
+    """
+    with database.engine("writer").begin() as connection:
+        missing = connection.execute(text(_WITHOUT_SESSION), {"batch": batch_id}).all()
+        for event in missing:
+            connection.execute(text(_OPENED), _opening(event.source, event.event_id, model, user_id))
+
+
+def assign_batch(database: Database, batch_id: UUID, model: str, lifetime: timedelta) -> list[Assignment]:
+    """Open the sessions of a batch that are missing, and issue a token for each that is unfinished.
+
+    Args:
+        database: Written as role writer.
+        batch_id: Which batch.
+        model: Name of the model that will be asked.
+        lifetime: After which a token is worth nothing.
+    """
+    open_sessions(database, batch_id, model)
+    return issue_tokens(database, batch_id, lifetime)
+
+
+def open_session(database: Database, source: str, event_id: str, model: str, user_id: str = SYSTEM_USER) -> str:
+    """Open the session of one event where it has none, and return the session's id.
+
+    Raises:
+        BadInputError: No such event was ever announced.
+    """
+    opening = _opening(source, event_id, model, user_id)
+    with database.engine("writer").begin() as connection:
+        connection.execute(text(_OPENED), opening)
+        if connection.execute(text("SELECT FROM agents.session WHERE session_id = :session_id"), opening).one_or_none() is None:
+            raise BadInputError(f"no event {event_id!r} of {source!r} was announced")
+    return str(opening["session_id"])
+
+
 def open_batches(database: Database) -> list[UUID]:
-    """Answer the batches with an event whose session isn't finished, oldest first."""
-    with SessionStore(database).transaction() as connection:
+    """Return the batches with an event whose session isn't finished, oldest first."""
+    with database.engine("writer").begin() as connection:
         return [row.batch_id for row in connection.execute(text(_OPEN))]
 
 
 def unfinished_events(database: Database, batch_id: UUID) -> Sequence[tuple[str, str]]:
-    """Answer (source, event id) of a batch's events to be done; the least tried first, so that one that kills its run holds up no other."""
-    with SessionStore(database).transaction() as connection:
+    """Return (source, event id) of a batch's events to be done, the least tried first."""
+    with database.engine("writer").begin() as connection:
         return [(row.source, row.event_id) for row in connection.execute(text(_EVENTS), {"batch": batch_id})]
 
 
 def give_up(database: Database, batch_id: UUID, detail: str) -> int:
-    """Mark the unfinished sessions of a batch as failed; answers how many."""
-    store, events = SessionStore(database), unfinished_events(database, batch_id)
-    for source, event_id in events:
-        store.finish(store.open(source, event_id, model="none").session_id, "failed", detail)
-    return len(events)
+    """Mark the unfinished sessions of a batch as failed; returns how many."""
+    open_sessions(database, batch_id, model="none")
+    with database.engine("writer").begin() as connection:
+        return connection.execute(text(_GIVEN_UP), {"batch": batch_id, "detail": detail}).rowcount
+
+
+def _opening(source: str, event_id: str, model: str, user_id: str) -> dict[str, str]:
+    return {"session_id": session_id_of(source, event_id), "source": source, "event_id": event_id, "model": model, "user_id": user_id}

@@ -1,4 +1,7 @@
-"""Who works on what: advisory locks of PostgreSQL, each on a connection of its own, so that a killed process lets go at once."""
+"""Who works on what: advisory locks of PostgreSQL, each on a connection of its own, so that a killed process lets go at once.
+
+They are taken as role dagster, which every run has: role agent may take none, for it could stop others' work.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def is_batch_alive(database: Database, batch_id: UUID) -> bool:
 
 @contextmanager
 def _lock(database: Database, name: str) -> Iterator[bool]:
-    with closing(database.connect("agent")) as connection:
+    with closing(database.connect("dagster")) as connection:
         connection.autocommit = True
         row = connection.execute(f"SELECT pg_try_advisory_lock({_KEY})", (name,)).fetchone()
         held = bool(row and row[0])

@@ -45,23 +45,21 @@ def purge_sessions(database: Database, before: datetime, deadline: float) -> Pur
         before: Aware.
         deadline: ``time.monotonic()`` after which no batch begins.
     """
-    with closing(database.connect("reader")) as reader, closing(database.connect("agent")) as agent:
-        reader.autocommit = agent.autocommit = True
+    with closing(database.connect("reader")) as reader, closing(database.connect("writer")) as writer:
+        reader.autocommit = writer.autocommit = True
 
         def batch(connection: psycopg.Connection[Any], after: str) -> Batch[str]:
             found = reader.execute(_OLD, {"after": after, "before": before, "most": SESSIONS_A_BATCH}).fetchall()
-            connection.execute("SET TRANSACTION READ WRITE")
             of_user: dict[str, list[str]] = defaultdict(list)
             for user_id, session_id in found:
                 of_user[user_id].append(session_id)
             purged = sum(_let_go(connection, user_id, session_ids) for user_id, session_ids in of_user.items())
             return Batch(purged, found[-1][1] if len(found) == SESSIONS_A_BATCH else None)
 
-        return purge_in_batches("sessions", agent, batch, "", deadline)
+        return purge_in_batches("sessions", writer, batch, "", deadline)
 
 
 def _let_go(connection: psycopg.Connection[Any], user_id: str, session_ids: list[str]) -> int:
-    connection.execute("SELECT set_config('omc.user_id', %s, true)", [user_id])
     ours = [session_id for (session_id,) in connection.execute(_LOCKED, [session_ids])]  # the rest is another purge's
     threads = [f"{user_id}:{session_id}" for session_id in ours]
     touched = {session_id for statement in _OF_THREADS for (session_id,) in connection.execute(statement, [threads])}

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from omc_agents.claims.render import Brief
 from omc_agents.claims.verify import Verification
 from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.responses import as_document, from_document
+from omc_agents.sessions.tokens import bind_token
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 
@@ -64,41 +65,29 @@ def session_id_of(source: str, event_id: str) -> str:
 
 @dataclass(frozen=True)
 class SessionStore:
-    """Reads and writes schema ``agents`` through the agent role, for one user."""
+    """Reads and writes schema ``agents`` through the agent role, for the user that a token stands for.
+
+    Attributes:
+        user_id: Written into new rows; one that isn't the token's is refused by row-level security.
+        token: Secret; without a valid one no row is seen.
+    """
 
     database: Database
-    user_id: str = SYSTEM_USER
+    user_id: str
+    token: str = field(repr=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Lend a connection whose transaction sees the user's rows only; the role itself reads only by default."""
         with self.engine.begin() as connection:
             connection.execute(text("SET TRANSACTION READ WRITE"))
-            connection.execute(text("SELECT set_config('omc.user_id', :user, true)"), {"user": self.user_id})
+            bind_token(connection, self.token)
             yield connection
 
     @property
     def engine(self) -> sqlalchemy.Engine:
         """The agent role's engine."""
         return self.database.engine("agent")
-
-    def open(self, source: str, event_id: str, model: str) -> Session:
-        """Answer the session of an event, made on the first call; its ``as_of`` is that moment, or when we knew if later.
-
-        Raises:
-            BadInputError: No such event was ever announced.
-        """
-        made = text(
-            "INSERT INTO agents.session (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of)"
-            " SELECT :session_id, :user_id, source, event_id, 'queued', :model, recorded_at, greatest(recorded_at, clock_timestamp())"
-            " FROM catalyst.outbox WHERE source = :source AND event_id = :event_id ON CONFLICT DO NOTHING"
-        )
-        session_id = session_id_of(source, event_id)
-        with self.transaction() as connection:
-            connection.execute(
-                made, {"session_id": session_id, "user_id": self.user_id, "source": source, "event_id": event_id, "model": model}
-            )
-        return self.session(session_id)
 
     def session(self, session_id: str) -> Session:
         """Answer one session.

@@ -7,7 +7,7 @@ user, a table or a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,10 +35,12 @@ class Toolbox:
     engine: sqlalchemy.Engine
     as_of: datetime
     user_id: str | None = None
+    token: str | None = field(default=None, repr=False)
+    """Secret of the session; without it role agent sees nobody's orders."""
 
     @property
     def _reader(self) -> LedgerReader:
-        return LedgerReader(self.engine, as_of=self.as_of, user_id=self.user_id)
+        return LedgerReader(self.engine, as_of=self.as_of, user_id=self.user_id, session_token=self.token)
 
     def event(self, source: str, event_id: str) -> Evidence:
         """Answer the row of the session's own event.

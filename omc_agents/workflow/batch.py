@@ -11,9 +11,9 @@ from uuid import UUID
 import structlog
 
 from omc_agents.models.protocol import Model
-from omc_agents.sessions.dispatch import unfinished_events
 from omc_agents.sessions.locks import batch_lock, event_lock
 from omc_agents.sessions.store import Session, SessionStore
+from omc_agents.sessions.tokens import Assignment
 from omc_agents.workflow.graph import run_graph
 from omc_agents.workflow.steps import Desk, Step, steps_of
 from omc_infra.errors import PermanentError
@@ -38,32 +38,41 @@ class EventOutcome:
     detail: str | None = None
 
 
-def brief_batch(database: Database, settings: Settings, model: Model, batch_id: UUID) -> Sequence[EventOutcome]:
-    """Brief every event of a batch that has no finished session; one that fails does not hold up the others."""
+def brief_batch(
+    database: Database, settings: Settings, model: Model, batch_id: UUID, assignments: Sequence[Assignment]
+) -> Sequence[EventOutcome]:
+    """Brief every event of a batch that has no finished session; one that fails does not hold up the others.
+
+    Args:
+        database: Ledgers and sessions.
+        settings: Profile and alert threshold.
+        model: Answers the sessions' questions.
+        batch_id: Whose lock shows that this process works on it.
+        assignments: The batch's unfinished sessions with their tokens.
+    """
     with batch_lock(database, batch_id):
-        events = unfinished_events(database, batch_id)
-        return [brief_event(database, settings, model, source, event_id) for source, event_id in events]
+        return [brief_event(database, settings, model, assignment) for assignment in assignments]
 
 
-def brief_event(database: Database, settings: Settings, model: Model, source: str, event_id: str, steps: Steps = steps_of) -> EventOutcome:
+def brief_event(database: Database, settings: Settings, model: Model, assignment: Assignment, steps: Steps = steps_of) -> EventOutcome:
     """Bring the session of one event to its end, continuing from where a killed attempt left it.
 
     Args:
         database: Ledgers and sessions.
         settings: Profile and alert threshold.
         model: Answers the session's questions.
-        source: Source of the event.
-        event_id: The source's own id.
+        assignment: The session, opened by the dispatcher, and its token.
         steps: Makes the workflow's steps.
 
     Returns:
         What became of it; ``skipped`` where another process works on it.
     """
+    source, event_id = assignment.source, assignment.event_id
     with event_lock(database, source, event_id) as held:
         if not held:
             return EventOutcome(source, event_id, None, "skipped", "another process works on it")
-        store = SessionStore(database)
-        session = store.open(source, event_id, model.name)
+        store = SessionStore(database, assignment.user_id, assignment.token)
+        session = store.session(assignment.session_id)
         if not session.is_finished:
             store.start(session.session_id)
             _run(Desk(store, session, model, settings.profile, settings.alert_threshold), steps)
@@ -74,7 +83,7 @@ def brief_event(database: Database, settings: Settings, model: Model, source: st
 def _run(desk: Desk, steps: Steps) -> None:
     session_id = desk.session.session_id
     try:
-        run_graph(steps(desk), desk.store.database, desk.session)
+        run_graph(steps(desk), desk.store.database, desk.session, desk.store.token)
     except PermanentError as error:
         desk.store.finish(session_id, "failed", str(error))
     except Exception as error:  # noqa: BLE001 the agent loop: one event's failure is its own, the others of the batch go on

@@ -26,19 +26,20 @@ class State(TypedDict):
     work: Work
 
 
-def run_graph(steps: Mapping[str, Step], database: Database, session: Session) -> Work:
+def run_graph(steps: Mapping[str, Step], database: Database, session: Session, token: str) -> Work:
     """Run a session's steps to their end, from its last checkpoint where it has one.
 
     Args:
         steps: The functions named in ``STEPS``.
         database: Where the checkpoints stand.
         session: Names the thread.
+        token: Secret of the session.
 
     Returns:
         The last state.
     """
     import_langgraph()
-    with checkpoints(database, session.user_id) as saver:
+    with checkpoints(database, token) as saver:
         graph = _compiled(steps, saver)
         config = {"configurable": {"thread_id": session.thread_id}}
         held = graph.get_state(config)
@@ -50,8 +51,8 @@ def run_graph(steps: Mapping[str, Step], database: Database, session: Session) -
 
 
 @contextmanager
-def checkpoints(database: Database, user_id: str) -> Iterator[PostgresSaver]:
-    """Lend a saver on a connection of its own that sees one user's threads."""
+def checkpoints(database: Database, token: str) -> Iterator[PostgresSaver]:
+    """Lend a saver on a connection of its own that sees the threads of a token's user; the token goes with the connection."""
     from langgraph.checkpoint.postgres import PostgresSaver
     from psycopg.rows import dict_row
 
@@ -59,7 +60,7 @@ def checkpoints(database: Database, user_id: str) -> Iterator[PostgresSaver]:
         connection.autocommit = True
         connection.prepare_threshold = 0
         connection.execute("SET default_transaction_read_only = off")
-        connection.execute("SELECT set_config('search_path', 'agents', false), set_config('omc.user_id', %s, false)", (user_id,))
+        connection.execute("SELECT set_config('search_path', 'agents', false), set_config('omc.session_token', %s, false)", (token,))
         connection.row_factory = dict_row
         yield PostgresSaver(connection)
 

@@ -41,7 +41,7 @@ class Desk:
     def toolbox(self) -> Toolbox:
         """The session's tools: its knowledge time, and its user where that is a person."""
         user_id = None if self.session.user_id == SYSTEM_USER else self.session.user_id
-        return Toolbox(self.store.engine, self.session.as_of, user_id)
+        return Toolbox(self.store.engine, self.session.as_of, user_id, self.store.token)
 
     @property
     def calls(self) -> CallLedger:

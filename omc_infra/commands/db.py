@@ -12,6 +12,8 @@ from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
 from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
 
+_ROLE = click.Choice(["owner", "writer", "reader", "agent", "dagster"])
+
 
 @click.group()
 def db() -> None:
@@ -40,7 +42,7 @@ def migrate_command(without_backup: bool, as_json: bool) -> None:
 
 
 @db.command("url")
-@click.option("--role", type=click.Choice(["owner", "writer", "reader", "agent"]), default="reader", show_default=True, help="Who logs in.")
+@click.option("--role", type=_ROLE, default="reader", show_default=True, help="Who logs in.")
 @click.option(
     "--driver", type=click.Choice(["", "psycopg", "psycopg2"]), default="", help="Driver of an SQLAlchemy URL; none: a libpq URL."
 )
@@ -57,6 +59,26 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
     if not is_running:
         click.echo("omc: the server isn't running now; it keeps this address", err=True)
     _answer({"profile": settings.profile, "role": role, "url": url, "running": is_running}, as_json, url)
+
+
+@db.command("rotate")
+@click.argument("role", type=click.Choice([*_ROLE.choices, "all"]))
+@json_option
+def rotate_command(role: str, as_json: bool) -> None:
+    """Give a database role a new random password, or each of all; otherwise the others keep theirs.
+
+    Open connections go on, but a running platform can't open another for this role: start it again afterwards.
+    """
+    from omc_infra.postgres.database import open_database
+    from omc_infra.postgres.roles import Role
+
+    settings = load_settings()
+    with open_database(settings, check=False) as database:
+        rotated = list(_ROLE.choices) if role == "all" else [role]
+        for each in rotated:
+            database.rotate(cast("Role", each))
+    line = f"{database.name} ({settings.profile}): new password for {', '.join(rotated)}; restart what runs with the old one"
+    _answer({"profile": settings.profile, "database": database.name, "rotated": rotated}, as_json, line)
 
 
 @db.command("status")

@@ -51,8 +51,8 @@ class Address:
     embedded: bool = False
 
     @classmethod
-    def parse(cls, url: str) -> Address:
-        """Read the URL of a server of one's own.
+    def parse(cls, url: str, variable: str = "OMC_DATABASE_URL") -> Address:
+        """Read the URL of a server of one's own; ``variable`` names where it came from.
 
         Raises:
             ConfigurationError: It is no such URL; the message shows no part of it, any may be a piece of the password.
@@ -62,9 +62,9 @@ class Address:
             parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
             port = int(parts.get("port") or _DEFAULT_PORT)
         except (psycopg.ProgrammingError, ValueError):
-            raise ConfigurationError(f"OMC_DATABASE_URL: not a PostgreSQL URL; {hint}") from None
+            raise ConfigurationError(f"{variable}: not a PostgreSQL URL; {hint}") from None
         if "@" in parts.get("host", "") or not parts.get("user") or "," in parts.get("host", ""):
-            raise ConfigurationError(f"OMC_DATABASE_URL: must name one user and one host; {hint}")
+            raise ConfigurationError(f"{variable}: must name one user and one host; {hint}")
         rest = {name: value for name, value in parts.items() if name not in _OWN}
         return cls(parts.get("host", "localhost"), port, parts["dbname"], parts["user"], parts.get("password"), rest)
 
@@ -109,6 +109,8 @@ class Address:
             DatabaseUnavailableError: The server doesn't answer.
             ConfigurationError: It refuses.
         """
+        if not self.user:
+            raise ConfigurationError(f"this process may not administer {self}; it has the logins of its roles only")
         try:
             return self.dial(self.user, self.password, "omc administrator")
         except psycopg.OperationalError as error:

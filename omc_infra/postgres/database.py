@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,9 +13,10 @@ from psycopg import sql
 
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.address import Address, refusal
-from omc_infra.postgres.embedded import running
-from omc_infra.postgres.folder import kept_secret
-from omc_infra.postgres.roles import ROLES, Role, ensure_roles, role_name, role_password
+from omc_infra.postgres.credentials import ACCESS_VARIABLE, CredentialFiles, given_login, new_password, password_variable, url_variable
+from omc_infra.postgres.embedded import running, serving
+from omc_infra.postgres.folder import LOOPBACK
+from omc_infra.postgres.roles import ROLES, Role, derived_password, ensure_roles, role_name, set_password
 from omc_infra.settings import Profile, Settings
 
 if TYPE_CHECKING:
@@ -26,29 +27,76 @@ _POOL_OVERFLOW = 12
 _MAINTENANCE_DATABASES = ("postgres", "template1")
 
 
+class UnrecordedPasswordError(ConfigurationError):
+    """A role exists, and nothing here knows its password."""
+
+
 @dataclass(frozen=True)
 class Database:
-    """A reachable database of one profile, and the logins of its four roles."""
+    """A reachable database of one profile, and the logins of the roles this process may use.
+
+    Attributes:
+        address: Where it is; with the administrator's login where this process administers it, else without any.
+        logins: Login by role; a role that isn't there is refused.
+        limits_s: Seconds a statement may take, for roles with a limit.
+        files: Where the roles' passwords are recorded; None for a process that doesn't administer the database.
+    """
 
     name: str
     profile: Profile
     address: Address
-    secret: str = field(repr=False)
+    logins: dict[Role, Address] = field(repr=False)
+    limits_s: Mapping[Role, float]
+    files: CredentialFiles | None = None
+    fixed: frozenset[Role] = frozenset()
+    """Roles whose logins came by variables."""
     _engines: dict[tuple[int, Role], Engine] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def url(self, role: Role, driver: str = "psycopg", *, search_path: str | None = None) -> str:
-        """Answer the URL of one role; it holds the password.
+        """Return the URL of one role; it holds the password.
 
         Args:
             role: Who logs in.
             driver: ``psycopg``, ``psycopg2`` (Dagster), or empty for the bare form that libpq and psycopg.connect read.
             search_path: Schema in which unqualified names are looked up and made.
+
+        Raises:
+            ConfigurationError: This process doesn't have the role's login.
         """
         options = {"options": f"-csearch_path={search_path}"} if search_path else {}
-        return self.address.url(role_name(self.name, role), self._password(role), driver, options).render_as_string(hide_password=False)
+        login = self._login(role)
+        return login.url(login.user, login.password, driver, options).render_as_string(hide_password=False)
+
+    def environ(self, roles: Iterable[Role]) -> dict[str, str]:
+        """Return the variables that give a child process the logins of exactly these roles.
+
+        The child also needs the settings, ``settings.without_logins().environ()``. It gets neither the administrator's login nor
+        anything that another role's could be derived from.
+
+        Raises:
+            ConfigurationError: This process doesn't have one of the logins itself.
+        """
+        given = {ACCESS_VARIABLE: "roles"}
+        for role in roles:
+            if self.address.embedded:
+                given[password_variable(role)] = self._login(role).password or ""
+            else:
+                given[url_variable(role)] = self.url(role, "")
+        return given
+
+    def any_role(self) -> Role:
+        """Return a role that this process may log in as, the reader first.
+
+        Raises:
+            ConfigurationError: It may use none.
+        """
+        for role in ("reader", *ROLES):
+            if role in self.logins:
+                return role
+        raise ConfigurationError(f"this process has no login of {self.address}")
 
     def engine(self, role: Role) -> Engine:
-        """Answer this process's engine of one role; made at the first call, closed when the database is."""
+        """Return this process's engine of one role; made at the first call, closed when the database is."""
         key = (os.getpid(), role)  # a fork must not use its parent's connections
         if key not in self._engines:
             from sqlalchemy import create_engine
@@ -58,6 +106,7 @@ class Database:
                 pool_size=_POOL_SIZE,
                 max_overflow=_POOL_OVERFLOW,
                 pool_pre_ping=True,
+                hide_parameters=role == "agent",  # a session's token is one
                 connect_args={"application_name": f"omc {role}"},
             )
         return self._engines[key]
@@ -67,30 +116,55 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: The server doesn't answer.
-            ConfigurationError: It refuses the role.
+            ConfigurationError: It refuses the role, or this process doesn't have the role's login.
         """
+        login = self._login(role)
         try:
-            return self._dial(role)
+            return login.dial(login.user, login.password, f"omc {role}")
         except psycopg.OperationalError as error:
-            raise self.address.failure(error, role_name(self.name, role)) from error
+            raise login.failure(error, login.user) from error
 
     def ensure_roles(self) -> None:
-        """Make the four roles, or mend them, as the administrator."""
+        """Make the five roles, or set their recorded passwords, settings and grants again, as the administrator.
+
+        Raises:
+            ConfigurationError: This process doesn't administer the database, or other passwords are set that aren't recorded here.
+        """
         with self.address.administer() as admin:
-            ensure_roles(admin, {role: self._password(role) for role in ROLES}, self._logs_in)
+            ensure_roles(admin, self._password_to_set, self._logs_in, self.limits_s)
+
+    def rotate(self, role: Role) -> None:
+        """Give one role a new random password and record it; the others' stay.
+
+        Open connections go on; a process that was started with the old password can't open another.
+
+        Raises:
+            ConfigurationError: This process doesn't administer the database, or the role's login comes by a variable.
+        """
+        if self.files is None or role in self.fixed:
+            variable = f"; set {password_variable(role)} or {url_variable(role)} anew" if role in self.fixed else ""
+            raise ConfigurationError(f"role {role!r}: its password isn't recorded by this process{variable}")
+        password = new_password()
+        with self.address.administer() as admin, admin.transaction():
+            set_password(admin, role_name(self.name, role), password)
+            self.files.record(role, password)  # before the commit: a start after a kill sets what is recorded
+        self.logins[role] = replace(self.address, user=role_name(self.name, role), password=password)
+        if (engine := self._engines.pop((os.getpid(), role), None)) is not None:
+            engine.dispose()
 
     def marked_profile(self) -> str | None:
-        """Answer the profile whose rows the database holds as the reader sees it, or None where it was never migrated."""
-        return self._marked_as(role_name(self.name, "reader"), self._password("reader"))
+        """Return the profile whose rows the database holds as one of our roles sees it, or None where it was never migrated."""
+        visible = next((role for role in ("reader", "writer", "agent", "dagster", "owner") if role in self.logins), None)
+        return self._marked_as(self.logins[visible]) if visible else None
 
-    def _marked_as(self, user: str, password: str | None) -> str | None:
+    def _marked_as(self, login: Address) -> str | None:
         try:
-            with self.address.dial(user, password, "omc marker") as connection:
+            with login.dial(login.user, login.password, "omc marker") as connection:
                 row = connection.execute("SELECT profile FROM omc.marker").fetchone()
         except psycopg.OperationalError as error:
-            if refusal(error) in ("login", "rights", "database"):
+            if refusal(error) in ("login", "rights", "database") and self.address.user:
                 return None
-            raise self.address.failure(error, user) from error
+            raise login.failure(error, login.user) from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
             return None
         return str(row[0]) if row else None
@@ -102,12 +176,12 @@ class Database:
             ConfigurationError: It holds rows of the other profile.
         """
         marked = self.marked_profile()
-        seen = marked or self._marked_as(self.address.user, self.address.password)  # before any role of it is touched
+        seen = marked or (self._marked_as(self.address) if self.address.user else None)  # before any role of it is touched
         if seen not in (None, self.profile):
             raise ConfigurationError(
                 f"{self.address} holds {seen} rows, and OMC_PROFILE is {self.profile}; set OMC_PROFILE={seen} or use another database"
             )
-        return marked is not None
+        return marked is not None and set(self.logins) >= (set(ROLES) if self.address.user else set())
 
     def close(self) -> None:
         """Close the connections this process keeps; the engines may still be used and open new ones."""
@@ -115,18 +189,41 @@ class Database:
             if pid == os.getpid():
                 engine.dispose()
 
-    def _password(self, role: Role) -> str:
-        return role_password(self.secret, self.name, role)
+    def _login(self, role: Role) -> Address:
+        login = self.logins.get(role)
+        if login is None:
+            held = ", ".join(self.logins) or "none"
+            raise ConfigurationError(f"this process has no login for role {role!r} of {self.address}; its roles: {held}")
+        return login
 
-    def _dial(self, role: Role) -> psycopg.Connection[Any]:
-        return self.address.dial(role_name(self.name, role), self._password(role), f"omc {role}")
+    def _password_to_set(self, role: Role, exists: bool) -> str:
+        """Return a role's recorded password; record a random one for a role that is new, or whose password was derived."""
+        if role not in self.logins:
+            assert self.files is not None  # noqa: S101 only an administrator comes here
+            name = role_name(self.name, role)
+            recorded = self.files.recorded(role)  # another process may just have done it
+            if recorded is None and exists and not self._had_derived_password(role):
+                raise UnrecordedPasswordError(
+                    f"role {name!r} of {self.address} exists, and its password isn't recorded in {self.files.folder}: copy that folder"
+                    f" from where the platform was first started, set {password_variable(role)}, or set new ones by `omc db rotate all`"
+                )
+            self.logins[role] = replace(self.address, user=name, password=recorded or self.files.ensure(role))
+        return self.logins[role].password or ""
+
+    def _had_derived_password(self, role: Role) -> bool:
+        secret = self.address.password or (self.files and self.files.older_secret()) or ""
+        name = role_name(self.name, role)
+        return self._accepts(replace(self.address, user=name, password=derived_password(secret, self.name, role)))
 
     def _logs_in(self, role: Role) -> bool:
+        return self._accepts(self._login(role))
+
+    def _accepts(self, login: Address) -> bool:
         try:
-            self._dial(role).close()
+            login.dial(login.user, login.password, "omc roles").close()
         except psycopg.OperationalError as error:
             if refusal(error) == "unreachable":
-                raise self.address.failure(error, role_name(self.name, role)) from error
+                raise login.failure(error, login.user) from error
             return refusal(error) == "rights"
         return True
 
@@ -135,10 +232,11 @@ class Database:
 def open_database(settings: Settings, *, check: bool = True, durable: bool = True) -> Iterator[Database]:
     """Open the profile's database, on the embedded server unless ``OMC_DATABASE_URL`` names another.
 
-    The database and its roles are made where they are missing. The last to leave stops the embedded server.
+    With the administrator's access the database and its roles are made where they are missing. Otherwise the database knows the
+    roles that the settings give a login for, and nothing is made. The last to leave stops the embedded server.
 
     Args:
-        settings: Says which database.
+        settings: Says which database, and which roles.
         check: Whether to refuse a database that isn't migrated.
         durable: False makes an embedded server that this call starts faster and unsafe on power loss; for tests.
 
@@ -146,12 +244,16 @@ def open_database(settings: Settings, *, check: bool = True, durable: bool = Tru
         DatabaseUnavailableError: The server doesn't answer or start.
         ConfigurationError: The server refuses us, the database isn't migrated or holds the other profile's rows.
     """
-    with _address(settings, durable=durable) as (address, secret):
-        database = Database(address.database, settings.profile, address, secret)
+    with _address(settings, durable=durable) as address:
+        database = _database(settings, address)
         migrated = database.require_profile()
-        if not migrated:
+        if not migrated and address.user:
             _ensure_database(address)
-            database.ensure_roles()
+            try:
+                database.ensure_roles()
+            except UnrecordedPasswordError:
+                if check:
+                    raise
             migrated = database.require_profile()
         if check and not migrated:
             raise ConfigurationError(f"{address} isn't migrated; run `omc db migrate`")
@@ -161,16 +263,43 @@ def open_database(settings: Settings, *, check: bool = True, durable: bool = Tru
             database.close()
 
 
+def _database(settings: Settings, address: Address) -> Database:
+    given: dict[Role, Address] = {}
+    for role in ROLES:
+        if (login := given_login(settings, role, address, role_name(address.database, role))) is not None:
+            given[role] = login
+    logins, files = dict(given), None
+    if address.user:
+        files = CredentialFiles.of(settings, address)
+        for role in ROLES:
+            if role not in given and (password := files.recorded(role)) is not None:
+                logins[role] = replace(address, user=role_name(address.database, role), password=password)
+    limits: dict[Role, float] = {"agent": settings.agent_statement_s, "reader": settings.reader_statement_s}
+    return Database(address.database, settings.profile, address, logins, limits, files, frozenset(given))
+
+
 @contextmanager
-def _address(settings: Settings, *, durable: bool) -> Iterator[tuple[Address, str]]:
-    if settings.database_url is not None:
-        address = Address.parse(settings.database_url.get_secret_value())
-        yield address, address.password or kept_secret(settings.home / "role_secret")
-        return
-    with running(settings.home, durable=durable) as server:
-        plain = {"sslmode": "disable"}  # loopback; and a PGSSLMODE of the user's other servers must not reach this one
-        address = Address(server.host, server.port, settings.database_name, server.user, server.password, plain, embedded=True)
-        yield address, server.password
+def _address(settings: Settings, *, durable: bool) -> Iterator[Address]:
+    """Find the server, starting the embedded one; without a user where this process doesn't administer it."""
+    if settings.has_roles_only:
+        if settings.database_url is not None:
+            raise ConfigurationError(f"{ACCESS_VARIABLE}=roles: unset OMC_DATABASE_URL, which holds the administrator's login")
+        urls = [url for role in ROLES if (url := getattr(settings, f"database_{role}_url")) is not None]
+        if urls:
+            yield replace(Address.parse(urls[0].get_secret_value()), user="", password=None)
+            return
+        with serving(settings.home, durable=durable) as port:
+            yield replace(_embedded(settings, port), user="", password=None)
+    elif settings.database_url is not None:
+        yield Address.parse(settings.database_url.get_secret_value())
+    else:
+        with running(settings.home, durable=durable) as server:
+            yield replace(_embedded(settings, server.port), user=server.user, password=server.password)
+
+
+def _embedded(settings: Settings, port: int) -> Address:
+    plain = {"sslmode": "disable"}  # loopback; and a PGSSLMODE of the user's other servers must not reach this one
+    return Address(LOOPBACK, port, settings.database_name, "", None, plain, embedded=True)
 
 
 def _ensure_database(address: Address) -> None:

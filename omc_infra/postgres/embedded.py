@@ -51,6 +51,19 @@ def running(home: Path, *, durable: bool = True, binaries: Binaries | None = Non
         DatabaseUnavailableError: The server doesn't start.
         ConfigurationError: The folder isn't ours, or of another PostgreSQL.
     """
+    with serving(home, durable=durable, binaries=binaries) as port:
+        folder = ServerFolder.prepare(home)
+        yield Server(port, folder.path, folder.password())
+
+
+@contextmanager
+def serving(home: Path, *, durable: bool = True, binaries: Binaries | None = None) -> Iterator[int]:
+    """Do the same as ``running``, but yield the port only: for a process that doesn't administer the server.
+
+    Raises:
+        DatabaseUnavailableError: The server doesn't start.
+        ConfigurationError: The folder isn't ours, or of another PostgreSQL.
+    """
     folder = ServerFolder.prepare(home)
     postmaster = Postmaster(folder, binaries or installed_binaries(), durable)
     holding = folder.open_lock("holders.lock")
@@ -59,7 +72,7 @@ def running(home: Path, *, durable: bool = True, binaries: Binaries | None = Non
             fcntl.flock(holding, fcntl.LOCK_SH)
             port = postmaster.ensure_started()
         try:
-            yield Server(port, folder.path, folder.password())
+            yield port
         finally:
             with _start_lock(folder):
                 if _becomes_exclusive(holding):

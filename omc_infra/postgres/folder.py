@@ -155,6 +155,12 @@ def kept_secret(path: Path) -> str:
     return path.read_text()
 
 
+def claim_for_owner_of(home: Path, path: Path) -> None:
+    """Give a path made by root to whoever owns the home it lies in."""
+    if path.stat().st_uid != home.stat().st_uid:
+        _give(path, _owner(home))
+
+
 def has_name(uid: int) -> bool:
     """Tell whether the system knows a user of that id; initdb refuses to run as one it doesn't know."""
     try:

@@ -27,7 +27,7 @@ SELECT n.nspname, c.relname, sum(pg_relation_size(leaf.oid))::bigint, sum(pg_tot
     sum(CASE WHEN leaf.relpages > 0
         THEN leaf.reltuples * (pg_relation_size(leaf.oid) / current_setting('block_size')::float8) / leaf.relpages ELSE 0 END)::bigint,
     CASE WHEN has_schema_privilege(%(reader)s, n.oid, 'USAGE') AND has_table_privilege(%(reader)s, c.oid, 'SELECT') THEN 'reader'
-        WHEN has_schema_privilege(%(writer)s, n.oid, 'USAGE') AND has_table_privilege(%(writer)s, c.oid, 'SELECT') THEN 'writer' END
+        WHEN has_schema_privilege(%(dagster)s, n.oid, 'USAGE') AND has_table_privilege(%(dagster)s, c.oid, 'SELECT') THEN 'dagster' END
 FROM pg_class AS leaf JOIN pg_class AS c ON c.oid = coalesce(pg_partition_root(leaf.oid), leaf.oid)
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE leaf.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%%'
@@ -117,9 +117,9 @@ def table_sizes(database: Database, counted_up_to_bytes: int = COUNTED_UP_TO_BYT
         database: Which to measure.
         counted_up_to_bytes: Size without indexes up to which rows are counted.
     """
-    names = {role: role_name(database.address.database, role) for role in ("reader", "writer")}
-    with database.connect("reader") as reader, database.connect("writer") as writer:
-        connections = {"reader": reader, "writer": writer}
+    names = {role: role_name(database.address.database, role) for role in ("reader", "dagster")}
+    with database.connect("reader") as reader, database.connect("dagster") as dagster:
+        connections = {"reader": reader, "dagster": dagster}
         return [
             _measured(row, connections.get(may_count) if row[2] <= counted_up_to_bytes else None)
             for *row, may_count in reader.execute(_CATALOG, names).fetchall()

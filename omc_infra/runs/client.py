@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,11 @@ from typing import Any
 import structlog
 
 from omc_infra.errors import RetryableError
+from omc_infra.postgres.credentials import without_logins
 from omc_infra.private import PRIVATE_UMASK
 from omc_infra.runs.places import Places, places_of
 from omc_infra.runs.process import started_at
-from omc_infra.runs.protocol import GO, NO, Conversation, Order, ask, line_of
+from omc_infra.runs.protocol import NO, Conversation, Order, ask, line_of, permission
 from omc_infra.runs.sweep import end_run_processes
 from omc_infra.signals import default_signals
 
@@ -76,13 +78,14 @@ class WarmClient:
                 self._lease = self._reach()
                 self._lease.say(line_of({"ask": "lease"}))
 
-    def launch(self, order: Order, timeout_s: float, when_lost: Callable[[], None]) -> str:
+    def launch(self, order: Order, timeout_s: float, when_lost: Callable[[], None], variables: Mapping[str, str] | None = None) -> str:
         """Have a run started.
 
         Args:
             order: The run.
             timeout_s: How long the server may take to answer: its preload, if it was just started.
             when_lost: Called from another thread where the run had to wait and the server died meanwhile, or refuses it.
+            variables: Logins and other secrets that the run's own process is given; the server doesn't see them.
 
         Returns:
             ``started``, ``running`` where it already was, or ``waiting``.
@@ -96,7 +99,7 @@ class WarmClient:
         for _ in range(_ATTEMPTS):
             try:
                 self.warm_up()
-                return self._launch_once(order, timeout_s, when_lost)
+                return self._launch_once(order, timeout_s, when_lost, permission(variables or {}))
             except TimeoutError:
                 raise WarmServerUnavailableError(f"the warm server did not answer within {timeout_s:.0f} s") from None
             except OSError as error:
@@ -104,11 +107,11 @@ class WarmClient:
         self._try_again_at = time.monotonic() + _AFTER_FAILURE_S
         raise WarmServerUnavailableError(f"{reason}; see {self._places.server_log}")
 
-    def _launch_once(self, order: Order, timeout_s: float, when_lost: Callable[[], None]) -> str:
+    def _launch_once(self, order: Order, timeout_s: float, when_lost: Callable[[], None], word: bytes) -> str:
         conversation = self._reach()
         state = ""
         try:
-            state = _negotiate(conversation, order, timeout_s)
+            state = _negotiate(conversation, order, timeout_s, word)
         except TimeoutError:
             with contextlib.suppress(OSError):
                 conversation.say(NO)
@@ -117,7 +120,7 @@ class WarmClient:
             if state != "waiting":
                 conversation.close()
         if state == "waiting":
-            threading.Thread(target=_follow, args=(conversation, when_lost), name=f"waits-{order.run_id[:8]}", daemon=True).start()
+            threading.Thread(target=_follow, args=(conversation, when_lost, word), name=f"waits-{order.run_id[:8]}", daemon=True).start()
         return state
 
     def ask(self, question: str, run_id: str = "") -> dict[str, Any] | None:
@@ -158,6 +161,7 @@ class WarmClient:
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
                 preexec_fn=default_signals,  # noqa: PLW1509 system calls only
+                env=without_logins(os.environ),
             )
         log.debug("started the warm server", pid=process.pid)
         threading.Thread(target=process.wait, name="warm-server-reaper", daemon=True).start()
@@ -188,29 +192,29 @@ def end_runs(dagster_home: Path, timeout_s: float = 15.0) -> None:
     end_run_processes(places.folder, _LAST_GRACE_S)
 
 
-def _negotiate(conversation: Conversation, order: Order, timeout_s: float) -> str:
+def _negotiate(conversation: Conversation, order: Order, timeout_s: float, word: bytes) -> str:
     conversation.say(line_of({"ask": "launch", **order.as_document()}))
     answer = conversation.hear(timeout_s)
     if answer["state"] == "refused":
         raise WarmServerUnavailableError(str(answer["reason"]))
     if answer["state"] == "started":
-        _let_go(conversation)
+        _let_go(conversation, word)
     return str(answer["state"])
 
 
-def _let_go(conversation: Conversation) -> None:
+def _let_go(conversation: Conversation, word: bytes) -> None:
     """Give the child its word; a child that has died is the server's to report, so the run counts as started either way."""
     with contextlib.suppress(OSError):
-        conversation.say(GO)
+        conversation.say(word)
 
 
-def _follow(conversation: Conversation, when_lost: Callable[[], None]) -> None:
+def _follow(conversation: Conversation, when_lost: Callable[[], None], word: bytes) -> None:
     """Wait with a run that waits, so that it is never forgotten by a server that died."""
     state = "lost"
     with conversation, contextlib.suppress(OSError):
         state = conversation.hear(None)["state"]
         if state == "started":
-            _let_go(conversation)
+            _let_go(conversation, word)
     if state in {"lost", "refused"}:
         when_lost()
 

@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
 
 from omc_infra.errors import MachineError
+from omc_infra.postgres.credentials import without_logins
 from omc_infra.private import PRIVATE_UMASK
 from omc_infra.runs.death import report_death
 from omc_infra.runs.places import Places
@@ -24,7 +25,7 @@ from omc_infra.signals import default_signals
 log = structlog.get_logger()
 
 
-def start_process(order: Order, places: Places, executable: str | None = None) -> int:
+def start_process(order: Order, places: Places, executable: str | None = None, variables: Mapping[str, str] | None = None) -> int:
     """Start the process of a run and answer its pid; a thread waits for it and reports it where it dies.
 
     It outlives this process: run monitoring then finds it by its tag.
@@ -33,6 +34,7 @@ def start_process(order: Order, places: Places, executable: str | None = None) -
         order: The run.
         places: Where its log goes.
         executable: Python of the run's code location; by default this one.
+        variables: Logins and other secrets of the run, handed over by its standard input; of the database's logins it gets no other.
 
     Raises:
         MachineError: The system starts no more processes.
@@ -44,12 +46,12 @@ def start_process(order: Order, places: Places, executable: str | None = None) -
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env=dict(os.environ),
+            env=without_logins(os.environ),
             umask=PRIVATE_UMASK,
             preexec_fn=default_signals,  # noqa: PLW1509 system calls only
         )
     with process.stdin:  # type: ignore[union-attr]
-        process.stdin.write(json.dumps(order.as_document()).encode() + b"\n")  # type: ignore[union-attr]
+        process.stdin.write(json.dumps({"order": order.as_document(), "variables": dict(variables or {})}).encode() + b"\n")  # type: ignore[union-attr]
     threading.Thread(target=_watch, args=(process, order, places), name=f"run-{order.run_id[:8]}", daemon=True).start()
     return process.pid
 

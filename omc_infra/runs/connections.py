@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from omc_infra.runs.protocol import GO, LONGEST_LINE, NO, line_of
+from omc_infra.runs.protocol import LONGEST_LINE, NO, line_of, variables_of
 
 
 class Connection:
@@ -84,14 +84,17 @@ class LauncherOfChild:
         with contextlib.suppress(OSError):
             sock.sendall(line_of({"state": "started", "pid": pid}))
 
-    def permits(self) -> bool:
-        """Wait for the launcher's word; a launcher that was killed will not start the run otherwise, so it goes on."""
-        word = b""
+    def permits(self) -> Mapping[str, str] | None:
+        """Wait for the launcher's word and return the variables that come with it, or None where the run isn't wanted.
+
+        A launcher that was killed will not start the run otherwise, so it goes on, with no variables.
+        """
+        word = bytearray()
         with contextlib.suppress(OSError):
             while not word.endswith(b"\n"):
-                more = self._socket.recv(len(GO))
+                more = self._socket.recv(65_536)
                 if not more:
                     break
                 word += more
         self._socket.close()
-        return word != NO
+        return None if word == NO else variables_of(bytes(word))

@@ -47,7 +47,7 @@ def instance_environ(settings: Settings, database: Database, launcher: LauncherF
     (home / "dagster.yaml").write_text(_configured(launcher))
     return {
         "DAGSTER_HOME": str(home),
-        "DAGSTER_PG_URL": database.url("writer", driver="psycopg2", search_path="dagster"),
+        "DAGSTER_PG_URL": database.url("dagster", driver="psycopg2", search_path="dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "GX_ANALYTICS_ENABLED": "false",
     }

@@ -33,6 +33,7 @@ from omc_infra.runs.places import Places, places_of, tail
 from omc_infra.runs.process import RunProcess
 from omc_infra.runs.protocol import Order
 from omc_infra.runs.routing import LAUNCHED_TAG, PROCESS_TAG, rules_of, target_of, unknown_wish
+from omc_infra.runs.variables import Handover
 from omc_infra.runs.worker import OUTCOME_RECORDED
 
 log = structlog.get_logger()
@@ -72,6 +73,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         self._inst_data = inst_data
         self._config = config
         self._rules = rules_of(config["routes"])
+        self._handover = Handover()
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
@@ -173,6 +175,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         """Let go of the warm server."""
         if "_client" in self.__dict__:
             self._client.close()
+        self._handover.close()
 
     @cached_property
     def _places(self) -> Places:
@@ -219,21 +222,22 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def _start(self, run: DagsterRun, *, resume: bool) -> None:
         order = Order(run.run_id, serialize_value(self._instance.get_ref()), resume)
+        variables = self._handover.variables_of(run)
         if self._target(run) == "warm" and not self._runs_elsewhere_python(run):
             try:
-                self._start_warm(order)
+                self._start_warm(order, variables)
             except WarmServerUnavailableError as error:
                 log.warning("a run that should be warm gets an ordinary process", run=run.run_id, reason=str(error))
                 self._instance.report_engine_event(f"Started as an ordinary process, which takes longer: {error}", run, cls=type(self))
             else:
                 return
-        start_process(Order(order.run_id, order.instance_ref, resume, "process"), self._places, _python_of(run))
+        start_process(Order(order.run_id, order.instance_ref, resume, "process"), self._places, _python_of(run), variables)
 
-    def _start_warm(self, order: Order) -> None:
+    def _start_warm(self, order: Order, variables: Mapping[str, str]) -> None:
         reason = self._why_cold()
         if reason is not None:
             raise WarmServerUnavailableError(reason)
-        self._client.launch(order, self._config["answer_s"], when_lost=lambda: self._start_again(order))
+        self._client.launch(order, self._config["answer_s"], when_lost=lambda: self._start_again(order), variables=variables)
 
     def _start_again(self, order: Order) -> None:
         """Start a run that waited in a server that has died."""

@@ -5,11 +5,14 @@ A launch is a conversation, so that a run is started once whatever dies in betwe
     launcher  {"ask": "launch", "run_id": ..., ...}
     server    {"state": "waiting"}                only while all places are taken
     server    {"state": "started", "pid": 123}    and the forked child says the same, whichever of them lives
-    launcher  go | no                             "no": it took too long, the run is started otherwise
+    launcher  go VARIABLES | no                   "no": it took too long, the run is started otherwise
+
+The variables, a JSON object, give the run's process its logins of the database and other secrets. Only the child reads them: the
+server, from which runs of every code location fork, never holds any.
 
 The connection is open in the server or in the child until the child has its word: a launcher that reads its end knows that
-nobody will start the run. A child that reads the end instead of a word goes on: its launcher was killed, and Dagster launches
-no run twice.
+nobody will start the run. A child that reads the end instead of a word goes on, without variables: its launcher was killed, and
+Dagster launches no run twice. Where the run needs the database, it then fails and says why.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-GO, NO = b"go\n", b"no\n"
+GO, NO = b"go ", b"no\n"
 LONGEST_LINE = 1 << 20
 
 Document = Mapping[str, Any]
@@ -55,6 +58,18 @@ class Order:
 def line_of(document: Document) -> bytes:
     """Write one line."""
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def permission(variables: Mapping[str, str]) -> bytes:
+    """Write the word by which a child may go on."""
+    return GO + line_of(variables)
+
+
+def variables_of(word: bytes) -> dict[str, str]:
+    """Read the variables of a permission; none where the word is another, or was cut."""
+    if not (word.startswith(GO) and word.endswith(b"\n")):
+        return {}
+    return {str(name): str(value) for name, value in json.loads(word[len(GO) :]).items()}
 
 
 class Conversation:

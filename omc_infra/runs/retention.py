@@ -90,7 +90,7 @@ def purge_dagster(database: Database, instance: DagsterInstance, before: datetim
         deadline: ``time.monotonic()`` after which no batch begins.
     """
     moment = before.astimezone(UTC).replace(tzinfo=None)  # Dagster's columns are UTC without saying so
-    with database.connect("writer") as connection:
+    with database.connect("dagster") as connection:
         connection.autocommit = True
         return [
             purge_in_batches("runs", connection, _runs_batch(connection, instance, moment), 0, deadline),

@@ -234,7 +234,7 @@ class Server:
 
         def execute() -> int:
             launcher = LauncherOfChild(connection.socket, os.getpid()) if connection else None
-            return work(order, launcher.permits if launcher else lambda: True)
+            return work(order, launcher.permits if launcher else dict)
 
         try:
             child = self._children.start(order, execute)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from omc_infra.runs.process import RunProcess, name_process
@@ -27,12 +28,12 @@ UNFINISHED = 95
 """Exit status where Dagster came back but the run has no outcome."""
 
 
-def work(order: Order, permitted: Callable[[], bool]) -> int:
+def work(order: Order, permitted: Callable[[], Mapping[str, str] | None]) -> int:
     """Execute a run to its end, as ``dagster api execute_run`` and ``resume_run`` do.
 
     Args:
         order: What to execute.
-        permitted: Asked once, when everything is ready; False ends the process without a trace.
+        permitted: Asked once, when everything is ready, for the variables of the run; None ends the process without a trace.
 
     Returns:
         The exit status, one of the constants above.
@@ -42,8 +43,10 @@ def work(order: Order, permitted: Callable[[], bool]) -> int:
     from omc_infra.runs.lean_instance import open_lean_instance
 
     with capture_interrupts(), open_lean_instance(order.instance_ref) as instance:
-        if not permitted():
+        variables = permitted()
+        if variables is None:
             return NOT_WANTED
+        os.environ.update(variables)
         instance.add_run_tags(order.run_id, {LAUNCHED_TAG: order.launched, PROCESS_TAG: RunProcess.current(order.run_id).as_tag()})
         _execute(order, instance)
         return OUTCOME_RECORDED if _has_outcome(order, instance) else UNFINISHED
@@ -67,8 +70,8 @@ def main() -> int:
     """Execute the run of the order on stdin."""
     faulthandler.enable()
     name_process("omc-run")
-    order = Order.of_document(json.loads(sys.stdin.readline()))
-    return work(order, permitted=lambda: True)
+    document = json.loads(sys.stdin.readline())
+    return work(Order.of_document(document["order"]), permitted=lambda: document["variables"])
 
 
 if __name__ == "__main__":

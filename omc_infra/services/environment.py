@@ -6,7 +6,9 @@ import fnmatch
 import os
 from collections.abc import Iterable, Mapping
 
+from omc_infra.postgres.credentials import ACCESS_VARIABLE
 from omc_infra.postgres.database import Database
+from omc_infra.postgres.roles import Role
 from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable
 from omc_infra.settings import Settings
 
@@ -15,9 +17,9 @@ PLAIN = (
     "LD_LIBRARY_PATH", "DYLD_*", "MALLOC_*", "SSL_CERT_*",
 )  # fmt: skip
 """Patterns of the variables that every process gets where they are set."""
-_NEVER = ("OMC_*", "PYTHONDONTWRITEBYTECODE")
+_NEVER = ("OMC_*", "PYTHONDONTWRITEBYTECODE", "PGPASSWORD", "PGPASSFILE", "PGUSER", "PGSERVICE*")
 _OF_DAGSTER, _OF_DATABASE = ("DAGSTER_*",), ("PG*",)
-DAGSTER_ROLE = "dagster"
+DAGSTER_ROLE: Role = "dagster"
 
 
 def service_environ(
@@ -40,8 +42,9 @@ def service_environ(
     if DAGSTER_ROLE in spec.roles:
         patterns += _OF_DAGSTER
         own |= dagster
+    own[ACCESS_VARIABLE] = "roles"
     if reads_settings(spec):
-        own |= _settings_of(spec, settings) | database_environ(spec, settings, database)
+        own |= _settings_of(spec, settings) | database_environ(spec, database)
     if spec.launches_runs:
         own |= {name: value for other in table if other.code_location for name, value in other.environ.items()}
     return {**_inherited(patterns), **own, **spec.environ}
@@ -52,20 +55,14 @@ def reads_settings(spec: ServiceSpec) -> bool:
     return bool(spec.keys or set(spec.roles) - {DAGSTER_ROLE})
 
 
-def database_environ(spec: ServiceSpec, settings: Settings, database: Database | None) -> dict[str, str]:
-    """Return the variables by which a process logs in as the roles of its service, beside Dagster's.
-
-    As long as the roles have no credentials to hand over one by one, that is the server's URL; the embedded server's processes find
-    it by the home.
-    """
-    if database is None or settings.database_url is None:
-        return {}
-    return {"OMC_DATABASE_URL": settings.database_url.get_secret_value()}
+def database_environ(spec: ServiceSpec, database: Database | None) -> dict[str, str]:
+    """Return the variables by which a process logs in as the roles of its service, and as no other."""
+    return database.environ(spec.roles) if database else {}
 
 
 def _settings_of(spec: ServiceSpec, settings: Settings) -> dict[str, str]:
     kept = {name: key for name, key in settings.keys.items() if _is_any(name, spec.keys)}
-    return settings.model_copy(update={"keys": kept, "database_url": None}).environ()
+    return settings.without_logins().model_copy(update={"keys": kept}).environ()
 
 
 def _inherited(patterns: Iterable[str]) -> dict[str, str]:

@@ -110,7 +110,7 @@ class HeartbeatHealth:
         if subject.database is None:
             return "its heartbeats can't be read: the database does not answer"
         try:
-            with subject.database.connect("writer") as connection:
+            with subject.database.connect("dagster") as connection:
                 rows = connection.execute(_HEARTBEATS).fetchall()
         except (OmcError, psycopg.Error) as error:
             return f"its heartbeats can't be read: {' '.join(str(error).split())}"

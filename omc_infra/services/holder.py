@@ -83,6 +83,7 @@ class PlatformLock:
         Raises:
             PlatformTakenError: Another platform has it.
         """
+        self._require_login()
         deadline = time.monotonic() + _PATIENCE_S
         while not self._take():
             if time.monotonic() > deadline:
@@ -128,6 +129,15 @@ class PlatformLock:
             return False
         return True
 
+    def _require_login(self) -> None:
+        """Name the holder also to a home that doesn't know the passwords of the database's roles; such a home can't take the lock."""
+        if HOLDER_ROLE in self._database.logins:
+            return
+        with contextlib.suppress(psycopg.Error):
+            if read_holder(self._database) is not None:
+                raise self._taken()
+        self._database.ensure_roles()
+
     def _is_open(self) -> bool:
         assert self._session is not None  # noqa: S101 the caller looked
         try:
@@ -169,7 +179,8 @@ class PlatformLock:
 
 def read_holder(database: Database) -> Holder | None:
     """Return the platform that holds a database's lock, or None where none does or it hasn't said yet who it is."""
-    with database.connect("reader") as connection:
+    knows_reader = "reader" in database.logins
+    with database.connect("reader") if knows_reader else database.address.administer() as connection:
         backends = {row[0] for row in connection.execute(_HOLDS, [PLATFORM_LOCK])}
         if not backends or connection.execute("SELECT to_regclass('omc.platform_holder')").fetchone() == (None,):
             return None

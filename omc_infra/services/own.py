@@ -13,7 +13,7 @@ POSTGRES = ServiceSpec(
     replaced_by="database_url",
 )
 
-# Runs start below the daemon, so it has what any run needs.
+# It launches runs, so it has what any run needs, and hands each the logins of its own code location.
 DAEMON = ServiceSpec(
     name="dagster-daemon",
     title="Dagster daemon: schedules, sensors, the run queue, run monitoring; runs start below it",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
+from omc_infra.postgres.watchdog import Watchdog
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
 from omc_infra.services.attempts import Attempts
 from omc_infra.services.disk_watch import DiskWatch
@@ -67,6 +68,7 @@ class RunningPlatform:
     table: ServiceTable
     services: RunningServices
     lock: PlatformLock
+    watchdog: Watchdog
     watches: Watches
 
     @property
@@ -134,6 +136,8 @@ class RunningPlatform:
             PlatformTakenError: The database's lock was lost, and another platform has it.
         """
         yield from self.services.watch()
+        for overdue in self.watchdog.tick():
+            yield f"ended a statement of {overdue.role} after {overdue.seconds:.0f} s"
         yield from self.watches.disk.watch()
         yield from self._kept()
         yield from self.watches.ticks.watch()
@@ -185,6 +189,8 @@ def open_platform(
         ConfigurationError: Another platform runs on this home or database, or the profile is not the database's.
     """
     every = table or load_services()
+    if launcher is None:  # Dagster's default launcher executes runs below the code servers
+        every = every.where_code_servers_execute_runs()
     with exclusive_platform(settings.home), ended_with_us(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
@@ -211,6 +217,8 @@ def _opened(
     dagster = instance_environ(settings, database, launcher)
 
     def environ(spec: ServiceSpec, current: Settings) -> Mapping[str, str]:
+        if launcher is None and spec.code_location:
+            spec = _executing_runs(spec, every)
         return {**service_environ(spec, current, database, dagster, every), **mark(settings.home)}
 
     part, home = every.only(settings, names), dagster_home(settings)
@@ -226,7 +234,16 @@ def _opened(
                     services.start(spec.name)
             if isinstance(instance.run_launcher, WarmRunLauncher):
                 instance.run_launcher.warm_up()
-            yield RunningPlatform(database, instance, every, services, lock, Watches.of(database, settings.home))
+            with closing(Watchdog.of(database)) as watchdog:
+                yield RunningPlatform(database, instance, every, services, lock, watchdog, Watches.of(database, settings.home))
+
+
+def _executing_runs(spec: ServiceSpec, every: ServiceTable) -> ServiceSpec:
+    """Return a code server that has what runs need: under Dagster's default launcher they are its children."""
+    launching = [other for other in every if other.launches_runs]
+    roles = dict.fromkeys([*spec.roles, *(role for other in launching for role in other.roles)])
+    keys = dict.fromkeys([*spec.keys, *(key for other in launching for key in other.keys)])
+    return replace(spec, roles=tuple(roles), keys=tuple(keys))
 
 
 def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:

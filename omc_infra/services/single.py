@@ -84,7 +84,7 @@ def _require(spec: ServiceSpec, table: ServiceTable, settings: Settings) -> None
     for other in table.only(settings):
         if other.provides and reads_settings(spec):
             raise ConfigurationError(f"OMC_{other.replaced_by.upper()}: must name the {other.name} when {spec.name!r} runs alone")
-    if spec.roles and settings.database_url is None and embedded.found(settings.home) is None:
+    if spec.roles and not settings.has_roles_only and settings.database_url is None and embedded.found(settings.home) is None:
         raise ConfigurationError("PostgreSQL does not run; start `omc up --only postgres` beside it, or set OMC_DATABASE_URL")
 
 

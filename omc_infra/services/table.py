@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 
 from omc_infra.errors import ConfigurationError
+from omc_infra.postgres.roles import Role
 from omc_infra.services.health import Health
 from omc_infra.settings import Profile, Settings
 
@@ -60,7 +61,7 @@ class ServiceSpec:
     on_port: tuple[str, ...] = ()
     on_socket: tuple[str, ...] = ()
     port: int | None = None
-    roles: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
     keys: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +122,17 @@ class ServiceTable:
     def needs_any(self, spec: ServiceSpec, asked: Callable[[ServiceSpec], bool]) -> bool:
         """Say whether a service, or one that it needs directly or indirectly, is as asked."""
         return asked(spec) or any(self.needs_any(other, asked) for other in self.needed_by(spec))
+
+    def where_code_servers_execute_runs(self) -> ServiceTable:
+        """Return the same table, in which code servers get what those services get that launch runs here."""
+        launchers = [spec for spec in self if spec.launches_runs]
+
+        def widened(spec: ServiceSpec) -> ServiceSpec:
+            if not spec.code_location or not launchers:
+                return spec
+            return replace(spec, roles=launchers[0].roles, keys=launchers[0].keys, variables=launchers[0].variables)
+
+        return ServiceTable([widened(spec) for spec in self])
 
     def only(self, settings: Settings, names: Iterable[str] = EVERYTHING) -> ServiceTable:
         """Return the part that this machine runs under these settings; ``names`` are names or patterns."""

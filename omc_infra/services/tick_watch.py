@@ -15,7 +15,7 @@ from omc_infra.postgres.roles import Role
 from omc_infra.terminal import one_line
 
 log = structlog.get_logger()
-TICKS_ROLE: Role = "writer"
+TICKS_ROLE: Role = "dagster"
 """The role that may read Dagster's tables."""
 _LOOK_S = 5.0
 _LONGEST_REASON = 300

@@ -28,16 +28,25 @@ class LedgerReader:
         engine: Of role reader or agent.
         as_of: Only rows with ``recorded_at <= as_of`` are seen, and these are the same whenever they are read: the first read of
             a table waits for the transactions that may still write such rows. None sees all that is committed.
-        user_id: Whose rows of the per-user tables are seen; bound to each transaction, so that row-level security
-            holds it, too. None binds nobody: role agent then sees no such row, role reader those of all.
+        user_id: Whose rows of the per-user tables are read; None reads those of all that the role may see.
         patience_s: Longest wait for those transactions; beyond it a read fails as ``RetryableError``. A time further in the future
             is bad input.
+        session_token: Secret by which row-level security knows whose rows role agent may see; bound to each transaction. Without one
+            it sees no such row. Role reader needs none.
     """
 
-    def __init__(self, engine: Engine, as_of: datetime | None = None, user_id: str | None = None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        as_of: datetime | None = None,
+        user_id: str | None = None,
+        patience_s: float = PATIENCE_S,
+        session_token: str | None = None,
+    ) -> None:
         if as_of is not None and as_of.tzinfo is None:
             raise BadInputError(f"as_of {as_of.isoformat()} has no zone; append Z or +00:00")
         self._engine, self._as_of, self._user_id, self._patience_s = engine, as_of, user_id, patience_s
+        self._session_token = session_token
         self._complete: set[str] = set()
 
     def rows(
@@ -158,7 +167,7 @@ class LedgerReader:
 
         with self._engine.connect() as connection, connection.begin():
             self._await_known(connection, table)
-            self._bind_user(connection)
+            self._bind_session(connection)
             return [dict(record) for record in connection.execute(text(statement), bound).mappings()]
 
     def _await_known(self, connection: Connection, table: LedgerTable) -> None:
@@ -167,11 +176,11 @@ class LedgerReader:
         if await_known(connection, [table.qualified], self._as_of, self._patience_s):
             self._complete.add(table.qualified)
 
-    def _bind_user(self, connection: Connection) -> None:
+    def _bind_session(self, connection: Connection) -> None:
         from sqlalchemy import text
 
-        if self._user_id is not None:
-            connection.execute(text("SELECT set_config('omc.user_id', :user_id, true)"), {"user_id": self._user_id})
+        if self._session_token is not None:
+            connection.execute(text("SELECT set_config('omc.session_token', :token, true)"), {"token": self._session_token})
 
 
 def _selection(table: LedgerTable) -> str:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from agent_sessions import brief
 from click.testing import CliRunner, Result
 
 from omc_agents.commands.agent import agent
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.store import session_id_of
-from omc_agents.workflow.batch import brief_event
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -32,7 +32,7 @@ def briefed(database: Database, settings: Settings) -> None:
         )
         append(connection, "exchange_coinspot_prices", [Quote("BTC", "AUD", now, None, None, Decimal("152000.5"))], None)
         connection.commit()
-    brief_event(database, settings, ScriptedAnalyst(), "catalyst_sec_edgar", EVENT)
+    brief(database, settings, ScriptedAnalyst(), EVENT)
 
 
 def omc(settings: Settings, *words: str) -> Result:

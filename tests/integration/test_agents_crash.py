@@ -9,14 +9,15 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from agent_sessions import brief
 from sqlalchemy import text
 
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import show_session
-from omc_agents.workflow.batch import brief_event
 from omc_agents.workflow.steps import STEPS, Desk, Step, Work, steps_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
@@ -26,14 +27,15 @@ from omc_pipeline.ledgers.write import append
 
 EDGAR = "catalyst_sec_edgar"
 EVENTS = {step: f"0000000001-26-{number:06}" for number, step in enumerate((*STEPS, "model"))}
+HERE = str(Path(__file__).parent)
 
 VICTIM = """
 import sys, threading, time
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.workflow.batch import brief_event
 from omc_agents.workflow.steps import steps_of
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
+from agent_sessions import brief
 
 settings = load_settings()
 
@@ -57,8 +59,8 @@ with open_database(settings) as database:
     for pair in sys.argv[1:]:
         step, event = pair.split("=")
         model, steps = (Mute(), steps_of) if step == "model" else (ScriptedAnalyst(), stuck_after(step))
-        given = (database, settings, model, "catalyst_sec_edgar", event, steps)
-        threading.Thread(target=brief_event, args=given, daemon=True).start()
+        given = (database, settings, model, event, steps)
+        threading.Thread(target=brief, args=given, daemon=True).start()
     time.sleep(600)
 """
 
@@ -91,7 +93,11 @@ def killed(database: Database, settings: Settings) -> None:
         connection.commit()
     command = [sys.executable, "-c", VICTIM, *(f"{step}={event}" for step, event in EVENTS.items())]
     with subprocess.Popen(
-        command, cwd=PROJECT_ROOT, env={**os.environ, **settings.environ()}, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **settings.environ(), "PYTHONPATH": HERE},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         stuck = {process.stdout.readline().strip() for _ in EVENTS}
@@ -132,7 +138,7 @@ def test_a_killed_session_continues_where_it_was_and_pays_for_no_answer_twice(
     def recording(desk: Desk) -> Mapping[str, Step]:
         return {name: _noted(name, real, seen) for name, real in steps_of(desk).items()}
 
-    outcome = brief_event(database, settings, model, EDGAR, EVENTS[step], recording)
+    outcome = brief(database, settings, model, EVENTS[step], recording)
 
     assert outcome.outcome == "published", outcome.detail
     assert (model.asked, tuple(seen)) == (asked, ran)

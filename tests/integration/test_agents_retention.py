@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import psycopg
 import pytest
+from agent_sessions import brief, opened
 from psycopg import errors
 
 from omc_agents.definitions import build_definitions
@@ -17,8 +16,7 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.orchestration.resources import Newsroom
 from omc_agents.sessions.briefs import show_session
 from omc_agents.sessions.retention import SESSIONS_A_BATCH, purge_sessions
-from omc_agents.sessions.store import SessionStore, session_id_of
-from omc_agents.workflow.batch import brief_event
+from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -45,7 +43,7 @@ def announce(database: Database, *event_ids: str) -> None:
 def finished(database: Database, settings: Settings, event_id: str, days_ago: int) -> str:
     """Brief an event, as it were some days ago, and answer its session's id."""
     announce(database, event_id)
-    outcome = brief_event(database, settings, ScriptedAnalyst(), EDGAR, event_id)
+    outcome = brief(database, settings, ScriptedAnalyst(), event_id)
     assert outcome.outcome == "published", outcome.detail
     _backdate(database, event_id, days_ago)
     return str(outcome.session_id)
@@ -123,8 +121,7 @@ def test_a_session_that_is_not_finished_keeps_all_however_old(database: Database
 def test_sessions_of_every_user_are_purged_under_their_own_name(database: Database) -> None:
     announce(database, "of-ada", "of-grace")
     for user in ("ada", "grace"):
-        store = SessionStore(database, user)
-        session = store.open(EDGAR, f"of-{user}", "m")
+        store, session = opened(database, f"of-{user}", user=user)
         _put_checkpoint(database, session.thread_id)
         store.finish(session.session_id, "failed", "no")
         _backdate(database, f"of-{user}", 91)
@@ -135,7 +132,7 @@ def test_sessions_of_every_user_are_purged_under_their_own_name(database: Databa
         assert left(database, session_id_of(EDGAR, f"of-{user}"))["checkpoints"] == 0
 
 
-def test_the_agent_can_empty_texts_of_finished_sessions_only_and_write_nothing_in_their_place(
+def test_texts_of_finished_sessions_only_can_be_emptied_and_nothing_is_written_in_their_place(
     database: Database, settings: Settings
 ) -> None:
     over, unfinished = finished(database, settings, "emptied", 1), finished(database, settings, "kept", 1)
@@ -143,11 +140,11 @@ def test_the_agent_can_empty_texts_of_finished_sessions_only_and_write_nothing_i
         owner.execute("UPDATE agents.session SET status = 'running' WHERE session_id = %s", [unfinished])
 
     with pytest.raises(errors.InsufficientPrivilege):
-        _as_agent(database, "UPDATE agents.model_call SET request = NULL, response = '{}' WHERE session_id = %s", over)
+        _as_writer(database, "UPDATE agents.model_call SET request = NULL, response = '{}' WHERE session_id = %s", over)
     with pytest.raises(errors.InsufficientPrivilege):
-        _as_agent(database, "DELETE FROM agents.model_call WHERE session_id = %s", over)
+        _as_writer(database, "DELETE FROM agents.model_call WHERE session_id = %s", over)
     emptied = [
-        _as_agent(database, "UPDATE agents.model_call SET request = NULL, response = NULL WHERE session_id = %s", s)
+        _as_writer(database, "UPDATE agents.model_call SET request = NULL, response = NULL WHERE session_id = %s", s)
         for s in (over, unfinished)
     ]
 
@@ -198,9 +195,6 @@ def _put_checkpoint(database: Database, thread_id: str) -> None:
         owner.execute("INSERT INTO agents.checkpoints (thread_id, checkpoint_id, checkpoint) VALUES (%s, '1', '{}')", [thread_id])
 
 
-def _as_agent(database: Database, statement: str, session_id: str) -> int:
-    connection: psycopg.Connection[Any]
-    with database.connect("agent") as connection:
-        connection.execute("SET TRANSACTION READ WRITE")
-        connection.execute("SELECT set_config('omc.user_id', 'system', true)")
+def _as_writer(database: Database, statement: str, session_id: str) -> int:
+    with database.connect("writer") as connection:
         return connection.execute(statement, [session_id]).rowcount

@@ -10,13 +10,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from agent_sessions import EDGAR, brief, opened, token_of
 from sqlalchemy import text
 
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import briefs_since, show_session
 from omc_agents.sessions.store import SessionStore, session_id_of
-from omc_agents.workflow.batch import brief_event
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -26,7 +26,6 @@ from omc_pipeline.ledgers.human import WHOLE_MARKET, Sentiment
 from omc_pipeline.ledgers.table import Row
 from omc_pipeline.ledgers.write import append
 
-EDGAR = "catalyst_sec_edgar"
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
@@ -95,7 +94,7 @@ def test_an_event_gets_a_brief_whose_every_claim_is_borne_by_a_row(
 ) -> None:
     event = announce("0001")
 
-    outcome = brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    outcome = brief(database, settings, ScriptedAnalyst(), event)
 
     assert outcome.outcome == "published", outcome.detail
     shown = show_session(database, event)
@@ -123,19 +122,19 @@ def test_an_event_gets_a_brief_whose_every_claim_is_borne_by_a_row(
 
 def test_briefs_are_listed_with_their_latency(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
     before, event = datetime.now(UTC), announce("0002")
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    brief(database, settings, ScriptedAnalyst(), event)
 
-    (brief,) = briefs_since(database, before)
+    (found,) = briefs_since(database, before)
 
-    assert (brief.event, brief.session, brief.claims, brief.verified) == (event, session_id_of(EDGAR, event), 7, 7)
-    assert 0 < brief.latency_s < 60
-    assert brief.title.startswith("MSTR: form 8-K, ")
+    assert (found.event, found.session, found.claims, found.verified) == (event, session_id_of(EDGAR, event), 7, 7)
+    assert 0 < found.latency_s < 60
+    assert found.title.startswith("MSTR: form 8-K, ")
 
 
 def test_an_event_without_a_coin_is_read_against_the_market(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
     event = announce("0003", symbol=None)
 
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    brief(database, settings, ScriptedAnalyst(), event)
 
     assert "BTC last traded at" in show_session(database, event)["brief"]["body"]
 
@@ -144,9 +143,9 @@ def test_a_second_look_at_a_briefed_event_asks_nobody_and_writes_nothing(
     database: Database, settings: Settings, announce: Callable[..., str]
 ) -> None:
     event, model = announce("0004"), CountingAnalyst()
-    first = brief_event(database, settings, model, EDGAR, event)
+    first = brief(database, settings, model, event)
 
-    second = brief_event(database, settings, model, EDGAR, event)
+    second = brief(database, settings, model, event)
 
     assert first == second
     assert model.asked == 2
@@ -154,10 +153,10 @@ def test_a_second_look_at_a_briefed_event_asks_nobody_and_writes_nothing(
 
 def test_a_row_recorded_after_as_of_is_invisible(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
     event = announce("0005")
-    session = SessionStore(database).open(EDGAR, event, "scripted/analyst-1")
+    _, session = opened(database, event)
     keep(database, {"exchange_coinspot_prices": [quote("999999", 2)]})
 
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    brief(database, settings, ScriptedAnalyst(), event)
 
     shown = show_session(database, event)
     assert shown["session"]["as_of"] == session.as_of
@@ -176,11 +175,11 @@ def test_two_runs_of_one_event_at_the_same_time_give_one_brief(
             assert go.wait(20)
             return super().complete(request)
 
-    first = threading.Thread(target=brief_event, args=(database, settings, SlowAnalyst(), EDGAR, event))
+    first = threading.Thread(target=brief, args=(database, settings, SlowAnalyst(), event))
     first.start()
     assert asked.wait(20)
 
-    second = brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    second = brief(database, settings, ScriptedAnalyst(), event)
     go.set()
     first.join(20)
 
@@ -196,7 +195,7 @@ def test_a_session_without_a_claim_that_stands_is_refused(database: Database, se
 
     event = announce("0007")
 
-    outcome = brief_event(database, settings, Liar(), EDGAR, event)
+    outcome = brief(database, settings, Liar(), event)
 
     assert outcome.outcome == "refused"
     assert "value is not the row's" in str(outcome.detail)
@@ -210,7 +209,7 @@ def test_an_answer_that_is_no_json_of_the_schema_refuses_the_session(
         def complete(self, request: Request) -> Response:
             return _reworded(super().complete(request), "{", "Sure! {")
 
-    outcome = brief_event(database, settings, Chatty(), EDGAR, announce("0008"))
+    outcome = brief(database, settings, Chatty(), announce("0008"))
 
     assert outcome.outcome == "refused"
     assert "not of the schema Extraction" in str(outcome.detail)
@@ -225,7 +224,7 @@ def test_a_session_fails_for_good_after_three_failures_of_its_own(
 
     event = announce("0009")
 
-    outcomes = [brief_event(database, settings, Broken(), EDGAR, event).outcome for _ in range(4)]
+    outcomes = [brief(database, settings, Broken(), event).outcome for _ in range(4)]
 
     assert outcomes == ["retry", "retry", "failed", "failed"]
     assert show_session(database, event)["session"]["attempts"] == 3
@@ -235,17 +234,20 @@ def test_another_users_session_is_invisible_and_can_not_be_written(
     database: Database, settings: Settings, announce: Callable[..., str]
 ) -> None:
     event = announce("0010")
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
-    stranger = SessionStore(database, user_id="mallory")
+    brief(database, settings, ScriptedAnalyst(), event)
+    stranger = SessionStore(database, "mallory", token_of(database, "mallory"))
 
     with stranger.transaction() as connection:
         seen = {
             table: connection.execute(text(f"SELECT count(*) FROM agents.{table}")).scalar_one()
-            for table in ("session", "evidence", "model_call", "brief", "claim", "checkpoints", "checkpoint_blobs", "checkpoint_writes")
+            for table in ("evidence", "model_call", "brief", "claim", "checkpoints", "checkpoint_blobs", "checkpoint_writes")
         }
 
+        sessions = connection.execute(text("SELECT DISTINCT user_id FROM agents.session")).scalars().all()
+
     assert set(seen.values()) == {0}
-    with pytest.raises(Exception, match="row-level security"), stranger.transaction() as connection:
+    assert sessions == ["mallory"]
+    with pytest.raises(Exception, match="permission denied for table session"), stranger.transaction() as connection:
         connection.execute(
             text(
                 "INSERT INTO agents.session (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of)"
@@ -276,7 +278,7 @@ def test_a_users_orders_are_read_for_that_user_only(database: Database, announce
         keep(database, {"exchange_coinspot_account": [fill]})
     as_of = datetime.now(UTC) + timedelta(seconds=1)
 
-    of_alice = Toolbox(database.engine("agent"), as_of, "alice").get_order_history()
+    of_alice = Toolbox(database.engine("agent"), as_of, "alice", token_of(database, "alice")).get_order_history()
 
     assert [row.row["fill_id"] for row in of_alice] == ["fill-alice"]
     assert Toolbox(database.engine("agent"), as_of).get_order_history() == []
@@ -294,7 +296,7 @@ def test_a_low_score_and_old_prices_are_said_in_the_brief(database: Database, se
     keep(database, {"exchange_coinspot_prices": [Quote("ETH", "AUD", datetime.now(UTC) - timedelta(hours=5), None, None, Decimal(5000))]})
     event = announce("0011", symbol="ETH")
 
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    brief(database, settings, ScriptedAnalyst(), event)
 
     body = show_session(database, event)["brief"]["body"]
     assert "Quality of the exchange ledger: 0.20, below 0.7: read its figures with care." in body
@@ -305,7 +307,7 @@ def test_the_checkpoint_tables_are_those_of_the_installed_library(database: Data
     from omc_agents.workflow.graph import checkpoints, import_langgraph
 
     import_langgraph()
-    with checkpoints(database, "system") as saver, database.engine("reader").connect() as connection:
+    with checkpoints(database, token_of(database, "system")) as saver, database.engine("reader").connect() as connection:
         held = connection.execute(text("SELECT max(v) FROM agents.checkpoint_migrations")).scalar_one()
 
         assert held == len(saver.MIGRATIONS) - 1
@@ -313,7 +315,7 @@ def test_the_checkpoint_tables_are_those_of_the_installed_library(database: Data
 
 def test_checkpoints_hold_no_text_from_outside(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
     event = announce("0012", title="canary-7f3a in a title")
-    brief_event(database, settings, ScriptedAnalyst(), EDGAR, event)
+    brief(database, settings, ScriptedAnalyst(), event)
 
     with database.engine("reader").connect() as connection:
         found = connection.execute(

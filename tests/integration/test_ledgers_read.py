@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from agent_sessions import token_of
 
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
@@ -138,21 +139,23 @@ def test_fills_come_in_their_total_order(database: Database, known: dict[str, da
     assert [row["fill_id"] for row in fills] == ["y", "w", "x"]
 
 
-def test_the_agent_sees_the_bound_users_rows_and_no_others(database: Database, known: dict[str, datetime]) -> None:
+def test_the_agent_sees_the_rows_of_its_sessions_user_and_no_others(database: Database, known: dict[str, datetime]) -> None:
     engine = database.engine("agent")
+    of_ada, of_bob = token_of(database, "ada"), token_of(database, "bob")
 
-    assert {row["fill_id"] for row in LedgerReader(engine, user_id="ada").rows(FILL)} == {"x", "y", "w"}
-    assert LedgerReader(engine, user_id="bob").fills("bob")[0]["fill_id"] == "z"
-    assert LedgerReader(engine).rows(FILL) == []
-    assert LedgerReader(engine, user_id="ada").rows(BALANCE) == []
+    assert {row["fill_id"] for row in LedgerReader(engine, user_id="ada", session_token=of_ada).rows(FILL)} == {"x", "y", "w"}
+    assert LedgerReader(engine, user_id="bob", session_token=of_bob).fills("bob")[0]["fill_id"] == "z"
+    assert LedgerReader(engine, user_id="bob", session_token=of_ada).fills("bob") == []
+    assert LedgerReader(engine, user_id="ada").rows(FILL) == []
+    assert LedgerReader(engine, user_id="ada", session_token=of_ada).rows(BALANCE) == []
     with pytest.raises(BadInputError, match="bound to user 'ada'"):
-        LedgerReader(engine, user_id="ada").fills("bob")
+        LedgerReader(engine, user_id="ada", session_token=of_ada).fills("bob")
 
 
-def test_the_binding_of_a_user_ends_with_its_transaction(database: Database, known: dict[str, datetime]) -> None:
+def test_the_binding_to_a_session_ends_with_its_transaction(database: Database, known: dict[str, datetime]) -> None:
     engine = database.engine("agent")
-    LedgerReader(engine, user_id="ada").rows(FILL)
 
+    assert LedgerReader(engine, session_token=token_of(database, "ada")).rows(FILL)
     assert LedgerReader(engine).rows(FILL) == []
 
 

@@ -32,7 +32,7 @@ def sandboxed(settings: Settings) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def instance(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
     folder = tmp_path_factory.mktemp("dagster")
-    url = database.url("writer", driver="psycopg2", search_path="dagster")
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
     (folder / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}))
     with dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened

@@ -47,7 +47,7 @@ def test_a_platform_whose_parts_are_killed_in_turn_and_together_goes_on() -> Non
             await_all(platform, name)
 
         # Not "no run": some source is sampled nearly always, and its run lasts most of a minute.
-        newest, fetched = count(platform, "writer", NEWEST), count(platform, "reader", QUOTES)
+        newest, fetched = count(platform, "dagster", NEWEST), count(platform, "reader", QUOTES)
         eventually(lambda: count(platform, "reader", QUOTES) > fetched, "the next tick to collect")
         eventually(lambda: launches(bench), "the UI to launch a run")
         assert unfinished_after(START_TIMEOUT_S + PATIENCE_S, platform, newest) == []
@@ -119,7 +119,7 @@ def await_all(platform: RunningPlatform, name: str) -> None:
 def unfinished_after(patience_s: float, platform: RunningPlatform, newest: int) -> list[object]:
     """Wait for the end of every run up to ``newest`` and answer those that have not ended."""
     deadline = time.monotonic() + patience_s
-    while (found := rows(platform, "writer", UNFINISHED, newest=newest)) and time.monotonic() < deadline:
+    while (found := rows(platform, "dagster", UNFINISHED, newest=newest)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return found
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from agent_sessions import token_of
 from click.testing import CliRunner
 
 from omc_infra.errors import BadInputError
@@ -271,9 +272,9 @@ def test_an_agent_sees_only_the_positions_of_its_user(database: Database, user: 
     compute_positions(database, user)
 
     with database.connect("agent") as agent:
-        agent.execute("SELECT set_config('omc.user_id', 'somebody-else', true)")
+        agent.execute("SELECT set_config('omc.session_token', %s, true)", (token_of(database, "somebody-else"),))
         others = agent.execute("SELECT count(*) FROM pnl.position").fetchone()
-        agent.execute("SELECT set_config('omc.user_id', %s, true)", (user,))
+        agent.execute("SELECT set_config('omc.session_token', %s, true)", (token_of(database, user),))
         own = agent.execute("SELECT count(*) FROM pnl.position").fetchone()
 
     assert (others, own) == ((0,), (1,))

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from agent_sessions import token_of
 from psycopg import sql
 from sqlalchemy import text
 
@@ -81,7 +82,7 @@ def _may(database: Database, role: str, statement: str) -> bool:
 def test_each_role_logs_in_with_psycopg_3_and_2_and_bare_urls(database: Database) -> None:
     import psycopg2  # type: ignore[import-untyped]
 
-    for role in ("owner", "writer", "reader", "agent"):
+    for role in ("owner", "writer", "reader", "agent", "dagster"):
         name = role_name(database.name, role)
         with (
             psycopg.connect(database.url(role, driver="")) as bare,
@@ -96,7 +97,7 @@ def test_each_role_logs_in_with_psycopg_3_and_2_and_bare_urls(database: Database
 
 
 def test_a_search_path_can_be_asked_for_in_the_url(database: Database) -> None:
-    with psycopg.connect(database.url("writer", "", search_path="dagster")) as connection:
+    with psycopg.connect(database.url("dagster", "", search_path="dagster")) as connection:
         connection.execute("CREATE TABLE runs_of_dagster (id integer)")
 
         assert connection.execute("SELECT 'dagster.runs_of_dagster'::regclass IS NOT NULL").fetchone() == (True,)
@@ -135,16 +136,23 @@ def test_roles_have_no_power_over_the_server(database: Database) -> None:
         ("agent", "INSERT INTO human.sentiment VALUES ('s', 'BTC', 'm', now(), 1, NULL, 1, now(), NULL, 'd')", False),
         ("agent", "CREATE ROLE mine", False),
         ("agent", "SELECT pg_read_file('/etc/hostname')", False),
+        ("writer", "SELECT * FROM dagster.runs", False),
+        ("writer", "CREATE TABLE dagster.mine (x integer)", False),
+        ("dagster", "CREATE TABLE dagster.mine (x integer)", True),
+        ("dagster", "SELECT profile FROM omc.marker", True),
+        ("dagster", "SELECT * FROM exchange.fill", False),
+        ("dagster", "SELECT * FROM agents.session", False),
+        ("dagster", "CREATE TEMPORARY TABLE mine (x integer)", False),
     ],
 )
 def test_a_role_may_do_its_work_and_no_more(database: Database, role: str, statement: str, allowed: bool) -> None:
     assert _may(database, role, statement) is allowed
 
 
-def test_an_agent_sees_the_rows_of_the_bound_user_only(fills: Database) -> None:
+def test_an_agent_sees_the_rows_of_its_tokens_user_only(fills: Database) -> None:
     with fills.connect("agent") as connection:
         unbound = connection.execute("SELECT user_id FROM exchange.fill").fetchall()
-        connection.execute("SELECT set_config('omc.user_id', 'alice', true)")
+        connection.execute("SELECT set_config('omc.session_token', %s, true)", [token_of(fills, "alice")])
         bound = connection.execute("SELECT user_id FROM exchange.fill").fetchall()
         connection.commit()
         afterwards = connection.execute("SELECT user_id FROM exchange.fill").fetchall()
@@ -220,7 +228,7 @@ def test_a_password_that_was_changed_behind_our_back_is_mended(fresh: Callable[.
     with open_database(chosen, check=False) as database:
         migrate(database)
     with psycopg.connect(_url_of(settings, "postgres"), autocommit=True) as admin:
-        for role in ("owner", "writer", "reader", "agent"):
+        for role in ("owner", "writer", "reader", "agent", "dagster"):
             admin.execute(sql.SQL("ALTER ROLE {} PASSWORD 'changed'").format(sql.Identifier(f"t_mended_{role}")))
 
     with open_database(chosen) as database, database.connect("agent") as connection:

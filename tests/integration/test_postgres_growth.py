@@ -51,13 +51,13 @@ def test_every_table_is_measured_with_its_indexes_and_its_rows_counted(database:
     assert set(after) == {(str(schema), str(table)) for schema, table in named}
     assert after[quotes].rows - before[quotes].rows == 1_000
     assert (after[quotes].size_bytes,) == size
-    assert all(size.is_exact for size in after.values())
+    assert {name for name, size in after.items() if not size.is_exact} == {("agents", "session_token")}, "read by nobody"
 
 
 def test_dagsters_tables_and_users_rows_are_counted_too(database: Database) -> None:
-    with database.connect("writer") as writer:
-        writer.execute("CREATE TABLE IF NOT EXISTS dagster.event_logs (id bigint)")
-        writer.execute("INSERT INTO dagster.event_logs SELECT generate_series(1, 7)")
+    with database.connect("dagster") as dagster:
+        dagster.execute("CREATE TABLE IF NOT EXISTS dagster.event_logs (id bigint)")
+        dagster.execute("INSERT INTO dagster.event_logs SELECT generate_series(1, 7)")
     with database.connect("owner") as owner:
         owner.execute(
             "INSERT INTO exchange.balance (source, user_id, account_id, symbol, observed_at, qty, version, row_sha256)"

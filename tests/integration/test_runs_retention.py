@@ -69,7 +69,7 @@ class Past:
 
     def how_many(self, mark: str) -> int:
         """Count the runs whose ids begin so."""
-        with self.database.connect("writer") as connection:
+        with self.database.connect("dagster") as connection:
             row = connection.execute("SELECT count(*) FROM dagster.runs WHERE starts_with(run_id, %s)", [mark]).fetchone()
         return int(row[0]) if row else 0
 
@@ -79,7 +79,7 @@ class Past:
         self.instance.report_dagster_event(event, run_id)
 
     def write(self, statement: str, *values: object) -> None:
-        with self.database.connect("writer") as connection:
+        with self.database.connect("dagster") as connection:
             connection.execute(statement, values)
 
     def backdate(self, run_id: str, days: int) -> None:
@@ -91,7 +91,7 @@ class Past:
 
     def count(self, table: str, run_id: str) -> int:
         of_run = "event_id IN (SELECT id FROM dagster.event_logs WHERE run_id = %s)" if table == "asset_event_tags" else "run_id = %s"
-        with self.database.connect("writer") as connection:
+        with self.database.connect("dagster") as connection:
             row = connection.execute(f"SELECT count(*) FROM dagster.{table} WHERE {of_run}", [run_id]).fetchone()
         return int(row[0]) if row else 0
 
@@ -102,7 +102,7 @@ class Past:
 @pytest.fixture(scope="module")
 def past(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     folder = tmp_path_factory.mktemp("dagster")
-    url = database.url("writer", driver="psycopg2", search_path="dagster")
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
     (folder / "dagster.yaml").write_text(yaml.safe_dump({"storage": {"postgres": {"postgres_url": url}}, "telemetry": {"enabled": False}}))
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         yield Past(instance, database, folder)

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 import psutil
 import pytest
@@ -171,6 +173,36 @@ def test_a_run_goes_on_when_its_launcher_died_before_giving_its_word(warm: WarmH
         conversation.hear(10.0)
 
     assert warm.ended(run.run_id) is DagsterRunStatus.SUCCESS
+
+
+def test_a_runs_secrets_reach_its_own_process_and_never_the_server(warm: WarmHome, tmp_path: Path) -> None:
+    """A run of another code location forks from the same server, and would find in its memory what the server ever held."""
+    secret, mark = f"secret-{token_hex(16)}", tmp_path / "told"
+    run = warm.create("telling_variable", {"ops": {"tell": {"config": {"variable": "SECRET_OF_A_RUN", "mark": str(mark)}}}})
+    order = Order(run.run_id, serialize_value(warm.instance.get_ref()))
+
+    warm.launcher._client.launch(order, 60.0, lambda: None, {"SECRET_OF_A_RUN": secret})
+
+    assert warm.ended(run.run_id) is DagsterRunStatus.SUCCESS
+    assert mark.read_text() == secret
+    server = warm.server()["pid"]
+    assert in_memory(server, run.run_id.encode()), "the look into the server's memory finds what it holds"
+    assert not in_memory(server, secret.encode())
+
+
+def in_memory(pid: int, wanted: bytes) -> bool:
+    """Say whether a process's writable memory holds some bytes."""
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in maps:
+            place, rights, *_ = line.split()
+            if "rw" not in rights or "[v" in line:
+                continue
+            begin, end = (int(number, 16) for number in place.split("-"))
+            memory.seek(begin)
+            with suppress(OSError):
+                if wanted in memory.read(end - begin):
+                    return True
+    return False
 
 
 def test_nonsense_on_the_socket_harms_nobody(warm: WarmHome) -> None:

@@ -114,7 +114,7 @@ class WarmHome:
 def warm_home(folder: Path, database: Database, **config: object) -> Iterator[WarmHome]:
     """Open a home whose launcher is configured with ``config``; its server is stopped in the end, with everything under it."""
     folder.mkdir(parents=True)
-    url = database.url("writer", driver="psycopg2", search_path="dagster")
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
     launcher = {"locations": [LOCATION], "grace_s": 2.0, **config}
     settings = {
         "storage": {"postgres": {"postgres_url": url}},

@@ -1,4 +1,4 @@
-"""Names and passwords of the four roles, and where migrations are found."""
+"""Names of the five roles, and where migrations are found."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ import pytest
 
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.migrate import _package_folder
-from omc_infra.postgres.roles import ROLES, role_name, role_password
-
-
-def test_each_role_of_each_database_has_its_own_password() -> None:
-    passwords = {role_password("secret", database, role) for database in ("a", "b") for role in ROLES}
-
-    assert len(passwords) == 2 * len(ROLES)
-
-
-def test_passwords_follow_the_secret_and_nothing_else() -> None:
-    assert role_password("secret", "a", "agent") == role_password("secret", "a", "agent")
-    assert role_password("secret", "a", "agent") != role_password("other", "a", "agent")
+from omc_infra.postgres.roles import role_name
 
 
 def test_a_database_name_that_leaves_no_room_for_the_roles_is_refused() -> None:

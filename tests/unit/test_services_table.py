@@ -79,6 +79,14 @@ def test_a_service_runs_in_its_profiles_and_where_no_setting_names_another() -> 
     assert names(Settings(), "sand*", "ui") == ["sandbox", "ui"]
 
 
+def test_code_servers_get_what_runs_need_where_they_execute_them() -> None:
+    table = ServiceTable(
+        [spec("code-a", code_location="a", roles=("dagster",)), spec("daemon", roles=("writer",), keys=("*",), launches_runs=True)]
+    ).where_code_servers_execute_runs()
+
+    assert (table["code-a"].roles, table["code-a"].keys) == (("writer",), ("*",))
+
+
 def test_no_command_line_holds_a_secret() -> None:
     place = ServicePlace(Settings(database_url=SecretStr("postgresql://u:hunter2@h/d"), keys={"coinspot": SecretStr("hunter2")}))
 
