@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from omc_agents.demonstration.stages import Demonstration, Stage, StageResult
 
 
 @click.command()
@@ -20,39 +26,46 @@ from omc_infra.settings import load_settings
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
     from omc_agents.demonstration.report import demonstration_document
-    from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration, StageResult
+    from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration
     from omc_infra.services.platform import open_platform
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     settings = load_settings()
     if settings.profile != "sandbox":
         raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
     with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, SERVICES) as platform:
-        console.print(f"[bold]OMC[/bold] demonstration · profile [bold]{settings.profile}[/bold] · {settings.home}")
+        console.print(f"OMC demonstration · profile {settings.profile} · {settings.home}", style="bold")
         demonstration = Demonstration(platform)
         results: list[StageResult] = []
         for stage in demonstration.stages():
-            with _bar(console, stage.title) as progress:
-                task = progress.add_task(stage.title, total=1)
-                results.append(demonstration.run(stage))
-                progress.update(task, completed=1)
+            results.append(_run(console, demonstration, stage))
             if results[-1].failure:
-                console.print(f"[red]✗[/red] {stage.title}: {results[-1].failure}")
+                console.print(Text.assemble(("✗", "red"), f" {stage.title}: {visible(results[-1].failure)}"))
                 break
         platform.keep_postgres()
-        document = demonstration_document(platform, results, demonstration.briefs)
+        document = demonstration_document(platform, results, demonstration.briefs, demonstration.started_at)
     if as_json:
         emit(document)
     else:
-        _print_summary(Console(), document)
+        _print_summary(open_console(), document)
     if any(not stage["ok"] for stage in document["stages"]):
         raise click.exceptions.Exit(1)
 
 
-def _bar(console: Console, title: str) -> Progress:
+def _run(console: Console, demonstration: Demonstration, stage: Stage) -> StageResult:
+    """Run a stage under its bar; the bar is only full, and ticked, when the stage has done its work."""
+    with _bar(console) as progress:
+        task = progress.add_task(stage.title, total=1)
+        result = demonstration.run(stage)
+        if result.failure is None:
+            progress.update(task, completed=1)
+    return result
+
+
+def _bar(console: Console) -> Progress:
     return Progress(
-        SpinnerColumn(finished_text="[green]✓[/green]"),
-        TextColumn("{task.description:<42}"),
+        SpinnerColumn(finished_text=Text("✓", "green")),
+        TextColumn("{task.description:<42}", markup=False),
         BarColumn(24),
         TimeElapsedColumn(),
         console=console,
@@ -62,19 +75,23 @@ def _bar(console: Console, title: str) -> Progress:
 def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(_ledger_table(document))
     pnl = document["pnl"]
-    verdict = "[green]holds exactly[/green]" if pnl["identity_holds"] else "[red]is broken[/red]"
+    verdict = Text("holds exactly", "green") if pnl["identity_holds"] else Text("is broken", "red")
     figures = {
         name: "–" if pnl.get(name) is None else f"{pnl[name]:,.2f}" for name in ("realized", "unrealized", "proceeds", "value", "cost")
     }
     console.print(
-        f"PnL of {pnl['user']} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
-        f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: {verdict}"
+        Text.assemble(
+            f"PnL of {pnl['user']} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
+            f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: ",
+            verdict,
+        )
     )
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(Markdown(brief["body"]), title=brief["title"], subtitle=caption))
-        console.print(f"Its rows: omc agent show {brief['event']}", highlight=False)
-    console.print("Next: [bold]make up[/bold] runs the platform with the Dagster UI.")
+        console.print(Panel(Markdown(visible(brief["body"])), title=Text(visible(brief["title"])), subtitle=caption))
+        console.print(f"Its rows: omc agent show {brief['event']}")
+    if all(stage["ok"] for stage in document["stages"]):
+        console.print("Next: make up runs the platform with the Dagster UI.")
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:

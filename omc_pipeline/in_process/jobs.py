@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from omc_infra.errors import RetryableError
+from omc_infra.errors import MachineError, RetryableError
+from omc_infra.machine import means_full_disk
+from omc_infra.runs.outcome import settle
 from omc_infra.runs.process import RunProcess
 from omc_infra.runs.routing import PROCESS_TAG
 
@@ -32,6 +34,11 @@ class PipelineJobs:
 
         return build_definitions()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all jobs, those that collect first."""
+        return sorted((job.name for job in self._definitions.jobs or ()), key=lambda name: (not name.startswith("collect_"), name))
+
     def collect(self, ledger: str) -> None:
         """Run every collection job of a ledger.
 
@@ -46,7 +53,13 @@ class PipelineJobs:
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job; raises ``JobFailedError`` as ``collect`` does."""
+        """Run one job.
+
+        Raises:
+            JobFailedError: Its run failed or one of its blocking checks is red.
+            MachineError: A disk is full.
+            KeyboardInterrupt: It was interrupted; its run is canceled.
+        """
         from omc_pipeline.orchestration.buckets import tags_of_all_buckets
 
         job = self._definitions.resolve_job_def(name)
@@ -54,7 +67,7 @@ class PipelineJobs:
         tags = {**tags_of_all_buckets(job), PROCESS_TAG: RunProcess.current(run_id).as_tag()}
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
-            raise JobFailedError(f"job {name} failed: {_first_failure(result)}")
+            raise self._failure(name, run_id, result)
         red = [
             f"{e.check_name} of {e.asset_key.to_user_string()}"
             for e in result.get_asset_check_evaluations()
@@ -62,6 +75,17 @@ class PipelineJobs:
         ]
         if red:
             raise JobFailedError(f"job {name}: check {', '.join(red)} is red")
+
+    def _failure(self, name: str, run_id: str, result: ExecuteInProcessResult) -> BaseException:
+        """Settle a run that did not succeed, and return what to raise."""
+        from dagster import DagsterRunStatus
+
+        run, reason = settle(self._instance, run_id), _first_failure(result)
+        if run is not None and run.status is DagsterRunStatus.CANCELED:
+            return KeyboardInterrupt()
+        if means_full_disk(reason):
+            return MachineError(f"job {name}: a disk is full: {reason}")
+        return JobFailedError(f"job {name} failed: {reason}")
 
 
 def _first_failure(result: ExecuteInProcessResult) -> str:
