@@ -16,6 +16,7 @@ _OF_THE_MACHINE = {
     errno.EMFILE, errno.ENFILE, errno.EIO, errno.ELOOP, errno.EFBIG, errno.EBUSY, errno.ENXIO, errno.ENOMEM,
 }  # fmt: skip
 """Failures of a disk, a folder or a limit of the machine; any other is a fault of ours and keeps its traceback."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _DISK_FULL = "53100"
 _OF_THE_SERVER = ("53", "58", "25006", "XX001", "XX002")
 """Starts of SQLSTATEs: lack of resources, errors of its system, a read-only database, damaged data."""
@@ -31,7 +32,7 @@ def machine_failure(error: BaseException) -> OmcError | None:
         if isinstance(one, OmcError):
             return one
         if isinstance(one, OSError) and one.errno in _OF_THE_MACHINE:
-            return MachineError(f"{os.strerror(one.errno)}{f': {one.filename}' if one.filename else ''}")
+            return MachineError(f"{os.strerror(one.errno)}{_place(one)}")
         state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
         if isinstance(state, str) and state.startswith(_OF_THE_SERVER):
             return MachineError(f"PostgreSQL refuses: {_said(one)}{'; make room on its disk' if state == _DISK_FULL else ''}")
@@ -54,6 +55,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield found
         original = getattr(found, "orig", None)
         found = original if isinstance(original, BaseException) else found.__cause__
+
+
+def _place(error: OSError) -> str:
+    """Name the file; a write to one that is open doesn't, and then the folder of everything OMC writes is the likely place."""
+    if error.filename:
+        return f": {error.filename}"
+    return "; make room on the disk of OMC_HOME" if error.errno in _FULL else ""
 
 
 def _is_lost_connection(error: BaseException) -> bool:

@@ -82,12 +82,12 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         for name, port in platform.moved_ports(ports).items():
             console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:
-            console.print(f"At the start {failure}", style="yellow")
+            console.print(f"At the start {failure}", style="yellow", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():
                 with contextlib.suppress(OSError):  # where the console is a file on a disk that is full
-                    console.print(line, style="yellow")
+                    console.print(line, style="yellow", soft_wrap=True)
         with contextlib.suppress(OSError):
             console.print("Stopping ...")
     with contextlib.suppress(OSError):

@@ -31,18 +31,25 @@ class DiskWatch:
         home: Whose disk.
         server_log: Folder of the embedded server's log; None where the server is somebody else's.
         free: Returns the free and all bytes of a folder's disk.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, home: Path, server_log: Path | None, free: Callable[[Path], tuple[int, int]] = free_bytes) -> None:
-        self._home, self._server_log, self._free = home, server_log, free
-        self._look_at = 0.0
+    def __init__(
+        self,
+        home: Path,
+        server_log: Path | None,
+        free: Callable[[Path], tuple[int, int]] = free_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._home, self._server_log, self._free, self._clock = home, server_log, free, clock
+        self._look_at = clock()
         self._is_low = False
         self._complained_at: float | None = None
         self._read_from = {log: log.stat().st_size for log in self._logs()}
 
     def watch(self) -> Iterator[str]:
         """Yield a line when the disk runs full, when PostgreSQL complains of it, and when either is over."""
-        now = time.monotonic()
+        now = self._clock()
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_S

@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,8 @@ def serve(
     if announce_port:
         _write_whole(announce_port, f"{bound}\n")
     on_listen(f"http://{HOST}:{bound}")
+    # A signal may come before uvicorn has taken over; Python would then warn of its coroutine on stderr.
+    warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited", RuntimeWarning)
     server.run(sockets=[listener])
 
 
