@@ -25,7 +25,7 @@ def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
         jobs=[brief_catalysts, maintain_sessions],
         schedules=[maintain_sessions_schedule],
         sensors=[catalyst_outbox],
-        resources={"newsroom": parts},
+        resources={"newsroom": dg.ResourceDefinition(lambda _: parts, config_schema={})},  # without options for run config
         executor=dg.in_process_executor,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -48,14 +48,6 @@ _YEAR_HOURS = 8_784
 
 def _default_home() -> Path:
     return (PROJECT_ROOT if (PROJECT_ROOT / "workspace.yaml").is_file() else Path.cwd()) / ".omc"
-
-
-def _role_url(role: str) -> Any:
-    return Field(None, description=f"Login of role {role} on a server of your own.", json_schema_extra=AT_START)
-
-
-def _role_password(role: str) -> Any:
-    return Field(None, description=f"Password of role {role}, instead of the recorded one.", json_schema_extra=AT_START)
 
 
 class Settings(BaseModel):
@@ -135,6 +127,11 @@ class Settings(BaseModel):
     fresh_event_hours: float = Field(
         24.0, gt=0, le=_YEAR_HOURS, description="A catalyst event published within this many hours before we learned of it gets a brief."
     )
+    ui_hosts: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9.:,\[\] -]*$",
+        description="Hosts, separated by commas, under which the Dagster UI is reached beside this machine's own, as `omc.example.com`.",
+    )
     user: str = Field(
         "demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.", json_schema_extra=AT_START
     )
@@ -174,7 +171,10 @@ class Settings(BaseModel):
     )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
-    keys: Mapping[str, SecretStr] = Field(default_factory=dict, description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each.")
+    keys: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account.",
+    )
 
     _of_file: dict[str, object] = PrivateAttr(default_factory=dict)
     """The values that came from the file, by field."""
@@ -223,13 +223,17 @@ class Settings(BaseModel):
         value = self.keys.get(name.lower())
         return value.get_secret_value() if value else None
 
-    def environ(self) -> dict[str, str]:
+    def environ(self, keys: Collection[str] | None = None) -> dict[str, str]:
         """Return the variables from which a child process reads these same settings.
 
         What stands in the file is left to the file, so that a running process takes a change of it; but for the settings that a
         platform takes at its start.
+
+        Args:
+            keys: Names of the upstream keys that it needs, each with those of every account; None: all.
         """
-        plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in self.keys.items()}
+        wanted = {name: value for name, value in self.keys.items() if keys is None or name.partition("__")[0] in keys}
+        plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in wanted.items()}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name != "keys" and value is not None and (field.json_schema_extra == AT_START or self._is_of_environment(name)):

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.readiness import not_configured_reason
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration import operations
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.checks import collection_checks
 from omc_pipeline.orchestration.collection import collection_asset
+from omc_pipeline.orchestration.history import history_assets
 from omc_pipeline.orchestration.pnl import pnl_assets
-from omc_pipeline.orchestration.resources import Platform
+from omc_pipeline.orchestration.resources import Platform, closed_resource
 from omc_pipeline.orchestration.schedules import definitions_of, scheduled_jobs
 from omc_pipeline.orchestration.scores import score_asset
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.readiness import not_configured_reason
-from omc_pipeline.sources.source import Source
 
 
 def build_definitions(sources: Mapping[str, Source] | None = None, platform: Platform | None = None) -> dg.Definitions:
@@ -36,6 +37,7 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
     return dg.Definitions(
         assets=[
             *(collection_asset(source, not_configured_reason(source, settings)) for source in found),
+            *history_assets(found),
             *(score_asset(ledger, [source for source in found if source.ledger == ledger]) for ledger in LEDGERS),
             *pnl_assets(buckets, found),
             operations.retention,
@@ -44,7 +46,7 @@ def build_definitions(sources: Mapping[str, Source] | None = None, platform: Pla
         asset_checks=[collection_checks(source) for source in found],
         jobs=jobs,
         schedules=schedules,
-        resources={"platform": platform},
+        resources={"platform": closed_resource(platform)},
         executor=dg.in_process_executor,
     )
 

@@ -113,7 +113,7 @@ def _rows(platform: RunningPlatform) -> dict[str, int]:
 
 def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]:
     """Answer the longest that each source was late, in its cadences: the longest wait for a fetch, less one cadence."""
-    from omc_pipeline.sources.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover_sources
 
     with platform.database.engine("reader").connect() as connection:
         fetched: dict[str, Sequence[datetime]] = dict(connection.execute(sa.text(_FETCHES)).all())

@@ -21,6 +21,7 @@ from omc_infra.runs.instance import AS_CONFIGURED
 from omc_infra.services.platform import RunningPlatform, open_platform
 from omc_infra.services.start_hooks import run_start_hooks
 from omc_infra.settings import load_settings
+from omc_infra.web.access import ensure_access, token_file
 
 Launcher = Literal["warm", "default"]
 WEBSERVER = "dagster-webserver"
@@ -74,7 +75,9 @@ class BenchPlatform:
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = Request(f"{self.url}/graphql", data=body, headers={"Content-Type": "application/json"})  # noqa: S310 our own loopback server
+        token = ensure_access(token_file(self.platform.settings)).token
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        request = Request(f"{self.url}/graphql", data=body, headers=headers)  # noqa: S310 our own loopback server
         with urlopen(request, timeout=60) as response:  # noqa: S310
             found: dict[str, Any] = json.load(response)["data"]
         return found

@@ -10,6 +10,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console, say
 
 
 @click.group(help="Agent sessions and their briefs.")
@@ -30,14 +31,12 @@ def sessions(most: int, as_json: bool) -> None:
     if as_json:
         emit({"profile": settings.profile, "sessions": found})
         return
-    from rich.console import Console
-
     from omc_infra.tables import print_rows
 
     shown = [
         {"event": row["event_id"], "status": row["status"], "brief": row["title"] or "–", "session": row["session_id"]} for row in found
     ]
-    print_rows(Console(), shown, f"sessions · {settings.profile}")
+    print_rows(open_console(), shown, f"sessions · {settings.profile}")
 
 
 @agent.command(help="Show one session, by its id or its event's id.")
@@ -58,10 +57,10 @@ def show(wanted: str, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any]) -> None:
     session, brief = document["session"], document["brief"]
-    click.echo(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
+    say(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
     if brief:
-        click.echo(f"\n{brief['title']}\n\n{brief['body']}")
+        say(f"\n{brief['title']}\n\n{brief['body']}")
     for row in document["rows"]:
-        click.echo(f"\n{row['ref']}")
+        say(f"\n{row['ref']}")
         for name, value in row["row"].items():
-            click.echo(f"  {name} = {value!r}")
+            say(f"  {name} = {value!r}")

@@ -34,7 +34,9 @@ def demo(*, as_json: bool) -> None:
     if settings.profile != "sandbox":
         raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
     with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, SERVICES) as platform:
-        console.print(f"OMC demonstration · profile {settings.profile} · {settings.home}", style="bold")
+        console.print(
+            Text.assemble(("OMC", "bold"), " demonstration · profile ", (settings.profile, "bold"), f" · {visible(settings.home)}")
+        )
         demonstration = Demonstration(platform)
         results: list[StageResult] = []
         for stage in demonstration.stages():
@@ -75,23 +77,21 @@ def _bar(console: Console) -> Progress:
 def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(_ledger_table(document))
     pnl = document["pnl"]
-    verdict = Text("holds exactly", "green") if pnl["identity_holds"] else Text("is broken", "red")
+    verdict = ("holds exactly", "green") if pnl["identity_holds"] else ("is broken", "red")
     figures = {
         name: "–" if pnl.get(name) is None else f"{pnl[name]:,.2f}" for name in ("realized", "unrealized", "proceeds", "value", "cost")
     }
-    console.print(
-        Text.assemble(
-            f"PnL of {pnl['user']} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
-            f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: ",
-            verdict,
-        )
+    sums = (
+        f"PnL of {visible(pnl['user'])} in {pnl['currency']}: realized {figures['realized']} + unrealized {figures['unrealized']}"
+        f" = proceeds {figures['proceeds']} + value {figures['value']} − cost {figures['cost']}: "
     )
+    console.print(Text.assemble(sums, verdict))
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(Markdown(visible(brief["body"])), title=Text(visible(brief["title"])), subtitle=caption))
+        console.print(Panel(Markdown(brief["body"]), title=Text(visible(brief["title"])), subtitle=caption))
         console.print(f"Its rows: omc agent show {brief['event']}")
     if all(stage["ok"] for stage in document["stages"]):
-        console.print("Next: make up runs the platform with the Dagster UI.")
+        console.print(Text.assemble("Next: ", ("make up", "bold"), " runs the platform with the Dagster UI."))
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:

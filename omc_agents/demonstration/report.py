@@ -53,6 +53,6 @@ def _profit_and_loss(platform: RunningPlatform) -> dict[str, Any]:
     try:
         found = summary(platform.database, platform.settings.user)
     except BadInputError:  # no position was ever computed: an earlier stage failed
-        return {"user": platform.settings.user, "currency": "AUD", "identity_holds": False}
+        return {"user": platform.settings.user, "currency": None, "identity_holds": False}
     figures = {name: getattr(found, name) for name in ("realized", "unrealized", "proceeds", "value", "cost")}
-    return {"user": platform.settings.user, "currency": "AUD", **figures, "identity_holds": found.identity_holds}
+    return {"user": platform.settings.user, "currency": found.currency, **figures, "identity_holds": found.identity_holds}

@@ -140,7 +140,7 @@ def _one_line(error: Exception) -> str:
 
 def rows_of(platform: RunningPlatform, ledger: str) -> dict[str, int]:
     """Answer how many facts each source holds in a ledger, each counted once whatever its versions."""
-    from omc_pipeline.sources.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover_sources
 
     counts: dict[str, int] = {}
     with platform.database.engine("reader").connect() as connection:

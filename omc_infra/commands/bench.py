@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from omc_infra.bench import Figure, bench_document
 from omc_infra.cli import LazyGroup, emit
+from omc_infra.terminal import open_console
 
 BENCHES_GROUP = "omc.benches"
 
@@ -42,7 +42,7 @@ def print_figures(name: str, figures: Sequence[Figure], *, as_json: bool) -> Non
     for f in figures:
         beside = "" if f.baseline_value is None else f"{_shown(f.baseline_value)} {f.unit}, {f.baseline}"
         table.add_row(f.what, f"{_shown(f.value)} {f.unit}", beside, "" if f.ratio is None else f"{f.ratio:,.2f}")
-    Console().print(table)
+    open_console().print(table)
 
 
 def _shown(value: float) -> str:

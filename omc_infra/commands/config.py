@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import SecretStr
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
 from omc_infra.logs import STRUCK
+from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,7 +54,7 @@ def check_command(as_json: bool) -> None:
     if as_json:
         emit(document)
     else:
-        click.echo(f"{loaded.file.path}: {'valid' if loaded.file.exists else 'there is none; the defaults hold'}")
+        say(f"{loaded.file.path}: {'valid' if loaded.file.exists else 'there is none; the defaults hold'}")
 
 
 @config.command("init")
@@ -75,14 +77,13 @@ def init_command(as_json: bool) -> None:
     if as_json:
         emit({"file": str(path), "options": sum(line.startswith("#") and line[1:2] not in (" ", "[") for line in text.splitlines())})
     else:
-        click.echo(f"wrote {path}; uncomment what you want to change, then `omc config check`")
+        say(f"wrote {path}; uncomment what you want to change, then `omc config check`")
 
 
 def _document(loaded: Configuration) -> dict[str, Any]:
     settings = loaded.settings
-    plain = settings.model_dump(mode="json", exclude={"keys", "database_url"})
-    shown = {name: {"value": value, "from": settings.origin(name)} for name, value in plain.items()}
-    shown["database_url"] = {"value": STRUCK if settings.database_url else None, "from": settings.origin("database_url")}
+    values = settings.model_dump(mode="json", exclude={"keys"})
+    shown = {name: {"value": _struck(getattr(settings, name), value), "from": settings.origin(name)} for name, value in values.items()}
     shown["keys"] = {"value": dict.fromkeys(sorted(settings.keys), STRUCK), "from": settings.origin("keys")}
     return {
         "profile": settings.profile,
@@ -93,6 +94,10 @@ def _document(loaded: Configuration) -> dict[str, Any]:
     }
 
 
+def _struck(held: object, shown: object) -> object:
+    return STRUCK if isinstance(held, SecretStr) else shown
+
+
 def _section(loaded: Configuration, name: str) -> dict[str, Any]:
     section: BaseModel = loaded.section(name)
     values = section.model_dump(mode="json")
@@ -101,13 +106,12 @@ def _section(loaded: Configuration, name: str) -> dict[str, Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    from rich.console import Console
 
     from omc_infra.configuration_template import shown as text_of
     from omc_infra.tables import print_rows
 
-    console = Console()
-    console.print(f"{document['file']}{'' if document['exists'] else ' (there is none)'} · {document['profile']}", highlight=False)
+    console = open_console()
+    console.print(f"{document['file']}{'' if document['exists'] else ' (there is none)'} · {document['profile']}")
     groups = {"settings": document["settings"]} if document["settings"] else {}
     groups |= {name: section["options"] for name, section in document["sections"].items()}
     for name, options in groups.items():
@@ -115,4 +119,4 @@ def _print(document: dict[str, Any]) -> None:
         print_rows(console, rows, name)
     for name, section in document["sections"].items():
         for option in section["ignored"]:
-            console.print(f"{name}.{option}: set in the file for the live profile only; the default holds here", highlight=False)
+            console.print(f"{name}.{option}: set in the file for the live profile only; the default holds here")

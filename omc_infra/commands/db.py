@@ -11,6 +11,7 @@ from omc_infra.cli import emit, json_option
 from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
 from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import say
 
 _ROLE = click.Choice(["owner", "writer", "reader", "agent", "dagster"])
 
@@ -57,7 +58,7 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
     with open_database(settings, check=False) as database:
         url = database.url(cast("Role", role), driver)
     if not is_running:
-        click.echo("omc: the server isn't running now; it keeps this address", err=True)
+        say("omc: the server isn't running now; it keeps this address", err=True)
     _answer({"profile": settings.profile, "role": role, "url": url, "running": is_running}, as_json, url)
 
 
@@ -156,4 +157,4 @@ def _answer(document: dict[str, Any], as_json: bool, line: str) -> None:
     if as_json:
         emit(document)
     else:
-        click.echo(line)
+        say(line)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
@@ -73,12 +74,14 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         with console.status("Waiting for the services"):
             platform.await_healthy(stopped)
         addresses = platform.addresses()
+        entries = platform.entries()
         if as_json:
-            emit({"profile": settings.profile, **addresses})
-        console.print(f"OMC is up · profile {settings.profile}", style="bold")
+            emit({"profile": settings.profile, **addresses, "open": entries})
+        console.print(Text.assemble(("OMC", "bold"), " is up · profile ", (settings.profile, "bold")))
         for name, address in addresses.items():
-            if address is not None:
-                console.print(f"  {name:<10} {address}")
+            if address is None:
+                continue
+            console.print(f"  {name:<10} {entries.get(name, address)}", soft_wrap=True)
         for name, port in platform.moved_ports(ports).items():
             console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:

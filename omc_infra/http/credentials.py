@@ -25,6 +25,7 @@ _MARGIN_S = 30.0
 """A token is fetched anew so long before it ends, or a tenth of its lifetime where that is shorter."""
 _TOKEN_NAMES = ("access_token", "refresh_token", "id_token")
 
+Nonces = Callable[[], int]
 AskToken = Callable[[OAuth2ClientCredentials, bytes, Mapping[str, str], float], "Answer"]
 """Send the form of a token request with its headers within a deadline; nothing of it may be stored or logged."""
 
@@ -59,11 +60,14 @@ class Credentials:
         redactor: Learns what is obtained.
         clock: Source of nonces.
         ask_token: Sends a token request.
+        nonce: Gives the nonce of each signed request; None: the clock does.
     """
 
-    def __init__(self, auth: Auth, keys: Mapping[str, str], redactor: Redactor, clock: Clock, ask_token: AskToken) -> None:
+    def __init__(
+        self, auth: Auth, keys: Mapping[str, str], redactor: Redactor, clock: Clock, ask_token: AskToken, nonce: Nonces | None = None
+    ) -> None:
         self._auth, self._keys, self._redactor, self._clock, self._ask_token = auth, keys, redactor, clock, ask_token
-        self._last_nonce = 0
+        self._nonce, self._last_nonce = nonce, 0
         self._token: tuple[str, float] | None = None
 
     def applied(self, url: str, content: bytes | None, deadline: float) -> Proven:
@@ -83,12 +87,16 @@ class Credentials:
             case QueryKey(parameter, key):
                 return Proven(_with_parameter(url, parameter, self._keys[key]), content)
             case SignedBody(_, sign):
-                self._last_nonce = max(int(self._clock().timestamp() * 1000), self._last_nonce + 1)
-                signed, headers = sign(content or b"", self._keys, self._last_nonce)
+                signed, headers = sign(content or b"", self._keys, self._next_nonce())
                 return Proven(url, signed, headers)
             case OAuth2ClientCredentials():
                 return Proven(url, content, {"Authorization": f"Bearer {self._valid_token(self._auth, deadline)}"})
         return Proven(url, content)
+
+    def _next_nonce(self) -> int:
+        given = int(self._clock().timestamp() * 1000) if self._nonce is None else self._nonce()
+        self._last_nonce = max(given, self._last_nonce + 1)
+        return self._last_nonce
 
     def forget_token(self) -> bool:
         """Drop the token that was refused; tell whether there was one, so that asking again with a new one makes sense."""

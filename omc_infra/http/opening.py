@@ -15,7 +15,7 @@ from omc_infra.errors import OmcError
 from omc_infra.http.asking import Asker, Scrub
 from omc_infra.http.auth import Auth, OAuth2ClientCredentials
 from omc_infra.http.client import HttpClient
-from omc_infra.http.credentials import Credentials, keys_in_clear
+from omc_infra.http.credentials import Credentials, Nonces, keys_in_clear
 from omc_infra.http.limits import Limits, process_limits
 from omc_infra.http.policy import HostPolicy
 from omc_infra.http.raw_store import RawStore
@@ -42,6 +42,7 @@ def open_http(
     scrub: Scrub | None = None,
     run_id: str | None = None,
     live_urls: LiveUrls = _DECLARED,
+    nonce: Nonces | None = None,
 ) -> Iterator[HttpClient]:
     """Open a source's client; its connections close with the block.
 
@@ -58,6 +59,7 @@ def open_http(
         scrub: Applied to each body before it is hashed, stored and parsed.
         run_id: Kept with each fetch.
         live_urls: Hosts that a user has set instead of the declared ones; live only.
+        nonce: Gives the nonce of each signed request; None: the present in milliseconds, above the client's last one.
 
     Raises:
         NotConfiguredError: A key is missing, or the upstream demands a contact and none is set.
@@ -68,7 +70,7 @@ def open_http(
     with closing(Wire(user_agent, loopback=settings.profile == "sandbox")) as wire:
         redactor = _redactor(policy, settings, keys)
         asker = Asker(source, wire, limits or process_limits(), redactor, clock, raw, scrub, run_id)
-        asker.credentials = _credentials(policy, settings, live_urls, keys, asker)
+        asker.credentials = _credentials(policy, settings, live_urls, keys, asker, nonce)
         client = HttpClient(policy, settings, live_urls, asker)
         try:
             yield client
@@ -92,7 +94,7 @@ def _redactor(policy: HostPolicy, settings: Settings, keys: Mapping[str, SecretS
 
 
 def _credentials(
-    policy: HostPolicy, settings: Settings, live_urls: LiveUrls, keys: Mapping[str, SecretStr], asker: Asker
+    policy: HostPolicy, settings: Settings, live_urls: LiveUrls, keys: Mapping[str, SecretStr], asker: Asker, nonce: Nonces | None
 ) -> dict[str, Credentials]:
     """Make the authentication of each policy; those that declare the same share a token and a nonce."""
     policies = {"": policy, **policy.others}
@@ -104,7 +106,7 @@ def _credentials(
             issuer = each.auth.host if isinstance(each.auth, OAuth2ClientCredentials) else name
             hosts = partial(policies[issuer].hosts, settings, live_urls.get(issuer, ()))
             in_clear = keys_in_clear(asker.source, each.auth, keys)
-            known = Credentials(each.auth, in_clear, asker.redactor, asker.clock, asker.token_asker(policies[issuer], hosts))
+            known = Credentials(each.auth, in_clear, asker.redactor, asker.clock, asker.token_asker(policies[issuer], hosts), nonce)
             made.append((each.auth, known))
         credentials[name] = known
     return credentials

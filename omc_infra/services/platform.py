@@ -123,6 +123,12 @@ class RunningPlatform:
             "logs": str(self.settings.home / "logs"),
         }
 
+    def entries(self) -> dict[str, str]:
+        """Return the links that a person opens where the root of an address is not enough; they may hold the token of a login."""
+        table, places = self.services.table, self.services.places
+        opened = {name: (table[name].entry, place) for name, place in places.items() if place.port is not None}
+        return {table[name].label or name: f"{place.url}{entry(self.settings)}" for name, (entry, place) in opened.items() if entry}
+
     def moved_ports(self, ports: Mapping[str, int]) -> dict[str, int]:
         """Return the port that was asked for of each service that has another, because it was taken."""
         first = {spec.name: ports.get(spec.name, spec.port) for spec in self.services.table}

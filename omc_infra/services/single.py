@@ -28,6 +28,7 @@ from omc_infra.services.ports import free_port
 from omc_infra.services.state import ServiceState, forget_state, read_state, since_now, write_state
 from omc_infra.services.table import ServiceSpec, ServiceTable, load_services
 from omc_infra.settings import PROJECT_ROOT, Settings
+from omc_infra.terminal import say
 
 _LOOK_S, _GRACE_S = 1.0, 10.0
 
@@ -57,7 +58,7 @@ def run_only(settings: Settings, name: str, host: str | None, port: int | None, 
     _require(spec, table, settings)
     if not spec.command:
         with embedded.running(settings.home) as server:
-            click.echo(f"{name} listens on {server.host}:{server.port}", err=True)
+            say(f"{name} listens on {server.host}:{server.port}", err=True)
             stopped.wait()
         return 0
     place = _place(spec, table, settings, host, port, workspace)

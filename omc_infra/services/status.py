@@ -89,7 +89,7 @@ class PlatformReport:
 def platform_report(settings: Settings, table: ServiceTable) -> PlatformReport:
     """Check every service of the profile, and read the database's state."""
     with _database(settings) as (database, report):
-        services = [_service_report(spec, settings, database) for spec in table if settings.profile in spec.profiles]
+        services = [_service_report(spec, settings, database) for spec in table if settings.profile in spec.profiles and not spec.on_demand]
         holder = read_holder(database) if database else None
         return PlatformReport(settings.profile, services, report, holder, _findings(database) if database else [])
 

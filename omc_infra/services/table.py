@@ -51,6 +51,8 @@ class ServiceSpec:
         holds_platform: Whether its process holds the database's platform lock where it runs alone.
         restarts_with: Services after whose loss it is restarted.
         label: Name under which ``omc up`` prints its address; by default ``name``.
+        entry: Function of the settings that returns the path a person opens at its address, where that is not the root.
+        on_demand: Whether it runs only where somebody names it: `omc up --only NAME`.
         ready_s: How long its start may take.
     """
 
@@ -74,6 +76,8 @@ class ServiceSpec:
     holds_platform: bool = False
     restarts_with: tuple[str, ...] = ()
     label: str = ""
+    entry: Callable[[Settings], str] | None = None
+    on_demand: bool = False
     ready_s: float = 60.0
 
     def is_replaced(self, settings: Settings) -> bool:
@@ -137,7 +141,8 @@ class ServiceTable:
     def only(self, settings: Settings, names: Iterable[str] = EVERYTHING) -> ServiceTable:
         """Return the part that this machine runs under these settings; ``names`` are names or patterns."""
         patterns = tuple(names)
-        kept = [s for s in self if settings.profile in s.profiles and not s.is_replaced(settings) and _is_named(s.name, patterns)]
+        named = [s for s in self if (s.name in patterns if s.on_demand else _is_named(s.name, patterns))]
+        kept = [s for s in named if settings.profile in s.profiles and not s.is_replaced(settings)]
         part = ServiceTable([])
         part._specs = {spec.name: spec for spec in kept}
         return part

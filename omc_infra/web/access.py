@@ -56,6 +56,11 @@ def token_file(settings: Settings) -> Path:
     return settings.home / "ui" / settings.profile / "token"
 
 
+def login_path(settings: Settings) -> str:
+    """Return the path, with the token, that logs a browser in; the token is made where there is none."""
+    return f"/?token={ensure_access(token_file(settings)).token}"
+
+
 def ensure_access(file: Path) -> Access:
     """Read the token, or make one where there is none.
 

@@ -1,4 +1,4 @@
-"""Serve the Dagster UI on one address, behind the guard: ``python -m omc_infra.web.serve --port 3000 --token-file FILE -w WORKSPACE``."""
+"""Serve the Dagster UI on one address, behind the guard: ``python -m omc_infra.web.serve --port N --token-file FILE -w WORKSPACE``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ _LIVE_POLL_MS = 2_000
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), required=True, help="Port to listen on.")
-@click.option("--name", "names", multiple=True, help="Further host name, with its port where it has one, under which the UI is reached.")
+@click.option(
+    "--names", default="", help="Further hosts, separated by commas, each with its port where it has one, under which it is reached."
+)
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File of the login token.")
 @click.option("--read-only", is_flag=True, help="Refuse whatever changes something.")
 @click.option("-w", "--workspace", type=click.Path(exists=True, dir_okay=False), required=True, help="Dagster workspace file.")
-def serve(host: str, port: int, names: tuple[str, ...], token_file: Path, read_only: bool, workspace: str) -> None:
+def serve(host: str, port: int, names: str, token_file: Path, read_only: bool, workspace: str) -> None:
     """Serve until a signal ends the process; the instance is the one of ``DAGSTER_HOME``."""
     import uvicorn
     from dagster import DagsterInstance
@@ -40,7 +42,13 @@ def serve(host: str, port: int, names: tuple[str, ...], token_file: Path, read_o
         target = WorkspaceFileTarget(paths=[workspace])
         with WorkspaceProcessContext(instance, version=version, read_only=read_only, workspace_load_target=target) as context:
             app = create_app_from_workspace_process_context(context, "", _LIVE_POLL_MS, lifespan=_lifespan)
-            guard = Guard(app, access, trusted_hosts(port, names), f"{COOKIE_PREFIX}{port}", read_only)
+            guard = Guard(
+                app,
+                access,
+                trusted_hosts(port, [name.strip() for name in names.split(",") if name.strip()]),
+                f"{COOKIE_PREFIX}{port}",
+                read_only,
+            )
             # No access log: the token stands in the first URL. No proxy headers: whoever sends them could choose his address.
             uvicorn.run(guard, host=host, port=port, log_level="warning", access_log=False, proxy_headers=False, server_header=False)
 

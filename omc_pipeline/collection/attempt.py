@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
 
 from omc_infra.clock import Clock, utc_now
-from omc_infra.errors import DatabaseUnavailableError, OmcError
+from omc_infra.errors import DatabaseUnavailableError, NotConfiguredError, OmcError
 from omc_infra.logs import redact
 from omc_pipeline.collection.state import CollectorKey, CollectorState, record_failure, record_success
 
@@ -53,6 +54,51 @@ def attempt(database: Database, key: CollectorKey, pause_after: int, clock: Cloc
     seconds = time.monotonic() - began
     with _writing(database) as connection:
         record_success(connection, key, rows=made.rows, seconds=seconds, now=clock())
+
+
+@contextmanager
+def opening(database: Database, keys: Sequence[CollectorKey], pause_after: int, clock: Clock = utc_now) -> Iterator[None]:
+    """Record a failure of the block for each collector that could not even begin; those that did begin record their own.
+
+    A missing key is recorded of the source, whatever its endpoints.
+    """
+    try:
+        yield
+    except NotConfiguredError as error:
+        for key in sorted({CollectorKey(key.source, "", key.account_id) for key in keys}):
+            _failed(database, key, error, pause_after, clock)
+        raise
+    except OmcError as error:
+        for key in keys:
+            _failed(database, key, error, pause_after, clock)
+        raise
+
+
+def recorded(
+    connection: psycopg.Connection[Any],
+    key: CollectorKey,
+    failure: OmcError | None,
+    *,
+    rows: int,
+    seconds: float,
+    now: datetime,
+    pause_after: int,
+) -> OmcError | None:
+    """Record how one endpoint was collected, through the connection that collected it.
+
+    Returns:
+        The failure, which says so where it has led to a pause; None where there was none.
+    """
+    if failure is None:
+        record_success(connection, key, rows=rows, seconds=seconds, now=now)
+        return None
+    paused = record_failure(connection, key, failure, now=now, pause_after=pause_after)
+    if paused is None:
+        return failure
+    log.warning("a source is paused", source=str(key), reason=paused.pause_reason)
+    told = type(failure)(f"{failure}; {paused.refusal(now)}")
+    told.__cause__ = failure
+    return told
 
 
 def _failed(database: Database, key: CollectorKey, error: OmcError, pause_after: int, clock: Clock) -> CollectorState | None:

@@ -1,4 +1,4 @@
-"""``omc collect``: collect one source once, or show what its parser makes of a saved body."""
+"""``omc collect``: collect one source once, collect a range of its past, or show what its parser makes of a saved body."""
 
 from __future__ import annotations
 
@@ -10,48 +10,89 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omc_infra.cli import emit, json_option
-from omc_infra.errors import BadInputError
+from omc_infra.cli import emit, json_option, refuse
+from omc_infra.clock import utc_now
+from omc_infra.configuration import load_configuration
+from omc_infra.errors import BadInputError, OmcError
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import open_console
 
 if TYPE_CHECKING:
-    from omc_pipeline.sources.collect import Collection
-    from omc_pipeline.sources.source import Parsed, Source
+    from omc_pipeline.collection.source import Parsed, Source
+    from omc_pipeline.collection.tally import Collection
+    from omc_pipeline.collection.window import Window
 
 _SHOWN_ROWS = 40
 
 
-@click.command(help="Collect SOURCE once into the ledgers. With --payload, only parse that saved body and print its rows; no database.")
+@click.command(
+    help="Collect SOURCE once into the ledgers; with --from, a range of its past, in one run. With --payload, only parse that saved"
+    " body and print its rows; no database."
+)
 @click.argument("source")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included. Default: today.")
+@click.option("--user", help="Whose account of a private API. Default: OMC_USER.")
+@click.option("--account", help="Which account of a private API. Default: the user's first.")
 @click.option("--payload", "file", type=click.Path(path_type=Path), help="A saved response body.")
 @json_option
-def collect(source: str, file: Path | None, as_json: bool) -> None:
+def collect(
+    source: str,
+    first: datetime | None,
+    last: datetime | None,
+    user: str | None,
+    account: str | None,
+    file: Path | None,
+    as_json: bool,
+) -> None:
     """Collect, or parse a file."""
-    from omc_pipeline.sources.discovery import source_named
+    from omc_pipeline.collection.discovery import source_named
 
     found = source_named(source)
+    if file is not None and (first or last):
+        raise BadInputError("--payload parses a saved body; it goes with neither --from nor --to")
+    if last and not first:
+        raise BadInputError("--to needs --from, the first day")
     if file is not None:
-        _parse_file(found, file, as_json)
+        try:
+            _parse_file(found, file, as_json)
+        except OmcError as error:  # a saved body is input, whatever is wrong with it
+            refuse(error)
     else:
-        _collect(found, load_settings(), as_json)
+        _collect(found, load_settings(), _window(first, last), (user, account), as_json)
 
 
-def _collect(source: Source, settings: Settings, as_json: bool) -> None:
+def _window(first: datetime | None, last: datetime | None) -> Window | None:
+    from omc_pipeline.collection.window import Window
+
+    return Window.of_days(first.date(), (last or utc_now()).date()) if first else None
+
+
+def _collect(source: Source, settings: Settings, window: Window | None, whose: tuple[str | None, str | None], as_json: bool) -> None:
     from contextlib import ExitStack
 
     from omc_infra.postgres.database import open_database
-    from omc_pipeline.sources.collect import collect as collect_source
-    from omc_pipeline.sources.collect import equipped
+    from omc_pipeline.collection.collecting import collect as collect_source
+    from omc_pipeline.collection.equipment import require_some_keys, source_account
+    from omc_pipeline.collection.history import collect_history, readable_history
+    from omc_pipeline.collection.sections import configured_options
 
-    equipped(source, settings)  # a missing key is told before a database is started
+    require_some_keys(source, settings)  # a missing key, or a past that can't be read, is told before a database is started
+    if window is not None:
+        readable_history(source, window)
+    config = configured_options(source, load_configuration())
     with ExitStack() as stack:
         database = stack.enter_context(open_database(settings))
+        account = source_account(source, database, settings, *whose)
         if settings.profile == "sandbox":
             from omc_pipeline.sandbox import serving
 
             settings = settings.model_copy(update={"sandbox_url": stack.enter_context(serving(settings))})
-        collection = collect_source(source, database, settings)
+        if window is None:
+            collection = collect_source(source, database, settings, config=config, account=account)
+        else:
+            collection = collect_history(source, database, settings, window, config=config, account=account)
     show_collection(collection, settings, as_json)
 
 
@@ -61,13 +102,12 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
         tables = {name: dataclasses.asdict(appended) for name, appended in collection.tables.items()}
         emit({"profile": settings.profile, **dataclasses.asdict(collection), "tables": tables, "rows": collection.rows})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("table", "inserted", "changed", "unchanged", title=f"{collection.source} · {settings.profile}", title_justify="left")
     for name, appended in collection.tables.items():
         table.add_row(name, str(appended.inserted), str(appended.changed), str(appended.unchanged))
-    console = Console()
+    console = open_console()
     console.print(table)
     console.print(f"{collection.payloads} payloads, {collection.quarantined} rows in quarantine, {collection.resolved} taken out of it")
     if collection.observed_from and collection.observed_to:
@@ -75,10 +115,11 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
 
 
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:
-    from omc_pipeline.sources.collect import parse_payload
+    from omc_pipeline.collection.parsing import parse_payload
+    from omc_pipeline.collection.sections import configured_options
 
     payload = _saved(source, file)
-    parsed = parse_payload(source, payload)
+    parsed = parse_payload(source, payload, configured_options(source, load_configuration()))
     if as_json:
         emit(
             {
@@ -94,7 +135,7 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
 
 def _saved(source: Source, file: Path) -> Payload:
     """Read a saved body; the time the file was written stands for the time it was fetched, so that the same file gives the same rows."""
-    from omc_pipeline.sources.body import MAX_BODY_BYTES
+    from omc_pipeline.collection.body import MAX_BODY_BYTES
 
     try:
         with file.open("rb") as saved:
@@ -102,6 +143,7 @@ def _saved(source: Source, file: Path) -> Payload:
         written = file.stat().st_mtime
     except OSError as error:
         raise BadInputError(f"--payload {file}: {error.strerror or error}") from error
+    body = source.scrub(body) if source.scrub else body
     return Payload(source.name, body, datetime.fromtimestamp(int(written), UTC), f"file:{file.name}")
 
 
@@ -110,12 +152,9 @@ def _document(row: Any) -> Mapping[str, Any]:
 
 
 def _show_parsed(source: Source, parsed: Parsed) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     from omc_infra.tables import print_rows
 
-    console = Console()
+    console = open_console()
     for ledger_table in source.tables:
         rows = [row for row in parsed.rows if row.table is ledger_table]
         if not rows:
@@ -126,4 +165,4 @@ def _show_parsed(source: Source, parsed: Parsed) -> None:
             console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
     console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")
     for rejected in parsed.rejected[:_SHOWN_ROWS]:
-        console.print(Text(f"  refused: {rejected.reason}: {dict(rejected.row)}"))
+        console.print(f"  refused: {rejected.reason}: {dict(rejected.row)}")

@@ -14,7 +14,9 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
+from omc_infra.terminal import open_console, say
 from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
+from omc_pipeline.commands.pnl_reporting import reporting
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
 from omc_pipeline.pnl.policy import FEE_POLICIES, METHOD_NAMES, OVERSELL_POLICIES, Method
 
@@ -36,7 +38,7 @@ def pnl() -> None:
     """Compute and report profit and loss, exact to the last digit."""
 
 
-for command in (positions, exceptions, resolve):
+for command in (positions, exceptions, resolve, reporting):
     pnl.add_command(command)
 
 
@@ -58,7 +60,7 @@ def compute(fills: str, as_json: bool, **options: str | None) -> None:
     document = _told(path, lambda: _document(path))
     answer = _told(path, lambda: _answer(document, options, until, prices))
     if options["engine"] not in ("auto", answer["engine"]["name"]):
-        click.echo(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
+        say(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
     if as_json:
         emit(answer)
     else:
@@ -158,11 +160,10 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _print_answer(answer: Mapping[str, Any]) -> None:
-    from rich.console import Console
 
     from omc_pipeline.pnl.table import tables
 
-    console = Console()
+    console = open_console()
     for table in tables(answer):
         console.print(table)
 
@@ -176,9 +177,11 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
 @click.option("--from", "since", help="Only what happened from then on, included: a day, or ISO 8601 with zone.")
 @click.option("--to", "until", help="... and up to then, excluded.")
 @click.option("--zone", default="UTC", help="Whose days, weeks and months: UTC, Australia/Sydney, ...")
-@click.option("--tax-year", type=int, help="Australian tax year (1 July to 30 June) by the year it ends in, with the 12-month discount.")
+@click.option(
+    "--tax-year", type=int, help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount."
+)
 @click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", help="Which of the user's runs.")
-@click.option("--currency", help="Which positions, where they are in several currencies.")
+@click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
 @click.option("--format", "form", type=click.Choice(FORMS), help="Default: as the suffix of --out says, else table.")
 @click.option("--out", help="File to write; else the report goes to stdout.")
 @json_option
@@ -202,7 +205,7 @@ def report(user: str | None, method: Method, currency: str | None, form: str | N
         if as_json:
             emit({"file": str(target), "format": form, "rows": rows, "size_bytes": written})
         else:
-            click.echo(f"{target}: {form}, {rows} rows, {written:,} bytes", err=True)
+            say(f"{target}: {form}, {rows} rows, {written:,} bytes", err=True)
     elif as_json:
         emit(found.document)
     else:
@@ -261,13 +264,12 @@ def _written(target: Path, content: bytes) -> int:
 
 
 def _report_tables(document: Mapping[str, Any]) -> str:
-    from rich.console import Console
 
     from omc_pipeline.pnl.table import report_tables
 
-    console = Console()
+    console = open_console()
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
+        console = open_console(width=_WIDTH)
     with console.capture() as captured:
         for table in report_tables(document):
             console.print(table)

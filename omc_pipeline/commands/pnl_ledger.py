@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from omc_infra.cli import emit, json_option
+from omc_infra.terminal import open_console, say
 from omc_pipeline.pnl.policy import (
     FEE_POLICIES,
     LOT_POLICIES,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _method = click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", show_default=True, help="How sells find their lots.")
 _user = click.option("--user", help="Whose; default: OMC_USER.")
+_currency = click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
 
 
 @click.command()
@@ -36,18 +38,26 @@ _user = click.option("--user", help="Whose; default: OMC_USER.")
 @click.option(
     "--lot-policy", type=click.Choice(LOT_POLICIES), default="universal", show_default=True, help="May a sell take any account's lots?"
 )
+@_currency
 @json_option
 def positions(
-    user: str | None, method: Method, fee_policy: FeePolicy, oversell_policy: OversellPolicy, lot_policy: LotPolicy, as_json: bool
+    user: str | None,
+    method: Method,
+    fee_policy: FeePolicy,
+    oversell_policy: OversellPolicy,
+    lot_policy: LotPolicy,
+    currency: str | None,
+    as_json: bool,
 ) -> None:
     """Bring a user's positions by a method up to what the ledger knows, and value them; from then on Dagster keeps them current."""
     from omc_infra.clock import utc_now
     from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
 
     with _database(user) as (database, whose):
-        run = compute_positions(database, whose, method, fee_policy, oversell_policy, lot_policy)
-        value_positions(database, whose, utc_now(), method)
-        found, findings = summary(database, whose, method), conservation_findings(database, whose, method)
+        run = compute_positions(database, whose, method, fee_policy, oversell_policy, lot_policy, currency)
+        value_positions(database, whose, utc_now(), method, currency)
+        found = summary(database, whose, method, currency)
+        findings = conservation_findings(database, whose, method, currency=currency)
     document = {
         "profile": database.profile, "user": whose, "method": method, "run": run.run_id, "unchanged": run.unchanged, "fills": run.fills,
         "matches": run.matches, "exceptions": run.exceptions, "realized": found.realized, "unrealized": found.unrealized,
@@ -57,7 +67,7 @@ def positions(
         emit(document)
     else:
         unrealized = "no price" if found.unrealized is None else f"{found.unrealized:,.2f}"
-        click.echo(
+        say(
             f"{whose} by {method}: {run.fills:,} fills, {run.matches:,} matches written; realized {found.realized:,.2f},"
             f" unrealized {unrealized} {found.currency}; {run.exceptions} exceptions ({database.profile})"
         )
@@ -68,23 +78,22 @@ def positions(
 @click.command()
 @_user
 @_method
+@_currency
 @json_option
-def exceptions(user: str | None, method: Method, as_json: bool) -> None:
+def exceptions(user: str | None, method: Method, currency: str | None, as_json: bool) -> None:
     """List what needs a person: oversell, missing price or history, duplicate fill; exit 1 while something is open."""
     from omc_pipeline.positions.exceptions import exceptions as standing
 
     with _database(user) as (database, whose):
-        found = standing(database, whose, method)
+        found = standing(database, whose, method, currency)
     rows = [asdict(row) for row in found]
     if as_json:
         emit({"profile": database.profile, "user": whose, "method": method, "exceptions": rows})
     else:
-        from rich.console import Console
-
         from omc_infra.tables import print_rows
 
         shown = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
-        print_rows(Console(), shown, f"Exceptions of {whose} by {method} · {database.profile}")
+        print_rows(open_console(), shown, f"Exceptions of {whose} by {method} · {database.profile}")
     if any(row.is_red for row in found):
         raise click.exceptions.Exit(1)
 
@@ -103,7 +112,7 @@ def resolve(exception_id: int, by: str, reason: str, as_json: bool) -> None:
     if as_json:
         emit({"exception": exception_id, "resolved_by": by, "reason": reason})
     else:
-        click.echo(f"exception {exception_id} resolved by {by}")
+        say(f"exception {exception_id} resolved by {by}")
 
 
 @contextmanager

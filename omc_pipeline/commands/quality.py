@@ -9,6 +9,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.quality.check import DIMENSIONS
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
     """Judge all ledgers, or one with each of its checks; exit 1 when an alert of theirs is open."""
     from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.quality.run import run_suites
-    from omc_pipeline.sources.discovery import discover_sources
 
     settings = load_settings()
     with open_database(settings) as database:
@@ -39,11 +40,9 @@ def quality(ledger: LedgerName | None, as_json: bool) -> None:
 
 
 def _print(report: QualityReport, profile: str, *, every_check: bool) -> None:
-    from rich.console import Console
-
     from omc_infra.tables import print_rows
 
-    console = Console()
+    console = open_console()
     console.print(_scores(report, profile))
     for ledger in report.ledgers.values() if every_check else ():
         for dimension in DIMENSIONS:

@@ -13,6 +13,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError, OmcError, UpstreamUnavailableError
 from omc_infra.settings import load_settings
+from omc_infra.terminal import say
 
 _url_option = click.option("--url", help="Base URL of the running sandbox; otherwise OMC_SANDBOX_URL, or that of this home's platform.")
 
@@ -37,7 +38,7 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
         if as_json:
             emit({"url": url, "seed": settings.sandbox_seed})
         else:
-            click.echo(f"sandbox upstreams at {url}; use them with OMC_SANDBOX_URL={url}")
+            say(f"sandbox upstreams at {url}; use them with OMC_SANDBOX_URL={url}")
 
     server.serve(settings.sandbox_seed, port, state_file(settings), announce_port, on_listen=tell)
 
@@ -57,7 +58,7 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
     if as_json:
         emit(document)
     else:
-        click.echo(f"the next {count} answer(s) of {upstream}: {kind}")
+        say(f"the next {count} answer(s) of {upstream}: {kind}")
 
 
 @sandbox.command(help="Publish a filing now, as an issuer would.")
@@ -72,7 +73,7 @@ def announce(cik: str | None, form: str, items: str, url: str | None, as_json: b
     if as_json:
         emit(document)
     else:
-        click.echo(f"{form} of CIK {document['cik']} published as {document['accession_number']}")
+        say(f"{form} of CIK {document['cik']} published as {document['accession_number']}")
 
 
 def _told(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.settings import load_settings
+from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
     import psycopg
 
     from omc_infra.settings import Settings
+    from omc_pipeline.collection.source import Source
     from omc_pipeline.collection.state import CollectorKey, CollectorState, States
-    from omc_pipeline.sources.source import Source
 
 _SPAN = re.compile(r"^(\d{1,6})([mhd])$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -38,8 +39,8 @@ def sources() -> None:
 def list_command(as_json: bool) -> None:
     """Print every source: what it collects, the keys it wants and where to get them, its state."""
     from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.collection.state import States, states
-    from omc_pipeline.sources.discovery import discover_sources
 
     settings, now = load_settings(), utc_now()
     with open_database(settings, check=False) as database:
@@ -74,7 +75,7 @@ def pause_command(source: str, endpoint: str, account: str, span: str | None, re
     if as_json:
         emit({"profile": settings.profile, **_state(paused, now)})
     else:
-        click.echo(paused.refusal(now))
+        say(paused.refusal(now))
 
 
 @sources.command("resume")
@@ -94,14 +95,14 @@ def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> N
         emit({"profile": settings.profile, "resumed": [str(each) for each in resumed], "refusal": refusal})
     else:
         done = f"resumed {', '.join(map(str, resumed))}" if resumed else f"{key} was not paused"
-        click.echo(f"{done}; {refusal}" if refusal else done)
+        say(f"{done}; {refusal}" if refusal else done)
     if not resumed:
         raise click.exceptions.Exit(1)
 
 
 def _key(source: str, endpoint: str, account: str) -> CollectorKey:
+    from omc_pipeline.collection.discovery import source_named
     from omc_pipeline.collection.state import CollectorKey
-    from omc_pipeline.sources.discovery import source_named
 
     return CollectorKey(source_named(source).name, endpoint, account)
 
@@ -123,8 +124,8 @@ def _database(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def _document(source: Source, settings: Settings, known: States, now: datetime) -> dict[str, Any]:
+    from omc_pipeline.collection.readiness import configured_sources, not_configured_reason
     from omc_pipeline.collection.state import CollectorKey
-    from omc_pipeline.sources.readiness import configured_sources, not_configured_reason
 
     reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
     own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]
@@ -184,17 +185,14 @@ def _worst(statuses: list[str]) -> str:
 
 
 def _print(documents: Sequence[Mapping[str, Any]], profile: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     from omc_infra.tables import print_rows
 
-    console = Console()
+    console = open_console()
     styles = ["" if each["configured"] else "bright_black" for each in documents]
     print_rows(console, [_row(each) for each in documents], f"sources · {profile}", styles)
     for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
-            console.print(Text(line, style=style), soft_wrap=True)
+            console.print(line, style=style, soft_wrap=True)
 
 
 def _row(each: Mapping[str, Any]) -> dict[str, str]:

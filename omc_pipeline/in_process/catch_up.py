@@ -60,7 +60,7 @@ def _failure(jobs: PipelineJobs, name: str) -> str | None:
 
 
 def _due_ledgers(database: Database) -> list[str]:
-    from omc_pipeline.sources.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover_sources
 
     with database.engine("reader").connect() as connection:
         found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))

@@ -13,7 +13,9 @@ from omc_infra.runs.process import RunProcess
 from omc_infra.runs.routing import PROCESS_TAG
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+    from collections.abc import Mapping
+
+    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, JobDefinition
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -53,39 +55,43 @@ class PipelineJobs:
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job.
+        """Run one job, once for each account where it collects accounts.
 
         Raises:
-            JobFailedError: Its run failed or one of its blocking checks is red.
+            JobFailedError: A run failed or one of its blocking checks is red.
             MachineError: A disk is full.
-            KeyboardInterrupt: It was interrupted; its run is canceled.
+            KeyboardInterrupt: It was interrupted; the run is canceled.
         """
-        from omc_pipeline.orchestration.buckets import tags_of_all_buckets
+        from omc_pipeline.orchestration.accounts import tags_of_runs
 
         job = self._definitions.resolve_job_def(name)
+        failures = [failure for tags in tags_of_runs(job, self._instance) if (failure := self._failure(job, tags)) is not None]
+        if failures:
+            raise JobFailedError("; ".join(failures))
+
+    def _failure(self, job: JobDefinition, tags: Mapping[str, str]) -> str | None:
         run_id = str(uuid4())
-        tags = {**tags_of_all_buckets(job), PROCESS_TAG: RunProcess.current(run_id).as_tag()}
+        tags = {**tags, PROCESS_TAG: RunProcess.current(run_id).as_tag()}
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
-            raise self._failure(name, run_id, result)
+            return self._why(job.name, run_id, result)
         red = [
             f"{e.check_name} of {e.asset_key.to_user_string()}"
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
-        if red:
-            raise JobFailedError(f"job {name}: check {', '.join(red)} is red")
+        return f"job {job.name}: check {', '.join(red)} is red" if red else None
 
-    def _failure(self, name: str, run_id: str, result: ExecuteInProcessResult) -> BaseException:
-        """Settle a run that did not succeed, and return what to raise."""
+    def _why(self, name: str, run_id: str, result: ExecuteInProcessResult) -> str:
+        """Settle a run that did not succeed and return why, or raise where no other run would succeed either."""
         from dagster import DagsterRunStatus
 
         run, reason = settle(self._instance, run_id), _first_failure(result)
         if run is not None and run.status is DagsterRunStatus.CANCELED:
-            return KeyboardInterrupt()
+            raise KeyboardInterrupt
         if means_full_disk(reason):
-            return MachineError(f"job {name}: a disk is full: {reason}")
-        return JobFailedError(f"job {name} failed: {reason}")
+            raise MachineError(f"job {name}: a disk is full: {reason}")
+        return f"job {name} failed: {reason}"
 
 
 def _first_failure(result: ExecuteInProcessResult) -> str:

@@ -25,11 +25,11 @@ class Quote(Row):
 class Fill(Row):
     """One execution of a user, or one movement of coins; ``quote_amount`` is before the fee, both in ``currency``.
 
-    ``fill_id`` is the venue's trade id, or where it gives none a digest of all fields and the occurrence index. ``price`` is
-    that of the execution, never the order's limit; it and the amount are None where nobody states them, as of a deposit.
-    ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own accounts; both halves share ``trade_id``),
-    ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``. ``side`` says whether coins came
-    (buy) or went (sell).
+    ``fill_id`` names it within its account: ``venue_fill_id`` of the venue's trade id, or ``digest_fill_id`` where it gives none
+    (``omc_pipeline.ledgers.identity``). ``price`` is that of the execution, never the order's limit; it and the amount are None
+    where nobody states them, as of a deposit. ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own
+    accounts; both halves share ``trade_id``), ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``,
+    ``wages``. ``side`` says whether coins came (buy) or went (sell).
     """
 
     fill_id: str
@@ -63,7 +63,7 @@ class Balance(Row):
 
 
 QUOTE = LedgerTable("exchange", "quote", Quote, key=("symbol", "currency", "observed_at"), clock="observed_at")
-FILL = LedgerTable("exchange", "fill", Fill, key=("fill_id",), clock="executed_at", per_user=True)
+FILL = LedgerTable("exchange", "fill", Fill, key=("account_id", "fill_id"), clock="executed_at", per_user=True, per_account=True)
 BALANCE = LedgerTable(
     "exchange", "balance", Balance, key=("user_id", "account_id", "symbol", "observed_at"), clock="observed_at", per_user=True
 )

@@ -188,7 +188,7 @@ def _selection(table: LedgerTable) -> str:
 
 
 def _latest_version(table: LedgerTable, *, known_at: bool) -> str:
-    same = " AND ".join(f"later.{column} = fact.{column}" for column in ("source", *table.key))
+    same = " AND ".join(f"later.{column} = fact.{column}" for column in table.identity)
     known = " AND later.recorded_at <= :as_of" if known_at else ""
     return f"NOT EXISTS (SELECT FROM {table.qualified} AS later WHERE {same} AND later.version > fact.version{known})"
 

@@ -29,7 +29,10 @@ class Row:
 
 @dataclass(frozen=True)
 class LedgerTable:
-    """One table: ``ledger`` is its schema, ``key`` the natural key beside ``source``, ``clock`` the source's own time."""
+    """One table: ``ledger`` is its schema, ``key`` the natural key beside ``source``, ``clock`` the source's own time.
+
+    The key of a ``per_account`` table is without the source: several sources may tell the same fact of an account, and it is one row.
+    """
 
     ledger: LedgerName
     name: str
@@ -37,11 +40,17 @@ class LedgerTable:
     key: tuple[str, ...]
     clock: str
     per_user: bool = False
+    per_account: bool = False
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names of the row type's fields, in order; each is a column."""
         return tuple(field.name for field in dataclasses.fields(self.row))
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that name a fact whatever its version."""
+        return self.key if self.per_account else ("source", *self.key)
 
     @property
     def qualified(self) -> str:

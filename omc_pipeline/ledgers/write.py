@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.doors import MAY_CORRECT, note_door
 from omc_pipeline.ledgers.knowledge import stamp
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
 
@@ -126,6 +127,8 @@ def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterab
 
 
 def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int, bound: Mapping[str, Any]) -> Appended:
+    if table.per_account:
+        note_door(connection, bound["source"], _staging(table))
     statement = _insertion(table, _NOT_TURNED_BACK if bound["replayed_from"] else sql.SQL("true"))
     added = connection.execute(statement, bound, prepare=False).fetchone()
     inserted, changed = (int(count) for count in added) if added else (0, 0)
@@ -135,7 +138,7 @@ def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int
 _NOT_TURNED_BACK = sql.SQL(
     """
     NOT EXISTS (
-        SELECT FROM {table} AS known WHERE known.source = %(source)s AND {same_key} AND known.row_sha256 = incoming.row_sha256
+        SELECT FROM {table} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
     ) AND NOT EXISTS (
         SELECT FROM raw.fetch AS told WHERE told.payload_sha256 = latest.payload_sha256
         AND told.source = %(source)s AND told.fetched_at > %(replayed_from)s
@@ -149,6 +152,8 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
     same_key = sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(sql.Identifier("known", field), sql.Identifier("incoming", field)) for field in table.key
     )
+    if not table.per_account:
+        same_key = sql.SQL("known.source = %(source)s AND {}").format(same_key)
     return sql.SQL(
         """
         WITH added AS (
@@ -156,11 +161,11 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
             SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(recorded_at)s, %(payload_sha256)s, incoming.row_sha256
             FROM {staging} AS incoming
             LEFT JOIN LATERAL (
-                SELECT known.version, known.row_sha256, known.payload_sha256 FROM {table} AS known
-                WHERE known.source = %(source)s AND {same_key}
+                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {table} AS known
+                WHERE {same_key}
                 ORDER BY known.version DESC LIMIT 1
             ) AS latest ON true
-            WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {is_wanted}
+            WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {may_correct} AND {is_wanted}
             RETURNING version
         )
         SELECT count(*) FILTER (WHERE version = 1), count(*) FILTER (WHERE version > 1) FROM added
@@ -171,6 +176,7 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
         same_key=same_key,
+        may_correct=MAY_CORRECT if table.per_account else sql.SQL("true"),
         is_wanted=is_wanted.format(table=_name(table), same_key=same_key),
     )
 

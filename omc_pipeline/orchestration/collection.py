@@ -10,13 +10,16 @@ import dagster as dg
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.options import SourceConfig, options_digest
+from omc_pipeline.collection.sampling import collect_samples
+from omc_pipeline.collection.sections import configured_options
+from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.tally import Collection, together
+from omc_pipeline.orchestration.accounts import account_of_run, partitions_of
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.volume import rows_by_day, rows_by_hour
-from omc_pipeline.sources.collect import Collection
-from omc_pipeline.sources.sampling import collect_samples, together
-from omc_pipeline.sources.source import Source
 
 _TICK_TAG = ".dagster/scheduled_execution_time"
 _PLOTTED = 30
@@ -27,6 +30,20 @@ _PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
 def asset_key(source: Source) -> dg.AssetKey:
     """Answer ``<ledger>/<name>``: ``glass_defillama`` is ``glass/defillama``."""
     return dg.AssetKey([source.ledger, source.name.removeprefix(f"{source.ledger}_")])
+
+
+def input_keys(source: Source) -> list[dg.AssetKey]:
+    """Return the assets of the sources that a derived source reads; empty for any other."""
+    return [dg.AssetKey(name.split("_", 1)) for name in source.inputs]
+
+
+class RunOptions(dg.PermissiveConfig):
+    """Options of a source for one run; whatever its section of the configuration has, but never hosts, keys or limits."""
+
+
+def options_of_run(source: Source, run_options: RunOptions, platform: Platform) -> SourceConfig:
+    """Return a source's options as users have set them, with those that a run was given."""
+    return configured_options(source, platform.configuration, run_options.model_dump())
 
 
 def source_tags(source: Source) -> dict[str, str]:
@@ -50,37 +67,47 @@ def collection_asset(source: Source, not_configured: str | None = None) -> dg.As
         kinds={"python", "postgres"},
         owners=list(source.owners),
         tags={**source_tags(source), **({"not_configured": ""} if not_configured else {})},
-        pool=source.name,
+        deps=input_keys(source),
+        pool=None if source.per_account else source.name,
+        partitions_def=partitions_of(source),
         metadata={
             "source": dg.MetadataValue.text(source.name),
             "documentation": dg.MetadataValue.url(source.homepage),
-            "cadence": dg.MetadataValue.text(source.cron),
+            "cadence": dg.MetadataValue.text(", ".join(source.crons)),
+            "endpoints": _endpoints(source),
             "dagster/table_name": ", ".join(table.qualified for table in source.tables),
             "configured": dg.MetadataValue.bool(not_configured is None),
             **({"not_configured": dg.MetadataValue.text(not_configured)} if not_configured else {}),
         },
         op_tags={"omc/source": source.name},
     )
-    def collected(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
-            samples = collect_samples(source, platform.database, platform.settings, tick_of(context.run.tags))
+            options = options_of_run(source, config, platform)
+            account = account_of_run(platform.database, context.run.tags) if source.per_account else None
+            tick, run_id = tick_of(context.run.tags), context.run.run_id
+            samples = collect_samples(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)
         collection = together(samples)
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
-        return dg.MaterializeResult(metadata={**_facts(collection), "samples": len(samples), **_plot(platform.database, source)})
+        return dg.MaterializeResult(
+            metadata={**collection_facts(collection, options), "samples": len(samples), **_plot(platform.database, source)}
+        )
 
     return collected
 
 
 def _description(source: Source) -> str:
-    module = sys.modules.get(f"omc_pipeline.sources.{source.name}")
+    module = sys.modules.get(source.parse.__module__)
     text = inspect.getdoc(module) if module else None
     if not text:
         return source.title
     return f"{source.title}. {_PART.sub(lambda part: f'{chr(10)}{chr(10)}**{part[1]}.** ', text)}"
 
 
-def _facts(collection: Collection) -> dict[str, dg.MetadataValue]:
+def collection_facts(collection: Collection, options: SourceConfig) -> dict[str, dg.MetadataValue]:
+    """Return the metadata of what a collection did, and of the options it was done with."""
     facts: dict[str, dg.MetadataValue] = {
+        "options_sha256": dg.MetadataValue.text(options_digest(options)),
         "rows": dg.MetadataValue.int(collection.rows),
         "tables": _tables(collection),
         "quarantined": dg.MetadataValue.int(collection.quarantined),
@@ -92,6 +119,16 @@ def _facts(collection: Collection) -> dict[str, dg.MetadataValue]:
     if collection.lateness_s is not None:
         facts["lateness_s"] = dg.MetadataValue.float(collection.lateness_s)
     return facts
+
+
+def _endpoints(source: Source) -> dg.TableMetadataValue:
+    records = [
+        dg.TableRecord(
+            {"endpoint": endpoint.name, "cron": endpoint.cron, "tables": ", ".join(t.qualified for t in source.tables_of(endpoint))}
+        )
+        for endpoint in source.endpoints
+    ]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in ("endpoint", "cron", "tables")]))
 
 
 def _tables(collection: Collection) -> dg.TableMetadataValue:

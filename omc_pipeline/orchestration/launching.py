@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from omc_infra.errors import ConfigurationError
-from omc_pipeline.collection.state import CollectorKey, states
+from omc_pipeline.collection.readiness import not_configured_reason
+from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.state import CollectorKey, States, states
 from omc_pipeline.orchestration.resources import Platform
-from omc_pipeline.sources.readiness import not_configured_reason
-from omc_pipeline.sources.source import Source
 
 
 def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> tuple[list[Source], list[str]]:
@@ -30,5 +30,11 @@ def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> 
     if not all(reasons.values()):
         with platform.database.connect("reader") as connection:
             known = states(connection)
-        reasons = {name: reason or known.refusal(CollectorKey(name), now) for name, reason in reasons.items()}
+        reasons = {source.name: reasons[source.name] or _refusal(known, source, now) for source in sources}
     return [source for source in sources if not reasons[source.name]], [reason for reason in reasons.values() if reason]
+
+
+def _refusal(known: States, source: Source, now: datetime) -> str | None:
+    """Say why none of a source's endpoints may be asked now; None where one may."""
+    refusals = [known.refusal(CollectorKey(source.name, endpoint.name), now) for endpoint in source.endpoints]
+    return refusals[0] if all(refusals) else None

@@ -4,7 +4,6 @@ The laws of conservation are blocking checks; an exception that nobody has resol
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple
 from datetime import UTC
 from decimal import Decimal
 
@@ -14,18 +13,20 @@ from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
 from omc_infra.markdown import escape_markdown
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.table import LedgerTable
+from omc_pipeline.orchestration.accounts import account_of_run
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.resources import Platform
-from omc_pipeline.pnl.policy import Method
-from omc_pipeline.positions import PositionsRun, compute_positions, conservation_findings, summary, value_positions
+from omc_pipeline.pnl.conservation import Finding
+from omc_pipeline.positions import PositionsRun, Summary, compute_positions, conservation_findings, summary, value_positions
 from omc_pipeline.positions.basis import Basis
+from omc_pipeline.positions.identity import broken_identities
 from omc_pipeline.positions.snapshot import snapshot_positions
-from omc_pipeline.positions.users import red_exceptions, stale_users, users_with_fills, users_with_positions
-from omc_pipeline.sources.source import Source
+from omc_pipeline.positions.users import Kind, red_exceptions, stale_users, users_with_fills, users_with_positions
 
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
@@ -90,15 +91,19 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     def positions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Match the sells of every user who has new fills to lots, exactly; only what changed is written.
 
-        By FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
+        A run of one account computes its user. Users with an account whose rows failed a blocking check wait until they pass. By
+        FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
         """
         with told_to_dagster():
-            users = buckets.users_in(users_with_fills(platform.database), context)
+            account = account_of_run(platform.database, context.run.tags) if buckets.partitions is None else None
+            users = buckets.users_in([account.user_id] if account else users_with_fills(platform.database), context)
             stale = buckets.of_users_in(stale_users(platform.database), context)
+            stale = [(user, basis) for user, basis in stale if account is None or user == account.user_id]
             runs, refused = _computed(platform.database, stale)
             held = buckets.of_users_in(users_with_positions(platform.database), context)
-            findings = [row for who, run in runs.items() for row in conservation_findings(platform.database, *who, since_run=run.run_id)]
-            findings += [row for who in _of_this_turn(held) for row in conservation_findings(platform.database, *who)]
+            held = [(user, kind) for user, kind in held if account is None or user == account.user_id]
+            findings = [row for who, run in runs.items() for row in _findings(platform.database, *who, since_run=run.run_id)]
+            findings += [row for who in _of_this_turn(held) for row in _findings(platform.database, *who)]
             waiting = red_exceptions(platform.database, list(users), limit=_SHOWN)
         return dg.MaterializeResult(
             metadata={
@@ -121,20 +126,28 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     return positions
 
 
-def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[dict[tuple[str, Method], PositionsRun], list[str]]:
-    """Compute each user and method; whoever's policy refuses keeps the last run and is told of, and holds up no other."""
-    runs, refused = dict[tuple[str, Method], PositionsRun](), list[str]()
+def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[dict[tuple[str, Kind], PositionsRun], list[str]]:
+    """Compute each user, method and currency; whoever's policy refuses keeps the last run and is named, and holds up no other."""
+    runs, refused = dict[tuple[str, Kind], PositionsRun](), list[str]()
     for user, basis in stale:
+        policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy)
         try:
-            runs[user, basis.method] = compute_positions(database, user, *astuple(basis))
+            runs[user, Kind(basis.method, basis.currency)] = compute_positions(database, user, *policies, basis.currency)
         except BadInputError as error:
-            refused.append(f"{user} by {basis.method}: {error}")
+            refused.append(f"{user} by {basis.method} in {basis.currency}: {error}")
     return runs, refused
+
+
+def _findings(database: Database, user: str, kind: Kind, since_run: int | None = None) -> Sequence[Finding]:
+    return conservation_findings(database, user, kind.method, since_run, kind.currency)
 
 
 def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     identity = dg.AssetCheckSpec(
-        _IDENTITY, asset=VALUATION, blocking=True, description="The identity of profit and loss holds to the last digit for every user."
+        _IDENTITY,
+        asset=VALUATION,
+        blocking=True,
+        description="The identity of profit and loss holds to the last digit, also against the fills that the run knew.",
     )
 
     @dg.asset(
@@ -151,21 +164,14 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
         with told_to_dagster():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
-            for user, method in held:
-                value_positions(platform.database, user, utc_now(), method)
-            summaries = [summary(platform.database, user, method) for user, method in held]
-        table = "\n".join(
-            ["| user | method | realized | unrealized | proceeds | value | cost |", "|-|-|-:|-:|-:|-:|-:|"]
-            + [
-                "| "
-                + " | ".join([escape_markdown(s.user_id), s.method, *map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost))])
-                + " |"
-                for s in summaries[:_SHOWN]
-            ]
-        )
-        broken = [f"{found.user_id} {found.method}" for found in summaries if not found.identity_holds]
+            for user, (method, currency) in held:
+                value_positions(platform.database, user, utc_now(), method, currency)
+            summaries = [summary(platform.database, user, method, currency) for user, (method, currency) in held]
+            broken = [f"{found.user_id} {found.method} {found.currency}" for found in summaries if not found.identity_holds]
+            for user, kind in _of_this_turn(held):
+                broken += [f"{user} {' '.join(kind)} {coin}" for coin in broken_identities(platform.database, user, *kind)]
         return dg.MaterializeResult(
-            metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(table)},
+            metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(_table(summaries[:_SHOWN]))},
             check_results=[_result(_IDENTITY, not broken, "broken_for", broken)],
         )
 
@@ -187,7 +193,7 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         today = utc_now().astimezone(UTC).date()
         with told_to_dagster():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
-            written = [snapshot_positions(platform.database, user, today, method) for user, method in held]
+            written = [snapshot_positions(platform.database, user, today, *kind) for user, kind in held]
         return dg.MaterializeResult(
             metadata={
                 "users": len({user for user, _ in held}),
@@ -199,14 +205,25 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     return snapshots
 
 
-def _of_this_turn(held: Sequence[tuple[str, Method]]) -> list[tuple[str, Method]]:
-    """Answer the user and method whose positions are checked in full this quarter of an hour, changed or not; all take turns."""
+def _of_this_turn(held: Sequence[tuple[str, Kind]]) -> list[tuple[str, Kind]]:
+    """Return the positions that are checked in full this quarter of an hour, changed or not; all take turns."""
     turn = int(utc_now().timestamp()) // _TURN_S
     return [held[turn % len(held)]] if held else []
 
 
 def _result(name: str, passed: bool, what: str, lines: Iterable[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(check_name=name, passed=passed, metadata={what: "\n".join(lines) or "none"})
+
+
+def _table(summaries: Sequence[Summary]) -> str:
+    """Write sums side by side as Markdown; fills that no run knows yet are counted in the last column."""
+    head = ["| user | method | currency | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-|-:|-:|-:|-:|-:|-:|"]
+    rows = [
+        f"| {escape_markdown(s.user_id)} | {s.method} | {escape_markdown(s.currency)} | "
+        f"{' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} | {s.fills_since} |"
+        for s in summaries
+    ]
+    return "\n".join(head + rows)
 
 
 def _shown(amount: Decimal | None) -> str:

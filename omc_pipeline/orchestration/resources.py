@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import dagster as dg
@@ -86,3 +87,22 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
         exits, self._exits = self._exits, None
         if exits is not None:
             exits.close()
+
+
+def closed_resource(platform: Platform) -> dg.ResourceDefinition:
+    """Return a platform as a resource without options.
+
+    A launch from the UI may set the options of every resource that has some; with those of this one it could send a run's keys and
+    rows anywhere.
+    """
+
+    @dg.resource(config_schema={}, description=str(Platform.__doc__).partition("\n")[0])
+    def opened(context: dg.InitResourceContext) -> Iterator[Platform]:
+        one = Platform(variables=platform.variables)
+        one.setup_for_execution(context)
+        try:
+            yield one
+        finally:
+            one.teardown_after_execution(context)
+
+    return opened

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import dagster as dg
-from dagster._utils.schedules import cron_string_iterator  # no public name; the version is pinned
 
 from omc_infra.clock import utc_now
 from omc_infra.runs.routing import WISH_TAG
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
+from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.launching import launchable
 from omc_pipeline.orchestration.operations import GROWTH, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
-from omc_pipeline.sources.source import Source
 
 SCORES_CRON = "7-59/15 * * * *"
 VALUATION_CRON = "3-59/15 * * * *"
@@ -62,8 +62,9 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
     its run, or that collects accounts of users, has the job ``collect_<source>`` to itself: the one would keep the others'
     run open, and the other's failures concern one user only.
 
-    Fills are collected together with the positions computed from them, so that a failed blocking check of the fills stops the
-    computation in the same run; what is held is valued in the run that collected new quotes.
+    Each account of a user has a run of its own. Its fills are collected together with the positions computed from them, so that a
+    failed blocking check of the fills stops the computation in the same run, and where users are divided into buckets, which
+    are partitions of another kind, by the next run that values them; what is held is valued in the run that collected new quotes.
 
     Args:
         sources: All there are.
@@ -111,15 +112,17 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
 
 
 def _runs_alone(source: Source) -> bool:
-    return source.sample_every_s is not None or any(table.per_user for table in source.tables)
+    return source.sample_every_s is not None or source.per_account or any(table.per_user for table in source.tables)
 
 
 def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) -> ScheduledJob:
     is_computing = any(computed_from(source) for source in members)
     description = f"Collect {', '.join(source.title for source in members)} and judge what came."
-    crons = tuple(dict.fromkeys(source.cron for source in members))
-    selection = dg.AssetSelection.assets(*assets_of(members))
-    return ScheduledJob(name, description, selection, crons, {"ledger": members[0].ledger}, own if is_computing else (), members)
+    crons = tuple(dict.fromkeys(cron for source in members for cron in source.crons))
+    is_by_account = any(source.per_account for source in members)
+    keys = [asset_key(source) for source in members] if is_by_account and own else assets_of(members)
+    buckets = own if is_computing and not is_by_account else ()
+    return ScheduledJob(name, description, dg.AssetSelection.assets(*keys), crons, {"ledger": members[0].ledger}, buckets, members)
 
 
 def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:
@@ -153,7 +156,7 @@ def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, 
 def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
     def requests(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         tick = context.scheduled_execution_time
-        due = [source for source in job.members if is_due(source.cron, tick)]
+        due = [source for source in job.members if any(is_due(cron, tick) for cron in source.crons)]
         if job.members and not due:
             yield dg.SkipReason("No source of this job is due.")
             return
@@ -161,14 +164,11 @@ def _runs_of(job: ScheduledJob) -> Callable[[dg.ScheduleEvaluationContext], Iter
         if due and not ready:
             yield dg.SkipReason("; ".join(refusals))
             return
+        if job.members and job.members[0].per_account:
+            yield from account_requests(context, job.members[0])
+            return
         selection = assets_of(ready) if len(ready) < len(job.members) else None
         for bucket in job.buckets or (None,):
             yield dg.RunRequest(run_key=f"{tick.isoformat()} {bucket or ''}".strip(), asset_selection=selection, partition_key=bucket)
 
     return requests
-
-
-def is_due(cron: str, tick: datetime) -> bool:
-    """Return whether a cron schedule in UTC has a tick at exactly this moment."""
-    ticks = cron_string_iterator(tick.timestamp(), cron, "UTC")
-    return next(ticks) == tick

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.readiness import not_configured_reason
+from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import CollectorKey, record_configured
 from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.orchestration.collection import asset_key
@@ -14,8 +16,6 @@ from omc_pipeline.orchestration.failures import told_to_dagster
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.run import run_suites
-from omc_pipeline.sources.readiness import not_configured_reason
-from omc_pipeline.sources.source import Source
 
 THRESHOLD_CHECK = "above_alert_threshold"
 

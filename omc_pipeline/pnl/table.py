@@ -9,6 +9,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from omc_infra.terminal import visible
+
 _TEXT_COLUMNS = frozenset(
     {
         "sell",
@@ -55,9 +57,10 @@ def report_tables(document: Mapping[str, Any]) -> Iterator[Table]:
         yield table(title.strip(), rows)
     year = document.get("tax")
     if year:
-        words = ("year", "first_day", "last_day", "assumptions")
+        words = ("year", "zone", "first_day", "last_day", "assumptions")
         sums = [{"figure": name.replace("_", " "), "value": value} for name, value in year.items() if name not in words]
-        yield table(f"Australian tax year {year['year']}: {year['first_day']} to {year['last_day']}", sums)
+        kind = f"Tax year of {year['zone']}" if "zone" in year else "Australian tax year"
+        yield table(f"{kind} {year['year']}: {year['first_day']} to {year['last_day']}", sums)
         yield table("Assumptions", [{"message": line} for line in year["assumptions"]])
     for name in ("totals", "metrics"):
         yield table(name.capitalize(), [{"figure": figure.replace("_", " "), "value": shown} for figure, shown in document[name].items()])
@@ -82,7 +85,7 @@ def _cell(name: str, value: object) -> Text:
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     if name in _TEXT_COLUMNS or isinstance(value, int):
-        return Text(str(value))
+        return Text(visible(value))
     if isinstance(value, float):
         return Text(f"{value:,.4f}")
     amount = Decimal(str(value))

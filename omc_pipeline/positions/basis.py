@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
+from omc_pipeline.positions.reporting import reporting_of
 
 if TYPE_CHECKING:
     import psycopg
 
 RULES = 2
 """Raised when the same fills would give other matches, so that every position is computed again."""
-REPORTING_CURRENCY = "AUD"
+DEFAULT_CURRENCY = "AUD"
+"""Of a basis that names none, as in tests and benches; what users report in stands in ``pnl.reporting``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a user's run goes by; ``currency`` is that of all its money."""
+    """What a user's run goes by; ``currency`` is that of all its money, ``day_zone`` says whose days UK share pooling goes by."""
 
     method: Method = "fifo"
     fee_policy: FeePolicy = "capitalise"
     oversell_policy: OversellPolicy = "exclude"
     lot_policy: LotPolicy = "universal"
-    currency: str = REPORTING_CURRENCY
+    currency: str = DEFAULT_CURRENCY
+    day_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,13 @@ USUAL_PACE = Pace()
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A row of ``pnl.run``: ``digest`` is the sum of the digests of all fills it knew, ``known_at`` when the newest was recorded."""
+    """A row of ``pnl.run``.
+
+    Attributes:
+        digest: Sum of the digests of all fills it knew.
+        known_at: When the newest of them was recorded; what was recorded later it didn't know. None: it knew none.
+        recorded_at: When it ended; rates kept later are not its own.
+    """
 
     run_id: int
     basis: Basis
@@ -61,31 +70,34 @@ class RunRow:
     known_at: datetime | None
     positions: int
     matches: int
+    recorded_at: datetime
 
 
-_COLUMNS = "run_id, method, fee_policy, oversell_policy, lot_policy, currency, rules, input_sha256, fills, known_at, positions, matches"
+_COLUMNS = """run_id, method, fee_policy, oversell_policy, lot_policy, currency, day_zone, rules, input_sha256, fills, known_at, positions,
+    matches, recorded_at"""
 
 
-def latest_run(connection: psycopg.Connection[Any], user_id: str, method: Method) -> RunRow | None:
-    """Answer the last run of a user and method, or None before the first."""
+def latest_run(connection: psycopg.Connection[Any], user_id: str, method: Method, currency: str) -> RunRow | None:
+    """Return the last run of a user by a method in a currency, or None before the first."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM pnl.run WHERE user_id = %s AND method = %s ORDER BY run_id DESC LIMIT 1", (user_id, method)
+        f"SELECT {_COLUMNS} FROM pnl.run WHERE user_id = %s AND method = %s AND currency = %s ORDER BY run_id DESC LIMIT 1",
+        (user_id, method, currency),
     ).fetchone()
-    return None if row is None else RunRow(row[0], Basis(*row[1:6]), row[6], int(row[7], 16), *row[8:])
+    return None if row is None else RunRow(row[0], Basis(*row[1:7]), row[7], int(row[8], 16), *row[9:])
 
 
-def required_run(connection: psycopg.Connection[Any], user_id: str, method: Method) -> RunRow:
-    """Answer the last run of a user and method.
+def required_run(connection: psycopg.Connection[Any], user_id: str, method: Method, currency: str | None = None) -> RunRow:
+    """Return the last run of a user by a method, in a reporting currency of the user or in the default one.
 
     Raises:
-        BadInputError: There is none yet, or no such user.
+        BadInputError: There is none yet, no such user, or the user doesn't report in that currency.
     """
-    run = latest_run(connection, user_id, method)
+    chosen = reporting_of(connection, user_id, currency)
+    run = latest_run(connection, user_id, method, chosen.currency)
     if run is None:
         has_fills = connection.execute("SELECT EXISTS (SELECT FROM exchange.fill WHERE user_id = %s)", (user_id,)).fetchone()
         if has_fills is None or not has_fills[0]:
             raise BadInputError(f"the ledger has no fills of a user {user_id!r}")
-        raise BadInputError(
-            f"user {user_id!r} has no positions by {method}; compute them with `omc pnl positions --user {user_id} --method {method}`"
-        )
+        command = f"omc pnl positions --user {user_id} --method {method}" + ("" if chosen.is_default else f" --currency {chosen.currency}")
+        raise BadInputError(f"user {user_id!r} has no positions by {method} in {chosen.currency}; compute them with `{command}`")
     return run

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from omc_pipeline.pnl.expand import Expansion, expand
 from omc_pipeline.pnl.fill import FIAT, Fill
-from omc_pipeline.pnl.result import PnlException
 from omc_pipeline.pnl.trade import Trade, in_order
 from omc_pipeline.positions.basis import USUAL_PACE, Basis, Pace
-from omc_pipeline.positions.changes import duplicates_since
 from omc_pipeline.positions.exceptions import ExceptionBook
-from omc_pipeline.positions.fills import Key, UserFills
+from omc_pipeline.positions.fills import UserFills
 from omc_pipeline.positions.lots import LOT_COLUMNS
 from omc_pipeline.positions.rates import LedgerRates
 from omc_pipeline.positions.sums import SUM_COLUMNS
@@ -34,7 +33,6 @@ class Book:
         user_id: Whose.
         basis: By what they are computed.
         run_id: The run.
-        known_at: Fills recorded later have not been compared with those of other sources.
         pace: How the work is cut into parts.
     """
 
@@ -44,17 +42,21 @@ class Book:
         user_id: str,
         basis: Basis,
         run_id: int,
-        known_at: datetime | None = None,
         pace: Pace = USUAL_PACE,
     ) -> None:
         self.connection, self.user_id, self.basis, self.run_id, self.pace = connection, user_id, basis, run_id, pace
-        self.exceptions = ExceptionBook(connection, user_id, basis.method, run_id)
-        self.fills = UserFills(connection, user_id, self._duplicates(known_at), pace.chunk_fills)
+        self.exceptions = ExceptionBook(connection, user_id, basis.method, basis.currency, run_id)
+        self.fills = UserFills(connection, user_id, pace.chunk_fills)
         self._rates = LedgerRates(connection, user_id, basis.currency)
         self.matches = TableWriter(connection, "lot_match", MATCH_COLUMNS)
         self.lots = TableWriter(connection, "lot", f"position_id, user_id, run_id, {LOT_COLUMNS}")
         self.days = TableWriter(connection, "daily", f"position_id, day, run_id, user_id, {SUM_COLUMNS}")
         self.checkpoints = TableWriter(connection, "checkpoint", f"position_id, at, user_id, run_id, last_at, pools, {SUM_COLUMNS}")
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose days UK share pooling goes by."""
+        return UTC if self.basis.day_zone == "UTC" else ZoneInfo(self.basis.day_zone)
 
     def is_coin(self, symbol: str) -> bool:
         """Whether a symbol is held in lots; money is not."""
@@ -75,8 +77,8 @@ class Book:
     def settle(self, fills: Sequence[Fill]) -> Expansion:
         """Expand fills, each with its other half; what is found wrong with them is kept, and so are the rates they use."""
         moved = {fill.trade_id for fill in fills if fill.kind == "transfer" and fill.trade_id}
-        known = {(fill.source, fill.id) for fill in fills}
-        whole = [*fills, *(half for half in self.fills.transfers(moved) if (half.source, half.id) not in known)] if moved else fills
+        known = {(fill.account, fill.id) for fill in fills}
+        whole = [*fills, *(half for half in self.fills.transfers(moved) if (half.account, half.id) not in known)] if moved else fills
         self._rates.load(whole)
         expansion = expand(whole, self._rates, self.basis.currency, self.basis.fee_policy, self.basis.lot_policy)
         self._rates.keep(expansion.rates)
@@ -85,16 +87,6 @@ class Book:
             self.exceptions.found(exception, at.get(exception.fill or ""))
         self.exceptions.looked_at(whole)
         return expansion
-
-    def _duplicates(self, known_at: datetime | None) -> Iterator[Key]:
-        """Answer the fills that another source told before; they are counted once and reported."""
-        yield from self.exceptions.duplicates()
-        for twice in duplicates_since(self.connection, self.user_id, known_at):
-            source, fill = twice.key
-            message = f"fill {fill!r} of {source} was told before by {twice.told_by}; it is counted once"
-            found = PnlException("duplicate_fill", twice.symbol, f"{source}:{fill}", None, message)
-            self.exceptions.found(found, twice.executed_at)
-            yield twice.key
 
     def flush(self) -> None:
         """Write whatever is still kept back."""

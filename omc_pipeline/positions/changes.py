@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.positions.copying import copied_out
-from omc_pipeline.positions.fills import BEGINNING, Key, sources
+from omc_pipeline.positions.fills import BEGINNING
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,7 +19,7 @@ WHERE user_id = %(user)s AND recorded_at > %(since)s GROUP BY 1, 2, 3
 """
 TOUCHED_BEFORE = """
 SELECT old.symbol, old.currency, old.fee_currency, min(old.executed_at) FROM exchange.fill new
-JOIN exchange.fill old ON old.source = new.source AND old.fill_id = new.fill_id AND old.version = new.version - 1
+JOIN exchange.fill old ON old.account_id = new.account_id AND old.fill_id = new.fill_id AND old.version = new.version - 1
 WHERE new.user_id = %(user)s AND new.recorded_at > %(since)s AND new.version > 1 GROUP BY 1, 2, 3
 """
 TOUCHED_BY_HALVES = """
@@ -36,16 +36,26 @@ SELECT decode(row_sha256, 'hex') FROM exchange.fill WHERE user_id = {user} AND r
 """
 REPLACED_DIGESTS = """
 SELECT old.row_sha256 FROM exchange.fill new
-JOIN exchange.fill old ON old.source = new.source AND old.fill_id = new.fill_id AND old.version = new.version - 1
+JOIN exchange.fill old ON old.account_id = new.account_id AND old.fill_id = new.fill_id AND old.version = new.version - 1
 WHERE new.user_id = %(user)s AND new.recorded_at > %(since)s AND new.version > 1
 """
-TOLD_TWICE = """
-SELECT DISTINCT ON (late.source, late.fill_id) late.source, late.fill_id, late.symbol, late.executed_at, first.source
-FROM exchange.fill late JOIN exchange.fill first ON first.fill_id = late.fill_id AND first.source = ANY(%(sources)s)
-    AND first.source <> late.source AND first.version = 1 AND first.user_id = late.user_id AND first.account_id = late.account_id
-    AND (first.recorded_at, first.source) < (late.recorded_at, late.source)
-WHERE late.user_id = %(user)s AND late.recorded_at > %(since)s AND late.version = 1
-ORDER BY late.source, late.fill_id, first.source
+TOUCHED_BY_PAIRS = """
+SELECT f.symbol, f.currency, f.fee_currency, min(f.executed_at) FROM exchange.fill_pair p
+JOIN exchange.fill f ON f.account_id = p.duplicate_account_id AND f.fill_id = p.duplicate_fill_id
+WHERE p.user_id = %(user)s AND p.changed_at > %(since)s AND p.state <> 'proposed' GROUP BY 1, 2, 3
+"""
+NEW_PAIRS = "SELECT max(changed_at) FROM exchange.fill_pair WHERE user_id = %(user)s AND changed_at > %(since)s AND state <> 'proposed'"
+DUPLICATE_DIGESTS = """
+SELECT f.row_sha256 FROM exchange.fill_pair p
+JOIN exchange.fill f ON f.account_id = p.duplicate_account_id AND f.fill_id = p.duplicate_fill_id
+WHERE p.user_id = %s AND p.state = 'duplicate' AND f.symbol = ANY(%s)
+"""
+NEW_FILLS = """
+SELECT count(*), min(fill_id) FROM (
+    SELECT account_id, fill_id FROM exchange.fill WHERE user_id = %(user)s AND recorded_at > %(since)s
+    UNION SELECT duplicate_account_id, duplicate_fill_id FROM exchange.fill_pair
+    WHERE user_id = %(user)s AND changed_at > %(since)s AND state <> 'proposed'
+) fills
 """
 MODULUS = 1 << 256
 _DIGITS, _DIGEST_ROW, _DIGESTS_AT_ONCE = 8, 2 + 4 + 32, 50_000
@@ -66,26 +76,20 @@ class Changes:
             self.since[coin] = min(at, self.since.get(coin, at))
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A fill that another source had told before."""
-
-    key: Key
-    symbol: str
-    executed_at: datetime
-    told_by: str
-
-
 def changes_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> Changes:
     """Ask the ledger what it recorded of a user after ``known_at``, or at all."""
     bound = {"user": user_id, "since": known_at or BEGINNING}
     changes = Changes(known_at=known_at)
     rows, fills, newest = connection.execute(NEW, bound).fetchone() or (0, 0, None)
     changes.rows, changes.fills, changes.known_at = rows, fills, newest or known_at
-    if changes.rows:
-        for statement in (TOUCHED, TOUCHED_BEFORE, TOUCHED_BY_HALVES):
-            for *coins, at in connection.execute(statement, bound):
-                changes.touch(coins, at)
+    statements = [TOUCHED, TOUCHED_BEFORE, TOUCHED_BY_HALVES] if changes.rows else []
+    ((paired_at,),) = connection.execute(NEW_PAIRS, bound).fetchall()
+    if paired_at is not None:
+        statements.append(TOUCHED_BY_PAIRS)
+        changes.known_at = max(paired_at, changes.known_at or paired_at)
+    for statement in statements:
+        for *coins, at in connection.execute(statement, bound):
+            changes.touch(coins, at)
     return changes
 
 
@@ -109,10 +113,19 @@ def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: da
     return sum(int(word) << (32 * (_DIGITS - 1 - place)) for place, word in enumerate(total)) - sum(int(old, 16) for (old,) in replaced)
 
 
-def duplicates_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> Sequence[Duplicate]:
-    """Answer the fills recorded after ``known_at`` that another source had told of the same account, by the same id."""
-    told_by = sources(connection)
-    if len(told_by) < 2:
-        return ()
-    rows = connection.execute(TOLD_TWICE, {"user": user_id, "since": known_at or BEGINNING, "sources": told_by})
-    return [Duplicate((source, fill_id), *rest) for source, fill_id, *rest in rows]
+def duplicates_digest(connection: psycopg.Connection[Any], user_id: str, coins: Sequence[str]) -> int:
+    """Answer the sum of the digests of a user's duplicates of some coins, which a run knows and does not count."""
+    return sum(int(digest, 16) for (digest,) in connection.execute(DUPLICATE_DIGESTS, (user_id, list(coins))))
+
+
+def ledger_at(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, int]:
+    """Return how many fills the ledger holds that were known at a time, and the sum of their digests then."""
+    bounds = (BEGINNING, known_at or BEGINNING)
+    fills = [connection.execute(NEW, {"user": user_id, "since": since}).fetchone() or (0, 0, None) for since in bounds]
+    digests = [digest_since(connection, user_id, since) for since in bounds]
+    return fills[0][1] - fills[1][1], (digests[0] - digests[1]) % MODULUS
+
+
+def fills_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None) -> tuple[int, str | None]:
+    """Return how many fills were recorded, corrected or paired after a time, and the id of one of them."""
+    return connection.execute(NEW_FILLS, {"user": user_id, "since": known_at or BEGINNING}).fetchone() or (0, None)

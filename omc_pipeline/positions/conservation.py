@@ -13,9 +13,10 @@ from omc_pipeline.pnl.conservation import Finding
 from omc_pipeline.pnl.conservation import finding as broken_law
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, latest_run
-from omc_pipeline.positions.changes import MODULUS, changes_since, digest_since
+from omc_pipeline.positions.changes import ledger_at
 from omc_pipeline.positions.lots import POOLED
 from omc_pipeline.positions.plans import for_many_rows
+from omc_pipeline.positions.reporting import reporting_of
 from omc_pipeline.positions.run import run_of_user
 from omc_pipeline.positions.sums import Sums, sums_of
 
@@ -47,10 +48,12 @@ LEFT JOIN (
 ) l USING (position_id)
 WHERE p.position_id = ANY(%(positions)s) ORDER BY p.symbol, p.currency
 """
-CHANGED = "SELECT position_id FROM pnl.position WHERE user_id = %s AND method = %s AND run_id >= %s"
+CHANGED = "SELECT position_id FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s AND run_id >= %s"
 
 
-def conservation_findings(database: Database, user_id: str, method: Method = "fifo", since_run: int | None = None) -> list[Finding]:
+def conservation_findings(
+    database: Database, user_id: str, method: Method = "fifo", since_run: int | None = None, currency: str | None = None
+) -> list[Finding]:
     """Check a user's positions against their days, lots, matches and fills; empty when every law holds, or before the first run.
 
     Args:
@@ -58,12 +61,17 @@ def conservation_findings(database: Database, user_id: str, method: Method = "fi
         user_id: Whose.
         method: Which of the user's positions.
         since_run: Only positions that this run or a later one changed, and not whether a fill was lost; None: everything.
+        currency: One that the user reports in; None: the default.
+
+    Raises:
+        BadInputError: The user doesn't report in the currency.
     """
     with run_of_user(database, user_id) as connection:
-        run = latest_run(connection, user_id, method)
+        chosen = reporting_of(connection, user_id, currency).currency
+        run = latest_run(connection, user_id, method, chosen)
         if run is None:
             return []
-        positions = [number for (number,) in connection.execute(CHANGED, (user_id, method, since_run or 0))]
+        positions = [number for (number,) in connection.execute(CHANGED, (user_id, method, chosen, since_run or 0))]
         with for_many_rows(connection):
             rows = connection.execute(SUMS, {"positions": positions}).fetchall()
         broken = [finding for row in rows for finding in _broken_laws(row, method)]
@@ -93,9 +101,7 @@ def _broken_laws(row: Sequence[Any], method: Method) -> list[Finding]:
 
 def _lost_fills(connection: psycopg.Connection[Any], user_id: str, run: RunRow) -> list[Finding]:
     """Compare the fills that a run says it knew with those the ledger holds now, less those recorded since."""
-    now, since = changes_since(connection, user_id, None), changes_since(connection, user_id, run.known_at)
-    digests = (digest_since(connection, user_id, known_at) for known_at in (None, run.known_at))
-    known = (now.fills - since.fills, (next(digests) - next(digests)) % MODULUS)
+    known = ledger_at(connection, user_id, run.known_at)
     if known == (run.fills, run.digest):
         return []
     return [Finding("fills known = fills of the ledger", "*", run.basis.currency, str(known[0]), str(run.fills))]

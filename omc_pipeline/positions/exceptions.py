@@ -12,6 +12,7 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import exact_units, text_of
 from omc_pipeline.pnl.fill import Fill
 from omc_pipeline.pnl.result import PnlException
+from omc_pipeline.positions.reporting import reporting_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,10 +25,12 @@ UNSETTLED = frozenset({"missing_price", "unpriced_fee"})
 FOR_INFORMATION = frozenset({"stale_price", "in_transit"})
 """Kinds that make no check red."""
 _COLUMNS = "exception_id, kind, symbol, fill_id, qty, message, occurred_at, recorded_at, resolved_by, resolved_at, reason"
-STANDING = f"SELECT {_COLUMNS} FROM pnl.exception WHERE user_id = %s AND method = %s AND cleared_at IS NULL ORDER BY exception_id"
+STANDING = f"""
+SELECT {_COLUMNS} FROM pnl.exception WHERE user_id = %s AND method = %s AND currency = %s AND cleared_at IS NULL ORDER BY exception_id
+"""
 INSERT = """
-INSERT INTO pnl.exception (user_id, method, run_id, kind, symbol, fill_id, qty, message, occurred_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+INSERT INTO pnl.exception (user_id, method, currency, run_id, kind, symbol, fill_id, qty, message, occurred_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 CLEAR = "UPDATE pnl.exception SET cleared_run = %s, cleared_at = clock_timestamp() WHERE exception_id = ANY(%s)"
 RESOLVE = """
@@ -71,12 +74,13 @@ class ExceptionBook:
         connection: Of role writer, in the run's transaction.
         user_id: Whose.
         method: Of the run.
+        currency: Of the run.
         run_id: The run.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], user_id: str, method: str, run_id: int) -> None:
-        self._connection, self._whose, self._run_id = connection, (user_id, method), run_id
-        self._standing = standing(connection, user_id, method)
+    def __init__(self, connection: psycopg.Connection[Any], user_id: str, method: str, currency: str, run_id: int) -> None:
+        self._connection, self._whose, self._run_id = connection, (user_id, method, currency), run_id
+        self._standing = standing(connection, *self._whose)
         self._fills = {row.fill for row in self._standing if row.kind != OF_SELLS and row.fill}
         self._found: dict[_Key, tuple[PnlException, datetime | None]] = {}
         self._looked_at: set[str] = set()
@@ -99,11 +103,6 @@ class ExceptionBook:
     def valued(self) -> None:
         """Note that everything held was valued anew."""
         self._valued = True
-
-    def duplicates(self) -> list[tuple[str, str]]:
-        """Answer source and id of the fills known to be another's duplicates."""
-        named = (row.fill.partition(":") for row in self._standing if row.kind == "duplicate_fill" and row.fill)
-        return [(source, fill) for source, _, fill in named]
 
     def unsettled(self) -> list[str]:
         """Answer the fills that wait for a rate."""
@@ -132,15 +131,19 @@ class ExceptionBook:
         return self._valued if row.fill is None else row.fill in self._looked_at
 
 
-def standing(connection: psycopg.Connection[Any], user_id: str, method: str) -> list[KeptException]:
-    """Answer a user's exceptions that no run has cleared, also those that a person resolved; oldest first."""
-    return [KeptException(*row) for row in connection.execute(STANDING, (user_id, method))]
+def standing(connection: psycopg.Connection[Any], user_id: str, method: str, currency: str) -> list[KeptException]:
+    """Return a user's exceptions that no run has cleared, also those that a person resolved; oldest first."""
+    return [KeptException(*row) for row in connection.execute(STANDING, (user_id, method, currency))]
 
 
-def exceptions(database: Database, user_id: str, method: str = "fifo") -> Sequence[KeptException]:
-    """Answer a user's exceptions that no run has cleared, also those that a person resolved; oldest first."""
+def exceptions(database: Database, user_id: str, method: str = "fifo", currency: str | None = None) -> Sequence[KeptException]:
+    """Return a user's exceptions that no run has cleared, also those that a person resolved; oldest first.
+
+    Raises:
+        BadInputError: The user doesn't report in that currency.
+    """
     with database.connect("reader") as connection:
-        return standing(connection, user_id, method)
+        return standing(connection, user_id, method, reporting_of(connection, user_id, currency).currency)
 
 
 def resolve_exception(database: Database, exception_id: int, by: str, reason: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from omc_pipeline.ledgers.pairs import left_out
 from omc_pipeline.pnl.expand import expand
+from omc_pipeline.pnl.fill import Fill, Rates
 from omc_pipeline.pnl.trade import Trade, in_order
-from omc_pipeline.positions.basis import Basis
-from omc_pipeline.positions.fills import UserFills
-from omc_pipeline.positions.rates import LedgerRates
+from omc_pipeline.positions.basis import RunRow
+from omc_pipeline.positions.fills import BEGINNING, fills_known
+from omc_pipeline.positions.rates import rates_known
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,13 +29,27 @@ ORDER BY symbol, acquired_at, lot_fill
 """
 EXCEPTIONS = """
 SELECT kind, symbol, fill_id, qty, message FROM pnl.exception
-WHERE user_id = %(user)s AND method = %(method)s AND cleared_at IS NULL AND resolved_at IS NULL ORDER BY exception_id
+WHERE user_id = %(user)s AND method = %(method)s AND currency = %(currency)s AND cleared_at IS NULL
+    AND resolved_at IS NULL ORDER BY exception_id
 """
 
 
-def settled_trades(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> list[Trade]:
-    """Answer all of a user's fills as the trades they were matched as, in order; with the rates kept at the time."""
-    fills = UserFills(connection, user_id).all()
-    rates = LedgerRates(connection, user_id, basis.currency)
-    rates.load(fills)
-    return in_order(expand(fills, rates, basis.currency, basis.fee_policy, basis.lot_policy).trades)
+class History(NamedTuple):
+    """What a run knew: its fills, the rates that settled them, and the trades that they became."""
+
+    fills: Sequence[Fill]
+    rates: Rates
+    trades: Sequence[Trade]
+
+
+def history_of(connection: psycopg.Connection[Any], user_id: str, run: RunRow) -> History:
+    """Return the fills that a run knew as the trades that it matched, in order.
+
+    Fills are those recorded up to ``run.known_at``, in their versions and with the duplicates of that time; rates are those kept up to
+    the end of the run. So a fill, a correction or a rate that came later changes nothing.
+    """
+    duplicates = left_out(connection, user_id, run.known_at or BEGINNING)
+    fills = fills_known(connection, user_id, run.known_at, duplicates)
+    rates = rates_known(connection, user_id, run.basis.currency, run.recorded_at)
+    basis = run.basis
+    return History(fills, rates, in_order(expand(fills, rates, basis.currency, basis.fee_policy, basis.lot_policy).trades))

@@ -99,7 +99,7 @@ class _Pooled:
     def match(self, trades: Sequence[Trade]) -> Matching:
         policy, pools = self._book.basis.oversell_policy, self._pools.pools
         if self._book.basis.method == "uk":
-            return match_uk(trades, policy, pools.setdefault("", Pool()))
+            return match_uk(trades, policy, pools.setdefault("", Pool()), self._book.zone)
         if self._book.basis.lot_policy == "universal":
             return match_lots(trades, pools.setdefault("", Pool()), policy)
         accounts = Accounts(Pool)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from omc_pipeline.pnl.amounts import exact_units, text_of
 from omc_pipeline.pnl.kinds import AT_COST
+from omc_pipeline.pnl.methods.uk import day_of
 from omc_pipeline.pnl.result import Matching, oversell
 from omc_pipeline.pnl.trade import Trade
 from omc_pipeline.positions.fills import BEGINNING
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from omc_pipeline.positions.book import Book
 
 UK_REACH = timedelta(days=31)
-"""Further back than this no trade changes what UK share pooling matched."""
+"""Further back than this no trade changes what UK share pooling by UTC days matched."""
+CLOCK_CHANGES = timedelta(hours=2)
+"""By so much at most thirty-one days of a zone are longer than as many times 24 hours."""
 
 _log = structlog.get_logger(__name__)
 _NOT_OPEN = 0
@@ -75,11 +78,15 @@ class Position:
         """Process the fills from ``since`` on; where trades of that time were matched already, from the checkpoint before it."""
         uk = self.book.basis.method == "uk"
         if self.last_at is not None and (uk or since <= self.last_at):
-            since = self._rewind(max(since - UK_REACH, BEGINNING) if uk and since > BEGINNING + UK_REACH else since)
+            since = self._rewind(since - self._reach if uk and since > BEGINNING + self._reach else since)
         chunks = self.book.trades_of(self.symbol, since)
         for trades in [[trade for chunk in chunks for trade in chunk]] if uk else chunks:
             self._extend(trades)
         self._finish()
+
+    @property
+    def _reach(self) -> timedelta:
+        return UK_REACH if self.book.zone is UTC else UK_REACH + CLOCK_CHANGES
 
     def _extend(self, trades: Sequence[Trade]) -> None:
         if self.position_id == _NOT_OPEN and trades:
@@ -118,7 +125,7 @@ class Position:
         if self.book.basis.method != "uk":
             return True
         last = trades[number - 1].time if number else self.last_at
-        return last is not None and trades[number].time - last > UK_REACH
+        return last is not None and trades[number].time - last > self._reach
 
     def _count(self, trades: Sequence[Trade], matching: Matching) -> None:
         """Add a part that was matched to the sums, and report what no lot covered."""
@@ -134,7 +141,7 @@ class Position:
     def _sells(self, trades: Sequence[Trade]) -> dict[str, Trade]:
         of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
         if self.book.basis.method == "uk":
-            of_sell.update(_first_of_days(of_sell.values()))
+            of_sell.update(_first_of_days(of_sell.values(), self.book.zone))
         return of_sell
 
     def _write(self, trades: Sequence[Trade], matching: Matching, algorithms: Mapping[str, str]) -> None:
@@ -210,12 +217,12 @@ class Position:
         book.connection.execute(SAVE, (book.run_id, self.last_at, *_texts(self.sums), self.position_id))
 
 
-def _first_of_days(sells: Iterable[Trade]) -> dict[str, Trade]:
+def _first_of_days(sells: Iterable[Trade], zone: tzinfo) -> dict[str, Trade]:
     """Answer the first sell of each day by the ids of all of it, as UK share pooling names them."""
-    days: dict[date, list[Trade]] = {}
+    days: dict[int, list[Trade]] = {}
     for sell in sells:
         if sell.kind not in AT_COST:
-            days.setdefault(sell.time.date(), []).append(sell)
+            days.setdefault(day_of(sell, zone), []).append(sell)
     return {"+".join(sell.id for sell in day): day[0] for day in days.values()}
 
 

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omc_infra.errors import BadInputError
-from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.pnl.amounts import exact_units, product, rounded_units
+from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.pnl.report.periods import Window
-from omc_pipeline.pnl.report.record import FillRow, MatchRow, OpenLotRow, PricePoint, Record, with_own_trades
+from omc_pipeline.pnl.report.record import FillRow, MatchRow, OpenLotRow, PricePoint, Record, RunKnew, with_own_trades
 from omc_pipeline.pnl.result import PnlException
-from omc_pipeline.pnl.trade import Trade
 from omc_pipeline.positions.basis import RunRow, required_run
-from omc_pipeline.positions.history import EXCEPTIONS, LIVE_MATCHES, OPEN_LOTS, settled_trades
-from omc_pipeline.positions.prices import price_of
+from omc_pipeline.positions.changes import fills_since as fills_since_run
+from omc_pipeline.positions.changes import ledger_at
+from omc_pipeline.positions.history import EXCEPTIONS, LIVE_MATCHES, OPEN_LOTS, History, history_of
+from omc_pipeline.positions.price_history import price_history
+from omc_pipeline.positions.reporting import reporting_of
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
 
 MARKS = """
-SELECT DISTINCT ON (p.symbol) p.symbol, v.price_observed_at, v.price, v.price_source
+SELECT DISTINCT ON (p.symbol) p.symbol, v.price_observed_at, v.price, v.price_source, v.recorded_at
 FROM pnl.position p JOIN pnl.valuation v USING (position_id)
 WHERE p.user_id = %(user)s AND p.method = %(method)s AND p.currency = %(currency)s AND p.qty > 0
 ORDER BY p.symbol, v.price_observed_at DESC, v.run_id DESC, v.valuation_id DESC
 """
-LAST_QUOTES_OF_DAYS = """
-SELECT DISTINCT ON (symbol, date_trunc('day', observed_at AT TIME ZONE %(zone)s)) symbol, source, observed_at, bid, ask, last
-FROM exchange.quote WHERE symbol = ANY(%(symbols)s) AND currency = %(currency)s
-ORDER BY symbol, date_trunc('day', observed_at AT TIME ZONE %(zone)s), observed_at DESC, source, version DESC
-"""
-LAST_QUOTES_BEFORE = """
-SELECT DISTINCT ON (symbol) symbol, source, observed_at, bid, ask, last
-FROM exchange.quote WHERE symbol = ANY(%(symbols)s) AND currency = %(currency)s AND observed_at < %(before)s
-ORDER BY symbol, observed_at DESC, source, version DESC
-"""
-_QUOTE = ("symbol", "source", "observed_at", "bid", "ask", "last")
 
 
 class _Kept(NamedTuple):
@@ -46,6 +40,7 @@ class _Kept(NamedTuple):
     lots: list[OpenLotRow]
     exceptions: list[PnlException]
     marks: dict[str, PricePoint]
+    priced_at: datetime
 
 
 def read_record(
@@ -53,97 +48,110 @@ def read_record(
     user_id: str,
     method: Method = "fifo",
     currency: str | None = None,
-    window: Window | None = None,
+    window: Window | Callable[[str], Window] | None = None,
     zone: tzinfo = UTC,
 ) -> Record:
-    """Read a user's positions by a method, the trades they were made of, and the prices that follow them from day to day.
+    """Read a user's positions by a method as their last run knew them, and the prices that follow them from day to day.
 
-    Fills that came in after the last run are left out, and reported as ``not_computed``.
+    Fills and corrections that were recorded since are left out and counted in a ``not_computed`` exception. Quotes are those known
+    when the positions were last valued, or at the end of the run.
 
     Args:
         database: Where it is kept.
         user_id: Whose.
         method: Which of the user's positions.
-        currency: That of the run, or None.
-        window: Prices just before its bounds are read, too.
+        currency: One that the user reports in; None: the default.
+        window: Prices just before its bounds are read, too; a function gets the user's tax zone.
         zone: Whose midnights end a day.
 
     Raises:
-        BadInputError: No run yet, or it is in another currency.
+        BadInputError: No run in the currency yet, or the user doesn't report in it.
     """
+    with _one_state(database) as connection:
+        chosen = reporting_of(connection, user_id, currency)
+        run = required_run(connection, user_id, method, chosen.currency)
+        history = history_of(connection, user_id, run)
+        kept = _kept(connection, {"user": user_id, "method": method, "currency": chosen.currency}, run.recorded_at)
+        bounds = window(chosen.tax_zone) if callable(window) else window or Window()
+        since = {trade.symbol: trade.time for trade in reversed(history.trades)}
+        quotes = price_history(connection, since, chosen.currency, kept.priced_at, bounds, zone)
+        fills_since, newer = fills_since_run(connection, user_id, run.known_at)
+        is_whole = ledger_at(connection, user_id, run.known_at) == (run.fills, run.digest)
+    executed = _executed(history, chosen.currency)
+    return replace(
+        _record(database, user_id, run, history, kept),
+        fills=executed,
+        prices=with_own_trades(quotes, executed),
+        marks=kept.marks,
+        exceptions=[*kept.exceptions, *_not_computed(user_id, run, fills_since, newer), *_not_whole(run, is_whole=is_whole)],
+        tax_zone=chosen.tax_zone,
+        knew=RunKnew(run.run_id, run.known_at, f"{run.digest:064x}", run.fills, kept.priced_at, fills_since),
+    )
+
+
+def read_unpriced(database: Database, user_id: str, method: Method = "fifo", currency: str | None = None) -> Record:
+    """Read a user's positions as their last run knew them, without any price: what is held has no value.
+
+    Raises:
+        BadInputError: No run in the currency yet, or the user doesn't report in it.
+    """
+    with _one_state(database) as connection:
+        run = required_run(connection, user_id, method, currency)
+        history = history_of(connection, user_id, run)
+        kept = _kept(connection, {"user": user_id, "method": method, "currency": run.basis.currency}, run.recorded_at)
+    return _record(database, user_id, run, history, kept)
+
+
+@contextmanager
+def _one_state(database: Database) -> Iterator[psycopg.Connection[Any]]:
     from psycopg import IsolationLevel
 
     with database.connect("reader") as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.execute("SET LOCAL TIME ZONE 'UTC'")
-        run = _run_in(connection, user_id, method, currency)
-        basis = run.basis
-        told = LedgerReader(database.engine("reader"), user_id=user_id).fills(user_id)
-        late = {fill["fill_id"] for fill in told if run.known_at is None or fill["recorded_at"] > run.known_at}
-        trades = [trade for trade in settled_trades(connection, user_id, basis) if not _is_of(trade.id, late)]
-        symbols = sorted({trade.symbol for trade in trades})
-        quotes = _quotes(connection, {"symbols": symbols, "currency": basis.currency, "zone": str(zone)}, window or Window())
-        kept = _kept(connection, {"user": user_id, "method": method, "currency": basis.currency})
-    executed = _executed([fill for fill in told if fill["fill_id"] not in late], trades, basis.currency)
+        yield connection
+
+
+def _record(database: Database, user_id: str, run: RunRow, history: History, kept: _Kept) -> Record:
+    basis = run.basis
     return Record(
         user=user_id,
         profile=database.profile,
-        method=method,
+        method=basis.method,
         fee_policy=basis.fee_policy,
         oversell_policy=basis.oversell_policy,
         currency=basis.currency,
-        trades=trades,
+        trades=history.trades,
         matches=kept.matches,
         open_lots=kept.lots,
-        fills=executed,
-        prices=with_own_trades(quotes, executed),
-        marks=kept.marks,
-        exceptions=[*kept.exceptions, *_not_computed(late)],
     )
 
 
-def _run_in(connection: Any, user_id: str, method: Method, currency: str | None) -> RunRow:
-    run = required_run(connection, user_id, method)
-    if currency not in (None, run.basis.currency):
-        raise BadInputError(f"user {user_id!r} has positions by {method} in {run.basis.currency}, none in {currency}")
-    return run
-
-
-def _kept(connection: Any, bound: Mapping[str, Any]) -> _Kept:
-    marks = connection.execute(MARKS, bound)
+def _kept(connection: Any, bound: Mapping[str, Any], computed_at: datetime) -> _Kept:
+    marks = connection.execute(MARKS, bound).fetchall()
     return _Kept(
         matches=[_match(row) for row in connection.execute(LIVE_MATCHES, bound)],
         lots=[_open_lot(row) for row in connection.execute(OPEN_LOTS, bound)],
         exceptions=[_exception(row) for row in connection.execute(EXCEPTIONS, bound)],
-        marks={symbol: PricePoint(_utc(at), exact_units(price), source) for symbol, at, price, source in marks},
+        marks={symbol: PricePoint(_utc(at), exact_units(price), source) for symbol, at, price, source, _ in marks},
+        priced_at=max([computed_at, *(valued_at for *_, valued_at in marks)]),
     )
 
 
-def _is_of(trade_id: str, fills: Collection[str]) -> bool:
-    """Answer whether a trade is of one of the fills; that of a fee bears the fill's id and a suffix."""
-    return trade_id in fills or trade_id.rpartition(":")[0] in fills
-
-
-def _not_computed(late: Collection[str]) -> list[PnlException]:
-    if not late:
+def _not_computed(user_id: str, run: RunRow, count: int, fill: str | None) -> list[PnlException]:
+    if not count:
         return []
-    message = f"fills that came in after the last run are not in this report: {len(late)}; compute them with `omc pnl positions`"
-    return [PnlException("not_computed", "", min(late), None, message)]
+    command = f"omc pnl positions --user {user_id} --method {run.basis.method} --currency {run.basis.currency}"
+    fills = "1 fill" if count == 1 else f"{count} fills"
+    return [PnlException("not_computed", "", fill, None, f"{fills} recorded since; run `{command}`")]
 
 
-def _quotes(connection: Any, bound: Mapping[str, Any], window: Window) -> dict[str, list[PricePoint]]:
-    """Answer the last quote of each day of the zone, and the last one before each bound of the window."""
-    rows = connection.execute(LAST_QUOTES_OF_DAYS, bound).fetchall()
-    for before in (window.start, window.end):
-        if before is not None:
-            rows += connection.execute(LAST_QUOTES_BEFORE, {**bound, "before": before}).fetchall()
-    points: dict[str, list[PricePoint]] = {}
-    for row in rows:
-        quote = dict(zip(_QUOTE, row, strict=True))
-        price = price_of(quote)
-        if price is not None:
-            points.setdefault(quote["symbol"], []).append(PricePoint(_utc(price.observed_at), price.units, price.source))
-    return points
+def _not_whole(run: RunRow, *, is_whole: bool) -> list[PnlException]:
+    """Report that the ledger no longer holds what a run knew, as after rows were taken out of it."""
+    if is_whole:
+        return []
+    message = f"the ledger no longer holds the {run.fills} fills that run {run.run_id} knew; don't rely on these figures"
+    return [PnlException("ledger_changed", "", None, None, message)]
 
 
 def _match(row: Sequence[Any]) -> MatchRow:
@@ -174,22 +182,31 @@ def _exception(row: Sequence[Any]) -> PnlException:
     return PnlException(kind, symbol, fill, None if qty is None else exact_units(qty), message)
 
 
-def _executed(told: Iterable[Mapping[str, Any]], trades: Iterable[Trade], currency: str) -> list[FillRow]:
-    """Answer executions; one that was not in the currency counts as it was settled, and its fee lies in that."""
-    settled = {trade.id: trade.money for trade in trades}
+def _executed(history: History, currency: str) -> list[FillRow]:
+    """Return executions in the currency: one in other money at the rate it was settled by, one for a coin as it was settled."""
+    settled = {trade.id: trade.money for trade in history.trades}
     rows = []
-    for fill in told:
-        if fill["kind"] != "trade":
+    for fill in history.fills:
+        if fill.kind != "trade":
             continue
-        amount, fee, price = settled.get(fill["fill_id"], 0), Decimal(0), Decimal(0)
-        if fill["currency"] == currency and fill["price"] is not None and fill["quote_amount"] is not None:
-            amount, price = rounded_units(fill["quote_amount"]), fill["price"]
-            if fill["fee_currency"] == fill["symbol"]:
-                fee = product(fill["fee"], price)
-        if fill["fee_currency"] == currency:
-            fee = fill["fee"]
-        rows.append(FillRow(fill["symbol"], _utc(fill["executed_at"]), rounded_units(price), amount, rounded_units(fee)))
+        amount, price, fee = settled.get(fill.id, 0), Decimal(0), Decimal(0)
+        rate = _rate(history, fill, fill.currency, currency) if fill.currency in (currency, *FIAT) else None
+        if rate is not None and fill.price is not None and fill.amount is not None:
+            amount, price = rounded_units(product(fill.amount, rate)), product(fill.price, rate)
+            if fill.fee_currency == fill.symbol:
+                fee = product(fill.fee, price)
+        if fill.fee_currency in (currency, *FIAT):
+            fee = product(fill.fee, _rate(history, fill, fill.fee_currency, currency) or Decimal(0))
+        rows.append(FillRow(fill.symbol, _utc(fill.time), rounded_units(price), amount, rounded_units(fee)))
     return rows
+
+
+def _rate(history: History, fill: Fill, money: str, currency: str) -> Decimal | None:
+    """Return what money was worth when a fill was settled; None where the run did not know it."""
+    if money == currency:
+        return Decimal(1)
+    rate = history.rates(fill, money)
+    return None if rate is None else rate.value
 
 
 def _utc(moment: datetime) -> datetime:

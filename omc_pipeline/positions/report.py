@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.policy import Method
@@ -17,7 +18,7 @@ def report(database: Database, user_id: str, by: str = "coin", method: Method = 
     """Answer a user's latest run as a document: rows by the cut, totals, metrics, exceptions.
 
     Raises:
-        BadInputError: No run yet, positions in several currencies and none named, or an unknown cut.
+        BadInputError: No run in the currency yet, one that the user doesn't report in, or an unknown cut.
     """
     return read_report(database, user_id, Question(by=by), method, currency).document
 
@@ -26,8 +27,9 @@ def read_report(database: Database, user_id: str, question: Question, method: Me
     """Read a user's latest run by a method and make a report of it.
 
     Raises:
-        BadInputError: No run yet, positions in several currencies and none named, a cut by algorithm where no fill bears one,
+        BadInputError: No run in the currency yet, one that the user doesn't report in, a cut by algorithm where no fill bears one,
             or a tax year that cannot be computed.
     """
-    window = question.window if question.tax_year is None else tax.window_of(question.tax_year)
+    year = question.tax_year
+    window = question.window if year is None else partial(tax.window_of, year)
     return report_of(read_record(database, user_id, method, currency, window, question.zone), question)

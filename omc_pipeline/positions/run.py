@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
-from omc_pipeline.positions.basis import REPORTING_CURRENCY, RULES, USUAL_PACE, Basis, Pace, RunRow, latest_run
+from omc_pipeline.positions.basis import RULES, USUAL_PACE, Basis, Pace, RunRow, latest_run
 from omc_pipeline.positions.book import Book
 from omc_pipeline.positions.bulk.way import backfill
 from omc_pipeline.positions.changes import MODULUS, Changes, changes_since, digest_since
 from omc_pipeline.positions.exceptions import UNSETTLED
 from omc_pipeline.positions.fills import BEGINNING
 from omc_pipeline.positions.position import Position
+from omc_pipeline.positions.reporting import day_zone, reporting_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 NEXT_RUN = "SELECT nextval(pg_get_serial_sequence('pnl.run', 'run_id'))"
 SAVE_RUN = """
-INSERT INTO pnl.run (run_id, user_id, method, fee_policy, oversell_policy, lot_policy, currency, rules, input_sha256, fills, known_at,
-    positions, matches) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO pnl.run (run_id, user_id, method, fee_policy, oversell_policy, lot_policy, currency, day_zone, rules, input_sha256, fills,
+    known_at, positions, matches) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 COUNTS = """
-SELECT (SELECT count(*) FROM pnl.position WHERE user_id = %(user)s AND method = %(method)s AND trades > 0),
-    (SELECT count(*) FROM pnl.exception WHERE user_id = %(user)s AND method = %(method)s AND cleared_at IS NULL AND resolved_at IS NULL)
+SELECT
+    (SELECT count(*) FROM pnl.position WHERE user_id = %(user)s AND method = %(method)s AND currency = %(currency)s AND trades > 0),
+    (SELECT count(*) FROM pnl.exception WHERE user_id = %(user)s AND method = %(method)s AND currency = %(currency)s
+        AND cleared_at IS NULL AND resolved_at IS NULL)
 """
 EVER = "SELECT DISTINCT symbol FROM pnl.position WHERE user_id = %s AND method = %s AND currency = %s"
 
@@ -54,7 +57,7 @@ def compute_positions(
     fee_policy: FeePolicy = "capitalise",
     oversell_policy: OversellPolicy = "exclude",
     lot_policy: LotPolicy = "universal",
-    currency: str = REPORTING_CURRENCY,
+    currency: str | None = None,
     pace: Pace = USUAL_PACE,
 ) -> PositionsRun:
     """Bring a user's positions up to what the ledger knows, in one transaction of role writer.
@@ -70,19 +73,21 @@ def compute_positions(
         fee_policy: Where fees go.
         oversell_policy: What becomes of units sold that were not held.
         lot_policy: Whether a sell may take lots of another account.
-        currency: Of all money.
+        currency: Of all money, one that the user reports in; None: the user's default.
         pace: How the work is cut into parts.
 
     Raises:
-        BadInputError: More is sold than held and the policy is ``refuse``, a sum reaches 1e20, or the method pools all accounts.
+        BadInputError: More is sold than held and the policy is ``refuse``, a sum reaches 1e20, the method pools all accounts, or
+            the user doesn't report in the currency.
     """
     from psycopg.errors import NumericValueOutOfRange
 
-    basis = Basis(method, fee_policy, oversell_policy, lot_policy, currency)
     if method == "uk" and lot_policy == "account":
         raise BadInputError("method 'uk' pools all accounts by law; use the lot policy universal with it")
     try:
         with run_of_user(database, user_id) as connection:
+            chosen = reporting_of(connection, user_id, currency)
+            basis = Basis(method, fee_policy, oversell_policy, lot_policy, chosen.currency, day_zone(method, chosen.tax_zone))
             return _compute(connection, database, user_id, basis, pace)
     except (NumericValueOutOfRange, OverflowError) as error:
         raise BadInputError(f"user {user_id!r}: a sum of money or units reaches 1e20, which the ledger cannot hold") from error
@@ -106,31 +111,39 @@ def run_of_user(database: Database, user_id: str) -> Iterator[psycopg.Connection
 
 
 def _compute(connection: psycopg.Connection[Any], database: Database, user_id: str, basis: Basis, pace: Pace) -> PositionsRun:
-    last = latest_run(connection, user_id, basis.method)
+    last = latest_run(connection, user_id, basis.method, basis.currency)
     anew = last is None or (last.basis, last.rules) != (basis, RULES)
     known_at = None if anew or last is None else last.known_at
     changes = changes_since(connection, user_id, known_at)
     run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
-    book = Book(connection, user_id, basis, run_id, known_at, pace)
-    _touch_settled(book, changes)
-    if last is not None and not anew and not changes.since:
+    book = Book(connection, user_id, basis, run_id, pace)
+    touch_settled(book, changes)
+    if last is not None and not anew and not changes.since and changes.known_at == last.known_at:
         positions, exceptions = _counts(connection, user_id, basis)
         return PositionsRun(last.run_id, True, last.fills, last.matches, positions, exceptions)
     if anew and last is not None:
-        for (symbol,) in connection.execute(EVER, (user_id, basis.method, last.basis.currency)).fetchall():
+        for (symbol,) in connection.execute(EVER, (user_id, basis.method, basis.currency)).fetchall():
             changes.touch([symbol], BEGINNING)
     return _carry_on(book, changes, None if anew else last, database)
 
 
-def _touch_settled(book: Book, changes: Changes) -> None:
-    """Touch the coins of fills that could not be settled before and now can."""
+def touch_settled(book: Book, changes: Changes) -> None:
+    """Touch the coins of fills that could not be settled before and now can.
+
+    A user who reports in a currency without known rates may have very many of them, so they are looked at many at a time.
+    """
     waiting = book.exceptions.unsettled()
-    if not waiting:
-        return
-    for fill in book.fills.named(waiting):
-        expansion = book.settle([fill])
-        if expansion.trades and not any(exception.kind in UNSETTLED for exception in expansion.exceptions):
-            changes.touch({trade.symbol for trade in expansion.trades}, min(trade.time for trade in expansion.trades))
+    for start in range(0, len(waiting), book.pace.chunk_fills):
+        fills = book.fills.named(waiting[start : start + book.pace.chunk_fills])
+        moved = [[fill] for fill in fills if fill.kind == "transfer"]
+        for part in [[fill for fill in fills if fill.kind != "transfer"], *moved]:
+            expansion = book.settle(part)
+            unsettled = {exception.fill for exception in expansion.exceptions if exception.kind in UNSETTLED}
+            for trade in expansion.trades:
+                if len(part) == 1 and unsettled:
+                    break
+                if unsettled.isdisjoint((trade.id, trade.id.rpartition(":")[0])):
+                    changes.touch([trade.symbol], trade.time)
 
 
 def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database) -> PositionsRun:
@@ -145,7 +158,7 @@ def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Datab
     book.exceptions.keep()
     digest = done.digest + digest_since(connection, book.user_id, last.known_at if last else None, done.fresh)
     fills, digest = changes.fills + (last.fills if last else 0), (digest + (last.digest if last else 0)) % MODULUS
-    policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency)
+    policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency, basis.day_zone)
     written = book.matches.written + done.matches
     connection.execute(
         SAVE_RUN, (book.run_id, book.user_id, *policies, RULES, f"{digest:064x}", fills, changes.known_at, len(touched), written)
@@ -155,5 +168,5 @@ def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Datab
 
 
 def _counts(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> tuple[int, int]:
-    row = connection.execute(COUNTS, {"user": user_id, "method": basis.method}).fetchone()
+    row = connection.execute(COUNTS, {"user": user_id, "method": basis.method, "currency": basis.currency}).fetchone()
     return (0, 0) if row is None else (row[0], row[1])

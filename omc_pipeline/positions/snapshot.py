@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.amounts import market_value, text_of
 from omc_pipeline.pnl.policy import Method
+from omc_pipeline.positions.conversion import Conversion
 from omc_pipeline.positions.prices import Price, price_of
+from omc_pipeline.positions.reporting import reporting_of
 from omc_pipeline.positions.run import run_of_user
 from omc_pipeline.positions.sums import Sums, sums_of
 from omc_pipeline.positions.write import TableWriter
@@ -25,7 +27,7 @@ SELECT p.position_id, p.symbol, p.currency, least(
     (SELECT max(s.day) + 1 FROM pnl.snapshot s WHERE s.position_id = p.position_id),
     (SELECT min(d.day) FROM pnl.daily d WHERE d.position_id = p.position_id AND d.run_id > coalesce(
         (SELECT max(s.run_id) FROM pnl.snapshot s WHERE s.position_id = p.position_id), 0))
-) FROM pnl.position p WHERE p.user_id = %s AND p.method = %s ORDER BY p.symbol
+) FROM pnl.position p WHERE p.user_id = %s AND p.method = %s AND p.currency = %s ORDER BY p.symbol
 """
 _SUM = ", ".join(f"sum({name}){'::bigint' if name == 'trades' else ''}" for name in Sums._fields)
 BEFORE = f"SELECT {_SUM}, max(run_id) FROM pnl.daily WHERE position_id = %s AND day < %s HAVING count(*) > 0"
@@ -50,20 +52,24 @@ class Snapshots:
     restated: int
 
 
-def snapshot_positions(database: Database, user_id: str, until: date, method: Method = "fifo") -> Snapshots:
+def snapshot_positions(database: Database, user_id: str, until: date, method: Method = "fifo", currency: str | None = None) -> Snapshots:
     """Write every day before ``until`` that is missing or was restated since, of a user's positions; nothing twice.
 
-    A day on which a coin was neither held nor traded has no row. Without a quote up to then a value is unknown, not zero.
+    A day on which a coin was neither held nor traded has no row. Without a price up to then a value is unknown, not zero.
+
+    Raises:
+        BadInputError: The user doesn't report in the currency.
     """
     added = restated = 0
     with run_of_user(database, user_id) as connection:
         writer = TableWriter(connection, "snapshot", COLUMNS)
-        for position_id, symbol, currency, since in connection.execute(POSITIONS, (user_id, method)).fetchall():
+        reported = reporting_of(connection, user_id, currency).currency
+        for position_id, symbol, held_in, since in connection.execute(POSITIONS, (user_id, method, reported)).fetchall():
             if since is None or since >= until:
                 continue
             versions = dict(connection.execute(VERSIONS, (position_id, since)).fetchall())
             rows = list(_days(connection, position_id, since, until))
-            prices = _prices(connection, symbol, currency, [day for day, sums, _ in rows if sums.qty])
+            prices = _prices(connection, symbol, held_in, [day for day, sums, _ in rows if sums.qty])
             writer.add(_cells(position_id, user_id, versions, prices, rows))
             restated += sum(day in versions for day, _, _ in rows)
             added += sum(day not in versions for day, _, _ in rows)
@@ -90,6 +96,9 @@ def _prices(connection: psycopg.Connection[Any], symbol: str, currency: str, day
         price = price_of({"bid": bid, "ask": ask, "last": last, "source": source, "observed_at": at})
         if price is not None:
             found[days[number - 1]] = price
+    unquoted = [(symbol, midnight) for day, midnight in zip(days, midnights, strict=True) if day not in found]
+    for (_, midnight), price in Conversion(connection, currency).before(unquoted).items():
+        found[(midnight - _DAY).date()] = price
     return found
 
 

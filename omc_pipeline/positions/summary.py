@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import decimal_of, exact_units, market_value
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, required_run
+from omc_pipeline.positions.changes import fills_since
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
@@ -53,7 +53,8 @@ class Summary:
     ``realized`` is gains less expensed fees, ``proceeds`` what matched sells brought net, ``cost`` what everything ever bought
     cost (with expensed fees), ``value`` what is held now at the latest prices. ``value`` and ``unrealized`` are None where a
     held coin has no price; ``unpriced`` names it. ``identity_holds``: realized + unrealized = proceeds + value − cost,
-    exactly, for every position and their sum; of an unpriced position the same without its open lots.
+    exactly, for every position and their sum; of an unpriced position the same without its open lots. All is as the run knew it;
+    ``fills_since`` counts the fills recorded or corrected since, which are in none of the figures.
     """
 
     run_id: int
@@ -68,6 +69,7 @@ class Summary:
     identity_holds: bool
     by_symbol: Sequence[PositionSummary]
     unpriced: Sequence[str]
+    fills_since: int = 0
 
 
 def summary(database: Database, user_id: str, method: Method = "fifo", currency: str | None = None) -> Summary:
@@ -77,17 +79,19 @@ def summary(database: Database, user_id: str, method: Method = "fifo", currency:
         database: Where they are kept.
         user_id: Whose.
         method: Which of the user's runs.
-        currency: That of the run, or None.
+        currency: One that the user reports in; None: the default.
 
     Raises:
-        BadInputError: No run yet, or it is in another currency.
+        BadInputError: No run in the currency yet, or the user doesn't report in it.
     """
+    from psycopg import IsolationLevel
+
     with database.connect("reader") as connection:
-        run = required_run(connection, user_id, method)
-        if currency not in (None, run.basis.currency):
-            raise BadInputError(f"user {user_id!r} has positions by {method} in {run.basis.currency}, none in {currency}")
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        run = required_run(connection, user_id, method, currency)
         rows = connection.execute(POSITIONS, (user_id, method, run.basis.currency)).fetchall()
-    return _summary(run, user_id, [_position(row) for row in rows])
+        since, _ = fills_since(connection, user_id, run.known_at)
+    return replace(_summary(run, user_id, [_position(row) for row in rows]), fills_since=since)
 
 
 def _position(row: Sequence[Any]) -> PositionSummary:

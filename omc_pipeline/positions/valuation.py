@@ -13,6 +13,7 @@ from omc_pipeline.pnl.mark import missing_price
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.pnl.result import PnlException
 from omc_pipeline.positions.basis import required_run
+from omc_pipeline.positions.conversion import Conversion
 from omc_pipeline.positions.exceptions import ExceptionBook
 from omc_pipeline.positions.prices import Price, price_of
 from omc_pipeline.positions.run import run_of_user
@@ -50,34 +51,38 @@ class _Held:
     cost: int
 
 
-def value_positions(database: Database, user_id: str, now: datetime, method: Method = "fifo") -> Valuation:
+def value_positions(database: Database, user_id: str, now: datetime, method: Method = "fifo", currency: str | None = None) -> Valuation:
     """Value a user's open positions and keep the values; the same quotes again add no row.
 
-    A held coin without a price becomes an exception of kind ``missing_price``, never a value of 0; a quote older than a day
-    one of kind ``stale_price``. Both are cleared once a price is there.
+    A coin that nobody quotes in the currency is worth what it costs in other money, at a rate of the same time. A held coin without a
+    price becomes an exception of kind ``missing_price``, never a value of 0; a price older than a day one of kind ``stale_price``.
+    Both are cleared once a price is there.
 
     Args:
         database: Where positions and quotes are.
         user_id: Whose positions.
         now: The present, from which the age of a quote is counted.
         method: Which of the user's runs.
+        currency: One that the user reports in; None: the default.
 
     Raises:
-        BadInputError: The user has no run by this method yet.
+        BadInputError: The user has no run by this method in the currency yet, or doesn't report in it.
     """
     with run_of_user(database, user_id) as connection:
-        run = required_run(connection, user_id, method)
+        run = required_run(connection, user_id, method, currency)
         held = [
             _Held(position_id, symbol, held_in, exact_units(qty), exact_units(cost))
             for position_id, symbol, held_in, qty, cost in connection.execute(HELD, (user_id, method, run.basis.currency)).fetchall()
         ]
         prices = _prices(LedgerReader(database.engine("reader")), held, run.basis.currency)
+        unquoted = [position.symbol for position in held if position.symbol not in prices]
+        prices.update(Conversion(connection, run.basis.currency).latest(unquoted))
         priced = [(position, prices[position.symbol]) for position in held if position.symbol in prices]
         connection.cursor().executemany(KEEP, [_cells(position, price, run.run_id, user_id) for position, price in priced])
         unpriced = [position for position in held if position.symbol not in prices]
         found = [missing_price(position.symbol, position.currency, position.qty) for position in unpriced]
         found += [_stale(position, price) for position, price in priced if now - price.observed_at > STALE_AFTER]
-        book = ExceptionBook(connection, user_id, method, run.run_id)
+        book = ExceptionBook(connection, user_id, method, run.basis.currency, run.run_id)
         for exception in found:
             book.found(exception)
         book.valued()

@@ -25,7 +25,10 @@ _IMPLIED = f"""(SELECT q.mid / p.price_usd AS rate FROM (
     WHERE q.mid > 0) AS implied"""
 """AUD a dollar that each symbol implies: its newest quote over the nearest dollar price within an hour."""
 _SAME_TRADE = """d.user_id = w.user_id AND d.symbol = w.symbol AND d.executed_at = w.executed_at AND d.side = w.side
-    AND d.qty = w.qty AND d.price = w.price AND (d.source, d.fill_id) <> (w.source, w.fill_id)"""
+    AND d.qty = w.qty AND d.price = w.price AND (d.account_id, d.fill_id) <> (w.account_id, w.fill_id)
+    AND NOT EXISTS (SELECT FROM exchange.fill_pair p WHERE p.state <> 'proposed' AND (
+        (p.account_id, p.fill_id, p.duplicate_account_id, p.duplicate_fill_id) = (d.account_id, d.fill_id, w.account_id, w.fill_id)
+        OR (p.account_id, p.fill_id, p.duplicate_account_id, p.duplicate_fill_id) = (w.account_id, w.fill_id, d.account_id, d.fill_id)))"""
 
 _QUOTES = (
     row_check(QUOTE, "positive", "least(bid, ask, last) > 0", "Every price is positive.", blocking=True, worst=0.9),
@@ -128,7 +131,10 @@ _BALANCES = (
               SELECT DISTINCT ON (user_id, account_id, symbol) user_id, account_id, symbol, qty FROM w
               ORDER BY user_id, account_id, symbol, observed_at DESC) AS b
               JOIN (SELECT user_id, account_id, symbol, sum(CASE side WHEN 'buy' THEN qty ELSE -qty END) AS qty FROM (
-                  SELECT DISTINCT ON (source, fill_id) * FROM {FILL.qualified} ORDER BY source, fill_id, version DESC) AS latest
+                  SELECT DISTINCT ON (account_id, fill_id) * FROM {FILL.qualified} f WHERE NOT EXISTS (
+                      SELECT FROM exchange.fill_pair p WHERE p.state = 'duplicate'
+                      AND (p.duplicate_account_id, p.duplicate_fill_id) = (f.account_id, f.fill_id))
+                  ORDER BY account_id, fill_id, version DESC) AS latest
                   GROUP BY user_id, account_id, symbol) AS f USING (user_id, account_id, symbol))""",
         low=0.8,
         best=1.0,

@@ -31,20 +31,20 @@ class Facts:
         return self.rows[check.table.name] if check.table else sum(self.rows.values())
 
 
-def read_facts(connection: Connection, suite: Suite, now: datetime) -> Facts:
-    """Measure everything a suite asks, in one statement."""
-    row = connection.execute(text(facts_statement(suite)), {"source": suite.source, "now": now}).mappings().one()
+def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: str | None = None) -> Facts:
+    """Measure everything a suite asks, in one statement; of the rows of users those of one account, where it is given."""
+    row = connection.execute(text(facts_statement(suite)), {"source": suite.source, "now": now, "account": account_id}).mappings().one()
     values = {check.name: None if row[check.name] is None else float(row[check.name]) for check in suite.checks}
     return Facts(values, {judged.table.name: int(row[f"{judged.table.name}_rows"]) for judged in suite.tables})
 
 
-def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime) -> tuple[str, ...]:
+def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime, account_id: str | None = None) -> tuple[str, ...]:
     """Answer the natural keys of a few rows that fail a check of rows; empty for a check whose fact is no share of rows."""
     judged = next((judged for judged in suite.tables if judged.table is check.table), None)
     if judged is None or check.good is None:
         return ()
     statement = f"{_window(judged)} SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good}) LIMIT {EXAMPLES}"
-    rows = connection.execute(text(_timed(statement)), {"source": suite.source, "now": now})
+    rows = connection.execute(text(_timed(statement)), {"source": suite.source, "now": now, "account": account_id})
     return tuple(" ".join(value.isoformat() if isinstance(value, datetime) else str(value) for value in row) for row in rows)
 
 
@@ -68,8 +68,9 @@ def _table_facts(suite: Suite, judged: JudgedTable) -> str:
 
 def _window(judged: JudgedTable) -> str:
     table, keys = judged.table, ", ".join(("source", *judged.table.key))
+    of_account = " AND (CAST(:account AS text) IS NULL OR account_id = :account)" if table.per_user else ""
     return f"""WITH w AS (SELECT DISTINCT ON ({keys}) * FROM {table.qualified}
-        WHERE source = :source AND {table.clock} > :now - interval '{judged.window_s} s'
+        WHERE source = :source{of_account} AND {table.clock} > :now - interval '{judged.window_s} s'
         ORDER BY {keys}, version DESC)"""
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import get_args, get_type_hints
 
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.quality.check import Check, TableRules, row_check
-from omc_pipeline.sources.source import Source
 
 PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
 """Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""

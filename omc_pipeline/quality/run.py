@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.readiness import configured_sources
+from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import States, states
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.quality.check import Check
@@ -17,11 +19,11 @@ from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityRepo
 from omc_pipeline.quality.score import Scored, check_score, duration_text, ledger_score
 from omc_pipeline.quality.store import close_alerts, store_outcomes, store_scores, update_alerts
 from omc_pipeline.quality.suite import Suite, suite_of
-from omc_pipeline.sources.readiness import configured_sources
-from omc_pipeline.sources.source import Source
 
 
-def run_source_checks(database: Database, source: Source, now: datetime, run_id: UUID | None = None) -> list[CheckOutcome]:
+def run_source_checks(
+    database: Database, source: Source, now: datetime, run_id: UUID | None = None, *, account_id: str | None = None
+) -> list[CheckOutcome]:
     """Judge one source and keep the outcomes; the ledger's score and alerts stay as they are.
 
     Args:
@@ -29,11 +31,12 @@ def run_source_checks(database: Database, source: Source, now: datetime, run_id:
         source: Whose suite to run.
         now: The moment to judge at, aware; not earlier than the collection that is judged.
         run_id: Under which the outcomes are kept; None: a new one.
+        account_id: Of the rows of users, judge this account's only.
 
     Returns:
         One outcome a check, with the names and in the order of ``check_specs``.
     """
-    outcomes = _judged(database, suite_of(source), now)
+    outcomes = _judged(database, suite_of(source), now, account_id)
     with database.engine("writer").begin() as connection:
         store_outcomes(connection, run_id or uuid4(), outcomes)
     return outcomes
@@ -79,12 +82,12 @@ def recorded_states(database: Database) -> States:
         return states(connection)
 
 
-def _judged(database: Database, suite: Suite, now: datetime) -> list[CheckOutcome]:
+def _judged(database: Database, suite: Suite, now: datetime, account_id: str | None = None) -> list[CheckOutcome]:
     with database.engine("reader").connect() as connection:
-        facts = read_facts(connection, suite, now)
+        facts = read_facts(connection, suite, now, account_id)
         asked = [check for check in suite.checks if check.needs_rows or facts.values[check.name] is not None]
         verdicts = judge(asked, facts.values)
-        examples = {c.name: failing_rows(connection, suite, c, now) for c in asked if not verdicts[c.name]}
+        examples = {c.name: failing_rows(connection, suite, c, now, account_id) for c in asked if not verdicts[c.name]}
     return [_outcome(suite, check, facts, verdicts.get(check.name, True), examples.get(check.name, ()), now) for check in suite.checks]
 
 

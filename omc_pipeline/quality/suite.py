@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.quality import catalyst, exchange, glass, human
 from omc_pipeline.quality.check import Check, CheckSpec, TableRules
 from omc_pipeline.quality.generic import JudgedTable, lately_s, source_checks, table_checks
-from omc_pipeline.sources.source import Source
 
 RULES: Mapping[str, TableRules] = {**glass.RULES, **human.RULES, **catalyst.RULES, **exchange.RULES}
 """Rules by qualified table name; a table that is not named has the defaults."""
@@ -31,7 +31,7 @@ class Suite:
 
 def suite_of(source: Source) -> Suite:
     """Derive a source's suite from its declaration alone."""
-    tables = tuple(JudgedTable(table, RULES.get(table.qualified, TableRules()), source.every_s) for table in source.tables)
+    tables = tuple(JudgedTable(table, RULES.get(table.qualified, TableRules()), source.every_s_of(table)) for table in source.tables)
     checks = [*source_checks(source, tables)]
     for judged in tables:
         checks += [*table_checks(judged), *judged.rules.checks]

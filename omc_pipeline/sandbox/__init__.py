@@ -6,7 +6,6 @@ changes, and new values keep coming.
 Not here: reading the answers (``sources``), asking politely (``omc_infra.http``).
 """
 
-from omc_pipeline.sandbox.keys import SANDBOX_KEYS
 from omc_pipeline.sandbox.server import serving
 
-__all__ = ["SANDBOX_KEYS", "serving"]
+__all__ = ["serving"]

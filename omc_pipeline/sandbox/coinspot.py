@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from omc_pipeline.sandbox.account import SPREAD, Fill, fills, holdings
-from omc_pipeline.sandbox.keys import SANDBOX_KEYS
+from omc_pipeline.sandbox.keys import account_of_key, secret_of_account
 from omc_pipeline.sandbox.market import COINS, MINUTE_S, price_aud
 from omc_pipeline.sandbox.noise import between, unit
 from omc_pipeline.sandbox.world import World, iso_ms, present
@@ -24,7 +24,8 @@ _DEFAULT_ROWS, _MAX_ROWS = 200, 500
 _LAST_OUTSIDE = 0.01
 """Share of prices whose ``last`` lies above the ask, as it happens on a thin market."""
 
-Answer = Callable[[World, datetime, dict[str, Any]], Response]
+Answer = Callable[[World, str, datetime, dict[str, Any]], Response]
+"""Of the world, the account, the present and what is asked."""
 
 
 def routes(world: World) -> list[Route]:
@@ -44,27 +45,27 @@ def routes(world: World) -> list[Route]:
 
 
 class _Signed:
-    """The door of the private API: key, HMAC-SHA512 of the exact body, and a nonce above the last one."""
+    """The door of the private API: a key of any account, HMAC-SHA512 of the exact body, and a nonce above the key's last one."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._last_nonce = -1
+        self._last_nonces: dict[str, int] = {}
 
     def by(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """Put the door before an answer. Refusals are HTTP 200 with a status of their own, as recorded."""
 
         async def guarded(request: Request) -> Response:
             body = await request.body()
-            expected = hmac.new(SANDBOX_KEYS["coinspot_secret"].encode(), body, hashlib.sha512).hexdigest()
-            known = request.headers.get("key", "") == SANDBOX_KEYS["coinspot"]
-            if not known or not hmac.compare_digest(expected, request.headers.get("sign", "")):
+            account = account_of_key(request.headers.get("key", ""))
+            expected = hmac.new(secret_of_account(account or "").encode(), body, hashlib.sha512).hexdigest()
+            if account is None or not hmac.compare_digest(expected, request.headers.get("sign", "")):
                 return JSONResponse({"status": "invalid"})
             asked = _json_object(body)
             nonce = asked.get("nonce")
-            if not isinstance(nonce, int) or isinstance(nonce, bool) or nonce <= self._last_nonce:
+            if not isinstance(nonce, int) or isinstance(nonce, bool) or nonce <= self._last_nonces.get(account, -1):
                 return JSONResponse({"status": "no nonce"})
-            self._last_nonce = nonce
-            return answer(self._world, present(request), asked)
+            self._last_nonces[account] = nonce
+            return answer(self._world, account, present(request), asked)
 
         return guarded
 
@@ -91,21 +92,21 @@ def _plain(price: float, decimals: int) -> str:
     return f"{price:.{decimals}f}".rstrip("0").rstrip(".")
 
 
-def _status(_world: World, _now: datetime, _asked: dict[str, Any]) -> Response:
+def _status(_world: World, _account: str, _now: datetime, _asked: dict[str, Any]) -> Response:
     return JSONResponse({"status": "ok", "message": "ok"})
 
 
-def _balances(world: World, now: datetime, _asked: dict[str, Any]) -> Response:
+def _balances(world: World, account: str, now: datetime, _asked: dict[str, Any]) -> Response:
     """List one-key objects: AUD among the coins, ``audbalance`` truncated, a retired coin still there with nothing."""
     rows: list[dict[str, Any]] = []
-    for coin, held in holdings(world, now).items():
+    for coin, held in holdings(world, now, account).items():
         rate = 1.0 if coin == "AUD" else round(price_aud(world.seed, coin, now.timestamp()), COINS[coin].aud_decimals)
         rows.append({coin: {"balance": held, "audbalance": math.floor(held * rate * 100) / 100, "rate": rate}})
     rows.append({"RHOC": {"balance": 0, "audbalance": 0, "rate": 0}})
     return JSONResponse({"status": "ok", "message": "ok", "balances": rows})
 
 
-def _orders(world: World, now: datetime, asked: dict[str, Any]) -> Response:
+def _orders(world: World, account: str, now: datetime, asked: dict[str, Any]) -> Response:
     """List completed orders, newest first but for some neighbours; ``startdate`` and ``enddate`` are UTC days, both included."""
     try:
         first = date.fromisoformat(asked.get("startdate") or "1970-01-01")
@@ -113,7 +114,7 @@ def _orders(world: World, now: datetime, asked: dict[str, Any]) -> Response:
         limit = min(_MAX_ROWS, int(asked.get("limit") or _DEFAULT_ROWS))
     except (ValueError, TypeError):
         return JSONResponse({"status": "error", "message": "Invalid date or limit"}, 400)
-    within = [fill for fill in reversed(fills(world, now)) if first <= fill.executed_at.date() < last + timedelta(days=1)]
+    within = [fill for fill in reversed(fills(world, now, account)) if first <= fill.executed_at.date() < last + timedelta(days=1)]
     sides = {f"{side}orders": _shuffled([_order(fill) for fill in within if fill.side == side][:limit]) for side in ("buy", "sell")}
     return JSONResponse({"status": "ok", "message": "ok", **sides})
 

@@ -76,7 +76,12 @@ def coin_routes(world: World) -> list[Route]:
         asked = request.path_params["coins"].split(",")
         return JSONResponse({"coins": {name: price for name in asked if (price := _price(world.seed, name, now_s))}})
 
-    return [Route("/prices/current/{coins}", current)]
+    async def historical(request: Request) -> Response:
+        at_s = min(float(request.path_params["second"]), present(request).timestamp())
+        asked = request.path_params["coins"].split(",")
+        return JSONResponse({"coins": {name: price for name in asked if (price := _price(world.seed, name, at_s))}})
+
+    return [Route("/prices/current/{coins}", current), Route("/prices/historical/{second:int}/{coins}", historical)]
 
 
 def _hour(now: datetime) -> int:

@@ -20,24 +20,20 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
+from pydantic import Field
+
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.collection.body import html_title, is_html, one_line
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json, read_json
+from omc_pipeline.collection.options import SourceConfig, Symbol
+from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
+from omc_pipeline.collection.sweep import sweep
+from omc_pipeline.collection.values import described, instant, optional_text, text
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
-from omc_pipeline.sources.body import Json, html_title, is_html, one_line, read_json
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
-from omc_pipeline.sources.sweep import sweep
-from omc_pipeline.sources.values import described, instant, optional_text, text
 
-FILERS = {
-    1050446: "BTC",  # Strategy (MSTR)
-    1679788: None,  # Coinbase (COIN): of the whole market
-    1980994: "BTC",  # iShares Bitcoin Trust (IBIT)
-    2000638: "ETH",  # iShares Ethereum Trust (ETHA)
-    1507605: "BTC",  # MARA Holdings (MARA)
-}
-"""Followed filers by CIK, and the coin their filings are about."""
 ITEMS = {
     "1.01": "Material Agreement", "1.02": "End of a Material Agreement", "1.03": "Bankruptcy", "1.04": "Mine Safety",
     "1.05": "Cybersecurity Incident", "2.01": "Acquisition or Disposition", "2.02": "Results of Operations",
@@ -60,19 +56,36 @@ _DOCUMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}", re.ASCII)
 _CIK = re.compile(r"\d{1,10}", re.ASCII)
 
 
+class EdgarConfig(SourceConfig):
+    """Whose filings are followed."""
+
+    filers: dict[int, Symbol] = Field(
+        default_factory=lambda: {
+            1050446: "BTC",  # Strategy (MSTR)
+            1679788: "",  # Coinbase (COIN): of the whole market
+            1980994: "BTC",  # iShares Bitcoin Trust (IBIT)
+            2000638: "ETH",  # iShares Ethereum Trust (ETHA)
+            1507605: "BTC",  # MARA Holdings (MARA)
+        },
+        min_length=1,
+        description='Followed filers by CIK, and the coin their filings are about; "" for none in particular.',
+    )
+
+
 @dataclass(frozen=True)
 class _Filer:
     cik: int
     name: str
     ticker: str | None
+    symbol: str | None
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
     """Ask for each followed filer's recent filings, unless unchanged."""
-    return sweep(partial(context.http.get, f"/submissions/CIK{cik:010d}.json") for cik in FILERS)
+    return sweep(partial(context.http.get, f"/submissions/CIK{cik:010d}.json") for cik in context.config.filers)
 
 
-def parse(payload: Payload) -> Parsed:
+def parse(payload: Payload, config: EdgarConfig) -> Parsed:
     """Read one event a recent filing."""
     if is_html(payload.body):
         raise _block(payload.body)
@@ -81,7 +94,7 @@ def parse(payload: Payload) -> Parsed:
     recent = filings.get("recent") if isinstance(filings, dict) else None
     if not isinstance(document, dict) or not isinstance(recent, dict):
         raise PayloadChangedError(f"{_NAME}: no object 'filings.recent': not a submissions file")
-    filer = _filer(document)
+    filer = _filer(document, config)
     return sift(_filings(recent), lambda filing: _event(filing, filer))
 
 
@@ -99,13 +112,14 @@ def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
     return AccessDeniedError(f"{told}; set OMC_CONTACT to your address and ask more slowly")
 
 
-def _filer(document: Item) -> _Filer:
+def _filer(document: Item, config: EdgarConfig) -> _Filer:
     cik, tickers = document.get("cik"), document.get("tickers")
     first = {"ticker": tickers[0]} if isinstance(tickers, list) and tickers else {}
     if not isinstance(cik, (str, int)) or not _CIK.fullmatch(str(cik)):
         raise PayloadChangedError(f"{_NAME}: cik of a submissions file is {described(cik)}, not a number")
     try:
-        return _Filer(int(cik), text(document, "name", 200), optional_text(first, "ticker", 20))
+        symbol = config.filers.get(int(cik)) or None
+        return _Filer(int(cik), text(document, "name", 200), optional_text(first, "ticker", 20), symbol)
     except ValueError as error:
         raise PayloadChangedError(f"{_NAME}: submissions file without a usable head: {error}") from error
 
@@ -132,7 +146,7 @@ def _event(filing: Item, filer: _Filer) -> CatalystEvent:
     return CatalystEvent(
         event_id=accession,
         event_type="filing",
-        symbol=FILERS.get(filer.cik),
+        symbol=filer.symbol,
         ticker=filer.ticker,
         issuer=filer.name,
         title=f"{form}{_named(items, form)} - {filer.name}",
@@ -169,9 +183,8 @@ SOURCE = Source(
     name=_NAME,
     title="SEC EDGAR filings",
     tables=(EVENT,),
-    cron="*/10 * * * *",
-    every_s=600,
-    host=HostPolicy(
+    endpoints=(Endpoint("submissions", cron="*/10 * * * *", every_s=600, fetch=fetch),),
+    policy=HostPolicy(
         live_urls=("https://data.sec.gov",),
         sandbox_path="/sec_edgar",
         requests_per_s=5.0,
@@ -179,7 +192,7 @@ SOURCE = Source(
         needs_contact=True,
         ban_of=ban_of,
     ),
-    fetch=fetch,
     parse=parse,
+    config=EdgarConfig,
     homepage="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
 )

@@ -5,9 +5,9 @@ Source: CoinSpot, ``POST https://www.coinspot.com.au/api/v2/ro/my/orders/complet
     one of the key, so one process at a time may use a key. A window is two UTC dates, read as inclusive, and at most 500 rows
     without a cursor: a full one is halved.
 Shape: orders ``{"status", "buyorders": [..], "sellorders": [..]}`` with rows ``coin, type, market, rate, amount, total, solddate,
-    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of these and of its place among
-    equal rows. Rows of ``my/transactions`` lack rate or total and are rejected. The v1 ``orders`` history tells no side; its rows
-    are rejected, too.
+    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of what was read of these and of
+    its place among equal rows, so it doesn't depend on how they are written. Rows of ``my/transactions`` lack rate or total and
+    are rejected. The v1 ``orders`` history tells no side; its rows are rejected, too.
     Balances come as object ``balance`` {btc: n}, as list ``balance`` of one-key objects, or as list ``balances`` of
     {"BTC": {"balance", "audbalance", "rate"}}; AUD is one of the coins, NFTs are keys ``NFT|||0x..|||id`` and rejected.
 Units: ``amount`` in units of the coin; ``rate`` and ``total`` (before the fee) in the second coin of ``market``; fee = audfeeExGst + audGst
@@ -24,33 +24,34 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from functools import partial
 
-from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
+from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
+from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, text
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
-from omc_pipeline.ledgers.table import Row, plain_number
-from omc_pipeline.sources.body import Json
-from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Rejected, Source
-from omc_pipeline.sources.values import amount, instant, instant_of_epoch, optional_amount, text
+from omc_pipeline.ledgers.identity import fact_digest, with_digest_ids
+from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
 
 PAGE_ROWS = 500
 """Most rows CoinSpot gives in one answer."""
 ACCOUNT = "coinspot"
 
 _NAME = "exchange_coinspot_account"
+_KEYS = ("coinspot", "coinspot_secret")
 _FIRST_DAY = date(2013, 1, 1)
 _OVERLAP = timedelta(days=2)
 _PLAUSIBLY_ALIKE = 3
 """Two orders may each have an equal twin; when so many have, the answer was doubled, and its copies would become fills."""
-_IDENTITY = ("coin", "type", "otc", "market", "rate", "amount", "total", "solddate", "audfeeExGst", "audGst", "audtotal")
 
 
-def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the orders completed since shortly before the ledger's newest fill, then for the balances.
+def fetch_orders(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the orders completed since shortly before the ledger's newest fill.
 
     Raises:
         UpstreamRefusedError: More than a page of orders on a single day, which the API has no way to tell.
@@ -59,15 +60,25 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     first = _FIRST_DAY if context.since is None else (context.since - _OVERLAP).date()
     last = context.now.date() + timedelta(days=1)
     yield from _orders(ask, first, last)
-    yield ask("/api/v2/ro/my/balances", {})
+
+
+def fetch_balances(context: FetchContext) -> Iterator[Payload]:
+    """Ask what the account holds."""
+    yield _asker(context)("/api/v2/ro/my/balances", {})
 
 
 Ask = Callable[[str, Mapping[str, Json]], Payload]
 
 
 def _asker(context: FetchContext) -> Ask:
-    """Bind the account to the client."""
-    whose = {"user_id": context.settings.user, "account_id": ACCOUNT}
+    """Bind the account to the client.
+
+    Raises:
+        NotConfiguredError: There is no account to ask for.
+    """
+    if context.account is None:
+        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+    whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:
         return context.http.post(path, json=parameters, repeatable=True, context=whose)
@@ -109,7 +120,7 @@ def _counts(payload: Payload) -> tuple[int, int]:
     return len(buys) if isinstance(buys, list) else 0, len(sells) if isinstance(sells, list) else 0
 
 
-def parse(payload: Payload) -> Parsed:
+def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     """Recognise orders or balances, and read their rows for the user and account of the payload's context."""
     document = opened(payload)
     user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
@@ -130,56 +141,35 @@ def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
     sides = {"buy": document.get("buyorders"), "sell": document.get("sellorders")}
     if not all(isinstance(orders, list) for orders in sides.values()):
         raise PayloadChangedError(f"{_NAME}: expected both lists 'buyorders' and 'sellorders'")
-    occurrences: Counter[str] = Counter()
-    rows: list[Row] = []
+    rows: list[Fill] = []
     rejected: list[Rejected] = []
     for side, orders in sides.items():
-
-        def fill(order: Item, side: str = side) -> Fill:
-            digest = _digest(order, side, user_id, account_id)
-            read = _fill(order, side, user_id, account_id, fill_id_of(digest, occurrences[digest]))
-            occurrences[digest] += 1
-            return read
-
-        parsed = sift(orders if isinstance(orders, list) else (), fill)
-        rows += parsed.rows
+        read = partial(_fill, side=side, user_id=user_id, account_id=account_id)
+        parsed = sift(orders if isinstance(orders, list) else (), read)
+        rows += [row for row in parsed.rows if isinstance(row, Fill)]
         rejected += parsed.rejected
-    if len(occurrences) >= _PLAUSIBLY_ALIKE and min(occurrences.values()) > 1:
-        raise PayloadChangedError(f"{_NAME}: every one of {len(occurrences)} orders is told more than once: an answer that repeats itself")
-    return Parsed(rows, rejected)
+    alike = Counter(map(fact_digest, rows))
+    if len(alike) >= _PLAUSIBLY_ALIKE and min(alike.values()) > 1:
+        raise PayloadChangedError(f"{_NAME}: every one of {len(alike)} orders is told more than once: an answer that repeats itself")
+    return Parsed(with_digest_ids(rows), rejected)
 
 
-def fill_id_of(digest: str, occurrence: int) -> str:
-    """Answer the id of a fill: of all its fields, and its place (from 0) among the equal rows of one answer.
-
-    Equal rows have the same second, so every window that holds one of them holds them all.
-    """
-    return "cs-" + hashlib.sha256(f"{digest}#{occurrence}".encode()).hexdigest()[:32]
-
-
-def _digest(order: Item, side: str, user_id: str, account_id: str) -> str:
-    facts = [user_id, account_id, side, *(_canonical(order.get(name)) for name in _IDENTITY)]
-    return hashlib.sha256("\x1f".join(facts).encode()).hexdigest()
-
-
-def _canonical(value: Json) -> str:
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        return plain_number(Decimal(value))
-    return "" if value is None else str(value).strip()
-
-
-def _fill(order: Item, side: str, user_id: str, account_id: str, fill_id: str) -> Fill:
+def _fill(order: Item, side: str, user_id: str, account_id: str) -> Fill:
     symbol, currency = _market(order)
     qty, price, total = (amount(order, name, above=0) for name in ("amount", "rate", "total"))
     fee = amount(order, "audfeeExGst", least=0) + amount(order, "audGst", least=0)
-    return Fill(fill_id, user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", _sold_at(order))
+    return Fill("", user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", _sold_at(order))
 
 
 def _market(order: Item) -> tuple[str, str]:
-    base, slash, quoted_in = text(order, "market", 60).partition("/")
-    if not slash:
-        raise ValueError(f"market {base!r} is not like BTC/AUD")
+    """Read base and quote of a market, written as ``BTC/AUD``, ``btc/aud`` or, beside the coin it begins with, ``BTCAUD``."""
+    market = text(order, "market", 60).upper()
+    base, slash, quoted_in = market.partition("/")
     coin = text(order, "coin", 30) if order.get("coin") is not None else base
+    if not slash and market.startswith(coin.upper()):
+        base, quoted_in = coin, market[len(coin) :]
+    if not quoted_in:
+        raise ValueError(f"market {base!r} is not like BTC/AUD")
     symbol, currency = symbol_of(base), symbol_of(quoted_in)
     if symbol_of(coin) != symbol:
         raise ValueError(f"coin {symbol_of(coin)} is not what market {symbol}/{currency} trades")
@@ -228,11 +218,13 @@ SOURCE = Source(
     name=_NAME,
     title="CoinSpot account",
     tables=(FILL, BALANCE),
-    cron="*/15 * * * *",
-    every_s=900,
-    host=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
-    fetch=fetch,
+    endpoints=(
+        Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
+        Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
+    ),
+    policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
-    keys=("coinspot", "coinspot_secret"),
+    per_account=True,
+    venue=ACCOUNT,
 )

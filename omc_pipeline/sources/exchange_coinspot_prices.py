@@ -17,12 +17,13 @@ from decimal import Decimal
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
+from omc_pipeline.collection.values import described, optional_amount
 from omc_pipeline.ledgers.exchange import QUOTE, Quote
-from omc_pipeline.sources.body import Json
-from omc_pipeline.sources.coinspot import HOMEPAGE, HOST, opened, symbol_of
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
-from omc_pipeline.sources.values import described, optional_amount
+from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
 
 _NAME = "exchange_coinspot_prices"
 
@@ -32,7 +33,7 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     yield context.http.get("/pubapi/v2/latest", conditional=False)
 
 
-def parse(payload: Payload) -> Parsed:
+def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     """Read one quote a market."""
     prices = opened(payload).get("prices")
     if not isinstance(prices, dict):
@@ -83,11 +84,8 @@ SOURCE = Source(
     name=_NAME,
     title="CoinSpot quotes",
     tables=(QUOTE,),
-    cron="* * * * *",
-    every_s=60,
-    sample_every_s=15,
-    host=HOST,
-    fetch=fetch,
+    endpoints=(Endpoint("latest", cron="* * * * *", every_s=60, sample_every_s=15, fetch=fetch),),
+    policy=HOST,
     parse=parse,
     homepage=HOMEPAGE,
 )

@@ -1,7 +1,8 @@
 """Protocol TVL, protocol fees and coin prices as DefiLlama aggregates them.
 
 Source: DefiLlama, ``GET https://api.llama.fi/protocol/{slug}``, ``/overview/fees``, ``/protocols`` and, on another host,
-    ``https://coins.llama.fi/prices/current/{ids}``; no key, limits unpublished. ``/protocols`` is several MB and is parsed but not fetched.
+    ``https://coins.llama.fi/prices/current/{ids}`` and ``/prices/historical/{second}/{ids}``; no key,
+    limits unpublished. ``/protocols`` is several MB and is parsed but not fetched.
 Shape: told apart by what they hold. ``/protocols`` is a list whose ``tvl`` is a number; ``/protocol/{slug}`` an object whose ``tvl`` is a
     list of ``{date, totalLiquidityUSD}``, daily with the present as last point, and which doesn't name its slug; ``/overview/fees`` has
     ``protocols`` with ``total24h``, ``total7d``, ``total30d``, each null or missing at times; prices have ``coins`` by id, with
@@ -14,58 +15,99 @@ Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time
 from functools import partial
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.collection.body import one_line
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json, read_json
+from omc_pipeline.collection.options import SourceConfig, Symbol
+from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
+from omc_pipeline.collection.sweep import sweep
+from omc_pipeline.collection.values import amount, instant_of_epoch, optional_amount, optional_text, text
+from omc_pipeline.collection.window import Window
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
-from omc_pipeline.sources.body import Json, one_line, read_json
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
-from omc_pipeline.sources.sweep import sweep
-from omc_pipeline.sources.values import amount, instant_of_epoch, optional_amount, optional_text, text
-
-PROTOCOLS = ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito")
-"""Slugs whose TVL is followed."""
-COINS = {
-    "coingecko:bitcoin": "BTC",
-    "coingecko:ethereum": "ETH",
-    "coingecko:solana": "SOL",
-    "coingecko:ripple": "XRP",
-    "coingecko:cardano": "ADA",
-    "coingecko:dogecoin": "DOGE",
-    "coingecko:litecoin": "LTC",
-    "coingecko:chainlink": "LINK",
-}
-"""Ids of the coins whose price is followed; no other id may speak for their symbols."""
 
 _NAME = "glass_defillama"
 _SLUG = re.compile(r"[^\s/?#]{1,100}")
 _FEES_ONLY = {"excludeTotalDataChart": "true", "excludeTotalDataChartBreakdown": "true"}
+_HOURLY = "5 * * * *"
+_CLOSING = time(23, 55)
+"""DefiLlama gives the price nearest to a second, which may be some minutes off; it must not be of the next day."""
 
 
-def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for prices, fees, and each followed protocol's history."""
-    ids = ",".join(COINS)
-    asks = [
-        partial(context.http.get, f"/prices/current/{ids}", host="coins"),
-        partial(context.http.get, "/overview/fees", params=_FEES_ONLY),
-        *(partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in PROTOCOLS),
-    ]
-    return sweep(asks)
+def _slug_text(written: str) -> str:
+    if not _SLUG.fullmatch(written):
+        raise ValueError("must be a slug as in https://defillama.com/protocol/<slug>")
+    return written
 
 
-def parse(payload: Payload) -> Parsed:
+Slug = Annotated[str, AfterValidator(_slug_text)]
+
+
+class DefiLlamaConfig(SourceConfig):
+    """Which protocols and coins are followed."""
+
+    protocols: tuple[Slug, ...] = Field(
+        ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito"),
+        min_length=1,
+        description="Slugs of the protocols whose TVL is followed.",
+    )
+    coins: dict[str, Symbol] = Field(
+        default_factory=lambda: {
+            "coingecko:bitcoin": "BTC",
+            "coingecko:ethereum": "ETH",
+            "coingecko:solana": "SOL",
+            "coingecko:ripple": "XRP",
+            "coingecko:cardano": "ADA",
+            "coingecko:dogecoin": "DOGE",
+            "coingecko:litecoin": "LTC",
+            "coingecko:chainlink": "LINK",
+        },
+        min_length=1,
+        description="Symbols of the coins whose price is followed, by DefiLlama's id; no other id may use their symbols.",
+    )
+
+
+def fetch_prices(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the present prices of the followed coins."""
+    yield context.http.get(f"/prices/current/{','.join(context.config.coins)}", host="coins")
+
+
+def fetch_fees(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the fees of all protocols."""
+    yield context.http.get("/overview/fees", params=_FEES_ONLY)
+
+
+def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
+    """Ask for each followed protocol; the answer holds its whole history."""
+    return sweep(partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in context.config.protocols)
+
+
+def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
+    """Ask for each followed protocol, and for the coins' prices shortly before the end of each day; fees have no history."""
+    ids = ",".join(context.config.coins)
+    yield from fetch_protocols(context)
+    for day in window.days():
+        closing = min(datetime.combine(day, _CLOSING, UTC), context.now)
+        yield context.http.get(f"/prices/historical/{int(closing.timestamp())}/{ids}", host="coins", conditional=False)
+
+
+def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:
     """Recognise which of the four answers this is, and read its rows."""
     document = read_json(payload)
     hour = payload.fetched_at.replace(minute=0, second=0, microsecond=0)
     if isinstance(document, list):
         return _sifted_protocols(document, hour)
     if isinstance(coins := document.get("coins"), dict):
-        return _sifted_prices(coins)
+        return _sifted_prices(coins, config)
     if isinstance(document.get("tvl"), list):
         return _sifted_history(document, payload)
     if isinstance(protocols := document.get("protocols"), list):
@@ -135,30 +177,31 @@ def _sifted_fees(protocols: list[Json], hour: datetime) -> Parsed:
     return sift(protocols, fees)
 
 
-def _sifted_prices(coins: Item) -> Parsed:
+def _sifted_prices(coins: Item, config: DefiLlamaConfig) -> Parsed:
     if not coins:
         raise PayloadChangedError(f"{_NAME}: 'coins' is empty: DefiLlama knows none of the ids asked for")
-    return sift(({"id": coin_id, **coin} if isinstance(coin, dict) else coin for coin_id, coin in coins.items()), _price)
+    told = ({"id": coin_id, **coin} if isinstance(coin, dict) else coin for coin_id, coin in coins.items())
+    return sift(told, lambda coin: _price(coin, config))
 
 
-def _price(coin: Item) -> CoinPrice:
+def _price(coin: Item, config: DefiLlamaConfig) -> CoinPrice:
     confidence = optional_amount(coin, "confidence", least=0)
     if confidence is not None and confidence > 1:
         raise ValueError(f"confidence {confidence} is above 1")
     return CoinPrice(
-        symbol=_coin_symbol(coin),
+        symbol=_coin_symbol(coin, config.coins),
         observed_at=instant_of_epoch(coin, "timestamp"),
         price_usd=amount(coin, "price", above=0),
         confidence=confidence,
     )
 
 
-def _coin_symbol(coin: Item) -> str:
+def _coin_symbol(coin: Item, followed: Mapping[str, str]) -> str:
     coin_id = str(coin["id"])
-    if coin_id in COINS:
-        return COINS[coin_id]
+    if followed.get(coin_id):
+        return followed[coin_id]
     symbol = text(coin, "symbol", 40).upper()
-    if symbol in COINS.values():
+    if symbol in followed.values():
         raise ValueError(f"{one_line(coin_id, 80)} calls itself {symbol}, which is another coin's symbol")
     return symbol
 
@@ -180,9 +223,12 @@ SOURCE = Source(
     name=_NAME,
     title="DefiLlama",
     tables=(PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE),
-    cron="5 * * * *",
-    every_s=3_600,
-    host=HostPolicy(
+    endpoints=(
+        Endpoint("prices", cron=_HOURLY, every_s=3_600, fetch=fetch_prices, tables=(COIN_PRICE,)),
+        Endpoint("fees", cron=_HOURLY, every_s=3_600, fetch=fetch_fees, tables=(PROTOCOL_FEES,)),
+        Endpoint("protocols", cron=_HOURLY, every_s=3_600, fetch=fetch_protocols, tables=(PROTOCOL_TVL,)),
+    ),
+    policy=HostPolicy(
         live_urls=("https://api.llama.fi",),
         sandbox_path="/defillama",
         requests_per_s=2.0,
@@ -191,7 +237,8 @@ SOURCE = Source(
             "coins": HostPolicy(live_urls=("https://coins.llama.fi",), sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
         },
     ),
-    fetch=fetch,
     parse=parse,
+    config=DefiLlamaConfig,
+    history=History(first_day=date(2019, 1, 1), fetch=fetch_history),
     homepage="https://api-docs.defillama.com",
 )

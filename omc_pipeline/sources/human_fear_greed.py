@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 
 from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.collection.body import one_line
+from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import read_json
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
+from omc_pipeline.collection.values import described, instant_of_epoch, optional_text
+from omc_pipeline.collection.window import Window
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET, Sentiment
-from omc_pipeline.sources.body import one_line, read_json
-from omc_pipeline.sources.sift import Item, sift
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
-from omc_pipeline.sources.values import described, instant_of_epoch, optional_text
 
 METRIC = "fear_greed"
 
@@ -37,7 +41,13 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     yield context.http.get("/fng/", params={"limit": str(days)})
 
 
-def parse(payload: Payload) -> Parsed:
+def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
+    """Ask for as many days as reach back to the window; the index can't be asked for a range."""
+    days = max(1, (context.now.date() - window.first_day).days + 1)
+    yield context.http.get("/fng/", params={"limit": str(days)}, conditional=False)
+
+
+def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     """Read one row a day."""
     document = read_json(payload)
     if not isinstance(document, dict) or "status" in document or not isinstance(document.get("data"), list):
@@ -74,10 +84,9 @@ SOURCE = Source(
     name=_NAME,
     title="Fear & Greed index",
     tables=(SENTIMENT,),
-    cron="15 0 * * *",
-    every_s=86_400,
-    host=HostPolicy(live_urls=("https://api.alternative.me",), sandbox_path="/fng", requests_per_s=0.5, burst=2),
-    fetch=fetch,
+    endpoints=(Endpoint("index", cron="15 0 * * *", every_s=86_400, fetch=fetch),),
+    policy=HostPolicy(live_urls=("https://api.alternative.me",), sandbox_path="/fng", requests_per_s=0.5, burst=2),
     parse=parse,
+    history=History(first_day=date(2018, 2, 1), fetch=fetch_history),
     homepage="https://alternative.me/crypto/fear-and-greed-index/#api",
 )

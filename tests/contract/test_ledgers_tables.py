@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.ledgers import catalyst, exchange, glass, human
 from omc_pipeline.ledgers.table import BOOKKEEPING, LEDGERS, LedgerTable
-from omc_pipeline.sources.discovery import discover_sources
 
 TABLES = [table for ledger in (glass, human, catalyst, exchange) for table in ledger.TABLES]
 SQL_TYPES = {str: "text", Decimal: "numeric", datetime: "timestamp with time zone", date: "date", int: "integer", bool: "boolean"}
@@ -45,7 +45,7 @@ def test_the_fields_of_a_row_type_are_the_columns_of_its_table(database: Databas
 
 
 @every_table
-def test_the_primary_key_is_source_natural_key_and_version(database: Database, table: LedgerTable) -> None:
+def test_the_primary_key_is_what_names_a_fact_and_its_version(database: Database, table: LedgerTable) -> None:
     with database.connect("reader") as connection:
         rows = connection.execute(
             "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place)"
@@ -54,7 +54,7 @@ def test_the_primary_key_is_source_natural_key_and_version(database: Database, t
             {"t": table.qualified},
         ).fetchall()
 
-    assert [name for (name,) in rows] == ["source", *table.key, "version"]
+    assert [name for (name,) in rows] == [*table.identity, "version"]
 
 
 @every_table

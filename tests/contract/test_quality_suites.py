@@ -13,11 +13,11 @@ from typing import Any, get_args
 import pytest
 
 from omc_infra.http import HostPolicy
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.source import Endpoint, Source
 from omc_pipeline.ledgers.table import LEDGERS, LedgerTable, Row
 from omc_pipeline.quality.check import DIMENSIONS, Severity
 from omc_pipeline.quality.suite import RULES, check_specs, suite_of
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Source
 
 SOURCES = list(discover_sources().values())
 
@@ -37,7 +37,8 @@ def dropped_in(*tables: LedgerTable, every_s: int = 60) -> Source:
         raise AssertionError("a suite needs neither fetch nor parse")
 
     host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
-    return Source(f"{tables[0].ledger}_new", "New", tables, "* * * * *", every_s, host, never, never, "https://example.invalid")
+    endpoints = (Endpoint("all", "* * * * *", every_s, never),)
+    return Source(f"{tables[0].ledger}_new", "New", tables, endpoints, never, "https://example.invalid", host)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
@@ -109,7 +110,7 @@ def test_announcing_checks_loads_no_heavy_library() -> None:
 import sys
 import omc_pipeline.quality, omc_pipeline.commands.quality
 from omc_pipeline.quality import check_specs
-from omc_pipeline.sources.discovery import discover_sources
+from omc_pipeline.collection.discovery import discover_sources
 assert all(check_specs(source) for source in discover_sources().values())
 print(sorted({"great_expectations", "pandas", "numpy", "dagster"} & set(sys.modules)))
 """

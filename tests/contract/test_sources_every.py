@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import inspect
 import itertools
@@ -9,20 +10,23 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import defusedxml.ElementTree
 import pytest
 from dagster import ScheduleDefinition, job, op
 from dagster._utils.schedules import cron_string_iterator
 
 from omc_infra.errors import ConfigurationError, OmcError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.discovery import discover_sources, source_named
+from omc_pipeline.collection.parsing import ENDPOINT, parse_payload
+from omc_pipeline.collection.source import Parsed, Source
 from omc_pipeline.ledgers.table import LEDGERS, Row
-from omc_pipeline.sources.collect import parse_payload
-from omc_pipeline.sources.discovery import discover_sources, source_named
-from omc_pipeline.sources.source import Parsed, Source
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SOURCES = list(discover_sources().values())
@@ -70,8 +74,11 @@ def _module(source: Source):  # type: ignore[no-untyped-def]
 
 
 def _samples(source: Source) -> Iterator[Payload]:
-    for file in sorted((FIXTURES / source.name).glob("*.json")):
-        yield Payload(source.name, file.read_bytes(), FETCHED_AT, "")
+    """Yield the sample bodies of a source; a file is named after its endpoint: ``orders.json``, ``feed.empty.xml``."""
+    for file in sorted((FIXTURES / source.name).iterdir()):
+        yield Payload(
+            source.name, file.read_bytes(), FETCHED_AT, "", media_type=file.suffix[1:], context={ENDPOINT: file.name.split(".")[0]}
+        )
 
 
 @every_source
@@ -96,7 +103,7 @@ def test_a_source_says_in_its_docstring_where_what_in_which_units_and_what_goes_
 
 
 @every_source
-def test_a_sources_cadence_is_the_one_of_its_schedule(source: Source) -> None:
+def test_an_endpoints_cadence_is_the_one_of_its_cron(source: Source) -> None:
     @op
     def nothing() -> None: ...
 
@@ -104,16 +111,19 @@ def test_a_sources_cadence_is_the_one_of_its_schedule(source: Source) -> None:
     def nowhere() -> None:
         nothing()
 
-    ScheduleDefinition(job=nowhere, cron_schedule=source.cron, execution_timezone="UTC")
-    ticks = list(itertools.islice(cron_string_iterator(FETCHED_AT.timestamp(), source.cron, "UTC"), 200))
-    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(ticks)]
+    for endpoint in source.endpoints:
+        ScheduleDefinition(job=nowhere, cron_schedule=endpoint.cron, execution_timezone="UTC")
+        ticks = list(itertools.islice(cron_string_iterator(FETCHED_AT.timestamp(), endpoint.cron, "UTC"), 200))
+        gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(ticks)]
 
-    assert max(gaps) == source.every_s
+        assert max(gaps) == endpoint.every_s
+        assert all(is_due(endpoint.cron, tick) for tick in ticks)
+        assert not any(is_due(endpoint.cron, tick + timedelta(minutes=1)) for tick in ticks) or endpoint.every_s == 60
 
 
 @every_source
 def test_a_source_asks_over_https_live_and_a_path_of_its_own_in_the_sandbox(source: Source) -> None:
-    for host in (source.host, *source.host.others.values()):
+    for host in (source.policy, *source.policy.others.values()) if source.policy else ():
         assert all(url.startswith("https://") for url in host.live_urls)
         assert host.sandbox_path.startswith("/")
         assert 0 < host.requests_per_s <= 10
@@ -121,9 +131,11 @@ def test_a_source_asks_over_https_live_and_a_path_of_its_own_in_the_sandbox(sour
 
 @every_source
 def test_a_source_has_sample_bodies_and_reads_rows_from_each(source: Source) -> None:
-    parsed = [parse_payload(source, payload) for payload in _samples(source)]
+    samples = list(_samples(source))
+    parsed = [parse_payload(source, payload) for payload in samples]
 
-    assert parsed, f"put small invented bodies of its shape into tests/fixtures/{source.name}/*.json"
+    missing = {endpoint.name for endpoint in source.endpoints} - {payload.context[ENDPOINT] for payload in samples}
+    assert not missing, f"put small invented bodies into tests/fixtures/{source.name}/, each named after its endpoint"
     assert all(each.rows for each in parsed)
     assert {row.table for each in parsed for row in each.rows} == set(source.tables)
 
@@ -131,7 +143,7 @@ def test_a_source_has_sample_bodies_and_reads_rows_from_each(source: Source) -> 
 @every_source
 def test_the_same_bytes_fetched_at_the_same_time_give_the_same_rows(source: Source) -> None:
     for payload in _samples(source):
-        again = Payload(payload.source, bytes(payload.body), payload.fetched_at, "")
+        again = Payload(payload.source, bytes(payload.body), payload.fetched_at, "", context=payload.context)
 
         assert _plain(parse_payload(source, payload)) == _plain(parse_payload(source, again))
 
@@ -181,7 +193,7 @@ def test_a_body_cut_or_garbled_anywhere_never_breaks_the_parser(source: Source) 
 @every_source
 def test_a_value_of_any_wrong_kind_anywhere_never_breaks_the_parser(source: Source) -> None:
     for payload in _samples(source):
-        for body in _bent(json.loads(payload.body)):
+        for body in BENT[payload.media_type](payload.body):
             outcome = _outcome(source, body)
             if not isinstance(outcome, Parsed):
                 assert str(outcome).isprintable()
@@ -252,8 +264,9 @@ def _assert_sound(value: object, where: str) -> None:
         assert "\x00" not in value, where
 
 
-def _bent(document: object) -> Iterator[bytes]:
+def _bent_json(body: bytes) -> Iterator[bytes]:
     """Yield the document once for each of its values and each wrong kind put in its place."""
+    document = json.loads(body)
     wrongs = (
         "null",
         "true",
@@ -287,3 +300,34 @@ def _replaced(document, path, new):  # type: ignore[no-untyped-def]
     copy = dict(document) if isinstance(document, dict) else list(document)
     copy[path[0]] = _replaced(copy[path[0]], path[1:], new)
     return copy
+
+
+WRONG_TEXTS = ("", " ", "-1", "1e999999", "NaN", "9" * 300, "\x7f", "y" * 2_000, "\ud83d", "2026-99-99")
+
+
+def _bent_xml(body: bytes) -> Iterator[bytes]:
+    """Yield the document once for each of its texts and attributes with each wrong value in its place."""
+    root = defusedxml.ElementTree.fromstring(body)
+    for element in root.iter():
+        for wrong in WRONG_TEXTS:
+            kept, element.text = element.text, wrong.encode(errors="replace").decode()
+            yield ET.tostring(root)
+            element.text = kept
+            for name, value in list(element.attrib.items()):
+                element.attrib[name] = wrong.encode(errors="replace").decode()
+                yield ET.tostring(root)
+                element.attrib[name] = value
+
+
+def _bent_csv(body: bytes) -> Iterator[bytes]:
+    """Yield the rows once for each of their cells with each wrong value in its place."""
+    rows = list(csv.reader(body.decode().splitlines()))
+    for row in rows:
+        for at, kept in enumerate(row):
+            for wrong in WRONG_TEXTS:
+                row[at] = wrong.encode(errors="replace").decode()
+                yield "\n".join(",".join(cells) for cells in rows).encode()
+            row[at] = kept
+
+
+BENT = {"json": _bent_json, "xml": _bent_xml, "csv": _bent_csv}

@@ -15,17 +15,21 @@ from omc_infra.http import PostgresLimits
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
+from omc_pipeline.collection.accounts import Account
+from omc_pipeline.collection.collecting import collect
+from omc_pipeline.collection.discovery import source_named
+from omc_pipeline.collection.keys import SandboxKeys
+from omc_pipeline.collection.replay import replay
+from omc_pipeline.collection.tally import Collection
 from omc_pipeline.ledgers.raw import PostgresRawStore
-from omc_pipeline.sandbox.keys import SANDBOX_KEYS
-from omc_pipeline.sources.catalyst_sec_edgar import FILERS
-from omc_pipeline.sources.collect import Collection, collect, replay
-from omc_pipeline.sources.discovery import source_named
+from omc_pipeline.sources.catalyst_sec_edgar import EdgarConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from http_upstream import Reply, Upstream
 from http_upstream import upstream as serving_upstream
 
+FILERS = EdgarConfig().filers
 INDEX = (PROJECT_ROOT / "tests/fixtures/human_fear_greed/index.json").read_bytes()
 
 
@@ -99,7 +103,7 @@ def test_a_ban_of_edgar_survives_the_collection_and_the_next_one_asks_nothing(
 
 
 def test_a_key_that_the_venue_echoes_is_kept_and_told_nowhere(upstream: Upstream, database: Database, settings: Settings) -> None:
-    key = SANDBOX_KEYS["coinspot"]
+    key = SandboxKeys().key("coinspot", Account("demo", "coinspot")).get_secret_value()
     upstream.replies = [Reply(200, f'{{"status":"invalid","message":"key {key}"}}'.encode(), {"ETag": f'"{key}"'})]
 
     with pytest.raises(AccessDeniedError) as raised:
@@ -107,7 +111,7 @@ def test_a_key_that_the_venue_echoes_is_kept_and_told_nowhere(upstream: Upstream
 
     assert "[redacted]" in str(raised.value)
     assert key not in f"{raised.value!r} {raised.value.__cause__!r}"
-    stored = "SELECT payload_sha256, etag, method FROM raw.fetch WHERE source = %s"
+    stored = "SELECT DISTINCT payload_sha256, etag, method FROM raw.fetch WHERE source = %s"
     ((sha256, etag, method),) = rows_of(database, stored, "exchange_coinspot_account")
     with database.connect("writer") as connection:
         assert PostgresRawStore(connection).body(sha256) == b'{"status":"invalid","message":"key [redacted]"}'

@@ -204,7 +204,7 @@ def test_an_attempt_that_leads_to_a_pause_says_so_in_its_failure(database: Datab
 def test_an_attempt_without_a_database_fails_for_its_own_reason(database: Database) -> None:
     import dataclasses
 
-    gone = dataclasses.replace(database, address=dataclasses.replace(database.address, port=1))
+    gone = dataclasses.replace(database, logins={role: dataclasses.replace(login, port=1) for role, login in database.logins.items()})
 
     with pytest.raises(PayloadChangedError, match=r"^no list$"), attempt(gone, FEED, 1):
         raise PayloadChangedError("no list")

@@ -52,6 +52,7 @@ def test_init_writes_where_the_variable_says(tmp_path: Path) -> None:
 def test_show_says_where_each_value_comes_from_and_strikes_secrets_out(tmp_path: Path) -> None:
     (tmp_path / "omc.toml").write_text("[settings]\nalert_threshold = 0.5\nkeep_runs_days = 3\n")
     variables = {"OMC_KEEP_RUNS_DAYS": "4", "OMC_KEY_COINSPOT": "hunter2", "OMC_DATABASE_URL": "postgresql://u:hunter3@h/d"}
+    variables["OMC_DATABASE_READER_PASSWORD"] = "hunter4"
 
     answers = [_omc(tmp_path, "config", "show", *flag, variables=variables) for flag in (["--json"], [])]
 
@@ -62,7 +63,8 @@ def test_show_says_where_each_value_comes_from_and_strikes_secrets_out(tmp_path:
     assert shown["keep_runs_days"] == (4, "environment")
     assert shown["growth_warning_gb"] == (20.0, "default")
     assert shown["keys"] == ({"coinspot": "[redacted]"}, "environment")
-    assert shown["database_url"] == ("[redacted]", "environment")
+    assert shown["database_url"] == shown["database_reader_password"] == ("[redacted]", "environment")
+    assert shown["database_writer_password"] == (None, "default")
     assert all("hunter" not in answer.stdout + answer.stderr for answer in answers)
 
 

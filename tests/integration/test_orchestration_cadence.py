@@ -13,12 +13,12 @@ from omc_agents.definitions import build_definitions as build_agents
 from omc_infra.postgres.database import Database
 from omc_infra.runs.routing import target_of
 from omc_infra.settings import Settings
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.sampling import collect_samples
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration import operations
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.sandbox import serving
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.sampling import collect_samples
 
 QUOTES = discover_sources()["exchange_coinspot_prices"]
 
@@ -68,10 +68,11 @@ def test_a_scheduled_run_of_quotes_brings_four_samples_and_one_on_demand_brings_
 
 def test_every_source_is_sampled_in_equal_parts_of_its_cadence() -> None:
     for source in discover_sources().values():
-        if source.sample_every_s is not None:
-            assert source.sample_every_s >= 5, source.name
-            assert source.every_s % source.sample_every_s == 0, source.name
-            assert source.every_s > source.sample_every_s, source.name
+        for endpoint in source.endpoints:
+            if endpoint.sample_every_s is not None:
+                assert endpoint.sample_every_s >= 5, source.name
+                assert endpoint.every_s % endpoint.sample_every_s == 0, source.name
+                assert endpoint.every_s > endpoint.sample_every_s, source.name
 
 
 def test_collection_runs_are_light_their_backfills_and_maintenance_are_heavy() -> None:
@@ -110,8 +111,9 @@ def test_the_maintenance_job_purges_and_reports_growth_with_a_plot_and_a_check(
     variables = {**sandboxed.environ(), "OMC_GROWTH_WARNING_GB": "0.000001"}
     old = dg.DagsterRun("nothing", run_id="0" * 32, status=dg.DagsterRunStatus.SUCCESS)
     instance.add_run(old)
-    with database.connect("writer") as connection:
+    with database.connect("dagster") as connection:
         connection.execute("UPDATE dagster.runs SET update_timestamp = now() - interval '15 days'")
+    with database.connect("writer") as connection:
         connection.execute("INSERT INTO omc.table_size VALUES (now() - interval '1 day', 'exchange', 'quote', 0, 0, true)")
 
     result = (
@@ -134,7 +136,7 @@ def test_a_retention_of_no_days_keeps_everything(database: Database, sandboxed: 
     variables = {**sandboxed.environ(), "OMC_KEEP_RUNS_DAYS": "0", "OMC_KEEP_PAYLOADS_DAYS": "0"}
     old = dg.DagsterRun("nothing", run_id="1" * 32, status=dg.DagsterRunStatus.SUCCESS)
     instance.add_run(old)
-    with database.connect("writer") as connection:
+    with database.connect("dagster") as connection:
         connection.execute("UPDATE dagster.runs SET update_timestamp = now() - interval '5000 days' WHERE run_id = %s", [old.run_id])
 
     result = dg.materialize([operations.retention], instance=instance, resources={"platform": Platform(variables=variables)})

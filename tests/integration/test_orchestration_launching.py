@@ -13,16 +13,18 @@ import pytest
 from dagster._utils.schedules import cron_string_iterator
 
 from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError
+from omc_infra.http import HeaderKey
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import Settings, load_settings
+from omc_pipeline.collection.collecting import collect
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import FetchContext, Parsed, Source
 from omc_pipeline.collection.state import CollectorKey, pause, record_failure, record_success, resume, states
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration.resources import Platform
-from omc_pipeline.sources.collect import collect
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
 
 SOURCES = discover_sources()
 START = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
@@ -49,7 +51,7 @@ def _asked(variables: dict[str, str], job: str, sources: dict[str, Source] | Non
     schedule = repository.get_schedule_def(f"{job}_schedule")
     tick = next(cron_string_iterator(START.timestamp(), _first(schedule.cron_schedule), "UTC"))
     with (
-        dg.DagsterInstance.ephemeral() as instance,
+        dg.instance_for_test() as instance,
         dg.build_schedule_context(
             instance=instance, scheduled_execution_time=tick, repository_def=repository, resources={"platform": platform}
         ) as context,
@@ -60,11 +62,11 @@ def _asked(variables: dict[str, str], job: str, sources: dict[str, Source] | Non
 
 def _pair() -> dict[str, Source]:
     """Return two sources that share a cadence, one of which needs a key."""
-    plain = dataclasses.replace(SOURCES["human_fear_greed"], cron="* * * * *")
-    return {
-        plain.name: plain,
-        "human_keyed": dataclasses.replace(plain, name="human_keyed", keys=("papers",), title="Papers"),
-    }
+    known = SOURCES["human_fear_greed"]
+    assert known.policy is not None
+    plain = dataclasses.replace(known, endpoints=(dataclasses.replace(known.endpoints[0], cron="* * * * *"),))
+    policy = dataclasses.replace(known.policy, auth=HeaderKey("X-Key", "papers"))
+    return {plain.name: plain, "human_keyed": dataclasses.replace(plain, name="human_keyed", policy=policy, title="Papers")}
 
 
 def test_a_live_source_without_its_key_starts_no_run(live: Settings) -> None:
@@ -127,11 +129,12 @@ class _Failing:
         yield
 
     def sources(self) -> dict[str, Source]:
-        def parse(payload: Payload) -> Parsed:
+        def parse(payload: Payload, config: SourceConfig) -> Parsed:
             return Parsed([])
 
         plain = SOURCES["human_fear_greed"]
-        return {"human_failing": dataclasses.replace(plain, name="human_failing", fetch=self.fetch, parse=parse)}
+        endpoints = (dataclasses.replace(plain.endpoints[0], fetch=self.fetch),)
+        return {"human_failing": dataclasses.replace(plain, name="human_failing", endpoints=endpoints, parse=parse)}
 
 
 def _run(variables: dict[str, str], sources: dict[str, Source], job: str = "collect_human") -> dg.ExecuteInProcessResult:
@@ -153,8 +156,8 @@ def test_a_source_that_fails_for_good_is_paused_after_so_many_runs_and_its_run_s
     tick = _asked(variables, "collect_human", failing.sources())
 
     assert said[0] == "human_failing: no list"
-    assert "human_failing is paused by omc (2 permanent failures in a row" in said[1]
-    assert "human_failing is paused by omc" in tick
+    assert "human_failing/index is paused by omc (2 permanent failures in a row" in said[1]
+    assert "human_failing/index is paused by omc" in tick
     assert failing.asked == 2
 
 
@@ -187,11 +190,11 @@ def test_a_file_that_became_wrong_fails_runs_with_its_line_at_once_and_nothing_e
     tick = _asked(variables, "collect_human", failing.sources())
     result = _run(variables, failing.sources())
     with database.connect("reader") as connection:
-        known = states(connection).of(CollectorKey("human_failing"))
+        known = states(connection).of(CollectorKey("human_failing", "index"))
 
     assert len(tick) == 1, "the run is launched, so that it can say what is wrong"
     assert not result.success
-    assert f"{file}:2: settings.alert_treshold: no such key; allowed: alert_threshold," in _failure(result)
+    assert _failure(result).startswith(f"{file}:2: settings.alert_treshold: no such key; allowed: ")
     assert not result.filter_events(lambda event: event.event_type_value == "STEP_UP_FOR_RETRY")
     assert failing.asked == 0
     assert known.last_failure_at is None or known.failure_class == "PayloadChangedError"
@@ -207,7 +210,7 @@ def test_a_wait_that_an_upstream_asks_for_outlives_the_collection(database: Data
         collect(slow, database, settings.model_copy(update={"sandbox_url": "http://127.0.0.1:1"}))
 
     with database.connect("reader") as connection:
-        state = states(connection).of(CollectorKey("human_slow"))
+        state = states(connection).of(CollectorKey("human_slow", "index"))
     assert state.next_allowed_at is not None
     assert timedelta(seconds=600) <= state.next_allowed_at - before < timedelta(seconds=660)
     assert "must not be asked before" in _asked(settings.environ(), "collect_human", {"human_slow": slow})

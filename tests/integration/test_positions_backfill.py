@@ -25,6 +25,7 @@ from omc_pipeline.positions.bulk.plain import plain_coins
 T0 = datetime(2026, 1, 30, 20, tzinfo=UTC)
 D = Decimal
 NUMBERS = count(1)
+OWN_ACCOUNT = "split_part(account_id, ' ', 1)"
 METHODS: tuple[Method, ...] = ("fifo", "lifo", "hifo", "lofo", "avg")
 TABLES = {
     "lot_match": "match_no, account_id, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, disposed_at, rule, sell_algorithm,"
@@ -72,13 +73,14 @@ def fills_of_users(draw: st.DrawFn) -> tuple[list[Fill], list[Fill]]:
 
 
 def store(database: Database, fills: Sequence[Fill], source: str) -> None:
+    """Store fills in accounts of their users' own, whose rows are compared without the user."""
     with database.connect("writer") as connection:
-        append(connection, source, fills, None)
+        append(connection, source, [replace(fill, account_id=f"{fill.account_id} {fill.user_id}") for fill in fills], None)
 
 
 def rows(database: Database, user: str, table: str) -> list[Any]:
     with database.connect("reader") as connection:
-        columns = ", ".join(f"t.{name.strip()}" for name in TABLES[table].split(","))
+        columns = ", ".join(f"t.{name.strip()}" for name in TABLES[table].split(",")).replace("t.account_id", OWN_ACCOUNT)
         join = "" if table == "position" else "JOIN pnl.position p USING (position_id)"
         symbol = "t.symbol" if table == "position" else "p.symbol"
         found = connection.execute(f"SELECT {symbol}, {columns} FROM pnl.{table} t {join} WHERE t.user_id = %s", (user,)).fetchall()
@@ -94,7 +96,8 @@ def restatements(database: Database, user: str) -> list[Any]:
 
 
 def live_matches(database: Database, user: str) -> list[Any]:
-    columns = "symbol, disposed_at, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, rule, account_id, sell_algorithm, lot_algorithm"
+    columns = "symbol, disposed_at, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, rule, sell_algorithm, lot_algorithm"
+    columns += f", {OWN_ACCOUNT}"
     with database.connect("reader") as connection:
         found = connection.execute(f"SELECT {columns} FROM pnl.live_match WHERE user_id = %s", (user,)).fetchall()
     return sorted(found, key=repr)

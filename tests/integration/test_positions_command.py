@@ -50,7 +50,7 @@ def test_a_method_once_chosen_is_kept_current_with_its_policies(database: Databa
 
     assert (D(fifo["realized"]), D(average["realized"]), average["identity_holds"]) == (300, 200, True)
     assert stale_users(database) == []
-    assert users_with_positions(database) == [("chooser", "avg"), ("chooser", "fifo")]
+    assert users_with_positions(database) == [("chooser", ("avg", "AUD")), ("chooser", ("fifo", "AUD"))]
     store(database, replace(BUY, fill_id="b3", executed_at=T0 + timedelta(days=3)))
     assert stale_users(database) == [("chooser", Basis("avg", "expense")), ("chooser", Basis())]
     assert omc(settings, "positions", "--user", "chooser", "--method", "avg", "--fee-policy", "expense")["unchanged"] is False

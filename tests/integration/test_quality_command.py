@@ -12,11 +12,11 @@ from sqlalchemy import text
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.collecting import collect
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.commands.quality import quality
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.sandbox.server import serving
-from omc_pipeline.sources.collect import collect
-from omc_pipeline.sources.discovery import discover_sources
 
 SCORES = ("completeness_score", "timeliness_score", "accuracy_score")
 

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import Settings, load_settings
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.readiness import configured_sources
 from omc_pipeline.collection.state import CollectorKey, record_configured
 from omc_pipeline.commands.quality import quality
 from omc_pipeline.quality.run import run_suites
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.readiness import configured_sources
 
 SOURCES = list(discover_sources().values())
 NOW = datetime.now(UTC)

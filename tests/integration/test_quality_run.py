@@ -14,6 +14,8 @@ from sqlalchemy import text
 from omc_infra.http import HostPolicy
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.source import Endpoint, Source
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE, Balance, Fill, Quote
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
@@ -23,8 +25,6 @@ from omc_pipeline.quality import CheckOutcome, QualityReport, check_specs, run_s
 from omc_pipeline.quality.check import DIMENSIONS
 from omc_pipeline.quality.score import LedgerScore
 from omc_pipeline.quality.store import open_alerts, update_alerts
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Source
 
 NOW = datetime.now(UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -38,7 +38,8 @@ def _never(*_: Any) -> Any:
 
 def source(name: str, every_s: int, *tables: LedgerTable) -> Source:
     host = HostPolicy(live_urls=("https://example.invalid",), sandbox_path="/x", requests_per_s=1)
-    return Source(name, name, tables, "* * * * *", every_s, host, _never, _never, "https://example.invalid")
+    endpoints = (Endpoint("all", "* * * * *", every_s, _never),)
+    return Source(name, name, tables, endpoints, _never, "https://example.invalid", host)
 
 
 GLASS = source("glass_maps", 3600, PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE)
@@ -303,7 +304,7 @@ def test_one_wrong_fill_blocks_however_old_it_is(platform: Platform, check: str,
     report = platform.report()
 
     outcome = next(c for c in report.ledgers["exchange"].checks if c.name == check)
-    assert (outcome.passed, outcome.blocking, outcome.examples) == (False, True, ("bad",))
+    assert (outcome.passed, outcome.blocking, outcome.examples) == (False, True, ("venue bad",))
     assert report.ledgers["exchange"].scores.accuracy_score <= 0.5
 
 

@@ -15,8 +15,10 @@ import httpx2
 import pytest
 
 from omc_infra.settings import load_settings
-from omc_pipeline.sandbox import SANDBOX_KEYS, serving
+from omc_pipeline.sandbox import serving
+from omc_pipeline.sandbox.keys import secret_of_account
 
+KEY, SECRET = "sandbox-coinspot-coinspot", secret_of_account("coinspot")
 NOW = datetime(2026, 9, 17, 15, 30, 20, tzinfo=UTC)
 CONTACT = {"User-Agent": "omc/0 (+data@fund.example)"}
 MSTR = "/sec_edgar/submissions/CIK0001050446.json"
@@ -62,10 +64,10 @@ def ask(client: httpx2.Client, path: str, **params: str) -> Any:
     return answer.json()
 
 
-def post(client: httpx2.Client, path: str, body: Mapping[str, Any], secret: str = SANDBOX_KEYS["coinspot_secret"]) -> Any:
+def post(client: httpx2.Client, path: str, body: Mapping[str, Any], secret: str = SECRET) -> Any:
     content = json.dumps(body).encode()
     sign = hmac.new(secret.encode(), content, hashlib.sha512).hexdigest()
-    return client.post(f"/coinspot/api/v2/ro/{path}", content=content, headers={"key": SANDBOX_KEYS["coinspot"], "sign": sign})
+    return client.post(f"/coinspot/api/v2/ro/{path}", content=content, headers={"key": KEY, "sign": sign})
 
 
 def spoil(client: httpx2.Client, upstream: str, kind: str, **more: float) -> None:
@@ -176,15 +178,15 @@ def test_coinspot_balances_are_a_list_of_one_key_objects_with_aud_among_them(
 def test_coinspot_refuses_a_wrong_key_or_signature_with_a_status_of_its_own(
     client: httpx2.Client, shared: Path, headers: Mapping[str, str], body: Mapping[str, int], refusal: str
 ) -> None:
-    answer = client.post("/coinspot/api/v2/ro/status", json=body, headers={"key": SANDBOX_KEYS["coinspot"], **headers})
+    answer = client.post("/coinspot/api/v2/ro/status", json=body, headers={"key": KEY, **headers})
 
     assert answer.json() == recorded(shared, "coinspot/error_v1_invalid.json") == {"status": refusal}
 
 
 def test_coinspot_signs_the_exact_bytes(client: httpx2.Client, nonces: Iterator[int]) -> None:
     spaced, tight = f'{{"nonce": {next(nonces)}}}', f'{{"nonce":{next(nonces)}}}'
-    sign = hmac.new(SANDBOX_KEYS["coinspot_secret"].encode(), spaced.encode(), hashlib.sha512).hexdigest()
-    headers = {"key": SANDBOX_KEYS["coinspot"], "sign": sign}
+    sign = hmac.new(SECRET.encode(), spaced.encode(), hashlib.sha512).hexdigest()
+    headers = {"key": KEY, "sign": sign}
 
     assert client.post("/coinspot/api/v2/ro/status", content=tight.encode(), headers=headers).json() == {"status": "invalid"}
     assert client.post("/coinspot/api/v2/ro/status", content=spaced.encode(), headers=headers).json()["status"] == "ok"

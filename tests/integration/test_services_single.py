@@ -30,6 +30,12 @@ def environ_of(settings: Settings, home: Path) -> dict[str, str]:
     return {**inherited, **settings.environ(), "OMC_HOME": str(home), "OMC_SANDBOX_URL": SANDBOX}
 
 
+def container_environ(settings: Settings, database: Database, home: Path) -> dict[str, str]:
+    """Return the variables of a container that runs the daemon: the logins of its roles, and not the administrator's."""
+    environ = environ_of(settings.without_logins(), home)
+    return {**environ, **database.environ(("writer", "reader", "agent", "dagster"))}
+
+
 @contextmanager
 def alone(name: str, environ: dict[str, str], *options: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([OMC, "up", "--only", name, *options], env=environ, cwd=PROJECT_ROOT)
@@ -70,7 +76,7 @@ def test_a_service_takes_the_place_of_the_command_and_its_signals(tmp_path: Path
 
 @pytest.mark.slow
 def test_the_daemon_alone_holds_the_platforms_lock_until_it_ends(database: Database, settings: Settings, tmp_path: Path) -> None:
-    environ = environ_of(settings, tmp_path)
+    environ = container_environ(settings, database, tmp_path)
     with alone("dagster-daemon", environ) as process:
         eventually(lambda: read_state(tmp_path, "dagster-daemon") is not None)
         holder, state = read_holder(database), read_state(tmp_path, "dagster-daemon")
@@ -89,7 +95,7 @@ def test_the_daemon_alone_is_refused_where_a_platform_runs_on_the_database(datab
     with PlatformLock(database, Path("/other/home"), utc_now()) as lock:
         lock.announce()
 
-        assert "home /other/home" in refused(environ_of(settings, tmp_path), "dagster-daemon")
+        assert "home /other/home" in refused(container_environ(settings, database, tmp_path), "dagster-daemon")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def contribute(tmp_path: Path, settings: Settings, database: Database, monkeypat
         (about / "entry_points.txt").write_text("[omc.start_hooks]\na_first = hooked:hook\n")
         (about.parent / "hooked.py").write_text(f"import os, time\ndef hook(database, instance):\n    {body}\n")
         own = settings.model_copy(update={"home": tmp_path / "home"})
-        for name, value in {**own.environ(), **instance_environ(own, database), "PYTHONPATH": str(about.parent)}.items():
+        environ = {**own.without_logins().environ(), **database.environ(("writer", "reader", "dagster"))}
+        for name, value in {**environ, **instance_environ(own, database), "PYTHONPATH": str(about.parent)}.items():
             monkeypatch.setenv(name, value)
         return own
 

@@ -12,8 +12,10 @@ from typing import Any
 import psycopg
 
 from omc_infra.postgres import embedded
+from omc_infra.postgres.credentials import password_variable
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
+from omc_infra.postgres.roles import ROLES
 from omc_infra.settings import PROJECT_ROOT, Settings
 
 OMC = str(Path(sys.executable).parent / "omc")
@@ -59,13 +61,26 @@ def test_a_stopped_home_is_not_started(tmp_path: Path) -> None:
 
 def test_a_database_without_a_platform_is_told_with_its_revision(database: Database, settings: Settings, tmp_path: Path) -> None:
     assert settings.database_url
-    document = status(tmp_path, OMC_DATABASE_URL=settings.database_url.get_secret_value())
+    passwords = {password_variable(role): str(database.logins[role].password) for role in ROLES}
+    document = status(tmp_path, OMC_DATABASE_URL=settings.database_url.get_secret_value(), **passwords)
 
     (server,) = [service for service in document["services"] if service["name"] == "postgres"]
     assert server["healthy"]
     assert server["run_by"] == "elsewhere"
     assert document["database"]["revision"]
+    assert document["findings"] == []
     assert document["database"]["reason"] is None
+
+
+def test_a_home_that_does_not_know_the_passwords_of_the_roles_says_so_and_changes_none(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    assert settings.database_url
+    document = status(tmp_path, OMC_DATABASE_URL=settings.database_url.get_secret_value())
+
+    assert "password isn't recorded" in document["database"]["reason"]
+    with database.connect("reader") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_database_that_is_not_migrated_is_not_touched(settings: Settings, database: Database, tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ def test_the_sandboxs_process_holds_no_key_and_no_way_to_the_database(home: Home
     environ = psutil.Process(home.services()["sandbox"]["pid"]).environ()
 
     assert "keysecret" not in environ.values()
-    assert not [name for name in environ if name.startswith(("OMC_", "DAGSTER_", "PG"))]
+    assert [name for name in environ if name.startswith(("OMC_", "DAGSTER_", "PG"))] == ["OMC_DATABASE_ACCESS"]
+    assert environ["OMC_DATABASE_ACCESS"] == "roles"
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

@@ -25,12 +25,15 @@ from omc_infra.errors import (
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.collecting import collect
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.items import refusal
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.replay import replay
+from omc_pipeline.collection.source import Fetch, FetchContext, Parsed, Source
+from omc_pipeline.collection.tally import Collection
 from omc_pipeline.ledgers.quarantine import open_rows
 from omc_pipeline.sandbox import serving
-from omc_pipeline.sources.collect import Collection, collect, replay
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.sift import refusal
-from omc_pipeline.sources.source import FetchContext, Parsed, Source
 
 SOURCES = discover_sources()
 EVER = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -49,7 +52,13 @@ def _spoil(settings: Settings, upstream: str, kind: str, count: int = 1) -> None
 
 
 def _impatient(source: Source) -> Source:
-    return dataclasses.replace(source, host=dataclasses.replace(source.host, attempts=1, requests_per_s=1_000.0, burst=100))
+    quick = {"attempts": 1, "requests_per_s": 1_000.0, "burst": 100}
+    others = {name: dataclasses.replace(policy, **quick) for name, policy in source.policy.others.items()}  # type: ignore[union-attr]
+    return dataclasses.replace(source, policy=dataclasses.replace(source.policy, others=others, **quick))  # type: ignore[type-var]
+
+
+def _fetching(source: Source, fetch: Fetch) -> Source:
+    return dataclasses.replace(source, endpoints=(dataclasses.replace(source.endpoints[0], fetch=fetch),))
 
 
 def _one(database: Database, statement: str, *values: object) -> Any:
@@ -210,8 +219,8 @@ def test_two_collections_at_once_add_nothing_twice_and_mix_up_no_nonces(database
 def test_rows_accepted_by_a_mended_parser_leave_the_quarantine_in_a_replay(database: Database, sandboxed: Settings) -> None:
     known = SOURCES["human_fear_greed"]
 
-    def strict(payload: Payload) -> Parsed:
-        parsed = known.parse(payload)
+    def strict(payload: Payload, config: SourceConfig) -> Parsed:
+        parsed = known.parse(payload, config)
         return Parsed(parsed.rows[1:], [refusal("too new", {"score": str(parsed.rows[0].score)})])  # type: ignore[attr-defined]
 
     broken = dataclasses.replace(_impatient(known), name="human_mended", parse=strict)
@@ -232,7 +241,7 @@ def test_a_source_whose_rows_are_all_refused_is_a_failure_with_the_rows_in_quara
     source = dataclasses.replace(
         SOURCES["human_fear_greed"],
         name="human_refused",
-        parse=lambda _: Parsed([], [refusal("no day", {"day": 1}), refusal("no", {"day": 2})]),
+        parse=lambda *_: Parsed([], [refusal("no day", {"day": 1}), refusal("no", {"day": 2})]),
     )
 
     with pytest.raises(PayloadChangedError, match="all 2 rows were refused, the first because no day"):
@@ -243,7 +252,7 @@ def test_a_source_whose_rows_are_all_refused_is_a_failure_with_the_rows_in_quara
 
 
 def test_a_source_that_fetches_nothing_is_a_failure(database: Database, sandboxed: Settings) -> None:
-    source = dataclasses.replace(SOURCES["human_fear_greed"], fetch=lambda _: iter(()))
+    source = _fetching(SOURCES["human_fear_greed"], lambda _: iter(()))
 
     with pytest.raises(UpstreamRefusedError, match="no payload"):
         collect(source, database, sandboxed)
@@ -257,7 +266,7 @@ def test_what_came_before_a_failure_is_kept_and_asked_from_there(database: Datab
         yield context.http.get("/fng/", params={"limit": "2"})
         raise UpstreamUnavailableError("gone")
 
-    source = dataclasses.replace(_impatient(known), name="human_halved", fetch=fetch)
+    source = dataclasses.replace(_fetching(_impatient(known), fetch), name="human_halved")
     for _ in range(2):
         with pytest.raises(UpstreamUnavailableError, match="gone"):
             collect(source, database, sandboxed)
@@ -287,7 +296,7 @@ def test_a_database_that_goes_away_is_named_as_such(database: Database, sandboxe
             )
         yield context.http.get("/fng/", params={"limit": "1"})
 
-    source = dataclasses.replace(SOURCES["human_fear_greed"], fetch=fetch)
+    source = _fetching(SOURCES["human_fear_greed"], fetch)
 
     with pytest.raises(DatabaseUnavailableError, match="PostgreSQL"):
         collect(source, database, sandboxed)

@@ -11,9 +11,9 @@ import pytest
 
 from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.payload import Payload
-from omc_pipeline.sources.collect import parse_payload
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Parsed
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.parsing import parse_payload
+from omc_pipeline.collection.source import Parsed
 
 AT = datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)
 READ = [  # source, file, rows, refused rows

@@ -9,18 +9,35 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from omc_infra.postgres.database import Database
+from omc_infra.settings import Settings
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.source import Source
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.pnl import POSITIONS, VALUATION
-from omc_pipeline.orchestration.schedules import is_due
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.source import Source
+from omc_pipeline.orchestration.resources import Platform
 
 SOURCES = dict(discover_sources())
 
 
 def added(name: str, like: str, **changes: Any) -> dict[str, Source]:
-    return {**SOURCES, name: dataclasses.replace(SOURCES[like], name=name, **changes)}
+    endpoints = tuple(dataclasses.replace(endpoint, **changes) for endpoint in SOURCES[like].endpoints)
+    return {**SOURCES, name: dataclasses.replace(SOURCES[like], name=name, endpoints=endpoints)}
+
+
+def requests_at(tick: datetime, job: str, sources: dict[str, Source], settings: Settings) -> list[dg.RunRequest]:
+    """Evaluate a job's schedule as the daemon does."""
+    platform = Platform(variables=settings.environ())
+    repository = build_definitions(sources, platform).get_repository_def()
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=tick, repository_def=repository, resources={"platform": platform}
+        ) as context,
+    ):
+        return list(repository.get_schedule_def(f"{job}_schedule").evaluate_tick(context).run_requests or [])
 
 
 def names_of(sources: dict[str, Source]) -> tuple[set[str], set[str]]:
@@ -65,27 +82,26 @@ def test_the_jobs_of_the_first_release_keep_their_names() -> None:
     ("minute", "expected"),
     [(0, {"catalyst/sec_edgar", "catalyst/added"}), (7, {"catalyst/added"}), (10, {"catalyst/sec_edgar", "catalyst/added"})],
 )
-def test_a_tick_collects_the_sources_that_are_due_and_no_others(minute: int, expected: set[str]) -> None:
-    definitions = build_definitions(added("catalyst_added", "catalyst_sec_edgar", cron="* * * * *"))
-    schedule = definitions.resolve_schedule_def("collect_catalyst_schedule")
+def test_a_tick_collects_the_sources_that_are_due_and_no_others(
+    minute: int, expected: set[str], database: Database, settings: Settings
+) -> None:
+    sources = added("catalyst_added", "catalyst_sec_edgar", cron="* * * * *")
 
-    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 27, 9, minute, tzinfo=UTC))
-    answer = schedule.evaluate_tick(context)
+    (request,) = requests_at(datetime(2026, 11, 27, 9, minute, tzinfo=UTC), "collect_catalyst", sources, settings)
 
-    (request,) = answer.run_requests or []
     chosen = {key.to_user_string() for key in request.asset_selection or ()} or {"catalyst/sec_edgar", "catalyst/added"}
     assert chosen == expected
 
 
-def test_a_partial_run_still_computes_what_depends_on_its_sources_and_judges_them() -> None:
+def test_a_partial_run_still_computes_what_depends_on_its_sources_and_judges_them(database: Database, settings: Settings) -> None:
     sources = added("exchange_second", "exchange_coinspot_prices", sample_every_s=None, cron="5 * * * *")
-    sources = {**sources, "exchange_third": dataclasses.replace(sources["exchange_second"], name="exchange_third", cron="* * * * *")}
+    third = added("exchange_third", "exchange_coinspot_prices", sample_every_s=None, cron="* * * * *")["exchange_third"]
+    sources = {**sources, third.name: third}
     definitions = build_definitions(sources)
-    schedule = definitions.resolve_schedule_def("collect_exchange_schedule")
 
-    answer = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 27, 9, 6, tzinfo=UTC)))
+    (request,) = requests_at(datetime(2026, 11, 27, 9, 6, tzinfo=UTC), "collect_exchange", sources, settings)
 
-    (request,) = answer.run_requests or []
+    assert request.asset_selection is not None
     assert request.asset_selection == [asset_key(sources["exchange_third"]), VALUATION]
     part = definitions.resolve_job_def("collect_exchange").get_subset(asset_selection=frozenset(request.asset_selection))
     assert {node.name for node in part.nodes} == {"exchange__third", "exchange_third_suite", "pnl__valuation"}
@@ -101,6 +117,20 @@ def test_positions_depend_on_every_source_of_fills_and_valuation_on_every_source
 
     assert specs[POSITIONS] == {"exchange/coinspot_account", "exchange/other_account"}
     assert specs[VALUATION] == {"pnl/positions", "exchange/coinspot_prices", "exchange/other_prices"}
+
+
+def test_a_source_ticks_whenever_one_of_its_endpoints_is_due(database: Database, settings: Settings) -> None:
+    known = SOURCES["catalyst_sec_edgar"].endpoints[0]
+    feed = dataclasses.replace(known, name="feed", cron="3-59/10 * * * *")
+    edgar = dataclasses.replace(SOURCES["catalyst_sec_edgar"], endpoints=(known, feed))
+    sources = {**added("catalyst_other", "catalyst_sec_edgar"), edgar.name: edgar}
+    schedule = build_definitions(sources).resolve_schedule_def("collect_catalyst_schedule")
+
+    ticks = [datetime(2026, 11, 27, 9, minute, tzinfo=UTC) for minute in (0, 3, 4)]
+    runs = [requests_at(tick, "collect_catalyst", sources, settings) for tick in ticks]
+
+    assert list(schedule.cron_schedule) == ["*/10 * * * *", "3-59/10 * * * *"]
+    assert [[request.asset_selection for request in requests] for requests in runs] == [[None], [[asset_key(edgar)]], []]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
+from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.orchestration.checks import check_result
 from omc_pipeline.quality.fold import SOURCE_CHECK, FoldedOutcome, fold, folded_checks
 from omc_pipeline.quality.report import CheckOutcome
 from omc_pipeline.quality.suite import Suite, suite_of
-from omc_pipeline.sources.discovery import discover_sources
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SOURCES = discover_sources()

@@ -101,3 +101,11 @@ def contribute(folder: Path, entry: str, source: str, module: str = "beacon_serv
     (about / "entry_points.txt").write_text(f"[omc.services]\n{entry}\n")
     imports = "from omc_infra.services.health import HttpHealth\nfrom omc_infra.services.table import ServiceSpec\n"
     (folder / f"{module}.py").write_text(f"{imports}{source}\n")
+
+
+def test_a_service_on_demand_runs_only_where_somebody_names_it() -> None:
+    table = load_services()
+    settings = Settings()
+
+    assert "dagster-viewer" not in {service.name for service in table.only(settings)}
+    assert [service.name for service in table.only(settings, ["dagster-viewer"])] == ["dagster-viewer"]

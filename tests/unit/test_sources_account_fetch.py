@@ -16,8 +16,9 @@ from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRe
 from omc_infra.http import open_http
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.source import Account, FetchContext
 from omc_pipeline.sources.exchange_coinspot_account import PAGE_ROWS, SOURCE, sign
-from omc_pipeline.sources.source import FetchContext
 
 NOW = datetime(2026, 9, 21, 14, 35, tzinfo=UTC)
 
@@ -49,8 +50,8 @@ def _order(day: date, n: int) -> dict[str, Any]:
 
 
 def _fetched(coinspot: CoinSpot, since: datetime | None = None) -> list[Payload]:
-    context = FetchContext(coinspot, Settings(user="ada"), NOW, since)  # type: ignore[arg-type]
-    return list(SOURCE.fetch(context))
+    context = FetchContext(coinspot, SourceConfig(), NOW, since, Account("ada", "coinspot"))  # type: ignore[arg-type]
+    return [payload for endpoint in SOURCE.endpoints if endpoint.fetch for payload in endpoint.fetch(context)]
 
 
 def test_the_bytes_that_are_signed_hold_the_nonce_and_are_the_ones_to_send() -> None:
@@ -67,7 +68,7 @@ def test_every_order_is_fetched_once_also_when_a_window_is_full() -> None:
 
     payloads = _fetched(coinspot, since=NOW - timedelta(days=30))
 
-    ids = [row.fill_id for payload in payloads for row in SOURCE.parse(payload).rows]
+    ids = [row.fill_id for payload in payloads for row in SOURCE.parse(payload, SourceConfig()).rows]
     assert len(ids) == len(set(ids)) == 130 * 20
     assert all(payload.context == {"user_id": "ada", "account_id": "coinspot"} for payload in payloads)
 
@@ -101,6 +102,6 @@ def test_nothing_is_asked_without_both_keys() -> None:
 
     with (
         pytest.raises(NotConfiguredError, match="OMC_KEY_COINSPOT_SECRET"),
-        open_http(SOURCE.name, SOURCE.host, settings, keys={"coinspot": SecretStr("a-key")}),
+        open_http(SOURCE.name, SOURCE.policy, settings, keys={"coinspot": SecretStr("a-key")}),
     ):
         pass

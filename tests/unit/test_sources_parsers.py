@@ -12,6 +12,7 @@ import pytest
 
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.source import Parsed, Source
 from omc_pipeline.sources import (
     catalyst_sec_edgar,
     exchange_coinspot_account,
@@ -19,7 +20,6 @@ from omc_pipeline.sources import (
     glass_defillama,
     human_fear_greed,
 )
-from omc_pipeline.sources.source import Parsed, Source
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FETCHED_AT = datetime(2026, 9, 21, 14, 35, 7, 123_456, tzinfo=UTC)
@@ -29,7 +29,7 @@ PRICES, ACCOUNT = exchange_coinspot_prices.SOURCE, exchange_coinspot_account.SOU
 
 def _parsed(source: Source, body: bytes | dict[str, Any] | list[Any], **context: str) -> Parsed:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return source.parse(Payload(source.name, raw, FETCHED_AT, "", context=context))
+    return source.parse(Payload(source.name, raw, FETCHED_AT, "", context=context), source.config())
 
 
 def _fixture(source: Source, name: str) -> bytes:
@@ -51,7 +51,7 @@ def test_defillamas_list_of_protocols_is_observed_in_the_hour_of_its_fetch() -> 
 
 
 def test_a_protocols_history_gives_a_row_a_point_under_the_slug_that_was_asked_for() -> None:
-    rows = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "protocol.json"), slug="harbour-v2").rows
+    rows = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "protocols.one.json"), slug="harbour-v2").rows
 
     assert [(row.protocol, row.tvl_usd) for row in rows] == [("harbour-v2", Decimal("1200000.125")), ("harbour-v2", Decimal("1250000.25"))]
     assert rows[0].observed_at == datetime(2026, 9, 21, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_a_protocols_history_gives_a_row_a_point_under_the_slug_that_was_asked_f
 
 
 def test_a_saved_protocol_without_its_slug_takes_the_one_of_its_name() -> None:
-    body = _document(DEFILLAMA, "protocol.json") | {"name": "Mill's Street"}
+    body = _document(DEFILLAMA, "protocols.one.json") | {"name": "Mill's Street"}
 
     assert {row.protocol for row in _parsed(DEFILLAMA, body).rows} == {"mills-street"}
 
@@ -260,29 +260,71 @@ def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_win
     assert [row.fill_id for row in _parsed(ACCOUNT, part).rows] == [first, second]
 
 
-def test_orders_that_differ_in_one_field_or_owner_have_different_ids() -> None:
+def test_orders_that_differ_in_a_fact_or_account_have_different_ids() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
     variants = [
         order,
         order | {"amount": 0.011},
-        order | {"type": "limit"},
-        order | {"audtotal": 900.91},
+        order | {"rate": 90000.5},
+        order | {"total": 900.91},
+        order | {"audGst": 0.09},
         order | {"solddate": "2026-09-01T01:02:03.457Z"},
     ]
     bodies = [{"status": "ok", "buyorders": [variant], "sellorders": []} for variant in variants]
     bodies.append({"status": "ok", "buyorders": [], "sellorders": [order]})
-    ids = {_parsed(ACCOUNT, body).rows[0].fill_id for body in bodies} | {_parsed(ACCOUNT, bodies[0], user_id="bob").rows[0].fill_id}
+    ids = {_parsed(ACCOUNT, body).rows[0].fill_id for body in bodies} | {
+        _parsed(ACCOUNT, bodies[0], account_id="bob-coinspot").rows[0].fill_id
+    }
 
     assert len(ids) == len(variants) + 2
 
 
 def test_an_order_keeps_its_id_when_its_numbers_are_written_otherwise_or_fields_are_added() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
-    alike = order | {"rate": 90000.0, "total": 900.00, "note": "new"}
+    alike = [
+        order | {"rate": 90000.0, "total": 900.00, "note": "new"},
+        order | {"rate": "90000.00", "amount": "0.0100", "audGst": str(order["audGst"]) + "0"},
+        order | {"coin": "btc", "market": "btc/aud", "type": "Market"},
+        order | {"market": "BTCAUD"},
+        order | {"solddate": "2026-09-01T11:02:03.456+10:00"},
+        order | {"solddate": 1788224523456},
+    ]
 
-    ids = {_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in (order, alike)}
+    ids = {_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in (order, *alike)}
 
     assert len(ids) == 1
+
+
+def test_a_time_without_milliseconds_is_the_same_as_one_with_none() -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+    told = [order | {"solddate": sold} for sold in ("2026-09-01T01:02:03Z", "2026-09-01T01:02:03.000Z", 1788224523000)]
+
+    assert len({_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in told}) == 1
+
+
+def test_orders_that_agree_in_every_fact_are_told_apart_by_their_place() -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+    body = {"status": "ok", "buyorders": [order, order | {"type": "limit", "audtotal": 1}], "sellorders": []}
+
+    assert len({row.fill_id for row in _parsed(ACCOUNT, body).rows}) == 2
+
+
+def test_the_same_order_has_one_id_in_every_recorded_spelling(shared: Path) -> None:
+    lower = _parsed(ACCOUNT, json.loads((shared / "payload-shapes/exchange_coinspot_account/market_lower_noslash.json").read_text()))
+    order = {
+        "coin": "BTC",
+        "market": "BTC/AUD",
+        "rate": 95000.5,
+        "amount": 0.01,
+        "total": 950.005,
+        "audfeeExGst": 8.63641,
+        "audGst": 0.863641,
+    }
+    usual = order | {"solddate": "2026-05-21T13:22:45.000Z"}
+    twins = _parsed(ACCOUNT, {"status": "ok", "buyorders": [usual, usual], "sellorders": []})
+
+    assert [row.fill_id for row in lower.rows if row.symbol == "BTC"] == [row.fill_id for row in twins.rows]
+    assert [rejected.row["market"] for rejected in lower.rejected] == ["BTC", "BTC/"]
 
 
 def test_a_coin_that_its_market_does_not_trade_is_refused() -> None:

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.sampling import next_mark
+from omc_pipeline.collection.source import Endpoint
+from omc_pipeline.collection.tally import Collection, together
 from omc_pipeline.ledgers.write import Appended
-from omc_pipeline.sources.collect import Collection
-from omc_pipeline.sources.discovery import discover_sources
-from omc_pipeline.sources.sampling import next_mark, together
-from omc_pipeline.sources.source import Source
 
-QUOTES = dataclasses.replace(discover_sources()["exchange_coinspot_prices"], cron="* * * * *", every_s=60, sample_every_s=15)
+QUOTES = dataclasses.replace(discover_sources()["exchange_coinspot_prices"].endpoints[0], cron="* * * * *", every_s=60, sample_every_s=15)
 TICK = datetime(2026, 9, 21, 14, 35, tzinfo=UTC)
 
 
-def _marks(started_s: float, *, took_s: float = 0.5, source: Source = QUOTES) -> list[float]:
+def _marks(started_s: float, *, took_s: float = 0.5, source: Endpoint = QUOTES) -> list[float]:
     """Answer at which seconds after its tick a run samples that begins so late and whose samples take so long."""
     now, sampled = TICK + timedelta(seconds=started_s), [started_s]
     while (mark := next_mark(source, TICK, now + timedelta(seconds=took_s))) is not None:

@@ -10,8 +10,8 @@ import pytest
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
-from omc_pipeline.sources.body import read_json
-from omc_pipeline.sources.values import amount, instant, instant_of_epoch, optional_amount, optional_text, text
+from omc_pipeline.collection.json_body import read_json
+from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, optional_text, text
 
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
 

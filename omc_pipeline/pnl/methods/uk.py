@@ -1,7 +1,7 @@
 """UK share pooling: same day, then the next thirty days, then the section 104 pool.
 
-All buys of a day are one buy and all sells one sell, whose id joins theirs with ``+``. Days are UTC days. Companies have a
-10-day rule, which is not here. Source: HMRC Cryptoassets Manual, CRYPTO22200 and after.
+All buys of a day are one buy and all sells one sell, whose id joins theirs with ``+``. Days are those of a zone, UTC unless
+another is named. Companies have a 10-day rule, which is not here. Source: HMRC Cryptoassets Manual, CRYPTO22200 and after.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from itertools import chain, groupby
 from typing import Literal
 
@@ -42,7 +43,7 @@ class DaysSells:
         self.pieces.append((self.trade.id, lot.trade.id, taken, lot.take(taken), brought, lot.acquired_at, self.trade.time, rule))
 
 
-def match_uk(trades: Sequence[Trade], policy: OversellPolicy, pool: Pool | None = None) -> Matching:
+def match_uk(trades: Sequence[Trade], policy: OversellPolicy, pool: Pool | None = None, zone: tzinfo = UTC) -> Matching:
     """Match each day's sells by the three rules in turn: each rule on all days before the next rule on any.
 
     What leaves at cost is no disposal; it comes out of the pool, at the end of its day.
@@ -51,14 +52,15 @@ def match_uk(trades: Sequence[Trade], policy: OversellPolicy, pool: Pool | None 
         trades: One position, in the order of ``in_order``.
         policy: What becomes of units sold that were not held.
         pool: What was held before them; holds afterwards what is held. No trade before them may concern a later day.
+        zone: Whose midnights end a day.
     """
     held = Pool() if pool is None else pool
-    buys = {day: Lot(buy) for day, buy in _by_day(trades, "buy").items()}
-    sells = {day: DaysSells(sell, sell.qty, sell.money, []) for day, sell in _by_day(trades, "sell").items()}
+    buys = {day: Lot(buy) for day, buy in _by_day(trades, "buy", zone).items()}
+    sells = {day: DaysSells(sell, sell.qty, sell.money, []) for day, sell in _by_day(trades, "sell", zone).items()}
     for day in sells.keys() & buys.keys():
         sells[day].match(buys[day], "same_day")
     _match_ahead(buys, sells)
-    left = _match_pool(buys, sells, held, [trade for trade in trades if trade.kind in AT_COST], policy)
+    left = _match_pool(buys, sells, held, _leaving(trades, zone), policy)
     unmatched = {sell.trade.id: sell.qty for sell in sells.values() if sell.qty}
     for sell in sells.values():
         if sell.qty:
@@ -83,12 +85,11 @@ def _match_ahead(buys: Mapping[int, Lot], sells: Mapping[int, DaysSells]) -> Non
 
 
 def _match_pool(
-    buys: Mapping[int, Lot], sells: Mapping[int, DaysSells], pool: Pool, leaving: Sequence[Trade], policy: OversellPolicy
+    buys: Mapping[int, Lot], sells: Mapping[int, DaysSells], pool: Pool, leaving: Mapping[int, Sequence[Trade]], policy: OversellPolicy
 ) -> list[Matching]:
     """Match what is left of each day's sells to the pool, and take out what left at cost; answer the latter's matchings."""
-    left_on = {day: list(group) for day, group in groupby(leaving, key=lambda trade: trade.time.toordinal())}
     left = []
-    for day in sorted({*buys, *sells, *left_on}):
+    for day in sorted({*buys, *sells, *leaving}):
         if day in buys and buys[day].qty:
             pool.add(buys[day])
         held = pool.best()
@@ -96,15 +97,26 @@ def _match_pool(
             sells[day].match(held, "s104")
             if not held.qty:
                 pool.drop()
-        if day in left_on:
-            left.append(match_lots(left_on[day], pool, policy))
+        if day in leaving:
+            left.append(match_lots(leaving[day], pool, policy))
     return left
 
 
-def _by_day(trades: Iterable[Trade], side: Side) -> dict[int, Trade]:
+def day_of(trade: Trade, zone: tzinfo) -> int:
+    """Return the number of the day of a zone that a trade happened on."""
+    return (trade.time if zone is UTC else trade.time.astimezone(zone)).toordinal()
+
+
+def _by_day(trades: Iterable[Trade], side: Side, zone: tzinfo) -> dict[int, Trade]:
     """Answer one trade for each day that has any of that side, by the day's number, in order."""
     own = (trade for trade in trades if trade.side == side and trade.kind not in AT_COST)
-    return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: trade.time.toordinal())}
+    return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: day_of(trade, zone))}
+
+
+def _leaving(trades: Iterable[Trade], zone: tzinfo) -> dict[int, list[Trade]]:
+    """Return what leaves at cost, by the number of its day."""
+    at_cost = (trade for trade in trades if trade.kind in AT_COST)
+    return {day: list(group) for day, group in groupby(at_cost, key=lambda trade: day_of(trade, zone))}
 
 
 def _as_one(trades: list[Trade]) -> Trade:

@@ -170,13 +170,13 @@ def totals(rows: Iterable[Standing], window: Window) -> Cells:
         "value": _text(value),
         "cost": text_of(cost),
         "expensed_fees": text_of(tally["expensed_fees"]),
-        "identity_holds": all(_identity_holds(row) for row in found),
+        "identity_holds": all(identity_holds(row) for row in found),
     }
     return answer if window.start is None else {**answer, "unrealized_before": _text(earlier), "value_before": _text(value_earlier)}
 
 
-def _identity_holds(row: Standing) -> bool:
-    """Compare what matches and open lots say with what the trades say; neither is derived from the other."""
+def identity_holds(row: Standing) -> bool:
+    """Return whether matches and open lots say what the trades say; neither is derived from the other."""
     within, cost = row.within, row.within.bought + row.within.expensed_fees
     if row.held_qty != row.through.qty:
         return False

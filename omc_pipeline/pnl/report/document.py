@@ -8,10 +8,11 @@ from typing import Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.answer import exception_row
-from omc_pipeline.pnl.report import cuts, figures, tax
+from omc_pipeline.pnl.report import cuts, figures, tax, tax_general
 from omc_pipeline.pnl.report.equity import Equity, equity
 from omc_pipeline.pnl.report.periods import PERIOD_KINDS, PeriodKind, Window
-from omc_pipeline.pnl.report.record import Record
+from omc_pipeline.pnl.report.record import Record, RunKnew
+from omc_pipeline.pnl.report.tax_calendar import TaxCalendar
 
 CUTS = ("coin", "account", "period", "algorithm", "match")
 
@@ -52,12 +53,12 @@ class Report:
 
 def report_of(record: Record, question: Question) -> Report:
     """Make a report of a record; the window of a tax year is that year."""
-    year = None if question.tax_year is None else tax.tax_year(record, question.tax_year)
+    year = None if question.tax_year is None else _tax_year(record, question.tax_year)
     window = question.window if year is None else year.window
     followed = equity(record, window, question.zone)
     measured = figures.figures(record, window, followed)
     standings = cuts.standings(record, window)
-    document = {
+    document: dict[str, Any] = {
         "user": record.user,
         "profile": record.profile,
         "method": record.method,
@@ -74,9 +75,22 @@ def report_of(record: Record, question: Question) -> Report:
         "metrics": figures.as_document(measured),
         "exceptions": [exception_row(row) for row in record.exceptions],
     }
-    return Report(
-        record, question, window, followed, measured, year, document if year is None else {**document, "tax": tax.as_document(year)}
-    )
+    if record.knew is not None:
+        document["knew"] = _knew(record.knew)
+    if year is not None:
+        document["tax"] = tax.as_document(year) if year.calendar.is_australian else tax_general.general_document(year)
+    return Report(record, question, window, followed, measured, year, document)
+
+
+def _tax_year(record: Record, year: int) -> tax.TaxYear:
+    view = tax.tax_year if TaxCalendar(record.tax_zone).is_australian else tax_general.general_year
+    return view(record, year)
+
+
+def _knew(run: RunKnew) -> dict[str, Any]:
+    """Write which run a document comes from, so that the same figures can be asked for again."""
+    times = {"known_at": None if run.known_at is None else run.known_at.isoformat(), "priced_at": run.priced_at.isoformat()}
+    return {**run._asdict(), **times}
 
 
 def _rows(record: Record, question: Question, window: Window, standings: list[cuts.Standing]) -> list[dict[str, Any]]:

@@ -82,6 +82,21 @@ OWN_TRADE = "own trade"
 """Source of a price that the user's own execution gave."""
 
 
+class RunKnew(NamedTuple):
+    """The computation that a record comes from, and what the ledger has learned since.
+
+    ``known_at`` is when the newest fill it knew was recorded, ``input_sha256`` the digest of all that it knew, ``priced_at`` the time up
+    to which quotes were known.
+    """
+
+    run: int
+    known_at: datetime | None
+    input_sha256: str
+    fills: int
+    priced_at: datetime
+    fills_since: int
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One user's computed positions in one currency.
@@ -100,6 +115,8 @@ class Record:
         prices: History by coin, oldest first; may be empty.
         marks: The valuation that holds now, by coin; a held coin that is not here has no price.
         exceptions: What needs a person's eye.
+        tax_zone: Whose days and tax year the tax view goes by.
+        knew: The run it comes from; None where it comes from no ledger.
     """
 
     user: str
@@ -115,6 +132,8 @@ class Record:
     prices: Mapping[str, Sequence[PricePoint]] = field(default_factory=dict)
     marks: Mapping[str, PricePoint] = field(default_factory=dict)
     exceptions: Sequence[PnlException] = ()
+    tax_zone: str = "Australia/Sydney"
+    knew: RunKnew | None = None
 
     @property
     def symbols(self) -> list[str]:

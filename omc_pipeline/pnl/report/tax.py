@@ -9,26 +9,26 @@ what accrues from 1 July 2027 on, so years after 2027 are refused rather than co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import text_of
 from omc_pipeline.pnl.report.cuts import match_cells
-from omc_pipeline.pnl.report.periods import Window, midnight
+from omc_pipeline.pnl.report.periods import Window
 from omc_pipeline.pnl.report.record import MatchRow, Record
+from omc_pipeline.pnl.report.tax_calendar import TaxCalendar
 
 ZONE_NAME = "Australia/Sydney"
 FIRST_YEAR, LAST_YEAR = 2000, 2027
 """Tax years, named by the calendar year they end in, in which the discount is 50 % for all that was held for 12 months."""
 
-Treatment = Literal["discount", "other", "loss"]
+Treatment = Literal["discount", "other", "loss", "gain"]
 ASSUMPTIONS = (
     "Not tax advice: a computation under the assumptions below, for a person who knows them to hold.",
     "The taxpayer is an individual, resident in Australia throughout, and holds coins as an investment: no business, no personal use.",
-    f"Days are those of {ZONE_NAME}; the tax year runs from 1 July to 30 June and is named by the year it ends in.",
+    "Days are those of {zone}; the tax year runs from 1 July to 30 June and is named by the year it ends in.",
     "A gain is discountable where 12 full months lie between the day of acquisition and that of the sale, both left out (TD 2002/10).",
     "Where the day of acquisition isn't known, a gain is not discountable.",
     "Losses, this year's and those left from earlier years of this ledger, reduce gains that are not discountable first.",
@@ -68,11 +68,17 @@ class TaxYear:
     net_gain: int
     losses_carried_out: int
     oversells: int
+    zone: str = ZONE_NAME
+
+    @property
+    def calendar(self) -> TaxCalendar:
+        """The tax years that it is one of."""
+        return TaxCalendar(self.zone)
 
     @property
     def window(self) -> Window:
         """The year as instants."""
-        return window_of(self.year)
+        return window_of(self.year, self.zone)
 
 
 def tax_year(record: Record, year: int) -> TaxYear:
@@ -86,27 +92,26 @@ def tax_year(record: Record, year: int) -> TaxYear:
     for match in record.matches:
         if not match.is_sale:
             continue
-        row = treat(match)
+        row = treat(match, record.tax_zone)
         treated.setdefault(tax_year_of(row.disposed_on), []).append(row)
     carried = 0
     for past in sorted(treated):
         if past < year:
             carried = _year(past, treated[past], carried, 0).losses_carried_out
     times = {trade.id: trade.time for trade in record.trades}
-    window = window_of(year)
+    window = window_of(year, record.tax_zone)
     oversold = [row for row in record.exceptions if row.kind == "oversell" and row.fill in times and window.has(times[row.fill])]
-    return _year(year, treated.get(year, []), carried, len(oversold))
+    return replace(_year(year, treated.get(year, []), carried, len(oversold)), zone=record.tax_zone)
 
 
-def window_of(year: int) -> Window:
-    """Answer a tax year as instants: from 1 July before it, included, to its own 1 July, excluded."""
-    zone = ZoneInfo(ZONE_NAME)
-    return Window(midnight(date(year - 1, 7, 1), zone), midnight(date(year, 7, 1), zone))
+def window_of(year: int, zone: str = ZONE_NAME) -> Window:
+    """Return a tax year of a zone as instants: from its first day, included, to that of the next year, excluded."""
+    return TaxCalendar(zone).window(year)
 
 
 def tax_year_of(day: date) -> int:
-    """Answer the tax year that a day lies in."""
-    return day.year + (day.month >= 7)
+    """Return the Australian tax year that a day lies in."""
+    return TaxCalendar(ZONE_NAME).year_of(day)
 
 
 def discount_from(acquired_on: date) -> date:
@@ -118,10 +123,11 @@ def discount_from(acquired_on: date) -> date:
         return date(first.year + 1, 3, 1)
 
 
-def treat(match: MatchRow) -> TaxMatch:
+def treat(match: MatchRow, zone: str = ZONE_NAME) -> TaxMatch:
     """Tell a loss, a discountable gain and any other gain apart; a match of no gain is no loss and counts nothing."""
-    disposed_on = _local(match.disposed_at)
-    acquired_on = None if match.acquired_at is None else _local(match.acquired_at)
+    days = TaxCalendar(zone)
+    disposed_on = days.day_of(match.disposed_at)
+    acquired_on = None if match.acquired_at is None else days.day_of(match.acquired_at)
     start = None if acquired_on is None else discount_from(acquired_on)
     held = start is not None and disposed_on >= start
     treatment: Treatment = "loss" if match.gain < 0 else "discount" if held else "other"
@@ -152,7 +158,7 @@ def as_document(found: TaxYear) -> dict[str, Any]:
         "last_day": date(found.year, 6, 30).isoformat(),
         **{name: text_of(getattr(found, name)) for name in names},
         "oversells": found.oversells,
-        "assumptions": list(ASSUMPTIONS),
+        "assumptions": [line.format(zone=found.zone) for line in ASSUMPTIONS],
     }
 
 
@@ -180,10 +186,6 @@ def _year(year: int, rows: Sequence[TaxMatch], carried_in: int, oversells: int) 
 
 def _gains(rows: Iterable[TaxMatch], treatment: Treatment | str) -> int:
     return sum(row.match.gain for row in rows if row.treatment == treatment)
-
-
-def _local(moment: datetime) -> date:
-    return moment.astimezone(ZoneInfo(ZONE_NAME)).date()
 
 
 def _refuse_unfit(record: Record, year: int) -> None:

@@ -28,7 +28,7 @@ FILLS = """
 COPY (
     SELECT symbol, fill_id, account_id, algorithm_id, side, fee_currency = symbol AND fee_currency <> currency, executed_at, qty,
         quote_amount, fee, price, decode(row_sha256, 'hex')
-    FROM exchange.fill WHERE user_id = {user} AND symbol = ANY({coins}) ORDER BY symbol, executed_at
+    FROM exchange.fill f WHERE user_id = {user} AND symbol = ANY({coins}){counted} ORDER BY symbol, executed_at
 ) TO STDOUT (FORMAT binary)
 """
 SAVE = f"UPDATE pnl.position SET (run_id, last_at, {SUM_COLUMNS}) = (%s, %s{', %s' * len(Sums._fields)}) WHERE position_id = %s"
@@ -88,7 +88,8 @@ class Backfill:
             connection.read_only = True
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
             connection.execute("SET LOCAL enable_sort = off")  # an index has them in order already; a sort would keep them all
-            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(coins))
+            counted = sql.SQL(self._book.fills.counted)
+            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(coins), counted=counted)
             yield from copied_out(connection, statement, self._book.pace.chunk_fills)
 
     def _match(self, content: bytes, rows: int, ids: Mapping[str, int], *, is_last: bool) -> tuple[Output | None, bytes, int]:

@@ -14,15 +14,18 @@ SURVEY = """
 SELECT symbol, currency, fee_currency, bool_or(fee <> 0),
     bool_and(kind = 'trade' AND version = 1 AND qty > 0 AND quote_amount IS NOT NULL AND price IS NOT NULL
         AND (fee = 0 OR fee_currency = currency OR (%(capitalised)s AND fee_currency = symbol AND qty > abs(fee))))
-FROM exchange.fill WHERE user_id = %(user)s GROUP BY 1, 2, 3
+FROM exchange.fill f WHERE user_id = %(user)s{counted} GROUP BY 1, 2, 3
 """
 
 
-def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str]) -> list[str]:
-    """Answer those of the coins that a backfill can compute: every fill of them is a plain trade."""
+def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str], counted: str = "") -> list[str]:
+    """Answer those of the coins that a backfill can compute: every fill of them is a plain trade.
+
+    ``counted`` is the condition that leaves out duplicates.
+    """
     bound = {"user": user_id, "capitalised": basis.fee_policy == "capitalise"}
     odd: set[str] = set()
-    for symbol, currency, fee_currency, has_fee, is_plain in connection.execute(SURVEY, bound):
+    for symbol, currency, fee_currency, has_fee, is_plain in connection.execute(SURVEY.format(counted=counted), bound):
         if not is_plain or currency != basis.currency:
             odd |= {symbol, currency}
         if has_fee and fee_currency not in (symbol, currency):

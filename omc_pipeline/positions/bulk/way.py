@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.bulk.plain import plain_coins
+from omc_pipeline.positions.changes import duplicates_digest
 from omc_pipeline.positions.fills import BEGINNING
 from omc_pipeline.positions.sums import SUM_COLUMNS, Sums
 
@@ -54,7 +55,7 @@ def backfill(book: Book, database: Database, touched: Sequence[tuple[str, dateti
         fills: New in the run; coins without a position go together where these are many.
     """
     least, basis = book.pace.backfill_fills, book.basis
-    if least is None or book.fills.left_out or not _has_compiled_form(basis):
+    if least is None or not _has_compiled_form(basis):
         return Backfilled()
     whose = (book.user_id, basis.method, basis.currency)
     known = book.connection.execute(KNOWN, (*map(list, zip(*touched, strict=True)), *whose)).fetchall() if touched else []
@@ -62,7 +63,7 @@ def backfill(book: Book, database: Database, touched: Sequence[tuple[str, dateti
     fresh = {coin for coin, _ in touched} - {row[0] for row in known} if fills >= least else set[str]()
     if not ids and not fresh:
         return Backfilled()
-    plain = plain_coins(book.connection, book.user_id, basis, [*fresh, *ids])
+    plain = plain_coins(book.connection, book.user_id, basis, [*fresh, *ids], book.fills.counted)
     return _computed(book, database, [coin for coin in plain if coin in fresh], {coin: ids[coin] for coin in plain if coin in ids})
 
 
@@ -85,7 +86,8 @@ def _computed(book: Book, database: Database, fresh: Sequence[str], late: dict[s
             book.exceptions.replayed(coin, BEGINNING)
         Backfill(book, database, lambda table: None).run(late)
         matches += restate(book, list(late.values()))
-    return Backfilled(fresh, list(late), matches, new.digest)
+    digest = new.digest + (duplicates_digest(book.connection, book.user_id, fresh) if fresh else 0)
+    return Backfilled(fresh, list(late), matches, digest)
 
 
 def _has_compiled_form(basis: Basis) -> bool:

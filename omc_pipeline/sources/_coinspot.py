@@ -7,8 +7,9 @@ from collections.abc import Container
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
-from omc_pipeline.sources.body import one_line, read_json
-from omc_pipeline.sources.sift import Item
+from omc_pipeline.collection.body import one_line
+from omc_pipeline.collection.items import Item
+from omc_pipeline.collection.json_body import read_json
 
 HOST = HostPolicy(live_urls=("https://www.coinspot.com.au",), sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
 HOMEPAGE = "https://www.coinspot.com.au/v2/api"

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from omc_infra.settings import Settings
+from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import CollectorKey, States
-from omc_pipeline.sources.source import Source
 
 
 def missing_variables(source: Source, settings: Settings) -> tuple[str, ...]:
     """Return the variables that must be set before a source can be collected; in the sandbox profile none."""
     if settings.profile == "sandbox":
         return ()
-    keys = [f"OMC_KEY_{name.upper()}" for name in source.keys if not settings.key(name)]
-    lacks_contact = source.host.needs_contact and not has_contact(settings)
+    keys = [f"OMC_KEY_{name.upper()}" for name in source.keys if not _has_key(source, name, settings)]
+    policies = () if source.policy is None else (source.policy, *source.policy.others.values())
+    lacks_contact = any(policy.needs_contact for policy in policies) and not has_contact(settings)
     return (*keys, "OMC_CONTACT") if lacks_contact else tuple(keys)
+
+
+def _has_key(source: Source, name: str, settings: Settings) -> bool:
+    """Say whether a key is set; that of any account counts for a source that is collected by account."""
+    return bool(settings.key(name)) or (source.per_account and any(each.startswith(f"{name}__") for each in settings.keys))
 
 
 def has_contact(settings: Settings) -> bool:

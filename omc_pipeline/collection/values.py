@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from omc_infra.clock import parse_utc
-from omc_pipeline.sources.body import Json, one_line
+from omc_pipeline.collection.body import one_line
+from omc_pipeline.collection.json_body import Json
 
 LARGEST = Decimal(10) ** 20
 """Amounts must be smaller: ``NUMERIC(38,18)`` has 20 digits before the point."""

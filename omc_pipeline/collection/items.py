@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from omc_pipeline.collection.json_body import Json
+from omc_pipeline.collection.source import Parsed, Rejected
+from omc_pipeline.collection.values import described
 from omc_pipeline.ledgers.table import Row
-from omc_pipeline.sources.body import Json
-from omc_pipeline.sources.source import Parsed, Rejected
-from omc_pipeline.sources.values import described
 
 Item = Mapping[str, Json]
 

@@ -1,24 +1,26 @@
-"""Find every source: each file ``<ledger>_<name>.py`` of this folder that holds a ``SOURCE`` of its own name."""
+"""Find every source: each file ``<ledger>_<name>.py`` of the folder ``sources`` that holds a ``SOURCE`` of its own name."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
 from omc_infra.errors import BadInputError, ConfigurationError
+from omc_pipeline.collection.cadence import is_due
+from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
-from omc_pipeline.sources.source import Source
 
-_FOLDER = Path(__file__).resolve().parent
-_PACKAGE = __package__ or "omc_pipeline.sources"
+_PACKAGE = "omc_pipeline.sources"
+_FOLDER = Path(__file__).resolve().parent.parent / "sources"
 
 
 def discover_sources(folder: Path = _FOLDER) -> Mapping[str, Source]:
-    """Import and answer all sources, sorted by name; a new file is found without being listed anywhere.
+    """Import and return all sources, sorted by name; a new file is found without being listed anywhere.
 
     Args:
         folder: Where the files are.
@@ -31,13 +33,13 @@ def discover_sources(folder: Path = _FOLDER) -> Mapping[str, Source]:
     return {source.name: source for source in sorted(sources, key=lambda source: source.name)}
 
 
-def source_named(name: str) -> Source:
-    """Answer one source.
+def source_named(name: str, folder: Path = _FOLDER) -> Source:
+    """Return one source.
 
     Raises:
         BadInputError: There is none of that name; the message lists those there are.
     """
-    sources = discover_sources()
+    sources = discover_sources(folder)
     if name not in sources:
         raise BadInputError(f"no source '{name}'; there are {', '.join(sources)}")
     return sources[name]
@@ -74,4 +76,27 @@ def _checked(path: Path, module: ModuleType) -> Source:
     if len(ledgers) != 1 or not source.name.startswith(f"{source.ledger}_"):
         told = ", ".join(sorted(ledgers)) or "no ledger"
         raise ConfigurationError(f"source {path.name}: its tables belong to {told}, not to the ledger it is named after")
+    wrong = next(_contradictions(source), None)
+    if wrong is not None:
+        raise ConfigurationError(f"source {path.name}: {wrong}")
     return source
+
+
+def _contradictions(source: Source) -> Iterator[str]:
+    """Yield what contradicts itself in a source's declaration."""
+    names = [endpoint.name for endpoint in source.endpoints]
+    if not names or len(set(names)) != len(names):
+        yield "it needs endpoints, each with a name of its own"
+    for endpoint in source.endpoints:
+        if (endpoint.fetch is None) == (endpoint.reads is None):
+            yield f"endpoint {endpoint.name} needs either a fetch or a ledger table that it reads"
+        if not set(endpoint.tables) <= set(source.tables):
+            yield f"endpoint {endpoint.name} fills tables that are not the source's"
+        if endpoint.fetch is not None and source.policy is None:
+            yield f"endpoint {endpoint.name} fetches, and there is no policy to ask by"
+        try:
+            is_due(endpoint.cron, datetime.now(UTC))
+        except ValueError as error:
+            yield f"endpoint {endpoint.name}: {error}"
+    if source.per_account and not source.venue:
+        yield "it is collected by account and names no venue"

@@ -1,0 +1,201 @@
+"""One source while it is collected: its connection, its HTTP client, its options; endpoints are asked one by one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from omc_infra.clock import Clock
+from omc_infra.errors import OmcError, UpstreamRefusedError
+from omc_infra.http import HttpClient, PostgresLimits, open_http
+from omc_infra.payload import Payload
+from omc_infra.settings import Settings
+from omc_pipeline.collection.accounts import Account, next_nonce
+from omc_pipeline.collection.attempt import recorded
+from omc_pipeline.collection.derived import derive
+from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
+from omc_pipeline.collection.recording import MarkingStore, store_options
+from omc_pipeline.collection.source import Endpoint, FetchContext, Source
+from omc_pipeline.collection.state import CollectorKey
+from omc_pipeline.collection.tally import Collection, Tally
+from omc_pipeline.collection.writing import writing
+from omc_pipeline.ledgers.knowledge import advance_watermarks
+from omc_pipeline.ledgers.raw import PostgresRawStore
+
+if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of asking one endpoint.
+
+    Attributes:
+        endpoint: Its name.
+        collection: What was stored, also where it failed.
+        failure: Why it failed; None where it did not.
+        seconds: How long it took.
+    """
+
+    endpoint: str
+    collection: Collection
+    failure: OmcError | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Collector:
+    """One source being collected; made by ``collector``.
+
+    Attributes:
+        source: What is collected.
+        connection: Of role writer, holding the source.
+        config: The source's options.
+        raw: Where bodies go.
+        account: Whose data is asked for.
+        clock: Tells the present.
+        http: The polite client; None for a source that asks nobody.
+        pause_after: Permanent failures in a row after which an endpoint is paused; 0: never.
+    """
+
+    source: Source
+    connection: psycopg.Connection[Any]
+    config: SourceConfig
+    raw: MarkingStore
+    account: Account | None
+    clock: Clock
+    http: HttpClient | None
+    pause_after: int = 0
+
+    def outcome(self, endpoint: Endpoint) -> Outcome:
+        """Ask one endpoint, store what comes, and record how it went; its failure is part of the answer."""
+        tally, began = Tally(self.source), time.monotonic()
+        try:
+            self._collect(endpoint, tally)
+            failure = tally.kept_failure()
+        except OmcError as error:
+            failure = tally.failure or error
+        books, seconds, account_id = tally.books(), time.monotonic() - began, self.account.account_id if self.account else ""
+        failure = recorded(
+            self.connection,
+            CollectorKey(self.source.name, endpoint.name, account_id),
+            self._told(failure),
+            rows=books.rows,
+            seconds=seconds,
+            now=self.clock(),
+            pause_after=self.pause_after,
+        )
+        return Outcome(endpoint.name, books, failure, seconds)
+
+    def _told(self, failure: OmcError | None) -> OmcError | None:
+        """Return a failure without the secrets of the conversation it came from, its ban kept for those who ask next."""
+        if failure is None or self.http is None:
+            return failure
+        self.http.report(failure)
+        cleaned = self.http.redactor.failure(failure)
+        return cleaned if isinstance(cleaned, OmcError) else failure
+
+    def context(self, since: datetime | None = None) -> FetchContext:
+        """Return what a fetch is handed.
+
+        Raises:
+            UpstreamRefusedError: The source has no policy, so there is nobody to ask.
+        """
+        if self.http is None:
+            raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
+        return FetchContext(self.http, self.config, self.clock(), since, self.account)
+
+    def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
+        """Parse and store payloads as they come.
+
+        Raises:
+            UpstreamRefusedError: There was none.
+        """
+        for payload in payloads:
+            # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
+            tally.take(self.connection, self.raw.marked(payload), self.config)
+        if not tally.payloads:
+            raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
+
+    def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
+        self.raw.marks[ENDPOINT] = endpoint.name
+        if endpoint.fetch is not None:
+            self.take(endpoint.fetch(self.context(self._since(endpoint))), tally)
+        else:
+            derive(self, endpoint, tally)
+
+    def _since(self, endpoint: Endpoint) -> datetime | None:
+        """Return the newest clock value of the table that lags most, or None when one of them is empty."""
+        newest: list[datetime] = []
+        for table in self.source.tables_of(endpoint):
+            is_own = table.per_user and self.account is not None
+            statement = sql.SQL("SELECT max({}) FROM {} WHERE source = %(source)s{}").format(
+                sql.Identifier(table.clock),
+                sql.Identifier(table.ledger, table.name),
+                sql.SQL(" AND user_id = %(user_id)s AND account_id = %(account_id)s" if is_own else ""),
+            )
+            bound = {"source": self.source.name, **(self.account.context if self.account else {})}
+            with self.connection.transaction():
+                row = self.connection.execute(statement, bound).fetchone()
+            if row is None or row[0] is None:
+                return None
+            newest.append(row[0])
+        return min(newest)
+
+
+def _nonces(connection: psycopg.Connection[Any], account: Account | None, clock: Clock) -> Callable[[], int] | None:
+    """Return what gives the nonces of an account, which grow over all processes; None where there is no account."""
+    if account is None:
+        return None
+    return lambda: next_nonce(connection, account.account_id, clock())
+
+
+@contextmanager
+def collector(
+    source: Source,
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    *,
+    config: SourceConfig | None = None,
+    account: Account | None = None,
+    run_id: str | None = None,
+) -> Iterator[Collector]:
+    """Open a source's connection and client, and hold the source until the block ends; arguments as for ``collect``.
+
+    Raises:
+        NotConfiguredError: Live, and a key is missing.
+        DatabaseUnavailableError: PostgreSQL does not answer, or went away.
+    """
+    config, account = config or source.config(), account or source_account(source, database, settings)
+    keys = source_keys(source, account, settings)
+    with writing(database, source, account) as connection, ExitStack() as stack:
+        raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
+        http = None
+        if source.policy is not None:
+            opened = open_http(
+                source.name,
+                source.policy,
+                settings,
+                keys=keys,
+                raw=raw,
+                limits=PostgresLimits(connection),
+                clock=clock,
+                scrub=source.scrub,
+                run_id=run_id or str(uuid4()),
+                live_urls=chosen_hosts(config),
+                nonce=_nonces(connection, account, clock),
+            )
+            http = stack.enter_context(opened)
+        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures)
+        advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

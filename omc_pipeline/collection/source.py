@@ -1,0 +1,232 @@
+"""The contract of a source: endpoints that are fetched, one pure ``parse``, typed options, and what it needs of the platform.
+
+``fetch`` is the only part that does I/O, through the polite client it is handed. ``parse`` is a pure function of one payload and
+the source's options: the same bytes, context and options give the same rows for ever, which is what makes ``omc replay`` and
+``omc collect --payload`` possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+from omc_infra.errors import BadInputError
+from omc_infra.http import HostPolicy, HttpClient
+from omc_infra.payload import Payload
+from omc_pipeline.collection.accounts import Account
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.window import Step, Window
+from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload."""
+
+    reason: str
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What one payload says: rows for the ledgers, and the rows that were refused."""
+
+    rows: Sequence[Row]
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass(frozen=True)
+class FetchContext:
+    """What ``fetch`` is handed.
+
+    Attributes:
+        http: The polite client; it signs and adds keys as the source's policy declares.
+        config: The source's options, of its own config type.
+        now: The present.
+        since: Newest clock value the ledger holds of this source (and account) in the tables of the endpoint, of the table that lags
+            most; None when one of them is empty.
+        account: Whose data to ask for; None for a public source.
+    """
+
+    http: HttpClient
+    config: Any
+    now: datetime
+    since: datetime | None = None
+    account: Account | None = None
+
+
+class Fetch(Protocol):
+    """Read what is new from the upstream, one payload a response."""
+
+    def __call__(self, context: FetchContext) -> Iterator[Payload]:
+        """Yield each payload as soon as it has come."""
+        ...
+
+
+class FetchHistory(Protocol):
+    """Read a range of days from the upstream, one payload a response."""
+
+    def __call__(self, context: FetchContext, window: Window) -> Iterator[Payload]:
+        """Yield each payload as soon as it has come; rows outside the window are dropped by whoever collects."""
+        ...
+
+
+class Parse(Protocol):
+    """Read the rows of one payload; pure."""
+
+    def __call__(self, payload: Payload, config: Any, /) -> Parsed:
+        """Return rows and refused rows; a body that is an error, or of a strange shape, raises an ``OmcError``."""
+        ...
+
+
+@dataclass(frozen=True)
+class LedgerInput:
+    """What a derived endpoint reads: the rows that some sources wrote to one table.
+
+    Attributes:
+        table: The table.
+        sources: Names of the sources whose rows are read.
+        step: The output is computed anew for each of these spans that a new input row touches.
+        lookback_days: Days before a span whose rows its computation needs, too; a row touches that many days after it.
+    """
+
+    table: LedgerTable
+    sources: tuple[str, ...]
+    step: Step = "day"
+    lookback_days: int = 0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One thing that a source is asked for, with a cadence of its own.
+
+    Attributes:
+        name: Within the source.
+        cron: When it is asked, five fields, UTC.
+        every_s: Seconds between two askings at most; freshness is judged against it.
+        fetch: Asks it. A derived endpoint has none.
+        reads: The ledger rows that a derived endpoint is computed from, in place of ``fetch``.
+        tables: Those it fills, for ``FetchContext.since`` and freshness; empty means all tables of the source.
+        sample_every_s: Seconds between two samples within one scheduled run, a part of ``every_s``; None: one sample. A run on
+            demand takes one in any case.
+    """
+
+    name: str
+    cron: str
+    every_s: int
+    fetch: Fetch | None = None
+    reads: LedgerInput | None = None
+    tables: tuple[LedgerTable, ...] = ()
+    sample_every_s: int | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """How far back a source can read.
+
+    Attributes:
+        first_day: Earliest day the upstream has.
+        fetch: Asks for a window of days. None for a derived source, which is computed anew from its input.
+        step: Length of a Dagster partition.
+    """
+
+    first_day: date
+    fetch: FetchHistory | None = None
+    step: Step = "day"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One upstream as one ledger sees it.
+
+    Attributes:
+        name: ``<ledger>_<name>``, equal to the module's name.
+        title: What a person calls it.
+        tables: Where its rows go.
+        endpoints: What it is asked for; each is collected for itself.
+        parse: Reads the rows of a payload of any endpoint; ``payload.context["endpoint"]`` names it where it was fetched.
+        homepage: The API's documentation.
+        policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
+        config: Type of its options; the section ``sources.<name>`` of the configuration.
+        history: How it reads the past, if it can.
+        scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
+        per_account: Whether it is collected for each account of a user.
+        venue: Where those accounts are.
+        owners: Who answers for it.
+    """
+
+    name: str
+    title: str
+    tables: tuple[LedgerTable, ...]
+    endpoints: tuple[Endpoint, ...]
+    parse: Parse
+    homepage: str
+    policy: HostPolicy | None = None
+    config: type[SourceConfig] = SourceConfig
+    history: History | None = None
+    scrub: Callable[[bytes], bytes] | None = None
+    per_account: bool = False
+    venue: str = ""
+    owners: tuple[str, ...] = field(default=("team:data-platform",))
+
+    @property
+    def ledger(self) -> LedgerName:
+        """The ledger this source writes to."""
+        return self.tables[0].ledger
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the keys that its authentication needs; the live profile can't collect without them. Empty for public APIs."""
+        policies = () if self.policy is None else (self.policy, *self.policy.others.values())
+        return tuple(dict.fromkeys(name for policy in policies for name in policy.auth.key_names))
+
+    @cached_property
+    def _fastest(self) -> Endpoint:
+        return min(self.endpoints, key=lambda endpoint: endpoint.every_s)
+
+    @property
+    def cron(self) -> str:
+        """Cron of the endpoint that is asked most often."""
+        return self._fastest.cron
+
+    @property
+    def crons(self) -> tuple[str, ...]:
+        """Crons of all endpoints, each once; together they are the ticks of the source."""
+        return tuple(dict.fromkeys(endpoint.cron for endpoint in self.endpoints))
+
+    @property
+    def every_s(self) -> int:
+        """Seconds between two askings of the endpoint that is asked most often."""
+        return self._fastest.every_s
+
+    @property
+    def sample_every_s(self) -> int | None:
+        """Seconds between two samples of the endpoint that is sampled most often; None where none is sampled."""
+        return min((endpoint.sample_every_s for endpoint in self.endpoints if endpoint.sample_every_s), default=None)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the sources whose rows this one is derived from; empty for a source that asks an upstream."""
+        return tuple(dict.fromkeys(name for endpoint in self.endpoints if endpoint.reads for name in endpoint.reads.sources))
+
+    def tables_of(self, endpoint: Endpoint) -> tuple[LedgerTable, ...]:
+        """Return the tables that an endpoint fills."""
+        return endpoint.tables or self.tables
+
+    def every_s_of(self, table: LedgerTable) -> int:
+        """Return the seconds between two askings of the fastest endpoint that fills a table."""
+        return min(endpoint.every_s for endpoint in self.endpoints if table in self.tables_of(endpoint))
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return one endpoint.
+
+        Raises:
+            BadInputError: There is none of that name; the message lists those there are.
+        """
+        for endpoint in self.endpoints:
+            if endpoint.name == name:
+                return endpoint
+        raise BadInputError(f"{self.name} has no endpoint '{name}'; it has {', '.join(each.name for each in self.endpoints)}")

@@ -1,0 +1,153 @@
+"""The books of a collection: each payload parsed and stored as a transaction of its own, and what came of it counted.
+
+So what came before a failure is kept, and an event and its announcement stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from typing import Any
+
+import psycopg
+
+from omc_infra.errors import OmcError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.payload import Payload
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.collection.parsing import parse_payload
+from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.ledgers.pairs import pair_new_fills
+from omc_pipeline.ledgers.quarantine import Refused, quarantine
+from omc_pipeline.ledgers.raw import PostgresRawStore
+from omc_pipeline.ledgers.write import Appended, append
+
+_OF_ONE_PAYLOAD = (PayloadChangedError, UpstreamRefusedError)
+"""Failures that say nothing of the source's other payloads."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a collection or a replay did.
+
+    Attributes:
+        source: Name of the source.
+        tables: What was appended, by qualified table name; all of the source's tables.
+        quarantined: Rows refused.
+        payloads: Bodies read.
+        observed_from: Oldest clock value among the rows, or None without rows.
+        observed_to: Newest.
+        lateness_s: Seconds from the newest row's clock to the fetch of the last payload, or None without rows.
+        resolved: Quarantined rows that a replay has accepted.
+    """
+
+    source: str
+    tables: Mapping[str, Appended]
+    quarantined: int = 0
+    payloads: int = 0
+    observed_from: datetime | None = None
+    observed_to: datetime | None = None
+    lateness_s: float | None = None
+    resolved: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Distinct rows handed to the ledger, whether they were new or not."""
+        return sum(appended.rows for appended in self.tables.values())
+
+
+@dataclass
+class Tally:
+    """Takes the payloads of one source one by one, and keeps the books."""
+
+    source: Source
+    tables: dict[str, Appended] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
+    payloads: int = 0
+    observed: tuple[datetime, datetime] | None = None
+    fetched_at: datetime | None = None
+    failure: OmcError | None = None
+    resolved: int = 0
+
+    def take(self, connection: psycopg.Connection[Any], payload: Payload, config: SourceConfig, *, is_replay: bool = False) -> bool:
+        """Parse and store one payload; a failure that is its own alone is kept for the end.
+
+        Returns:
+            Whether its rows are stored.
+        """
+        self.payloads += 1
+        self.fetched_at = payload.fetched_at
+        try:
+            parsed = parse_payload(self.source, payload, config)
+            appended, refused = _store(connection, payload, parsed, payload.fetched_at if is_replay else None)
+        except _OF_ONE_PAYLOAD as error:
+            self.failure = self.failure or error
+            return False
+        self.read.add(payload.sha256)
+        self.refused += refused
+        for table, count in appended.items():
+            self.tables[table] = self.tables.get(table, Appended()) + count
+        clocks = [getattr(row, row.table.clock) for row in parsed.rows]
+        if clocks:
+            known = self.observed or (clocks[0], clocks[0])
+            self.observed = min(known[0], *clocks), max(known[1], *clocks)
+        return True
+
+    def books(self) -> Collection:
+        """Return what was done, whether or not it failed in the end."""
+        first, last = self.observed or (None, None)
+        return Collection(
+            source=self.source.name,
+            tables={table.qualified: self.tables.get(table.qualified, Appended()) for table in self.source.tables},
+            quarantined=len(self.refused),
+            payloads=self.payloads,
+            observed_from=first,
+            observed_to=last,
+            lateness_s=(self.fetched_at - last).total_seconds() if self.fetched_at and last else None,
+            resolved=self.resolved,
+        )
+
+    def kept_failure(self) -> OmcError | None:
+        """Return the failure that was kept, or what is wrong where no row could be trusted; None where all is well."""
+        if self.failure is None and self.refused and not self.tables:
+            reason = self.refused[0][0]
+            return PayloadChangedError(f"{self.source.name}: all {len(self.refused)} rows were refused, the first because {reason}")
+        return self.failure
+
+
+def together(collections: Sequence[Collection]) -> Collection:
+    """Sum collections of one source: endpoints, or samples; lateness is that of the last."""
+    return reduce(_added, collections)
+
+
+def _added(earlier: Collection, later: Collection) -> Collection:
+    observed_from = [moment for moment in (earlier.observed_from, later.observed_from) if moment]
+    observed_to = [moment for moment in (earlier.observed_to, later.observed_to) if moment]
+    return Collection(
+        source=later.source,
+        tables={name: earlier.tables[name] + did for name, did in later.tables.items()},
+        quarantined=earlier.quarantined + later.quarantined,
+        payloads=earlier.payloads + later.payloads,
+        observed_from=min(observed_from, default=None),
+        observed_to=max(observed_to, default=None),
+        lateness_s=later.lateness_s,
+        resolved=earlier.resolved + later.resolved,
+    )
+
+
+def _store(
+    connection: psycopg.Connection[Any], payload: Payload, parsed: Parsed, replayed_from: datetime | None
+) -> tuple[Mapping[str, Appended], Sequence[Refused]]:
+    refused = [(rejected.reason, rejected.row) for rejected in parsed.rejected]
+    try:
+        with connection.transaction():
+            appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
+            pair_new_fills(connection, parsed.rows)
+            quarantine(connection, payload.source, refused, payload.sha256)
+            if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
+                PostgresRawStore(connection).mark_parsed(payload)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
+    return appended, refused

@@ -1,0 +1,261 @@
+"""``omc accounts``: users' accounts at venues, which of them are collected, and what is erased of them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from omc_infra.cli import emit, json_option
+from omc_infra.errors import BadInputError
+from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import open_console, say
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from omc_infra.postgres.database import Database
+    from omc_infra.postgres.roles import Role
+    from omc_pipeline.collection.accounts import AccountRow, State
+
+_user = click.option("--user", help="Whose; default: OMC_USER.")
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"
+
+
+_by = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
+_yes = click.option("--yes", is_flag=True, help="Do it; without, only what would be erased is shown.")
+
+
+@click.group(help="Accounts at venues: list, add, pause, resume and remove them; pairs of fills that are one; erase a user.")
+def accounts() -> None:
+    """Group the commands of accounts."""
+
+
+@accounts.command(name="list")
+@click.option("--user", help="Of this user only.")
+@click.option("--removed", is_flag=True, help="Removed ones, too.")
+@json_option
+def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
+    """List accounts, whether their keys are there, and what holds up profit and loss."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.accounts import accounts as known
+
+    settings = load_settings()
+    states: list[State] = ["active", "paused", *(["removed"] if removed else [])]  # type: ignore[list-item]
+    with open_database(settings) as database, database.connect("reader") as connection:
+        rows = [_document(row, settings) for row in known(connection, user_id=user, states=states)]
+    if as_json:
+        emit({"profile": settings.profile, "accounts": rows})
+        return
+
+    from omc_infra.tables import print_rows
+
+    shown = ("account", "user", "venue", "source", "label", "state", "missing_keys", "held")
+    cells = [{name: ", ".join(row[name]) if name == "missing_keys" else str(row[name] or "") for name in shown} for row in rows]
+    print_rows(open_console(), cells, f"accounts · {settings.profile}")
+
+
+@accounts.command()
+@click.argument("venue_or_source")
+@_user
+@click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
+@click.option("--label", default="", help="What its owner calls it.")
+@json_option
+def add(venue_or_source: str, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
+    """Add an account: of a source that is collected by account, or at a venue of which only files tell."""
+    from omc_pipeline.collection.accounts import add_account
+
+    settings, (venue, source) = load_settings(), _place(venue_or_source)
+    with _database(settings) as (_, connection), connection.transaction():
+        row = add_account(connection, user or settings.user, venue, source, account_id, label)
+    document = _document(row, settings)
+    if as_json:
+        emit(document)
+    else:
+        missing = f"; set {' and '.join(document['missing_keys'])}" if document["missing_keys"] else ""
+        say(f"account {row.account_id} of user {row.user_id} at {row.venue} ({settings.profile}){missing}")
+
+
+@accounts.command()
+@click.argument("account")
+@_by
+@json_option
+def pause(account: str, by: str, as_json: bool) -> None:
+    """Stop collecting an account by schedule."""
+    _change(account, "paused", by, as_json)
+
+
+@accounts.command()
+@click.argument("account")
+@_by
+@json_option
+def resume(account: str, by: str, as_json: bool) -> None:
+    """Collect a paused account by schedule again."""
+    _change(account, "active", by, as_json)
+
+
+@accounts.command()
+@click.argument("account")
+@click.option("--with-fills", is_flag=True, help="Erase its fills, balances and bodies, too, and compute its user's profit and loss anew.")
+@_yes
+@_by
+@json_option
+def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) -> None:
+    """Remove an account: it is collected no more, and its fills stay unless they are asked for."""
+    from omc_pipeline.collection.accounts import set_state
+    from omc_pipeline.collection.erasing import account_rows, erase_account
+
+    if not with_fills:
+        _change(account, "removed", by, as_json)
+        return
+    settings = load_settings()
+    with _database(settings, "owner") as (_, connection):
+        if yes:
+            set_state(connection, account, "removed", by)
+        rows = erase_account(connection, account, by) if yes else account_rows(connection, account)
+    _show_erased({"account": account, "erased": yes, "rows": rows}, as_json)
+
+
+@accounts.command(name="erase-user")
+@click.argument("user")
+@_yes
+@_by
+@json_option
+def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
+    """Erase a user with everything of theirs: accounts, fills, profit and loss, agents' sessions, stored bodies, Dagster's partitions."""
+    from omc_pipeline.collection.accounts import accounts as known
+    from omc_pipeline.collection.erasing import erase_user as erase
+    from omc_pipeline.collection.erasing import user_rows
+
+    settings = load_settings()
+    with _database(settings, "owner") as (database, connection):
+        named = [row.account_id for row in known(connection, user_id=user, states=("active", "paused", "removed"))]
+        connection.commit()
+        rows = erase(connection, user, by) if yes else user_rows(connection, user)
+        if yes:
+            _forget(settings, database, named)
+    _show_erased({"user": user, "erased": yes, "rows": rows}, as_json)
+
+
+@accounts.command()
+@_user
+@click.option("--all", "every", is_flag=True, help="Also the pairs that are decided.")
+@json_option
+def pairs(user: str | None, every: bool, as_json: bool) -> None:
+    """List fills of two sources that may be one, and wait for a person."""
+    import dataclasses
+
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.ledgers.pairs import pairs as known
+
+    settings = load_settings()
+    whose = user or settings.user
+    with open_database(settings) as database, database.connect("reader") as connection:
+        rows = [dataclasses.asdict(pair) for pair in known(connection, whose, every=every)]
+    if as_json:
+        emit({"profile": settings.profile, "user": whose, "pairs": rows})
+        return
+
+    from omc_infra.tables import print_rows
+
+    cells = [{name: str(value) for name, value in row.items() if value is not None} for row in rows]
+    print_rows(open_console(), cells, f"pairs of fills of {whose} · {settings.profile}")
+
+
+@accounts.command()
+@click.argument("pair", nargs=4, metavar="ACCOUNT FILL ACCOUNT FILL")
+@click.option("--same/--different", "is_duplicate", required=True, help="Whether the two are one execution.")
+@_user
+@_by
+@json_option
+def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, by: str, as_json: bool) -> None:
+    """Decide on a pair of fills: the first counts, the second is its duplicate or a fill of its own."""
+    from omc_pipeline.ledgers.pairs import decide_pair
+
+    settings = load_settings()
+    whose = user or settings.user
+    with _database(settings) as (_, connection), connection.transaction():
+        decide_pair(connection, whose, pair, by, is_duplicate=is_duplicate)
+    document = {"user": whose, "pair": list(pair), "state": "duplicate" if is_duplicate else "rejected", "decided_by": by}
+    if as_json:
+        emit(document)
+    else:
+        say(
+            f"{pair[3]} of {pair[2]} is {'a duplicate' if is_duplicate else 'a fill of its own'}; profit and loss follows with its next run"
+        )
+
+
+def _place(venue_or_source: str) -> tuple[str, str | None]:
+    """Return venue and source of an account: a source by its name or its venue, else a venue of files."""
+    from omc_pipeline.collection.discovery import discover_sources
+
+    for source in discover_sources().values():
+        if source.per_account and venue_or_source in (source.name, source.venue):
+            return source.venue, source.name
+        if venue_or_source == source.name:
+            raise BadInputError(f"source '{source.name}' is not collected by account")
+    return venue_or_source, None
+
+
+@contextmanager
+def _database(settings: Settings, role: Role = "writer") -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+    from omc_infra.postgres.database import open_database
+
+    with open_database(settings) as database, database.connect(role) as connection:
+        yield database, connection
+
+
+def _change(account: str, state: State, by: str, as_json: bool) -> None:
+    from omc_pipeline.collection.accounts import set_state
+
+    settings = load_settings()
+    with _database(settings) as (_, connection):
+        row = set_state(connection, account, state, by)
+    if as_json:
+        emit(_document(row, settings))
+    else:
+        say(f"account {row.account_id} of user {row.user_id}: {row.state} ({settings.profile})")
+
+
+def _forget(settings: Settings, database: Database, named: list[str]) -> None:
+    from omc_infra.runs.instance import open_instance
+    from omc_pipeline.orchestration.accounts import forget_accounts
+
+    with open_instance(settings, database) as instance:
+        forget_accounts(instance, named)
+
+
+def _document(row: AccountRow, settings: Settings) -> dict[str, Any]:
+    missing = _missing_keys(row, settings)
+    return {
+        "account": row.account_id, "user": row.user_id, "venue": row.venue, "source": row.source, "label": row.label,
+        "state": row.state, "state_changed_at": row.state_changed_at, "state_changed_by": row.state_changed_by,
+        "configured": not missing, "missing_keys": missing, "held": row.held_reason, "held_at": row.held_at, "created_at": row.created_at,
+    }  # fmt: skip
+
+
+def _missing_keys(row: AccountRow, settings: Settings) -> list[str]:
+    from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.keys import key_store
+
+    source, store = discover_sources().get(row.source or ""), key_store(settings)
+    return [store.place(name, row) for name in (source.keys if source else ()) if store.key(name, row) is None]
+
+
+def _show_erased(document: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        emit(document)
+        return
+    for table, count in document["rows"].items():
+        say(f"{table:<32}{count:>12,}")
+    say(f"{sum(document['rows'].values()):,} rows {'erased' if document['erased'] else 'would be erased; add --yes to do it'}")

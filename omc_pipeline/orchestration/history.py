@@ -1,0 +1,60 @@
+"""One asset a source that can read the past, partitioned by time: a backfill of any range is one run.
+
+The live collection has an asset of its own without partitions, so that a tick never waits for the past.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import dagster as dg
+
+from omc_pipeline.collection.history import collect_history
+from omc_pipeline.collection.source import History, Source
+from omc_pipeline.collection.window import Window
+from omc_pipeline.orchestration.collection import RunOptions, asset_key, collection_facts, options_of_run, source_tags
+from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.resources import Platform
+
+
+def history_key(source: Source) -> dg.AssetKey:
+    """Return ``<ledger>/<name>_history``."""
+    *ledger, name = asset_key(source).path
+    return dg.AssetKey([*ledger, f"{name}_history"])
+
+
+def history_assets(sources: Sequence[Source]) -> list[dg.AssetsDefinition]:
+    """Make the history assets of the sources that have a past to read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # of backfill policies; the version is pinned
+        return [_history_asset(source, source.history) for source in sources if source.history is not None]
+
+
+def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=history_key(source),
+        group_name=source.ledger,
+        description=f"{source.title}: days of the past, into the same tables. Backfill any range of partitions; it is one run.",
+        kinds={"python", "postgres"},
+        owners=list(source.owners),
+        tags=source_tags(source),
+        pool=source.name,
+        partitions_def=_partitions(history),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata={"source": dg.MetadataValue.text(source.name), "documentation": dg.MetadataValue.url(source.homepage)},
+        op_tags={"omc/source": source.name},
+    )
+    def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        window = Window(*context.partition_time_window)
+        with told_to_dagster():
+            options = options_of_run(source, config, platform)
+            collection = collect_history(source, platform.database, platform.settings, window, config=options, run_id=context.run.run_id)
+        return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})
+
+    return collected
+
+
+def _partitions(history: History) -> dg.TimeWindowPartitionsDefinition:
+    start = history.first_day.isoformat()
+    if history.step == "month":
+        return dg.MonthlyPartitionsDefinition(start_date=start)
+    return dg.DailyPartitionsDefinition(start_date=start)
