@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -44,6 +45,20 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 class ClosedPipeError(Exception):
     """Whoever read our output has gone, as ``head`` does."""
+
+
+class FiniteRange(click.FloatRange):
+    """A number between two bounds; click's own range lets NaN through, which compares with nothing."""
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 class LazyGroup(click.Group):
