@@ -13,7 +13,7 @@ from omc_infra.errors import DatabaseUnavailableError, MachineError, OmcError
 
 _OF_THE_MACHINE = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG,
-    errno.EMFILE, errno.ENFILE, errno.EIO, errno.ELOOP, errno.EFBIG, errno.EBUSY, errno.ENXIO, errno.ENOMEM,
+    errno.EMFILE, errno.ENFILE, errno.EIO, errno.ELOOP, errno.EFBIG, errno.EBUSY, errno.ENXIO, errno.ENOMEM, errno.EEXIST,
 }  # fmt: skip
 """Failures of a disk, a folder or a limit of the machine; any other is a fault of ours and keeps its traceback."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}

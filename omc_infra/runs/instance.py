@@ -111,11 +111,16 @@ def _merge(configured: dict[str, Any], launcher: LauncherFields) -> None:
 
 
 def _opened(home: Path) -> DagsterInstance:
-    """Open the instance of a folder; what Dagster says of its configuration, over many lines, becomes one line of ours."""
+    """Open the instance of a folder with all its parts, which Dagster would otherwise make at their first use.
+
+    What Dagster says of its configuration, over many lines, becomes one line of ours.
+    """
     from dagster import DagsterError, DagsterInstance
     from dagster._check import CheckError
 
     try:
-        return DagsterInstance.from_config(str(home))
-    except (DagsterError, CheckError, ImportError, AttributeError) as error:
+        instance = DagsterInstance.from_config(str(home))
+        _ = instance.run_launcher, instance.run_coordinator, instance.compute_log_manager, instance.scheduler
+    except (DagsterError, CheckError, ImportError, AttributeError, ConfigurationError) as error:
         raise ConfigurationError(f"{_DAGSTER_YAML}: Dagster refuses it: {one_line(error)[:_LONGEST_REASON]}") from error
+    return instance
