@@ -6,6 +6,7 @@ of writing. Nothing of it is ever interpreted here: every command prints through
 
 from __future__ import annotations
 
+import codecs
 import json
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,19 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+PLAIN_ERRORS = "omc.plain"
+"""Name of the error handler of streams whose terminal lacks our characters; see ``write_plainly``."""
+_PLAIN = {
+    "·": "-", "–": "-", "—": "-", "−": "-", "•": "*", "×": "x", "→": "->", "…": "...", "✓": "ok", "✗": "x", "≤": "<=", "≥": ">=",
+}  # fmt: skip
+_SPINNER = range(0x2800, 0x2900)
 _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+def write_plainly() -> None:
+    """Register ``PLAIN_ERRORS``: a character that a terminal lacks is written as a plain one, or as its escape, and never an error."""
+    codecs.register_error(PLAIN_ERRORS, _plain)
 
 
 def visible(text: object) -> str:
@@ -68,6 +80,13 @@ def open_console(*, stderr: bool = False, width: int | None = None) -> Console:
 
 def _json_escaped(char: str) -> str:
     return json.dumps(char)[1:-1] if ord(char) >= 0x80 else f"\\u{ord(char):04x}"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join("*" if ord(char) in _SPINNER else _PLAIN.get(char) or _escaped(char) for char in missing), error.end
 
 
 def _escaped(char: str) -> str:

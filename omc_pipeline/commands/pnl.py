@@ -178,7 +178,9 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
 @click.option("--to", "until", help="... and up to then, excluded.")
 @click.option("--zone", default="UTC", help="Whose days, weeks and months: UTC, Australia/Sydney, ...")
 @click.option(
-    "--tax-year", type=int, help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount."
+    "--tax-year",
+    type=click.IntRange(1970, 2200),
+    help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount.",
 )
 @click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", help="Which of the user's runs.")
 @click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
