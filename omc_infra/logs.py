@@ -48,14 +48,15 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=False,
     )
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(_VisibleFormatter(logging.BASIC_FORMAT))
+    lines.setFormatter(VisibleFormatter(logging.BASIC_FORMAT))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[lines], force=False)
 
 
-class _VisibleFormatter(logging.Formatter):
+class VisibleFormatter(logging.Formatter):
     """Lines of the standard library's loggers in which nothing is obeyed by a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line; its breaks and tabs stay."""
         return visible(super().format(record))
 
 

@@ -89,7 +89,7 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(Text.assemble(sums, verdict))
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(Markdown(brief["body"]), title=Text(visible(brief["title"])), subtitle=caption))
+        console.print(Panel(Markdown(visible(brief["body"]), hyperlinks=False), title=Text(visible(brief["title"])), subtitle=caption))
         console.print(f"Its rows: omc agent show {brief['event']}")
     if all(stage["ok"] for stage in document["stages"]):
         console.print(Text.assemble("Next: ", ("make up", "bold"), " runs the platform with the Dagster UI."))

@@ -23,12 +23,14 @@ from omc_infra.settings import load_settings
 COMMANDS: Sequence[tuple[str, ...]] = (
     ("accounts", "list"), ("accounts", "pairs"), ("accounts", "add", "kraken", "--id", "k1"), ("accounts", "pause", "coinspot"),
     ("accounts", "erase-user", "demo"), ("agent", "sessions"), ("agent", "show", "x"), ("pnl", "report"), ("pnl", "exceptions"),
-    ("pnl", "positions"), ("pnl", "reporting"), ("pnl", "reporting", "--currency", "EUR"),
+    ("pnl", "positions"), ("pnl", "reporting"), ("pnl", "reporting", "--currency", "EUR", "--zone", "Europe/Berlin"),
     ("pnl", "resolve", "1", "--by", "a", "--reason", "b"), ("quality",), ("collect", "human_fear_greed"),
     ("replay", "human_fear_greed", "--from", "2026-01-01"), ("sources", "list"), ("sources", "pause", "human_fear_greed"),
     ("sources", "resume", "human_fear_greed"), ("status",),
 )  # fmt: skip
 """Commands that read or write the database."""
+_OWN_WORDS = ("127.0.0.1:1", "no session", "is not open", "there is no")
+"""What a command says that could read and had nothing to do, or whose upstream is not there."""
 
 
 class Place(NamedTuple):
@@ -97,7 +99,7 @@ def _administer(database: Database, statement: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_home_of_an_earlier_release_asks_for_the_migration(command: tuple[str, ...], old: Place) -> None:
-    _ends(old, command, "omc db migrate", "no sandbox", "127.0.0.1:1", "there is no")
+    _ends(old, command, "omc db migrate", *_OWN_WORDS)
 
 
 def test_what_an_earlier_release_lacks_is_named_with_what_to_do(old: Place) -> None:
@@ -115,7 +117,7 @@ def test_a_database_that_may_only_be_read_is_told_in_one_line(command: tuple[str
         f'ALTER DATABASE "{name}" SET default_transaction_read_only = on',
         back=[f'ALTER DATABASE "{name}" RESET default_transaction_read_only'],
     ):
-        _ends(present, command, "read-only", "127.0.0.1:1", "there is no", "exception")
+        _ends(present, command, "read-only", *_OWN_WORDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -127,7 +129,7 @@ def test_rights_that_were_taken_away_are_told_in_one_line(command: tuple[str, ..
         f"REVOKE USAGE ON SCHEMA {schemas} FROM {', '.join(roles)}",
         back=[f"GRANT USAGE ON SCHEMA {schemas} TO {', '.join(roles)}"],
     ):
-        _ends(present, command, "permission denied", "127.0.0.1:1", "there is no", "may not")
+        _ends(present, command, "permission denied", *_OWN_WORDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
