@@ -157,4 +157,7 @@ class RunningServices:
         state = ServiceState(
             started.name, started.pid, ticks, since, place.host, place.port, socket, written, started.restarts, supervised=True
         )
-        write_state(self.settings.home, state)
+        try:
+            write_state(self.settings.home, state)
+        except OSError as error:  # a full disk: the service itself may go on
+            log.warning("the state of a service can't be written", service=started.name, reason=str(error))

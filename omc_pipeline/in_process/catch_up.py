@@ -1,4 +1,4 @@
-"""What a platform that starts has missed: ledgers whose sources were not asked for longer than their cadence."""
+"""What a platform that starts has missed: ledgers whose sources were not asked for longer than their cadence, and jobs that failed last."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from omc_infra.clock import utc_now
+from omc_infra.errors import MachineError
 from omc_infra.postgres.database import Database
 from omc_pipeline.in_process.jobs import JobFailedError, PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
     from omc_pipeline.collection.source import Source
     from omc_pipeline.collection.state import States
 
-
 REPORT_BROKEN = "report_broken_sources"
+_OWN_TIME = ("maintain_ledgers", REPORT_BROKEN)
+"""Jobs that don't run again only because they failed: a heavy one, which nobody misses at a start, and one that has its own reason."""
+_PARTITION_TAG = "dagster/partition"
+_RUNS_LOOKED_AT = 50
 
 
 def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
     """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
+
+    A job whose newest run failed or was interrupted, as by Ctrl-C, runs again too: nothing stays red because the platform ended.
 
     A start hook of the platform; see the entry points ``omc.start_hooks``.
 
@@ -33,16 +39,29 @@ def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
 
     due, jobs, broken = _due_ledgers(database), PipelineJobs(instance), discover().broken.values()
     names = [name for ledger in due for name in jobs.collections_of(ledger)]
-    names += ["value_positions", "score_ledgers"] if due else []
+    again = [name for name in jobs.names if name not in _OWN_TIME and _ended_badly(instance, name)]
+    names += [name for name in again if name.startswith("collect_")]
+    names += ["value_positions", "score_ledgers"] if names else []
     if broken:
         _failure(jobs, REPORT_BROKEN)  # which makes their assets red; what it says follows, a line for each
-    return [*(each.reason for each in broken), *(failure for name in names if (failure := _failure(jobs, name)) is not None)]
+    failures = [failure for name in dict.fromkeys([*names, *again]) if (failure := _failure(jobs, name)) is not None]
+    return [*(each.reason for each in broken), *failures]
+
+
+def _ended_badly(instance: DagsterInstance, job: str) -> bool:
+    """Say whether the newest run of a job, of any of its partitions, failed or was canceled."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    newest: dict[str | None, DagsterRunStatus] = {}
+    for run in instance.get_runs(RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT):
+        newest.setdefault(run.tags.get(_PARTITION_TAG), run.status)
+    return bool({DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED} & set(newest.values()))
 
 
 def _failure(jobs: PipelineJobs, name: str) -> str | None:
     try:
         jobs.run(name)
-    except JobFailedError as error:
+    except (JobFailedError, MachineError) as error:
         return str(error)
     return None
 
