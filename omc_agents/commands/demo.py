@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich import box
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from omc_agents.demonstration.stages import Demonstration, Stage, StageResult
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a stage failed.")
 @json_option
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
@@ -100,6 +101,9 @@ def _ledger_table(document: dict[str, Any]) -> Table:
         Column("source", no_wrap=True),
         title=f"Ledgers · profile {document['profile']}",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for heading in ("rows", "complete", "timely", "accurate", "score"):
         table.add_column(heading, justify="right")
