@@ -70,6 +70,8 @@ class DatabaseUnavailableError(RetryableError):
 class MachineError(RetryableError):
     """A disk is full or read-only, or a limit of the machine is reached; a rerun helps once that is mended."""
 
+    advice = "Make room on the disk, or point `OMC_HOME` to a folder that you may write; then run the command again."
+
 
 class PermanentError(OmcError):
     """A rerun gives the same answer."""

@@ -28,6 +28,21 @@ _NO_FORK_WAIT_S = 2.0
 """Before the next attempt where the system made no more processes; it costs the report none of its attempts."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a server may do.
+
+    Attributes:
+        max_children: Runs at a time.
+        grace_s: From SIGTERM to SIGKILL of a run.
+        idle_exit_s: Without a launcher and without a run, until the server ends.
+    """
+
+    max_children: int
+    grace_s: float
+    idle_exit_s: float
+
+
 @dataclass
 class Child:
     """A run's process; ``kill_at`` in seconds of the monotonic clock once it was asked to end."""

@@ -8,12 +8,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from omc_infra.runs.children import Children
+from omc_infra.runs.children import Children, Limits
 from omc_infra.runs.connections import Connection, LauncherOfChild
 from omc_infra.runs.forked import SystemFork
 from omc_infra.runs.handover import Inheritance, Waiting, hand_over
@@ -32,21 +32,6 @@ _NO_FORK_WAIT_S = 1.0
 """Before the next attempt where the system made no more processes."""
 _ORPHANED_S = 600.0
 """How long runs may go on after the last launcher has gone."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a server may do.
-
-    Attributes:
-        max_children: Runs at a time.
-        grace_s: From SIGTERM to SIGKILL of a run.
-        idle_exit_s: Without a launcher and without a run, until the server ends.
-    """
-
-    max_children: int
-    grace_s: float
-    idle_exit_s: float
 
 
 class Server:

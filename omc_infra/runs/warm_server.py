@@ -18,12 +18,13 @@ from pathlib import Path
 
 import structlog
 
+from omc_infra.runs.children import Limits
 from omc_infra.runs.forked import SystemFork
 from omc_infra.runs.handover import Inheritance, inherited
 from omc_infra.runs.listening import Listener
 from omc_infra.runs.places import Places
 from omc_infra.runs.preload import PreloadError, preload, unsafe_to_fork
-from omc_infra.runs.serving import SIGNALS, Limits, Server
+from omc_infra.runs.serving import SIGNALS, Server
 from omc_infra.runs.source_watch import SourceWatch
 
 log = structlog.get_logger()
