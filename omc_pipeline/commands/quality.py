@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from omc_pipeline.quality import CheckOutcome, QualityReport
 
 
-@click.command()
+@click.command(epilog="Exit code 1: an alert is open.")
 @click.argument("ledger", required=False, type=click.Choice(LEDGERS))
 @json_option
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
-    """Judge all ledgers, or one with each of its checks; exit 1 when an alert of theirs is open."""
+    """Judge all ledgers, or one with each of its checks."""
     from omc_infra.postgres.database import open_database
-    from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover
     from omc_pipeline.quality.run import run_suites
 
     settings = load_settings()
     with open_database(settings) as database:
-        report = run_suites(database, list(discover_sources().values()), settings, utc_now(), (ledger,) if ledger else LEDGERS)
+        found, asked = discover(), (ledger,) if ledger else LEDGERS
+        report = run_suites(database, list(found.sources.values()), settings, utc_now(), asked, list(found.broken.values()))
     if as_json:
         emit(report.as_document())
     else:

@@ -14,23 +14,24 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class CatalystEvent(Row):
-    """One event.
+    """One event that may move a price.
 
     Attributes:
-        event_id: The source's own id: an accession number, an article's or a proposal's id.
-        event_type: ``filing``, ``listing``, ``delisting``, ``maintenance``, ``trading``, ``feature``, ``proposal``, ``other`` ...
-        symbol: The coin it concerns, where one is known.
-        ticker: The issuer's stock, where it has one.
-        issuer: Who tells it: the filer, the venue, the space of a vote.
-        title: What happened, in words.
-        form: Form type of a filing.
-        items: Items of a filing as written, the tokens of an announcement, the outcome of a vote.
-        url: Page to read it on.
-        filed_on: Day for which a filing counts.
-        published_at: The source's time, UTC; how it was read says ``published_zone``.
+        event_id: The source's own id of the event: of a filing its accession number, else of an article or a proposal.
+        event_type: Kind of event: ``filing``, ``listing``, ``delisting``, ``maintenance``, ``trading``, ``feature``,
+            ``proposal`` or ``other``.
+        symbol: Coin that the event concerns; NULL where none is known.
+        ticker: Stock ticker of the issuer; NULL where it has none.
+        issuer: Name of who published the event: the filer, the venue, the space of a vote.
+        title: One line that says what happened.
+        form: Form type of a filing, such as ``8-K``; NULL for other events.
+        items: Items of an 8-K, tokens of an announcement, separated by commas; state and outcome of a vote; NULL for none.
+        url: https page of the event.
+        filed_on (date): Day of the filing as the source gives it; NULL for other events.
+        published_at: When the source published it.
         published_zone: Zone of a written time that doesn't tell its own: ``utc``, ``eastern``, ``offset`` (one was written), or
-            ``undecided`` (read as UTC); None where the source's times are what they say.
-        impact: From 1 (nobody trades on it) to 10, by the source's rules; None where there are none.
+            ``undecided`` (read as UTC); NULL where the source's times are what they say.
+        impact: From 1 (nobody trades on it) to 10, by the rules of the source; NULL where there are none.
     """
 
     event_id: str

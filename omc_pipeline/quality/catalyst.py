@@ -18,13 +18,23 @@ RULES: Mapping[str, TableRules] = {
         window_s=90 * DAY_S,
         delay_s=6 * 3600,  # acceptance times of an undecided zone may be Eastern times read as UTC, and so 5 h early
         checks=(
-            row_check(EVENT, "https", "url LIKE 'https://_%'", "Each event links to its https page.", needs_rows=False),
+            row_check(
+                EVENT,
+                "https",
+                "url LIKE 'https://_%'",
+                "Each event links to its https page.",
+                needs_rows=False,
+                advice="Look at the events that the check names. If the source builds links in another way now, correct its parser and "
+                "run `omc replay`.",
+            ),
             row_check(
                 EVENT,
                 "accession",
                 "form IS NULL OR event_id ~ '^[0-9]{10}-[0-9]{2}-[0-9]{6}$'",
                 "A filing is named by its accession number.",
                 needs_rows=False,
+                advice="Look at the events that the check names. EDGAR has changed its ids, or the parser reads another field: correct "
+                "it and run `omc replay`.",
             ),
             row_check(
                 EVENT,
@@ -34,6 +44,16 @@ RULES: Mapping[str, TableRules] = {
                 severity="warning",
                 at_least=0.95,
                 needs_rows=False,
+                advice="A few late filings are normal. If all differ, the parser reads another date: compare with the filing's page.",
+            ),
+            row_check(
+                EVENT,
+                "symbol_canonical",
+                "symbol = upper(symbol)",
+                "Symbols are upper case.",
+                severity="warning",
+                needs_rows=False,
+                advice="Correct the symbols in the source's section of `omc.toml`, or the parser.",
             ),
             row_check(
                 EVENT,
@@ -44,8 +64,9 @@ RULES: Mapping[str, TableRules] = {
                 at_least=0.5,
                 worst=0.0,
                 needs_rows=False,
+                advice="Usual for filers of few filings, and for filings of before zones were decided: their times may be 4 to 5 h early. "
+                "Use `recorded_at` where that matters.",
             ),
-            row_check(EVENT, "symbol_canonical", "symbol = upper(symbol)", "Symbols are upper case.", severity="warning", needs_rows=False),
             Check(
                 "event_distinct",
                 "accuracy",
@@ -57,6 +78,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=0.5,
                 table=EVENT,
                 needs_rows=False,
+                advice="Look at events with the same link. The source publishes one event under several ids, or the parser builds links "
+                "that are too short.",
             ),
             Check(
                 "event_silence",
@@ -70,6 +93,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=42 * DAY_S,
                 table=EVENT,
                 needs_rows=False,
+                advice="Compare with the issuers' pages. If they did publish, the source no longer shows it: look at its bodies. If not, "
+                "wait.",
             ),
         ),
     ),

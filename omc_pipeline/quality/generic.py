@@ -17,6 +17,10 @@ from omc_pipeline.quality.check import Check, TableRules, row_check
 
 PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
 """Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""
+UNANSWERED = 2.0
+"""Cadences without a good answer after which an endpoint counts as dead, and its score of timeliness is a half."""
+LEAST_CADENCE_S = 120
+"""Shorter cadences count as this long: on a busy machine a run may start half a minute late, and that is no dead endpoint."""
 LONGEST_SEARCH_S = 40 * 86400
 """How far back the newest row is sought; older counts as none."""
 CLOCK_SKEW_S = 2
@@ -60,6 +64,8 @@ def table_checks(judged: JudgedTable) -> Iterator[Check]:
     yield row_check(
         judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s'",
         "No row claims a time after the moment we learned of it.", dimension="timeliness", needs_rows=not judged.rules.is_event,
+        advice="Compare this machine's clock with a time server. If it is right, the source's times are in another zone than the "
+        "parser thinks: look at the rows, and correct the parser.",
     )  # fmt: skip
 
 
@@ -71,21 +77,50 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
         "looked", "timeliness", "critical", "The upstream was asked, and answered, about a cadence ago.", unit="s", needs_rows=has_events,
         fact=f"extract(epoch FROM :now - (SELECT max(fetched_at) FROM raw.fetch WHERE source = :source AND {GOOD_ANSWER}))",
         high=TOLERATED * source.every_s, best=PUNCTUAL * source.every_s, worst=DEAD * source.every_s,
+        advice="See with `omc status` that the platform runs, and with `omc sources list` whether the source is paused, waits, or "
+        "failed and why; then `omc collect` it.",
     )  # fmt: skip
     yield Check(
-        "endpoints_answer", "completeness", "warning", "Each endpoint's newest answer was a good one.", low=1.0, best=1.0, worst=0.0,
-        needs_rows=has_events,
-        fact=f"""(SELECT avg(({GOOD_ANSWER})::int) FROM (
-            SELECT DISTINCT ON (split_part(url, '?', 1)) status FROM raw.fetch
-            WHERE source = :source AND fetched_at > :now - interval '{max(DAY_S, 3 * source.every_s)} s'
-            ORDER BY split_part(url, '?', 1), fetched_at DESC) AS newest)""",
+        "endpoints_answer", "completeness", "warning", "Every endpoint answered when it was asked last, and was asked lately.",
+        low=1.0, best=1.0, worst=0.0,
+        fact=f"(SELECT avg((is_well AND age <= {UNANSWERED})::int) FROM {_endpoints(source)} AS endpoints)",
+        advice="`omc sources list` names the failing endpoint and why. A 404 means a moved or renamed resource: change the "
+        "source's section of `omc.toml`, or the source.",
+    )  # fmt: skip
+    yield Check(
+        "endpoints_on_time", "timeliness", "critical", "Cadences since the good answer of the endpoint that is furthest behind.",
+        high=UNANSWERED, best=PUNCTUAL, worst=PUNCTUAL + 2 * (UNANSWERED - PUNCTUAL), unit="count",
+        fact=f"(SELECT CASE WHEN bool_and(age IS NOT NULL) THEN max(age) END FROM {_endpoints(source)} AS endpoints)",
+        advice="See with `omc sources list` which endpoint is paused, waits or fails; then `omc collect` the source.",
     )  # fmt: skip
     refused = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately})"
     recorded = " + ".join(f"{judged.table.name}_recorded" for judged in tables)
     yield Check(
         "rows_accepted", "completeness", "warning", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
         needs_rows=False, fact=f"({recorded})::float8 / nullif({refused} + {recorded}, 0)",
+        advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
+        "replay`.",
     )  # fmt: skip
+
+
+def _endpoints(source: Source) -> str:
+    """Compose a row an endpoint: ``age`` in its own cadences since it was collected well, ``is_well`` whether its last try was.
+
+    It is the state of its collector that counts, not a body: an endpoint that was not asked because another failed before it has no
+    answer. Of several accounts the best one speaks for the endpoint; an account's own run judges its own.
+    """
+    declared = ", ".join(f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d})" for endpoint in source.endpoints)
+    return f"""(SELECT coalesce(found.is_well, false) AS is_well,
+            extract(epoch FROM :now - found.last_success_at) / declared.every_s AS age
+        FROM (VALUES {declared}) AS declared (endpoint, every_s), LATERAL (
+            SELECT bool_or(consecutive_failures = 0 AND last_success_at IS NOT NULL) AS is_well, max(last_success_at) AS last_success_at
+            FROM collection.state AS s WHERE s.source = :source AND s.endpoint = declared.endpoint
+                AND (CAST(:account AS text) IS NULL OR s.account_id = :account)) AS found)"""
+
+
+def _literal(name: str) -> str:
+    """Write a name as an SQL literal, safe in a statement with binds."""
+    return "'" + name.replace("'", "''").replace(":", "\\:") + "'"
 
 
 def lately_s(tables: Sequence[JudgedTable]) -> int:
@@ -107,6 +142,8 @@ def _rows_present(judged: JudgedTable) -> Check:
     return Check(
         f"{table.name}_present", "completeness", "critical", description, fact=fact, low=1, unit="count", table=table,
         needs_rows=not judged.rules.may_be_empty,
+        advice="Look at `looked` and `endpoints_answer` of the source first. If both hold, the upstream answers with an empty list: "
+        "compare with its web page, and check the watch list in `omc.toml`.",
     )  # fmt: skip
 
 
@@ -117,6 +154,8 @@ def _required_fields(table: LedgerTable) -> Check:
     return row_check(
         table, "required_fields", f"coalesce({filled}, false)", "Every required field is filled, and no text is blank.",
         dimension="completeness", at_least=0.99, worst=0.0, needs_rows=False,
+        advice="The upstream has left out or renamed a field. Look at a body in `raw.payload`, correct the parser and run `omc "
+        "replay`.",
     )  # fmt: skip
 
 
@@ -126,6 +165,7 @@ def _wanted_fields(judged: JudgedTable) -> Check:
         f"{judged.table.name}_wanted_fields", "completeness", "critical", f"Mostly filled: {', '.join(wanted)}.", table=judged.table,
         fact=f"avg(num_nonnulls({', '.join(wanted)})::float8 / {len(wanted)})", low=0.9, best=1.0, worst=0.0, needs_rows=False,
         good=f"num_nonnulls({', '.join(wanted)}) = {len(wanted)}",
+        advice="The rows can be used, but lack these fields. If the upstream still has them, correct the parser and run `omc replay`.",
     )  # fmt: skip
 
 
@@ -137,6 +177,7 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
             AND {clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND {clock} > :now - interval '{LONGEST_SEARCH_S} s'))""",
         high=TOLERATED * interval_s + judged.rules.delay_s, best=PUNCTUAL * interval_s + judged.rules.delay_s,
         worst=DEAD * interval_s + judged.rules.delay_s,
+        advice="Look at `looked` of the source first. If it holds, the upstream repeats old values: see its status page, and wait.",
     )  # fmt: skip
     yield Check(
         f"{table.name}_gapless", "completeness", "warning", "Share of the window's time that no gap leaves uncovered.", table=table,
@@ -144,6 +185,8 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         fact=f"""(SELECT sum(least(gap, {PUNCTUAL * interval_s})) / nullif(sum(gap), 0) FROM (
             SELECT extract(epoch FROM moment - lag(moment) OVER (ORDER BY moment)) AS gap
             FROM (SELECT DISTINCT {clock} AS moment FROM w) AS moments) AS gaps WHERE gap IS NOT NULL)""",
+        advice="Nothing if the platform was off in that time. A source that can read its past fills the gap with `omc collect --from "
+        "--to`; of another the gap stays, and leaves the window with time.",
     )  # fmt: skip
     if judged.things and judged.rules.keeps_things:
         yield _coverage(judged)
@@ -151,6 +194,8 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         yield Check(
             f"{table.name}_breadth", "completeness", "critical", f"At least {judged.rules.breadth} things are told of.", unit="count",
             fact=f"count(DISTINCT ({', '.join(judged.things)}))", low=judged.rules.breadth, best=judged.rules.breadth, worst=0, table=table,
+            advice="Check the watch list in the source's section of `omc.toml`. If it is right, the upstream has left things out: see its "
+            "page.",
         )  # fmt: skip
 
 
@@ -162,6 +207,8 @@ def _coverage(judged: JudgedTable) -> Check:
         fact=f"""count({things}) FILTER (WHERE {clock} > :now - interval '{_recent_s(judged)} s')::float8 / nullif(
             (SELECT count({things}) FROM {table.qualified} WHERE source = :source AND {reference}), 0)""",
         low=0.95, best=1.0, worst=0.0, table=table,
+        advice="Compare the newest rows with those of a day ago to see what is missing. If it was taken off the watch list or off the "
+        "market, nothing; the check holds again after a day.",
     )  # fmt: skip
 
 
@@ -173,6 +220,8 @@ def _lag(judged: JudgedTable) -> Check:
         table=judged.table, needs_rows=False, high=2 * allowed_s, best=allowed_s, worst=DEAD * allowed_s,
         fact=f"""percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM recorded_at - {judged.table.clock}))
             FILTER (WHERE version = 1 AND {judged.table.clock} >= {first_look})""",
+        advice="Nothing if the platform was off: it has caught up. Otherwise the upstream publishes late, or runs wait in the queue: "
+        "see how long they take with `omc sources list`.",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "b3001"
-down_revision = "j0008c"
+down_revision = "m2004b"
 branch_labels = None
 depends_on = None
 
