@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from omc_infra.runs.preload import PreloadError, build_location
-from omc_infra.services.supervisor import dies_with
+from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT
 from omc_infra.terminal import one_line
 
@@ -51,7 +51,7 @@ class LoadCheck:
                 cwd=PROJECT_ROOT,
                 env=dict(environ),
                 start_new_session=True,
-                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
+                preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 
     def finished(self) -> Iterator[tuple[str, list[str]]]:
