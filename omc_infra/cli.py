@@ -31,10 +31,10 @@ from omc_infra.errors import (
 )
 from omc_infra.logs import configure_logs, redact
 from omc_infra.machine import machine_failure
-from omc_infra.postgres.failures import statement_failure
 from omc_infra.private import PRIVATE_UMASK
 from omc_infra.settings import load_settings
 from omc_infra.signals import InterruptedCommandError, raise_on_ending_signals
+from omc_infra.statements import statement_failure
 from omc_infra.terminal import PLAIN_ERRORS, one_line, say, visible_json, write_plainly
 
 COMMANDS_GROUP = "omc.commands"

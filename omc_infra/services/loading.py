@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from omc_infra.private import PRIVATE_UMASK, private_folder
 from omc_infra.runs.preload import PreloadError, build_location
-from omc_infra.services.supervisor import dies_with
+from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT
 from omc_infra.terminal import one_line
 
@@ -40,7 +41,7 @@ class LoadCheck:
     def begin(self, location: str, environ: Mapping[str, str]) -> None:
         """Start loading a location; what was being loaded of it before is given up."""
         self._end(location)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._log.parent)
         with self._log.open("ab") as errors:
             self._running[location] = subprocess.Popen(
                 [sys.executable, "-m", "omc_infra.services.loading", location],
@@ -51,7 +52,7 @@ class LoadCheck:
                 cwd=PROJECT_ROOT,
                 env=dict(environ),
                 start_new_session=True,
-                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
+                preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 
     def finished(self) -> Iterator[tuple[str, list[str]]]:

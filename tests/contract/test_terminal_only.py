@@ -14,6 +14,7 @@ PRINTS = {
     Path("omc_infra/terminal.py"): {"click.secho", "click.echo"},
     Path("omc_infra/cli.py"): {"click.echo"},
     Path("omc_pipeline/benches/pnl_process.py"): {"sys.stdout.write"},  # a figure, to the process that started it
+    Path("omc_infra/services/loading.py"): {"sys.stdout.write"},  # failures as JSON, to the process that started it
 }
 """Files that may print, and by what."""
 _PRINTING = {"print", "click.echo", "click.secho", "click.echo_via_pager", "rich.print", "sys.stdout.write", "sys.stderr.write"}
