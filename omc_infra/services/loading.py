@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from omc_infra.private import private_folder
+from omc_infra.private import PRIVATE_UMASK, private_folder
 from omc_infra.runs.preload import PreloadError, build_location
 from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT
@@ -52,8 +52,7 @@ class LoadCheck:
                 cwd=PROJECT_ROOT,
                 env=dict(environ),
                 start_new_session=True,
-                umask=PRIVATE_UMASK,
-                preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 system calls only
+                preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 
     def finished(self) -> Iterator[tuple[str, list[str]]]:
