@@ -181,11 +181,11 @@ def collector(
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
-        http = None
-        if source.policy is not None:
+        http, policy = None, source.policy_with(config)
+        if policy is not None:
             opened = open_http(
                 source.name,
-                source.policy,
+                policy,
                 settings,
                 keys=keys,
                 raw=raw,

@@ -1,4 +1,4 @@
-"""Human: what people say. Sentiment scores."""
+"""Human: what people say. News, posts, and scores of sentiment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ WHOLE_MARKET = "MARKET"
 
 @dataclass(frozen=True, slots=True)
 class Sentiment(Row):
-    """One score of one metric for one symbol; the metric's scale is in its source's docstring."""
+    """One score of one metric for one symbol; the metric's scale is in its source's docstring.
+
+    Attributes:
+        symbol: The coin, or ``MARKET`` for the whole market.
+        metric: What is measured, a word of a closed vocabulary.
+        observed_at: Time the score speaks of, by the source's clock; 00:00 UTC of its day for a score of a day.
+        score: On the metric's scale.
+        label: The score in a word, or None.
+    """
 
     symbol: str
     metric: str
@@ -23,6 +31,58 @@ class Sentiment(Row):
     label: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class News(Row):
+    """One item of a news feed. Its text belongs to the publisher: only title, link and a short summary are kept.
+
+    Attributes:
+        feed: Name of the feed, as it is configured.
+        guid: The publisher's name of the item; some publishers use one again for another item.
+        published_at: The publisher's date of the item, UTC.
+        title: One line without markup; a changed title is a new version.
+        link: The article, without parameters that track its readers.
+        summary: First words of its description in one line, or None.
+        updated_at: When the publisher last changed it, UTC, maybe before ``published_at``; None where the feed doesn't say.
+    """
+
+    feed: str
+    guid: str
+    published_at: datetime
+    title: str
+    link: str
+    summary: str | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TitleScore(Row):
+    """The sentiment of one title, with the model that computed it.
+
+    Attributes:
+        told_by: Source of the title.
+        channel: Feed or forum of the title.
+        item_id: The source's name of the item.
+        published_at: Date of the item, UTC.
+        symbols: Coins that the title names, in order and separated by commas, or ``MARKET`` where it names none.
+        score: -1 (negative) to 1 (positive).
+        label: ``bullish``, ``bearish`` or ``neutral``.
+        model: The model with its version, and the lexicon with its version.
+    """
+
+    told_by: str
+    channel: str
+    item_id: str
+    published_at: datetime
+    symbols: str
+    score: Decimal
+    label: str
+    model: str
+
+
 SENTIMENT = LedgerTable("human", "sentiment", Sentiment, key=("symbol", "metric", "observed_at"), clock="observed_at")
 Sentiment.table = SENTIMENT
-TABLES = (SENTIMENT,)
+NEWS = LedgerTable("human", "news", News, key=("feed", "guid", "published_at"), clock="published_at")
+News.table = NEWS
+TITLE_SCORE = LedgerTable("human", "title_score", TitleScore, key=("told_by", "channel", "item_id", "published_at"), clock="published_at")
+TitleScore.table = TITLE_SCORE
+TABLES = (SENTIMENT, NEWS, TITLE_SCORE)

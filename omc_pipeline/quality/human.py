@@ -1,26 +1,38 @@
-"""What is asked of human: scores on their scale, and a scorer that is alive."""
+"""What is asked of human: scores on their scale, a scorer that is alive, and texts without markup."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.human import SENTIMENT
+from omc_pipeline.ledgers.human import NEWS, SENTIMENT, TITLE_SCORE
+from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
+HOUR_S = 3600
 DAY_S = 86400
 ROWS_THAT_MUST_VARY = 7
+MARKUP = "<[A-Za-z/!]"
+
+
+def _plain_title(table: LedgerTable) -> Check:
+    return row_check(
+        table, "plain_title", f"title !~ '{MARKUP}'", "Titles are plain text.", severity="warning", at_least=0.98, needs_rows=False
+    )
+
 
 RULES: Mapping[str, TableRules] = {
     SENTIMENT.qualified: TableRules(
         interval_s=DAY_S,
-        delay_s=6 * 3600,
+        delay_s=6 * HOUR_S,
         wanted=("label",),
+        keeps_things=False,  # a coin that no title names today is no gap
         checks=(
             row_check(
                 SENTIMENT,
                 "on_scale",
-                "score BETWEEN CASE WHEN metric LIKE 'fear%' THEN 0 ELSE -100 END AND 100",
-                "Fear and greed lies in 0 to 100, any other metric within 100 of zero.",
+                "score BETWEEN CASE WHEN metric LIKE 'fear%' THEN 0 WHEN metric LIKE 'title%' THEN -1 ELSE -100 END"
+                " AND CASE WHEN metric LIKE 'title%' THEN 1 ELSE 100 END",
+                "Fear and greed lies in 0 to 100, the sentiment of titles in -1 to 1, any other metric within 100 of zero.",
             ),
             Check(
                 "sentiment_varies",
@@ -32,6 +44,57 @@ RULES: Mapping[str, TableRules] = {
                 low=2,
                 unit="count",
                 table=SENTIMENT,
+                needs_rows=False,
+            ),
+        ),
+    ),
+    NEWS.qualified: TableRules(
+        is_event=True,
+        window_s=3 * DAY_S,
+        delay_s=2 * HOUR_S,  # publishers date an item when they plan it, and release it later
+        checks=(
+            _plain_title(NEWS),
+            row_check(NEWS, "link", "link ~ '^https?://[^ ]+$'", "Each item links to its article.", needs_rows=False),
+            row_check(
+                NEWS, "untracked", "link !~* '[?&]utm_'", "No link tracks its reader.", severity="warning", at_least=0.98, needs_rows=False
+            ),
+            Check(
+                "news_silence",
+                "timeliness",
+                "warning",
+                "Some publisher has said something lately.",
+                unit="s",
+                fact="extract(epoch FROM :now - max(least(published_at, recorded_at)))",
+                high=12 * HOUR_S,
+                best=6 * HOUR_S,
+                worst=36 * HOUR_S,
+                table=NEWS,
+                needs_rows=False,
+            ),
+        ),
+    ),
+    TITLE_SCORE.qualified: TableRules(
+        is_event=True,
+        window_s=3 * DAY_S,
+        delay_s=3 * HOUR_S,
+        checks=(
+            row_check(TITLE_SCORE, "on_scale", "score BETWEEN -1 AND 1", "Scores lie in -1 to 1.", needs_rows=False),
+            row_check(
+                TITLE_SCORE,
+                "label_agrees",
+                "CASE label WHEN 'bullish' THEN score > 0 WHEN 'bearish' THEN score < 0 ELSE label = 'neutral' END",
+                "The label agrees with the sign of the score.",
+                needs_rows=False,
+            ),
+            Check(
+                "title_score_varies",
+                "accuracy",
+                "critical",
+                "The scorer tells titles apart.",
+                fact="CASE WHEN count(*) >= 50 THEN count(DISTINCT score) END",
+                low=5,
+                unit="count",
+                table=TITLE_SCORE,
                 needs_rows=False,
             ),
         ),

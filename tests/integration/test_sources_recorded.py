@@ -22,6 +22,8 @@ READ = [  # source, file, rows, refused rows
     ("glass_defillama", "defillama/protocol_jito_2025-03.json", 1, 0),
     ("glass_defillama", "defillama/synthetic_fees_overview_nulls.json", 2, 0),
     ("human_fear_greed", "fng/fng_limit2_2026-04.json", 2, 0),
+    ("human_news", "news_rss/coindesk_2026-09-25.xml", 2, 0),
+    ("human_news", "news_rss/cointelegraph_2026-09-30.xml", 3, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0000320193_apple_trim120.json", 120, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001800903_tiny.json", 1, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001940261_small.json", 5, 0),
