@@ -79,10 +79,56 @@ class TitleScore(Row):
     model: str
 
 
+@dataclass(frozen=True, slots=True)
+class Post(Row):
+    """One post of a forum or an aggregator. Where its author or a moderator takes it back, its text is erased in all versions.
+
+    Attributes:
+        post_id: The source's name of the post.
+        channel: Where it was posted: a subreddit, or the domain of the publisher.
+        published_at: When, UTC.
+        title: One line without markup; ``[erased]`` where it was taken back.
+        link: What it points to, or the post itself.
+        text: First words of its text in one line, or None.
+        symbols: Coins that the source says it is about, upper case, in order and separated by commas; None where it says none.
+        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others, ``missing``; None while it stands.
+    """
+
+    post_id: str
+    channel: str
+    published_at: datetime
+    title: str
+    link: str
+    text: str | None
+    symbols: str | None
+    removed: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostVote(Row):
+    """How many votes of one kind a post has; each change is a version, so versions are the history.
+
+    Attributes:
+        post_id: The post.
+        kind: What is counted, in the source's word: ``positive``, ``score``, ``comments``.
+        published_at: When the post was published, UTC.
+        votes: The count; scores may be below zero.
+    """
+
+    post_id: str
+    kind: str
+    published_at: datetime
+    votes: int
+
+
 SENTIMENT = LedgerTable("human", "sentiment", Sentiment, key=("symbol", "metric", "observed_at"), clock="observed_at")
 Sentiment.table = SENTIMENT
 NEWS = LedgerTable("human", "news", News, key=("feed", "guid", "published_at"), clock="published_at")
 News.table = NEWS
 TITLE_SCORE = LedgerTable("human", "title_score", TitleScore, key=("told_by", "channel", "item_id", "published_at"), clock="published_at")
 TitleScore.table = TITLE_SCORE
-TABLES = (SENTIMENT, NEWS, TITLE_SCORE)
+POST = LedgerTable("human", "post", Post, key=("post_id",), clock="published_at")
+Post.table = POST
+POST_VOTE = LedgerTable("human", "post_vote", PostVote, key=("post_id", "kind"), clock="published_at")
+PostVote.table = POST_VOTE
+TABLES = (SENTIMENT, NEWS, TITLE_SCORE, POST, POST_VOTE)

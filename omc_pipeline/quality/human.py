@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.human import NEWS, SENTIMENT, TITLE_SCORE
+from omc_pipeline.ledgers.human import NEWS, POST, POST_VOTE, SENTIMENT, TITLE_SCORE
 from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
@@ -95,6 +95,39 @@ RULES: Mapping[str, TableRules] = {
                 low=5,
                 unit="count",
                 table=TITLE_SCORE,
+                needs_rows=False,
+            ),
+        ),
+    ),
+    POST.qualified: TableRules(
+        is_event=True,
+        may_be_empty=True,
+        window_s=3 * DAY_S,
+        delay_s=2 * HOUR_S,
+        checks=(
+            _plain_title(POST),
+            row_check(POST, "link", "link ~ '^https?://[^ ]+$'", "Each post has a link.", needs_rows=False),
+            row_check(
+                POST,
+                "erased",
+                "removed IS NULL OR (title = '[erased]' AND text IS NULL)",
+                "Of a post that was taken back no word is kept.",
+                needs_rows=False,
+            ),
+        ),
+    ),
+    POST_VOTE.qualified: TableRules(
+        is_event=True,
+        may_be_empty=True,
+        window_s=3 * DAY_S,
+        delay_s=DAY_S,
+        checks=(
+            row_check(
+                POST_VOTE,
+                "counts",
+                "votes >= 0 OR kind = 'score'",
+                "Only a score is ever below zero.",
+                severity="warning",
                 needs_rows=False,
             ),
         ),

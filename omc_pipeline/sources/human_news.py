@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -33,6 +33,7 @@ from omc_pipeline.collection.parsing import ENDPOINT
 from omc_pipeline.collection.source import Endpoint, Fetch, FetchContext, Parsed, Source
 from omc_pipeline.collection.sweep import sweep_hosts
 from omc_pipeline.collection.values import text
+from omc_pipeline.collection.web_link import web_link
 from omc_pipeline.collection.xml_body import read_xml
 from omc_pipeline.ledgers.human import NEWS, News
 
@@ -54,8 +55,7 @@ _ATOM = "{http://www.w3.org/2005/Atom}"
 _ELEMENTS = ("title", "link", "guid", "pubDate", "description", "updated")
 _FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _FEED_URL = re.compile(r"https://[\w.-]+(:\d{1,5})?/[^\s\"'<>#]*", re.ASCII)
-_TRACKING = re.compile(r"utm_[^=]*", re.IGNORECASE)
-_LONGEST_TITLE, _LONGEST_LINK = 300, 1_000
+_LONGEST_TITLE = 300
 
 
 def _checked(feeds: dict[str, str]) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _news(item: Item, feed: str, summary_chars: int) -> News:
     title = plain_line(str(item.get("title") or ""), _LONGEST_TITLE)
     if not title:
         raise ValueError("title is missing or empty")
-    link = _link(text(item, "link", 4_000))
+    link = web_link(text(item, "link", 4_000))
     updated = str(item.get("updated") or "").strip()
     return News(
         feed=feed,
@@ -155,22 +155,6 @@ def _news(item: Item, feed: str, summary_chars: int) -> News:
         summary=plain_line(str(item.get("description") or ""), summary_chars) or None if summary_chars else None,
         updated_at=feed_date(updated, "updated") if updated else None,
     )
-
-
-def _link(written: str) -> str:
-    """Return a link without the parameters that track readers.
-
-    Raises:
-        ValueError: It is no link of the web, or too long.
-    """
-    parts = urlsplit(clean_line(written))
-    if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.geturl():
-        raise ValueError(f"link {one_line(written, 60)!r} is no address of the web")
-    kept = "&".join(pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0]))
-    link = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, parts.fragment))
-    if len(link) > _LONGEST_LINK:
-        raise ValueError(f"link is longer than {_LONGEST_LINK} characters")
-    return link
 
 
 def _endpoint(feed: str) -> Endpoint:
