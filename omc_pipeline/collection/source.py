@@ -49,6 +49,7 @@ class FetchContext:
         since: Newest clock value the ledger holds of this source (and account) in the tables of the endpoint, of the table that lags
             most; None when one of them is empty.
         account: Whose data to ask for; None for a public source.
+        held: Returns what the ledger holds of this source in a table, from a clock value on: the latest version of each row by field name.
     """
 
     http: HttpClient
@@ -56,6 +57,7 @@ class FetchContext:
     now: datetime
     since: datetime | None = None
     account: Account | None = None
+    held: Callable[[LedgerTable, datetime], Sequence[Mapping[str, Any]]] = lambda _table, _since: ()
 
 
 class Fetch(Protocol):

@@ -28,8 +28,8 @@ def sweep(asks: Iterable[Callable[[], Payload]]) -> Iterator[Payload]:
         raise refused
 
 
-def sweep_hosts(asks: Mapping[str, Callable[[], Payload]]) -> Iterator[Payload]:
-    """Yield the payload of each ask, where each asks another host: whatever one fails with says nothing of the next.
+def sweep_each(asks: Mapping[str, Callable[[], Payload]]) -> Iterator[Payload]:
+    """Yield the payload of each ask, where whatever one fails with says nothing of the next: other hosts, private forums.
 
     Args:
         asks: By the name that a message gives it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,6 +10,8 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 WHOLE_MARKET = "MARKET"
 """The symbol of rows that speak of the whole market."""
+ERASED = "[erased]"
+"""The title of a post that was taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Post(Row):
         link: What it points to, or the post itself.
         text: First words of its text in one line, or None.
         symbols: Coins that the source says it is about, upper case, in order and separated by commas; None where it says none.
-        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others, ``missing``; None while it stands.
+        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; None while it stands.
     """
 
     post_id: str
@@ -102,6 +104,11 @@ class Post(Row):
     text: str | None
     symbols: str | None
     removed: str | None
+
+
+def erased(post: Post, removed: str | None) -> Post:
+    """Return a post without its words: nothing of title, link, text and coins, only that it was there."""
+    return replace(post, title=ERASED, link=f"https://www.reddit.com/comments/{post.post_id}", text=None, symbols=None, removed=removed)
 
 
 @dataclass(frozen=True, slots=True)

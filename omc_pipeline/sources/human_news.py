@@ -31,7 +31,7 @@ from omc_pipeline.collection.items import Item, sift
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT
 from omc_pipeline.collection.source import Endpoint, Fetch, FetchContext, Parsed, Source
-from omc_pipeline.collection.sweep import sweep_hosts
+from omc_pipeline.collection.sweep import sweep_each
 from omc_pipeline.collection.values import text
 from omc_pipeline.collection.web_link import web_link
 from omc_pipeline.collection.xml_body import read_xml
@@ -110,7 +110,7 @@ def _known(feed: str) -> Fetch:
 
 def fetch_further(context: FetchContext) -> Iterator[Payload]:
     """Ask for each feed that has no endpoint of its own; one that fails keeps no other from being read."""
-    return sweep_hosts({feed: partial(_ask, context, feed) for feed in _further(context.config)})
+    return sweep_each({feed: partial(_ask, context, feed) for feed in _further(context.config)})
 
 
 def _further(config: NewsConfig) -> list[str]:
