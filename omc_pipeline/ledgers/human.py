@@ -16,14 +16,14 @@ ERASED = "[erased]"
 
 @dataclass(frozen=True, slots=True)
 class Sentiment(Row):
-    """One score of one metric for one symbol; the metric's scale is in its source's docstring.
+    """One score of one metric for one symbol.
 
     Attributes:
-        symbol: The coin, or ``MARKET`` for the whole market.
-        metric: What is measured, a word of a closed vocabulary.
-        observed_at: Time the score speaks of, by the source's clock; 00:00 UTC of its day for a score of a day.
-        score: On the metric's scale.
-        label: The score in a word, or None.
+        symbol: Coin that the score is about; ``MARKET`` for the whole market.
+        metric: What is measured, such as ``fear_greed``; its scale stands in the docstring of its source.
+        observed_at: The time that the source gives the score; for the score of a day its 00:00 UTC.
+        score (the metric's scale): The score; fear and greed goes from 0 (fear) to 100 (greed), the sentiment of titles from -1 to 1.
+        label: The source's word for the score, such as ``Greed``; NULL where it gives none.
     """
 
     symbol: str
@@ -43,8 +43,8 @@ class News(Row):
         published_at: The publisher's date of the item, UTC.
         title: One line without markup; a changed title is a new version.
         link: The article, without parameters that track its readers.
-        summary: First words of its description in one line, or None.
-        updated_at: When the publisher last changed it, UTC, maybe before ``published_at``; None where the feed doesn't say.
+        summary: First words of its description in one line; NULL where it has none.
+        updated_at: When the publisher last changed it, UTC, maybe before ``published_at``; NULL where the feed doesn't say.
     """
 
     feed: str
@@ -66,7 +66,7 @@ class TitleScore(Row):
         item_id: The source's name of the item.
         published_at: Date of the item, UTC.
         symbols: Coins that the title names, in order and separated by commas, or ``MARKET`` where it names none.
-        score: -1 (negative) to 1 (positive).
+        score (-1 to 1): The sentiment, from negative to positive.
         label: ``bullish``, ``bearish`` or ``neutral``.
         model: The model with its version, and the lexicon with its version.
     """
@@ -91,9 +91,9 @@ class Post(Row):
         published_at: When, UTC.
         title: One line without markup; ``[erased]`` where it was taken back.
         link: What it points to, or the post itself.
-        text: First words of its text in one line, or None.
-        symbols: Coins that the source says it is about, upper case, in order and separated by commas; None where it says none.
-        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; None while it stands.
+        text: First words of its text in one line; NULL where it has none.
+        symbols: Coins that the source says it is about, upper case, in order and separated by commas; NULL where it says none.
+        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; NULL while it stands.
     """
 
     post_id: str
@@ -119,7 +119,7 @@ class PostVote(Row):
         post_id: The post.
         kind: What is counted, in the source's word: ``positive``, ``score``, ``comments``.
         published_at: When the post was published, UTC.
-        votes: The count; scores may be below zero.
+        votes (votes): The count; scores may be below zero.
     """
 
     post_id: str

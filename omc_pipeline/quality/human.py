@@ -16,7 +16,14 @@ MARKUP = "<[A-Za-z/!]"
 
 def _plain_title(table: LedgerTable) -> Check:
     return row_check(
-        table, "plain_title", f"title !~ '{MARKUP}'", "Titles are plain text.", severity="warning", at_least=0.98, needs_rows=False
+        table,
+        "plain_title",
+        f"title !~ '{MARKUP}'",
+        "Titles are plain text.",
+        severity="warning",
+        at_least=0.98,
+        needs_rows=False,
+        advice="Look at the rows that the check names. The source has a new way to write titles: correct `plain_line`, then `omc replay`.",
     )
 
 
@@ -33,6 +40,7 @@ RULES: Mapping[str, TableRules] = {
                 "score BETWEEN CASE WHEN metric LIKE 'fear%' THEN 0 WHEN metric LIKE 'title%' THEN -1 ELSE -100 END"
                 " AND CASE WHEN metric LIKE 'title%' THEN 1 ELSE 100 END",
                 "Fear and greed lies in 0 to 100, the sentiment of titles in -1 to 1, any other metric within 100 of zero.",
+                advice="Look at the rows that the check names. The source has changed its scale: correct the parser, and give the metric a new name.",
             ),
             Check(
                 "sentiment_varies",
@@ -45,6 +53,8 @@ RULES: Mapping[str, TableRules] = {
                 unit="count",
                 table=SENTIMENT,
                 needs_rows=False,
+                advice="Compare with the source's page. If it stands still there too, its scorer is broken: pause the source with "
+                "`omc sources pause`.",
             ),
         ),
     ),
@@ -54,9 +64,23 @@ RULES: Mapping[str, TableRules] = {
         delay_s=2 * HOUR_S,  # publishers date an item when they plan it, and release it later
         checks=(
             _plain_title(NEWS),
-            row_check(NEWS, "link", "link ~ '^https?://[^ ]+$'", "Each item links to its article.", needs_rows=False),
             row_check(
-                NEWS, "untracked", "link !~* '[?&]utm_'", "No link tracks its reader.", severity="warning", at_least=0.98, needs_rows=False
+                NEWS,
+                "link",
+                "link ~ '^https?://[^ ]+$'",
+                "Each item links to its article.",
+                needs_rows=False,
+                advice="Look at the rows that the check names, and correct how the feed's links are read.",
+            ),
+            row_check(
+                NEWS,
+                "untracked",
+                "link !~* '[?&]utm_'",
+                "No link tracks its reader.",
+                severity="warning",
+                at_least=0.98,
+                needs_rows=False,
+                advice="Look at the rows that the check names: a publisher has a new parameter; add it in `web_link`.",
             ),
             Check(
                 "news_silence",
@@ -70,6 +94,7 @@ RULES: Mapping[str, TableRules] = {
                 worst=36 * HOUR_S,
                 table=NEWS,
                 needs_rows=False,
+                advice="See with `omc sources` which feed fails. If all answer, open one: its publisher may have moved it.",
             ),
         ),
     ),
@@ -78,12 +103,20 @@ RULES: Mapping[str, TableRules] = {
         window_s=3 * DAY_S,
         delay_s=3 * HOUR_S,
         checks=(
-            row_check(TITLE_SCORE, "on_scale", "score BETWEEN -1 AND 1", "Scores lie in -1 to 1.", needs_rows=False),
+            row_check(
+                TITLE_SCORE,
+                "on_scale",
+                "score BETWEEN -1 AND 1",
+                "Scores lie in -1 to 1.",
+                needs_rows=False,
+                advice="The scorer is broken: look at `model` of the rows that the check names, and pause `human_sentiment`.",
+            ),
             row_check(
                 TITLE_SCORE,
                 "label_agrees",
                 "CASE label WHEN 'bullish' THEN score > 0 WHEN 'bearish' THEN score < 0 ELSE label = 'neutral' END",
                 "The label agrees with the sign of the score.",
+                advice="The scorer is broken: look at `model` of the rows that the check names, and pause `human_sentiment`.",
                 needs_rows=False,
             ),
             Check(
@@ -96,6 +129,7 @@ RULES: Mapping[str, TableRules] = {
                 unit="count",
                 table=TITLE_SCORE,
                 needs_rows=False,
+                advice="Score a title by hand. If all get one score, the lexicon or the library is broken: pause `human_sentiment`.",
             ),
         ),
     ),
@@ -106,12 +140,20 @@ RULES: Mapping[str, TableRules] = {
         delay_s=2 * HOUR_S,
         checks=(
             _plain_title(POST),
-            row_check(POST, "link", "link ~ '^https?://[^ ]+$'", "Each post has a link.", needs_rows=False),
+            row_check(
+                POST,
+                "link",
+                "link ~ '^https?://[^ ]+$'",
+                "Each post has a link.",
+                needs_rows=False,
+                advice="Look at the rows that the check names, and correct how the source's links are read.",
+            ),
             row_check(
                 POST,
                 "erased",
                 "removed IS NULL OR (title = '[erased]' AND text IS NULL)",
                 "Of a post that was taken back no word is kept.",
+                advice="Look at the rows that the check names: words were stored after their post was taken back. Erase them, and find out which source does it.",
                 needs_rows=False,
             ),
         ),

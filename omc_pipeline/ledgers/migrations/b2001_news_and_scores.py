@@ -22,7 +22,6 @@ CREATE TABLE human.news (
     title text NOT NULL, link text NOT NULL, summary text, updated_at timestamptz, {BOOKKEEPING},
     PRIMARY KEY (source, feed, guid, published_at, version)
 );
-COMMENT ON TABLE human.news IS 'Items of news feeds: title, link and short summary; a changed title is a new version.';
 CREATE INDEX ON human.news (published_at);
 CREATE INDEX ON human.news USING brin (recorded_at) WITH (autosummarize = on);
 CREATE TABLE human.title_score (
@@ -31,7 +30,6 @@ CREATE TABLE human.title_score (
     {BOOKKEEPING},
     PRIMARY KEY (source, told_by, channel, item_id, published_at, version)
 );
-COMMENT ON TABLE human.title_score IS 'Sentiment of single titles from -1 to 1; another model or lexicon is a new version.';
 CREATE INDEX ON human.title_score (published_at);
 """
 

@@ -19,7 +19,6 @@ CREATE TABLE human.post (
     title text NOT NULL, link text NOT NULL, text text, symbols text, removed text, {BOOKKEEPING},
     PRIMARY KEY (source, post_id, version)
 );
-COMMENT ON TABLE human.post IS 'Posts; the text of one that was taken back is erased in all versions, the one exception to append-only.';
 CREATE INDEX ON human.post (published_at);
 CREATE INDEX ON human.post USING brin (recorded_at) WITH (autosummarize = on);
 CREATE TABLE human.post_vote (
@@ -27,7 +26,6 @@ CREATE TABLE human.post_vote (
     {BOOKKEEPING},
     PRIMARY KEY (source, post_id, kind, version)
 );
-COMMENT ON TABLE human.post_vote IS 'Votes of posts by kind; the versions are their history.';
 CREATE INDEX ON human.post_vote (published_at);
 CREATE TABLE human.erasure (
     erasure_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -36,7 +34,6 @@ CREATE TABLE human.erasure (
     refused integer NOT NULL CHECK (refused >= 0),
     erased_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE human.erasure IS 'That a post''s text was erased, and from how many versions, raw bodies and refused rows.';
 CREATE INDEX ON human.erasure (source, post_id);
 """
 
