@@ -40,7 +40,8 @@ RULES: Mapping[str, TableRules] = {
                 "score BETWEEN CASE WHEN metric LIKE 'fear%' THEN 0 WHEN metric LIKE 'title%' THEN -1 ELSE -100 END"
                 " AND CASE WHEN metric LIKE 'title%' THEN 1 ELSE 100 END",
                 "Fear and greed lies in 0 to 100, the sentiment of titles in -1 to 1, any other metric within 100 of zero.",
-                advice="Look at the rows that the check names. The source has changed its scale: correct the parser, and give the metric a new name.",
+                advice="Look at the rows that the check names. The source has changed its scale: correct the parser, and give the metric "
+                "a new name.",
             ),
             Check(
                 "sentiment_varies",
@@ -153,7 +154,8 @@ RULES: Mapping[str, TableRules] = {
                 "erased",
                 "removed IS NULL OR (title = '[erased]' AND text IS NULL)",
                 "Of a post that was taken back no word is kept.",
-                advice="Look at the rows that the check names: words were stored after their post was taken back. Erase them, and find out which source does it.",
+                advice="Look at the rows that the check names: words were stored after their post was taken back. "
+                "Erase them, and find out which source does it.",
                 needs_rows=False,
             ),
         ),
@@ -171,6 +173,7 @@ RULES: Mapping[str, TableRules] = {
                 "Only a score is ever below zero.",
                 severity="warning",
                 needs_rows=False,
+                advice="Look at the rows that the check names: the source counts something new under this name.",
             ),
         ),
     ),
