@@ -28,6 +28,7 @@ from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.feed_dates import feed_date
 from omc_pipeline.collection.html_text import clean_line, plain_line
 from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT
 from omc_pipeline.collection.source import Endpoint, Fetch, FetchContext, Parsed, Source
@@ -130,9 +131,9 @@ def parse(payload: Payload, config: NewsConfig) -> Parsed:
     return sift(items, lambda item: _news(item, feed, config.summary_chars))
 
 
-def _texts(item: Element) -> dict[str, str]:
+def _texts(item: Element) -> dict[str, Json]:
     """Return the text of the elements that are read, by name; those of foreign namespaces (``media:title``) are others."""
-    found: dict[str, str] = {}
+    found: dict[str, Json] = {}
     for child in item:
         name = child.tag.removeprefix(_ATOM) if child.tag == f"{_ATOM}updated" else child.tag
         if name in _ELEMENTS and name not in found:
