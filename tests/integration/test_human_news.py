@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from omc_infra.errors import PayloadChangedError, UpstreamUnavailableError
@@ -15,8 +17,11 @@ from omc_pipeline.collection.collecting import collect, collect_endpoints
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.sections import source_config
 from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.state import CollectorKey, pause
+from omc_pipeline.orchestration.launching import launchable
+from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.sandbox.server import serving
-from omc_pipeline.sources.human_news import feed_hosts
+from omc_pipeline.sources.human_news import FEEDS, feed_hosts
 from tests.integration.sandboxed import impatient, one, spoil
 
 
@@ -84,3 +89,16 @@ def test_a_changed_title_is_a_version_of_its_item(database: Database, sandboxed:
 
     changed = "SELECT count(*) FROM human.news n JOIN human.news o USING (source, feed, guid, published_at)"
     assert one(database, f"{changed} WHERE source = 'human_n4' AND n.version = 2 AND o.version = 1 AND n.title <> o.title") >= 1
+
+
+def test_what_the_options_do_not_ask_for_launches_no_run(database: Database, settings: Settings) -> None:
+    source, now = _news("n5"), datetime.now(UTC)
+    with database.connect("writer") as connection:
+        for feed in FEEDS:
+            pause(connection, CollectorKey(source.name, feed), by="a test", now=now, until=None, reason="tried out")
+
+    with dg.build_resources({"platform": Platform(variables=settings.environ())}) as resources:
+        ready, reasons = launchable(resources.platform, [source], now)
+
+    assert ready == [], "the endpoint of further feeds is not paused, and has none to read"
+    assert "paused by a test" in reasons[0]
