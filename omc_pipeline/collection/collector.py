@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,20 +20,25 @@ from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account, next_nonce
 from omc_pipeline.collection.attempt import recorded
-from omc_pipeline.collection.derived import derive
+from omc_pipeline.collection.derived import derive, latest_rows
 from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
-from omc_pipeline.collection.source import Endpoint, FetchContext, Source
+from omc_pipeline.collection.source import Endpoint, FetchContext, LedgerInput, Source
 from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
+from omc_pipeline.collection.window import Window
 from omc_pipeline.collection.writing import writing
 from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
+from omc_pipeline.ledgers.table import LedgerTable
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
+
+_AHEAD = timedelta(days=1)
+"""So far beyond the present rows count as held: clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,12 @@ class Collector:
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held)
+
+    def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
+        now = self.clock()
+        reads, window = LedgerInput(table, (self.source.name,)), Window(since, now + _AHEAD)
+        return latest_rows(self.connection, reads, window, now + _AHEAD)
 
     def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
         """Parse and store payloads as they come.
@@ -181,11 +191,11 @@ def collector(
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
-        http = None
-        if source.policy is not None:
+        http, policy = None, source.policy_with(config)
+        if policy is not None:
             opened = open_http(
                 source.name,
-                source.policy,
+                policy,
                 settings,
                 keys=keys,
                 raw=raw,

@@ -18,6 +18,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.ledgers.erasure import erase_taken_back
 from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
 from omc_pipeline.ledgers.raw import PostgresRawStore
@@ -149,6 +150,7 @@ def _store(
         with connection.transaction():
             appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
+            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)
