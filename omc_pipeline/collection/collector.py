@@ -145,16 +145,16 @@ class Collector:
             derive(self, endpoint, tally)
 
     def _since(self, endpoint: Endpoint) -> datetime | None:
-        """Return the newest clock value of the table that lags most, or None when one of them is empty."""
-        newest: list[datetime] = []
+        """Return the newest clock value up to the present of the table that lags most, or None when one of them is empty."""
+        newest, now = list[datetime](), self.clock()
         for table in self.source.tables_of(endpoint):
             is_own = table.per_user and self.account is not None
-            statement = sql.SQL("SELECT max({}) FROM {} WHERE source = %(source)s{}").format(
-                sql.Identifier(table.clock),
+            statement = sql.SQL("SELECT max({clock}) FROM {} WHERE source = %(source)s AND {clock} <= %(now)s{}").format(
                 sql.Identifier(table.ledger, table.name),
                 sql.SQL(" AND user_id = %(user_id)s AND account_id = %(account_id)s" if is_own else ""),
+                clock=sql.Identifier(table.clock),
             )
-            bound = {"source": self.source.name, **(self.account.context if self.account else {})}
+            bound = {"source": self.source.name, "now": now, **(self.account.context if self.account else {})}
             with self.connection.transaction():
                 row = self.connection.execute(statement, bound).fetchone()
             if row is None or row[0] is None:

@@ -50,14 +50,14 @@ def derive(collector: Collector, endpoint: Endpoint, tally: Tally) -> None:
     """Compute what new input rows touch, and move the cursor when all of it is stored.
 
     Raises:
-        UpstreamRefusedError: The input has no rows yet.
+        UpstreamRefusedError: The input has no rows yet, and it is one that must.
     """
     reads, connection = _input_of(collector, endpoint), collector.connection
     new = _new_input(connection, reads, _cursor(collector, endpoint))
-    if new.newest is None:
+    if new.newest is None and not reads.may_be_empty:
         told = f"{' and '.join(reads.sources)} in {reads.table.qualified}"
         raise UpstreamRefusedError(f"{collector.source.name}: its input has no rows yet: {told}")
-    touched = _touched(new.spans, reads, floor(collector.clock(), reads.step)) or [floor(new.newest, reads.step)]
+    touched = _touched(new.spans, reads, floor(collector.clock(), reads.step)) or [floor(new.newest or collector.clock(), reads.step)]
     is_stored = [_computed(collector, reads, window, new.recorded_until, tally) for window in _windows(touched, reads.step)]
     if all(is_stored):
         _move_cursor(collector, endpoint, new.recorded_until)
@@ -145,14 +145,15 @@ def latest_rows(connection: psycopg.Connection[Any], reads: LedgerInput, window:
         table=sql.Identifier(table.ledger, table.name),
         clock=sql.Identifier(table.clock),
     )
-    bound = {
+    bound: dict[str, Any] = {
         "sources": list(reads.sources),
         "until": recorded_until,
         "since": window.since - timedelta(days=reads.lookback_days),
         "before": window.until,
     }
+    bound["source"] = reads.sources[0]
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement, bound).fetchall()
+        return cursor.execute(reads.summary.encode() if reads.summary else statement, bound).fetchall()
 
 
 def _body(rows: Sequence[dict[str, Any]], reads: LedgerInput, window: Window) -> bytes:

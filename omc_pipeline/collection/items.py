@@ -13,6 +13,9 @@ from omc_pipeline.ledgers.table import Row
 
 Item = Mapping[str, Json]
 
+MOST_REFUSED = 10_000
+"""Refused rows of one answer that are kept with what they were; of the others only the number is."""
+
 _DEEPEST, _MOST_ENTRIES, _LONGEST_TEXT = 5, 40, 500
 
 
@@ -20,15 +23,25 @@ def sift(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
     """Read each item; one that raises ``ValueError`` is rejected with that reason, and does not stop the others."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
+    beyond = 0
     for item in items:
-        if not isinstance(item, dict):
-            rejected.append(refusal(f"row is {'null' if item is None else described(item)}, not an object", {"row": item}))
-            continue
         try:
-            rows.append(read(item))
+            if isinstance(item, dict):
+                rows.append(read(item))
+                continue
+            reason = f"row is {'null' if item is None else described(item)}, not an object" if not beyond else ""
         except ValueError as error:
-            rejected.append(refusal(str(error), item))
-    return Parsed(rows, rejected)
+            reason = str(error)
+        if len(rejected) >= MOST_REFUSED:
+            beyond += 1
+        else:
+            rejected.append(refusal(reason, item if isinstance(item, dict) else {"row": item}))
+    return Parsed(rows, [*rejected, *without_rows(beyond)])
+
+
+def without_rows(count: int) -> list[Rejected]:
+    """Return the finding that stands for refused rows beyond those that are kept; none for none."""
+    return [Rejected("further rows of the same answer were refused, too", {"rows": count}, count)] if count else []
 
 
 def refusal(reason: str, row: Item) -> Rejected:

@@ -41,6 +41,8 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Symbol = Annotated[str, AfterValidator(_symbol_or_nothing)]
 """A coin's symbol, or ``""`` for no coin."""
 Hosts = dict[str, tuple[BaseUrl, ...]]
+_FUTURE = "Minutes by which a row's time may lie after its fetch, for clocks that go wrong; later ones are quarantined."
+_QUARANTINE = "Refused rows of one answer that are kept in quarantine one by one; of the others the number is."
 _HOSTS = "Base URLs to ask in the live profile, in order; the next is asked when one is down."
 
 
@@ -48,6 +50,8 @@ class SourceConfig(Section):
     """Options that every source has; a source with more subclasses it, each field with a default and a description."""
 
     hosts: Hosts = Field(default_factory=dict, description=_HOSTS, json_schema_extra=LIVE_ONLY)
+    future_min: int = Field(10, ge=0, le=1_440, description=_FUTURE)
+    quarantine_rows: int = Field(1_000, ge=1, le=10_000, description=_QUARANTINE)
 
 
 Config = TypeVar("Config", bound=SourceConfig)

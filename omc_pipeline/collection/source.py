@@ -24,10 +24,17 @@ from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload."""
+    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload.
+
+    Attributes:
+        reason: Why, in one line.
+        row: What it was, of plain JSON values.
+        count: How many rows it stands for: one, or those beyond the number that is kept one by one.
+    """
 
     reason: str
     row: Mapping[str, Any]
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,14 @@ class Parse(Protocol):
         ...
 
 
+class Settle(Protocol):
+    """Decide what becomes of a fact that the ledger holds already; pure."""
+
+    def __call__(self, known: Row, told: Row, /) -> Row:
+        """Return the row to store for a fact's latest version and what a payload tells of it; ``known`` where nothing changes."""
+        ...
+
+
 @dataclass(frozen=True)
 class LedgerInput:
     """What a derived endpoint reads: the rows that some sources wrote to one table.
@@ -93,12 +108,17 @@ class LedgerInput:
         sources: Names of the sources whose rows are read.
         step: The output is computed anew for each of these spans that a new input row touches.
         lookback_days: Days before a span whose rows its computation needs, too; a row touches that many days after it.
+        may_be_empty: Whether it is no failure that the input has no rows yet, as where that is another ledger's, collected by another job.
+        summary: A statement whose rows are read in place of the table's own, where those would be too many. Bound: ``source``, the first of
+            ``sources``, ``since`` and ``before`` of the window with its lookback, and ``until``, the latest recording time to see.
     """
 
     table: LedgerTable
     sources: tuple[str, ...]
     step: Step = "day"
     lookback_days: int = 0
+    may_be_empty: bool = False
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,9 +178,11 @@ class Source:
             the ``others`` of the policy.
         config: Type of its options; the section ``sources.<name>`` of the configuration.
         history: How it reads the past, if it can.
+        settle: Decides what a payload's row becomes where the ledger knows its fact already; None: it is the next version as it is.
         scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
         per_account: Whether it is collected for each account of a user.
         venue: Where those accounts are.
+        may_be_silent: Whether it is complete without any row, as where its events may not happen for months.
         owners: Who answers for it.
     """
 
@@ -174,9 +196,11 @@ class Source:
     hosts_of: Callable[[Any], Mapping[str, HostPolicy]] | None = None
     config: type[SourceConfig] = SourceConfig
     history: History | None = None
+    settle: Settle | None = None
     scrub: Callable[[bytes], bytes] | None = None
     per_account: bool = False
     venue: str = ""
+    may_be_silent: bool = False
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property

@@ -17,11 +17,13 @@ from omc_infra.errors import OmcError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
-from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.collection.source import Parsed, Settle, Source
 from omc_pipeline.ledgers.erasure import erase_taken_back
+from omc_pipeline.ledgers.known import latest_versions
 from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
 from omc_pipeline.ledgers.raw import PostgresRawStore
+from omc_pipeline.ledgers.table import Row, key_of
 from omc_pipeline.ledgers.write import Appended, append
 
 _OF_ONE_PAYLOAD = (PayloadChangedError, UpstreamRefusedError)
@@ -65,6 +67,7 @@ class Tally:
     source: Source
     tables: dict[str, Appended] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    quarantined: int = 0
     read: set[str] = field(default_factory=set)
     payloads: int = 0
     observed: tuple[datetime, datetime] | None = None
@@ -82,12 +85,13 @@ class Tally:
         self.fetched_at = payload.fetched_at
         try:
             parsed = parse_payload(self.source, payload, config)
-            appended, refused = _store(connection, payload, parsed, payload.fetched_at if is_replay else None)
+            appended, refused = _store(connection, self.source, payload, parsed, payload.fetched_at if is_replay else None)
         except _OF_ONE_PAYLOAD as error:
             self.failure = self.failure or error
             return False
         self.read.add(payload.sha256)
         self.refused += refused
+        self.quarantined += sum(rejected.count for rejected in parsed.rejected)
         for table, count in appended.items():
             self.tables[table] = self.tables.get(table, Appended()) + count
         clocks = [getattr(row, row.table.clock) for row in parsed.rows]
@@ -102,7 +106,7 @@ class Tally:
         return Collection(
             source=self.source.name,
             tables={table.qualified: self.tables.get(table.qualified, Appended()) for table in self.source.tables},
-            quarantined=len(self.refused),
+            quarantined=self.quarantined,
             payloads=self.payloads,
             observed_from=first,
             observed_to=last,
@@ -113,13 +117,13 @@ class Tally:
     def kept_failure(self) -> OmcError | None:
         """Return the failure that was kept, or what is wrong where no row could be trusted; None where all is well."""
         if self.failure is None and self.refused and not self.tables:
-            return all_refused(self.source, [reason for reason, _ in self.refused])
+            return all_refused(self.source, [reason for reason, _ in self.refused], self.quarantined)
         return self.failure
 
 
-def all_refused(source: Source, reasons: Sequence[str]) -> PayloadChangedError:
-    """Return the failure of a reading of which no row could be trusted; ``reasons`` is one a row, at least one."""
-    return PayloadChangedError(f"{source.name}: all {len(reasons)} rows were refused, the first because {reasons[0]}")
+def all_refused(source: Source, reasons: Sequence[str], count: int) -> PayloadChangedError:
+    """Return the failure of a reading of which none of so many rows could be trusted; ``reasons`` has at least one."""
+    return PayloadChangedError(f"{source.name}: all {count:,} rows were refused, the first because {reasons[0]}")
 
 
 def together(collections: Sequence[Collection]) -> Collection:
@@ -143,12 +147,13 @@ def _added(earlier: Collection, later: Collection) -> Collection:
 
 
 def _store(
-    connection: psycopg.Connection[Any], payload: Payload, parsed: Parsed, replayed_from: datetime | None
+    connection: psycopg.Connection[Any], source: Source, payload: Payload, parsed: Parsed, replayed_from: datetime | None
 ) -> tuple[Mapping[str, Appended], Sequence[Refused]]:
     refused = [(rejected.reason, rejected.row) for rejected in parsed.rejected]
     try:
         with connection.transaction():
-            appended = append(connection, payload.source, parsed.rows, payload.sha256, replayed_from=replayed_from)
+            rows = parsed.rows if source.settle is None else _settled(connection, source.settle, source.name, parsed.rows)
+            appended = append(connection, payload.source, rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
             erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
             quarantine(connection, payload.source, refused, payload.sha256)
@@ -157,3 +162,9 @@ def _store(
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
     return appended, refused
+
+
+def _settled(connection: psycopg.Connection[Any], settle: Settle, source: str, rows: Sequence[Row]) -> Sequence[Row]:
+    known = latest_versions(connection, source, rows)
+    latest = ((row, known.get((row.table, key_of(row)))) for row in rows)
+    return [row if version is None else settle(version, row) for row, version in latest]

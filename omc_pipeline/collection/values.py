@@ -48,6 +48,14 @@ def optional_amount(row: Mapping[str, Json], name: str, *, above: int | None = N
     return None if row.get(name) is None else amount(row, name, above=above, least=least)
 
 
+def usable_amount(row: Mapping[str, Json], name: str, *, above: int | None = None, least: int | None = None) -> Decimal | None:
+    """Return a number as ``amount`` does, or None where it is missing or unusable, for fields that the rest of a row is good without."""
+    try:
+        return amount(row, name, above=above, least=least)
+    except ValueError:
+        return None
+
+
 def text(row: Mapping[str, Json], name: str, longest: int = 500) -> str:
     """Answer the trimmed text under a key.
 

@@ -148,7 +148,7 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
     payload = _saved(source, file)
     parsed = parse_payload(source, payload, configured_options(source, load_configuration()))
     reasons = [rejected.reason for rejected in parsed.rejected]
-    failure = all_refused(source, reasons) if reasons and not parsed.rows else None
+    failure = all_refused(source, reasons, _refused(parsed)) if reasons and not parsed.rows else None
     if as_json:
         emit(
             {
@@ -164,6 +164,11 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
     if failure is not None:
         say(f"omc: {one_line(redact(str(failure)))}", err=True)
         raise click.exceptions.Exit(2)
+
+
+def _refused(parsed: Parsed) -> int:
+    """Return how many rows were refused, those that are only counted included."""
+    return sum(rejected.count for rejected in parsed.rejected)
 
 
 def _saved(source: Source, file: Path) -> Payload:
@@ -196,6 +201,6 @@ def _show_parsed(source: Source, parsed: Parsed) -> None:
         print_rows(console, shown, f"{ledger_table.qualified} · {len(rows)} rows")
         if len(rows) > _SHOWN_ROWS:
             console.print(f"and {len(rows) - _SHOWN_ROWS} more; --json prints all")
-    console.print(f"{source.name}: {len(parsed.rows)} rows, {len(parsed.rejected)} refused")
+    console.print(f"{source.name}: {len(parsed.rows)} rows, {_refused(parsed):,} refused")
     for rejected in parsed.rejected[:_SHOWN_ROWS]:
         console.print(f"  refused: {rejected.reason}: {dict(rejected.row)}")

@@ -17,9 +17,10 @@ class Quote(Row):
         symbol: Coin that is traded.
         currency: Currency or coin that the prices are in.
         observed_at: When the venue was asked, or the venue's own time where it gives one.
-        bid (currency per coin): Highest price that a buyer offers; NULL where the venue gives none.
-        ask (currency per coin): Lowest price that a seller asks; NULL where the venue gives none.
-        last (currency per coin): Price of the last trade; NULL where the venue gives none.
+        bid (currency per coin): Highest price that a buyer offers; NULL where the venue gives none that can be used.
+        ask (currency per coin): Lowest price that a seller asks; NULL where the venue gives none that can be used.
+        last (currency per coin): Price of the last trade; NULL where the venue gives none that can be used.
+        is_crossed: Whether the bid stands above the ask: nobody can trade on it, and a price made of both is doubtful.
     """
 
     symbol: str
@@ -28,6 +29,7 @@ class Quote(Row):
     bid: Decimal | None
     ask: Decimal | None
     last: Decimal | None
+    is_crossed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Fill(Row):
         qty (coins of symbol): Quantity, always positive.
         price (currency per coin): Price of the execution, never the order's limit; NULL where nobody gives one, as for a deposit.
         quote_amount (currency): Value before the fee; NULL where there is no price.
-        fee (fee_currency): Fee that was paid; 0 for none.
+        fee (fee_currency): Fee that was paid; 0 for none, NULL where it is unknown.
         fee_currency: Currency or coin of the fee.
         executed_at: When it was executed.
         kind: ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between two accounts of the user), ``fee``, or an income:
@@ -64,7 +66,7 @@ class Fill(Row):
     qty: Decimal
     price: Decimal | None
     quote_amount: Decimal | None
-    fee: Decimal
+    fee: Decimal | None
     fee_currency: str
     executed_at: datetime
     kind: str = "trade"

@@ -71,6 +71,11 @@ def key_of(row: Row) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in row.table.key)
 
 
+def plain_values(row: Row) -> dict[str, str | int | bool | None]:
+    """Return the facts of a row as plain JSON values, numbers and times as text."""
+    return {name: _plain(getattr(row, name)) for name in row.table.fields}
+
+
 def row_digest(row: Row) -> str:
     """Answer a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
     facts = "\x1f".join(_canonical(getattr(row, name)) for name in row.table.fields)
@@ -81,6 +86,12 @@ def plain_number(value: Decimal) -> str:
     """Write a number in full without idle zeros, the same for equal numbers; ``normalize`` would round it to 28 digits."""
     written = format(value, "f")
     return (written.rstrip("0").rstrip(".") if "." in written else written) if value else "0"
+
+
+def _plain(value: str | int | Decimal | datetime | date | None) -> str | int | bool | None:
+    if isinstance(value, Decimal):
+        return plain_number(value)
+    return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
 def _canonical(value: object) -> str:

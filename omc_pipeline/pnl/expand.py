@@ -70,6 +70,10 @@ class _Expansion:
                     self._departed(fill, arrivals.get(fill.trade_id or fill.id))
                 else:
                     self._arrived(fill, departures.get(fill.trade_id or fill.id))
+                if fill.fee is None:
+                    self._exceptions.append(
+                        fill_exception("unknown_fee", fill.symbol, fill.id, None, "states no fee; it counts as without one")
+                    )
             except ValueError as error:
                 del self._trades[before[0] :], self._uses[before[1] :]
                 kind = "missing_price" if isinstance(error, NoRateError) else "invalid_fill"

@@ -21,7 +21,7 @@ class Fill(NamedTuple):
     """One execution, or one movement of coins; amounts as told, in ``currency`` unless they are of the coin.
 
     ``price`` and ``amount`` (the value before the fee) are of the execution, never of the order's limit; None where nobody
-    states them. A negative ``fee`` is a rebate. The two halves of a transfer share their ``trade_id``.
+    states them. A negative ``fee`` is a rebate, None one that nobody states. The two halves of a transfer share their ``trade_id``.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Fill(NamedTuple):
     qty: Decimal
     price: Decimal | None
     amount: Decimal | None
-    fee: Decimal
+    fee: Decimal | None
     fee_currency: str
     time: datetime
     kind: Kind = "trade"

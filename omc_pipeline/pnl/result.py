@@ -29,8 +29,8 @@ class OpenLot(NamedTuple):
 class PnlException:
     """Something a person must look at.
 
-    Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``invalid_fill``; and for
-    information ``stale_price``, ``in_transit``.
+    Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``unknown_fee``, ``invalid_fill``;
+    and for information ``stale_price``, ``in_transit``.
     """
 
     kind: str

@@ -9,11 +9,14 @@ from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
 
+OF_SILENCE = frozenset({"event_silence"})
+"""Checks that don't concern a source whose events may not happen for months."""
+
 RULES: Mapping[str, TableRules] = {
     EVENT.qualified: TableRules(
         is_event=True,
         window_s=90 * DAY_S,
-        delay_s=6 * 3600,  # EDGAR's acceptance times may be Eastern times called UTC, and so 5 h early
+        delay_s=6 * 3600,  # acceptance times of an undecided zone may be Eastern times read as UTC, and so 5 h early
         checks=(
             row_check(
                 EVENT,
@@ -51,6 +54,18 @@ RULES: Mapping[str, TableRules] = {
                 severity="warning",
                 needs_rows=False,
                 advice="Correct the symbols in the source's section of `omc.toml`, or the parser.",
+            ),
+            row_check(
+                EVENT,
+                "zone_decided",
+                "published_zone <> 'undecided'",
+                "The zone of a filing's time is known.",
+                severity="info",
+                at_least=0.5,
+                worst=0.0,
+                needs_rows=False,
+                advice="Usual for filers of few filings, and for filings of before zones were decided: their times may be 4 to 5 h early. "
+                "Use `recorded_at` where that matters.",
             ),
             Check(
                 "event_distinct",

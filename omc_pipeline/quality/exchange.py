@@ -44,12 +44,21 @@ _QUOTES = (
     row_check(
         QUOTE,
         "uncrossed",
-        "bid <= ask",
-        "No bid stands above its ask.",
+        "bid <= ask OR is_crossed",
+        "No bid stands above its ask unmarked.",
         blocking=True,
         worst=0.9,
         advice="Compare the market with the venue's page. A crossed price that stays means that bid and ask are exchanged in the "
         "parser: correct it.",
+    ),
+    row_check(
+        QUOTE,
+        "few_crossed",
+        "NOT is_crossed",
+        "Few quotes are marked as crossed.",
+        severity="warning",
+        at_least=0.98,
+        advice="Usual for a market with little trade. If many are crossed, bid and ask are exchanged in the parser: correct it.",
     ),
     row_check(
         QUOTE,
@@ -135,6 +144,16 @@ _FILLS = (
         needs_rows=False,
         advice="The user's profit and loss waits. A negative fee is a rebate at some venues: the parser has to treat it as such. "
         "Correct it and run `omc replay`.",
+    ),
+    row_check(
+        FILL,
+        "fee_known",
+        "fee IS NOT NULL",
+        "The fee of each fill is known.",
+        severity="warning",
+        dimension="completeness",
+        needs_rows=False,
+        advice="Profit and loss counts these fills without a fee and lists them as exceptions. Look the fee up at the venue and import it.",
     ),
     row_check(
         FILL,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from omc_pipeline.collection.source import Source
-from omc_pipeline.ledgers.table import LedgerName
+from omc_pipeline.ledgers.table import LedgerName, LedgerTable
 from omc_pipeline.quality import catalyst, exchange, glass, human
 from omc_pipeline.quality.check import Check, CheckSpec, TableRules
 from omc_pipeline.quality.generic import JudgedTable, lately_s, source_checks, table_checks
@@ -31,11 +31,19 @@ class Suite:
 
 def suite_of(source: Source) -> Suite:
     """Derive a source's suite from its declaration alone."""
-    tables = tuple(JudgedTable(table, RULES.get(table.qualified, TableRules()), source.every_s_of(table)) for table in source.tables)
+    tables = tuple(JudgedTable(table, _rules_of(source, table), source.every_s_of(table)) for table in source.tables)
     checks = [*source_checks(source, tables)]
     for judged in tables:
         checks += [*table_checks(judged), *judged.rules.checks]
     return Suite(source.name, source.ledger, tables, tuple(checks))
+
+
+def _rules_of(source: Source, table: LedgerTable) -> TableRules:
+    """Return the rules of a table; of a source that may be silent for months, without those that a silence breaks."""
+    rules = RULES.get(table.qualified, TableRules())
+    if not source.may_be_silent:
+        return rules
+    return replace(rules, may_be_empty=True, checks=tuple(check for check in rules.checks if check.name not in catalyst.OF_SILENCE))
 
 
 def check_specs(source: Source) -> list[CheckSpec]:

@@ -8,7 +8,19 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Router
 
 from omc_infra.clock import Clock, utc_now
-from omc_pipeline.sandbox import coinspot, control, cryptopanic, defillama, fear_greed, news, reddit, sec_edgar
+from omc_pipeline.sandbox import (
+    announcements,
+    coinspot,
+    control,
+    cryptopanic,
+    defillama,
+    edgar_feed,
+    fear_greed,
+    news,
+    reddit,
+    sec_edgar,
+    snapshot,
+)  # fmt: skip
 from omc_pipeline.sandbox.faults import Faults, Misbehaving
 from omc_pipeline.sandbox.running import home_id
 from omc_pipeline.sandbox.state import State
@@ -26,6 +38,7 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
     world = World(seed, clock, State(state_file))
     world.state.opened(day_start(clock() - HISTORY))
     faults = Faults()
+    sec = sec_edgar.gate()
     upstreams = {
         "defillama": defillama.routes(world),
         "defillama_coins": defillama.coin_routes(world),
@@ -34,8 +47,11 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "cryptopanic": cryptopanic.routes(world),
         "reddit": reddit.routes(world),
         "reddit_login": reddit.login_routes(),
-        "sec_edgar": sec_edgar.routes(world),
+        "sec_edgar": sec_edgar.routes(world, sec),
+        "sec_edgar_www": edgar_feed.routes(world, sec),
         "coinspot": coinspot.routes(world),
+        "coinspot_help": announcements.routes(world),
+        "snapshot": snapshot.routes(world),
     }
     mounts = [Mount(f"/{name}", Misbehaving(Router(routes), name, faults, clock)) for name, routes in upstreams.items()]
     return Starlette(routes=[*mounts, Mount("/_control", routes=control.routes(world, faults, frozenset(upstreams), home_id(state_file)))])

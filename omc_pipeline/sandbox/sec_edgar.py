@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,15 +33,28 @@ _NO_SUCH_KEY = """<?xml version="1.0" encoding="UTF-8"?>
 <RequestId>SANDBOX000000000</RequestId><HostId>sandbox</HostId></Error>"""
 
 
-def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/sec_edgar``."""
+Refusal = Callable[[Request], Response | None]
+
+
+def gate() -> Refusal:
+    """Return what turns away who doesn't say who he is, or asks too fast; None for who may pass."""
     recent: deque[float] = deque(maxlen=REQUESTS_PER_S)
 
-    async def submissions(request: Request) -> Response:
+    def refusal(request: Request) -> Response | None:
         if not _CONTACT.search(request.headers.get("user-agent", "")):
             return HTMLResponse(_UNDECLARED, 403)
-        if _is_too_fast(recent):
-            return HTMLResponse(_TOO_FAST, 403)
+        return HTMLResponse(_TOO_FAST, 403) if _is_too_fast(recent) else None
+
+    return refusal
+
+
+def routes(world: World, refusal: Refusal) -> list[Route]:
+    """Answer the routes below ``/sec_edgar``; ``refusal`` is counted over all hosts of the SEC."""
+
+    async def submissions(request: Request) -> Response:
+        refused = refusal(request)
+        if refused is not None:
+            return refused
         name = request.path_params["name"]
         found = re.fullmatch(r"CIK(\d{10})\.json", name)
         issuer = ISSUERS.get(found[1]) if found else None

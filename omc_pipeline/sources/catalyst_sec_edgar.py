@@ -1,24 +1,31 @@
 """Filings of listed companies and funds that hold or trade crypto.
 
-Source: SEC EDGAR, ``GET https://data.sec.gov/submissions/CIK##########.json``, no key; at most 10 requests a second over all SEC
-    hosts, and a User-Agent with a contact. Asked conditionally (ETag, Last-Modified).
-Shape: one filer a file; ``filings.recent`` holds about 1,000 filings as arrays, one a column, which must be of equal length.
-    ``items`` is "" or "2.02,9.01"; ``tickers`` may be empty; ``cik`` comes with or without leading zeros. Older filings are in
-    shards (``filings.files``) that are not collected.
-Units: ``filingDate`` a date. ``acceptanceDateTime`` ends in Z and is read as UTC, but its zone is doubtful: some filers' times cluster
-    as Eastern time would, others' as UTC (looked at 2026-11-23), so ``published_at`` may be 4 to 5 h early. Use ``recorded_at`` for
-    point-in-time work; it can't be wrong.
+Source: SEC EDGAR, no key; at most 10 requests a second over all SEC hosts, and a User-Agent with a contact. Two endpoints:
+    ``GET https://data.sec.gov/submissions/CIK##########.json`` for each followed filer, asked conditionally (ETag, Last-Modified), and
+    ``GET https://www.sec.gov/cgi-bin/browse-edgar?action=getcurrent&output=atom``, the newest filings of everybody.
+Shape: submissions: one filer a file; ``filings.recent`` holds about 1,000 filings as arrays, one a column, which must be of equal length.
+    ``items`` is "" or "2.02,9.01", of forms other than 8-K anything; ``tickers`` may be empty; ``cik`` comes with or without leading
+    zeros. Older filings are in shards (``filings.files``) that are not collected.
+    Feed: Atom in ISO-8859-1, at most 100 entries a page, one for each party of a filing, so a filing comes several times; it moves
+    while one pages. Kept are filings of followed filers and those with a party whose name holds a configured word.
+    A filing is one event by its accession number over both endpoints: what the submissions file says completes what the feed said.
+Units: ``filingDate`` a date. ``acceptanceDateTime`` ends in Z, and is Eastern time or UTC by file (``_edgar_zone``); the feed's
+    ``updated`` has a true offset. The time first recorded of a filing stays; only one of an undecided zone is corrected, by the feed.
+    ``published_zone`` says which it was; an undecided time is read as UTC and may be 4 to 5 h early. Acceptance is not publication: after
+    17:30 Eastern a filing may appear the next morning.
 Errors: an unknown CIK is a 404 with an S3 XML body under the .json address, a missing archive file a 403 with AccessDenied.
-    Undeclared or too fast askers get an HTML page, normally with 403, once seen with 200.
+    Undeclared or too fast askers get an HTML page, normally with 403, once seen with 200. Past its end the feed is a 503 HTML page,
+    which is no ban; a page that isn't full is the last one and no further is asked.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import partial
+from typing import Annotated
 
 from pydantic import Field
 
@@ -31,18 +38,27 @@ from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.sweep import sweep
-from omc_pipeline.collection.values import described, instant, optional_text, text
+from omc_pipeline.collection.values import described, optional_text, text
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
-from omc_pipeline.ledgers.edgar import ITEMS, has_items
+from omc_pipeline.ledgers.table import Row
+from omc_pipeline.sources._catalyst_rules import impact_of_filing
+from omc_pipeline.sources._edgar_feed import ARCHIVE, parse_feed, read_entries
+from omc_pipeline.sources._edgar_titles import filing_title
+from omc_pipeline.sources._edgar_zone import OFFSET, UNDECIDED, accepted_at, zone_of
 
 _NAME = "catalyst_sec_edgar"
 _BAN_S = 600.0
-_ARCHIVE = "https://www.sec.gov/Archives/edgar/data"
+_HEAD_BYTES = 4096
+_PAGE_ENTRIES = 100
+"""Most entries that the feed gives in one answer."""
 _REQUIRED = ("accessionNumber", "filingDate", "acceptanceDateTime", "form", "items", "primaryDocument")
 _ACCESSION = re.compile(r"\d{10}-\d{2}-\d{6}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DOCUMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}", re.ASCII)
 _CIK = re.compile(r"\d{1,10}", re.ASCII)
+
+
+Keyword = Annotated[str, Field(min_length=2, max_length=60, pattern=r"^\S(.*\S)?$")]
 
 
 class EdgarConfig(SourceConfig):
@@ -59,6 +75,25 @@ class EdgarConfig(SourceConfig):
         min_length=1,
         description='Followed filers by CIK, and the coin their filings are about; "" for none in particular.',
     )
+    keywords: dict[Keyword, Symbol] = Field(
+        default_factory=lambda: {
+            "bitcoin": "BTC",
+            "ethereum": "ETH",
+            "ether": "ETH",
+            "solana": "SOL",
+            "xrp": "XRP",
+            "crypto": "",
+            "cryptocurrency": "",
+            "blockchain": "",
+            "digital asset": "",
+            "digital assets": "",
+            "coinbase": "",
+            "grayscale": "",
+        },
+        description="Whole words in the name of any other party of a new filing for which it is kept, and the coin it is then about.",
+    )
+    feed_overlap_min: int = Field(10, ge=1, le=1440, description="Minutes back to which the feed of new filings is read.")
+    feed_pages: int = Field(5, ge=1, le=40, description="Most pages of the feed that are read at once.")
 
 
 @dataclass(frozen=True)
@@ -69,22 +104,64 @@ class _Filer:
     symbol: str | None
 
 
+def fetch_feed(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the newest filings of everybody, page after page, until they are older than the overlap or the feed ends."""
+    asked = {"action": "getcurrent", "owner": "include", "output": "atom", "count": str(_PAGE_ENTRIES)}
+    oldest = context.now - timedelta(minutes=context.config.feed_overlap_min)
+    for page in range(context.config.feed_pages):
+        parameters = {**asked, "start": str(page * _PAGE_ENTRIES)}
+        payload = context.http.get("/cgi-bin/browse-edgar", params=parameters, host="www", conditional=False)
+        yield payload
+        entries, unread = read_entries(payload)
+        if len(entries) + len(unread) < _PAGE_ENTRIES or any(entry.updated_at < oldest for entry in entries):
+            return
+
+
 def fetch(context: FetchContext) -> Iterator[Payload]:
     """Ask for each followed filer's recent filings, unless unchanged."""
     return sweep(partial(context.http.get, f"/submissions/CIK{cik:010d}.json") for cik in context.config.filers)
 
 
 def parse(payload: Payload, config: EdgarConfig) -> Parsed:
-    """Read one event a recent filing."""
+    """Read one event a recent filing of a submissions file, or a kept filing of the feed."""
     if is_html(payload.body):
         raise _block(payload.body)
+    if _is_xml(payload.body):
+        return parse_feed(payload, config.filers, config.keywords)
     document = read_json(payload)
     filings = document.get("filings") if isinstance(document, dict) else None
     recent = filings.get("recent") if isinstance(filings, dict) else None
     if not isinstance(document, dict) or not isinstance(recent, dict):
         raise PayloadChangedError(f"{_NAME}: no object 'filings.recent': not a submissions file")
     filer = _filer(document, config)
-    return sift(_filings(recent), lambda filing: _event(filing, filer))
+    rows = _filings(recent)
+    zone = zone_of(rows)
+    return sift(rows, lambda filing: _event(filing, filer, zone))
+
+
+def settle(known: Row, told: Row) -> Row:
+    """Return what a filing is that was known already: its time stays, the file completes what the feed said.
+
+    The feed adds nothing to a known filing but the time of one whose zone was undecided. A filing in the files of two followed filers is
+    told as by the one with the lower CIK, whichever came last.
+    """
+    if not isinstance(known, CatalystEvent) or not isinstance(told, CatalystEvent):
+        return told
+    if told.published_zone == OFFSET:
+        is_corrected = known.published_zone == UNDECIDED
+        return replace(known, published_at=told.published_at, published_zone=OFFSET) if is_corrected else known
+    if _cik_of(known) < _cik_of(told):
+        return known
+    impact = told.impact if known.impact is not None else None  # filings of before there was any are not restated for it
+    return replace(told, published_at=known.published_at, published_zone=known.published_zone, impact=impact)
+
+
+def _cik_of(event: CatalystEvent) -> int:
+    return int(event.url.removeprefix(f"{ARCHIVE}/").partition("/")[0])
+
+
+def _is_xml(body: bytes) -> bool:
+    return body[:_HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def ban_of(_status: int, body: bytes) -> float | None:
@@ -113,7 +190,7 @@ def _filer(document: Item, config: EdgarConfig) -> _Filer:
         raise PayloadChangedError(f"{_NAME}: submissions file without a usable head: {error}") from error
 
 
-def _filings(recent: Item) -> list[Json]:
+def _filings(recent: Item) -> list[dict[str, Json]]:
     """Turn the columns into rows, having made sure that none is longer or shorter than the others."""
     columns = {name: column for name, column in recent.items() if isinstance(column, list)}
     missing = [name for name in _REQUIRED if name not in columns]
@@ -127,7 +204,7 @@ def _filings(recent: Item) -> list[Json]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _event(filing: Item, filer: _Filer) -> CatalystEvent:
+def _event(filing: Item, filer: _Filer, zone: str) -> CatalystEvent:
     accession = text(filing, "accessionNumber", 30)
     if not _ACCESSION.fullmatch(accession):
         raise ValueError(f"accessionNumber is {described(accession)}, not like 0001050446-26-000001")
@@ -138,27 +215,21 @@ def _event(filing: Item, filer: _Filer) -> CatalystEvent:
         symbol=filer.symbol,
         ticker=filer.ticker,
         issuer=filer.name,
-        title=f"{form}{_named(items, form)} - {filer.name}",
+        title=filing_title(form, items, filer.name),
         form=form,
         items=items,
         url=_url(filing, filer, accession),
         filed_on=_filed_on(filing),
-        published_at=instant(filing, "acceptanceDateTime"),
+        published_at=accepted_at(filing, zone),
+        published_zone=zone,
+        impact=impact_of_filing(form, items),
     )
-
-
-def _named(items: str | None, form: str) -> str:
-    """Answer `` Results of Operations (2.02), Exhibits (9.01)``; items of forms other than 8-K have no names here."""
-    codes = [code.strip() for code in (items or "").split(",") if code.strip()]
-    names = ITEMS if has_items(form) else {}
-    told = [f"{names[code]} ({code})" if code in names else f"({code})" for code in codes]
-    return f" {', '.join(told)}" if told else ""
 
 
 def _url(filing: Item, filer: _Filer, accession: str) -> str:
     document = filing.get("primaryDocument")
     is_plain = isinstance(document, str) and _DOCUMENT.fullmatch(document) and ".." not in document
-    return f"{_ARCHIVE}/{filer.cik}/{accession.replace('-', '')}/{document if is_plain else f'{accession}-index.htm'}"
+    return f"{ARCHIVE}/{filer.cik}/{accession.replace('-', '')}/{document if is_plain else f'{accession}-index.htm'}"
 
 
 def _filed_on(filing: Item) -> date:
@@ -168,20 +239,25 @@ def _filed_on(filing: Item) -> date:
     return date.fromisoformat(written)
 
 
+_HOST = HostPolicy(
+    live_urls=("https://data.sec.gov",),
+    sandbox_path="/sec_edgar",
+    requests_per_s=5.0,
+    group="sec.gov",
+    needs_contact=True,
+    ban_of=ban_of,
+)
 SOURCE = Source(
     name=_NAME,
     title="SEC EDGAR filings",
     tables=(EVENT,),
-    endpoints=(Endpoint("submissions", cron="*/10 * * * *", every_s=600, fetch=fetch),),
-    policy=HostPolicy(
-        live_urls=("https://data.sec.gov",),
-        sandbox_path="/sec_edgar",
-        requests_per_s=5.0,
-        group="sec.gov",
-        needs_contact=True,
-        ban_of=ban_of,
+    endpoints=(
+        Endpoint("feed", cron="* * * * *", every_s=60, fetch=fetch_feed),
+        Endpoint("submissions", cron="*/10 * * * *", every_s=600, fetch=fetch),
     ),
+    policy=replace(_HOST, others={"www": replace(_HOST, live_urls=("https://www.sec.gov",), sandbox_path="/sec_edgar_www")}),
     parse=parse,
+    settle=settle,
     config=EdgarConfig,
     homepage="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
 )

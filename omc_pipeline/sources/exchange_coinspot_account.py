@@ -11,7 +11,8 @@ Shape: orders ``{"status", "buyorders": [..], "sellorders": [..]}`` with rows ``
     Balances come as object ``balance`` {btc: n}, as list ``balance`` of one-key objects, or as list ``balances`` of
     {"BTC": {"balance", "audbalance", "rate"}}; AUD is one of the coins, NFTs are keys ``NFT|||0x..|||id`` and rejected.
 Units: ``amount`` in units of the coin; ``rate`` and ``total`` (before the fee) in the second coin of ``market``; fee = audfeeExGst + audGst
-    in AUD; ``audbalance`` truncated to cents. ``solddate`` is ISO 8601 in v2, milliseconds in v1. Balances have no time of their own.
+    in AUD, unknown where either part is missing or no amount; ``audbalance`` truncated to cents, absent where it is no amount.
+    ``solddate`` is ISO 8601 in v2, milliseconds in v1. Balances have no time of their own.
 Errors: status ``invalid`` (key, signature) and ``no nonce`` beside ``error``; the second of two equal nonces is refused.
 """
 
@@ -24,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
@@ -33,7 +35,7 @@ from omc_pipeline.collection.items import Item, sift
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
-from omc_pipeline.collection.values import amount, instant, instant_of_epoch, optional_amount, text
+from omc_pipeline.collection.values import amount, instant, instant_of_epoch, text, usable_amount
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import fact_digest, with_digest_ids
 from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
@@ -157,7 +159,8 @@ def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
 def _fill(order: Item, side: str, user_id: str, account_id: str) -> Fill:
     symbol, currency = _market(order)
     qty, price, total = (amount(order, name, above=0) for name in ("amount", "rate", "total"))
-    fee = amount(order, "audfeeExGst", least=0) + amount(order, "audGst", least=0)
+    parts = [usable_amount(order, name, least=0) for name in ("audfeeExGst", "audGst")]
+    fee = None if None in parts else sum((part for part in parts if part is not None), Decimal(0))
     return Fill("", user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", _sold_at(order))
 
 
@@ -207,7 +210,7 @@ def _sifted_balances(document: Item, user_id: str, account_id: str, second: date
         if symbol in seen:
             raise ValueError(f"{symbol} is listed twice")
         told: Item = of_coin if isinstance(of_coin, dict) else {"balance": of_coin}
-        qty, value_aud = amount(told, "balance", least=0), optional_amount(told, "audbalance", least=0)
+        qty, value_aud = amount(told, "balance", least=0), usable_amount(told, "audbalance", least=0)
         seen.add(symbol)
         return Balance(user_id, account_id, symbol, second, qty, value_aud)
 

@@ -4,7 +4,8 @@ Source: CoinSpot, ``GET https://www.coinspot.com.au/pubapi/v2/latest`` (v1 ``/pu
     requests a minute.
 Shape: ``{"status": "ok", "prices": {"btc": {"bid", "ask", "last"}}}``; v2 adds ``"message": "ok"``. Numbers come as strings, the
     documentation shows numbers; keys are lower case, some of them old tickers (ans, str, rhoc); a key ``btc_usdt`` is a market
-    against another coin. ``last`` may lie outside bid..ask, as where the last trade was before the book moved.
+    against another coin. A price that is no positive number (``"NaN"``, null, "", 0) is absent, and the others of its row are kept;
+    a bid above its ask is kept and marked. ``last`` may lie outside bid..ask, as where the last trade was before the book moved.
 Units: Australian dollars a coin, or the other coin of the key. No timestamp: a quote is observed in the second of its fetch.
 Errors: ``status`` other than ok; an empty price set is one, too. A single market's quote doesn't name its coin and is refused.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
@@ -21,11 +21,12 @@ from omc_pipeline.collection.items import Item, sift
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
-from omc_pipeline.collection.values import described, optional_amount
+from omc_pipeline.collection.values import described, usable_amount
 from omc_pipeline.ledgers.exchange import QUOTE, Quote
 from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
 
 _NAME = "exchange_coinspot_prices"
+_PRICES = ("bid", "ask", "last")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
@@ -61,11 +62,9 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
 
 def _quote(item: Item, second: datetime, tickers: set[str]) -> Quote:
     base, _, quoted_in = str(item["market"]).partition("_")
-    bid, ask, last = (optional_amount(item, name, above=0) for name in ("bid", "ask", "last"))
+    bid, ask, last = (usable_amount(item, name, above=0) for name in _PRICES)
     if bid is None and ask is None and last is None:
-        raise ValueError("neither bid, ask nor last")
-    if bid is not None and ask is not None and bid > ask:
-        raise ValueError(f"bid {_plain(bid)} is above ask {_plain(ask)}")
+        raise ValueError(f"no usable price: {', '.join(f'{name} is {described(item.get(name))}' for name in _PRICES)}")
     return Quote(
         symbol=symbol_of(base, tickers),
         currency=symbol_of(quoted_in, tickers) if quoted_in else "AUD",
@@ -73,11 +72,8 @@ def _quote(item: Item, second: datetime, tickers: set[str]) -> Quote:
         bid=bid,
         ask=ask,
         last=last,
+        is_crossed=bid is not None and ask is not None and bid > ask,
     )
-
-
-def _plain(number: Decimal) -> str:
-    return format(number, "f")
 
 
 SOURCE = Source(

@@ -33,7 +33,8 @@ from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.sandbox import serving
 
 SOURCES = discover_sources()
-EDGAR, DEFILLAMA = SOURCES["catalyst_sec_edgar"], SOURCES["glass_defillama"]
+DEFILLAMA = SOURCES["glass_defillama"]
+EDGAR = dataclasses.replace(SOURCES["catalyst_sec_edgar"], endpoints=(SOURCES["catalyst_sec_edgar"].endpoint("submissions"),))
 EVER = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 

@@ -16,6 +16,8 @@ from old_home import REVISION, HomeFacts, facts_of_home, opened_old_home
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate, revision
 from omc_infra.settings import Settings
+from omc_pipeline.ledgers import catalyst, exchange
+from omc_pipeline.ledgers.table import LedgerTable, row_digest
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,29 @@ def test_every_row_is_still_there(old_home: tuple[Database, HomeFacts]) -> None:
 
     assert after.rows == before.rows
     assert after.fills == before.fills
+
+
+@pytest.mark.parametrize("table", [catalyst.EVENT, exchange.QUOTE, exchange.FILL], ids=lambda table: table.qualified)
+def test_the_digest_of_every_row_is_that_of_its_facts_so_that_nothing_counts_as_changed(
+    old_home: tuple[Database, HomeFacts], table: LedgerTable
+) -> None:
+    database, _ = old_home
+    with database.connect("reader") as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        rows = connection.execute(f"SELECT {', '.join(table.fields)}, row_sha256 FROM {table.qualified}").fetchall()
+
+    digests = [row_digest(table.row(*row[:-1])) for row in rows]
+
+    assert rows
+    assert digests == [row[-1] for row in rows]
+
+
+def test_filings_of_before_are_of_an_undecided_zone(old_home: tuple[Database, HomeFacts]) -> None:
+    database, _ = old_home
+    with database.connect("reader") as connection:
+        zones = connection.execute("SELECT DISTINCT published_zone, impact FROM catalyst.event").fetchall()
+
+    assert zones == [("undecided", None)]
 
 
 def test_profit_and_loss_is_to_the_last_digit_what_it_was(old_home: tuple[Database, HomeFacts]) -> None:

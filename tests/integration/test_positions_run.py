@@ -226,6 +226,20 @@ def test_a_fee_in_the_coin_changes_what_is_held_and_one_in_a_third_coin_is_repor
     assert kinds(database, user) == ["unpriced_fee"]
 
 
+def test_an_unknown_fee_counts_as_none_and_is_reported_until_it_is_known(database: Database, user: str) -> None:
+    bought, sold = fill(user, 1, "buy", "1", "100"), fill(user, 2, "sell", "1", "150", "2")
+    store(database, replace(bought, fee=None), sold)
+
+    compute_positions(database, user)
+    reported = kinds(database, user)
+    store(database, replace(bought, fee=D(1)))
+    compute_positions(database, user)
+
+    assert reported == ["unknown_fee"]
+    assert kinds(database, user) == []
+    assert summary(database, user).by_symbol[0].proceeds == 148
+
+
 def test_a_lost_match_is_found(database: Database, user: str) -> None:
     store(database, fill(user, 1, "buy", "1", "100"), fill(user, 2, "sell", "0.5", "150"))
     run = compute_positions(database, user)

@@ -71,11 +71,17 @@ def _added(collection: Collection) -> int:
     return sum(appended.inserted + appended.changed for appended in collection.tables.values())
 
 
-@pytest.mark.parametrize("name", sorted(SOURCES))
+OF_CHANGES = {"catalyst_coinspot_listings"}
+"""Derived from changes of their input, of which a sandbox that just began has none; tested with rows of their own."""
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES.keys() - OF_CHANGES))
 def test_every_source_fills_its_tables_and_finds_nothing_new_in_the_same_payloads(
     database: Database, sandboxed: Settings, name: str
 ) -> None:
     source = SOURCES[name]
+    for of_input in source.inputs:
+        collect(SOURCES[of_input], database, sandboxed)
 
     collection = collect(source, database, sandboxed)
     again = replay(source, database, *EVER)
@@ -102,7 +108,7 @@ def test_an_unchanged_answer_is_not_sent_again_and_still_proves_freshness(databa
     collect(source, database, sandboxed)
     bodies = _one(database, "SELECT count(*) FROM raw.payload")
 
-    again = collect(source, database, sandboxed)
+    again = collect(source, database, sandboxed, endpoints=[source.endpoint("submissions")])
 
     assert (_added(again), again.payloads) == (0, 5)
     assert _one(database, "SELECT count(*) FROM raw.fetch WHERE source = %s AND status = 304", source.name) >= 5

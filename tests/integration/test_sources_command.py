@@ -33,15 +33,15 @@ def test_a_saved_body_is_printed_as_rows_without_any_database(tmp_path: Path) ->
     assert set(document) == {"source", "rows", "quarantined", "payload_sha256"}
     assert document["rows"][0]["bid"] == "98000.5"
     assert document["quarantined"][0] == {
-        "reason": "bid 2 is above ask 1",
-        "row": {"bid": "2", "ask": "1", "last": "1.5", "market": "upsidedown"},
+        "reason": "no usable price: bid is 'NaN', ask is '0', last is ''",
+        "row": {"bid": "NaN", "ask": 0, "last": "", "market": "dead"},
     }
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_saved_body_of_which_every_row_is_refused_exits_2_and_still_shows_the_rows(tmp_path: Path) -> None:
     file = tmp_path / "saved.json"
-    file.write_text('{"status": "ok", "prices": {"upsidedown": {"bid": "2", "ask": "1", "last": "1.5"}}}')
+    file.write_text('{"status": "ok", "prices": {"dead": {"bid": "NaN", "ask": 0, "last": ""}}}')
     home = tmp_path / "home"
 
     as_json = _omc("collect", "exchange_coinspot_prices", "--payload", str(file), "--json", home=home)
@@ -51,7 +51,7 @@ def test_a_saved_body_of_which_every_row_is_refused_exits_2_and_still_shows_the_
     assert (as_json.returncode, for_a_person.returncode) == (2, 2)
     assert (document["rows"], len(document["quarantined"]), document["error"]["type"]) == ([], 1, "PayloadChangedError")
     for answer in (as_json, for_a_person):
-        assert "all 1 rows were refused, the first because bid 2 is above ask 1" in answer.stderr
+        assert "all 1 rows were refused, the first because no usable price" in answer.stderr
         assert answer.stderr.count("\n") == 1
 
 

@@ -31,6 +31,7 @@ READ = [  # source, file, rows, refused rows
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0000320193_apple_trim120.json", 120, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001800903_tiny.json", 1, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001940261_small.json", 5, 0),
+    ("catalyst_sec_edgar", "sec_edgar/getcurrent_atom_page0.xml", 1, 0),
     ("exchange_coinspot_prices", "coinspot/pubapi_v1_latest_2017-12_btc23000.json", 3, 0),
     ("exchange_coinspot_prices", "coinspot/pubapi_v1_latest_2020-12.json", 13, 0),
     ("exchange_coinspot_account", "coinspot/api_v1_my_balances_dict_2020-12.json", 11, 0),
@@ -46,7 +47,6 @@ READ = [  # source, file, rows, refused rows
 ERRORS = [  # source, file, error, what it says
     ("catalyst_sec_edgar", "sec_edgar/error_404_submissions_bad_cik.xml", UpstreamRefusedError, "NoSuchKey"),
     ("catalyst_sec_edgar", "sec_edgar/error_403_accessdenied_full_index.xml", AccessDeniedError, "AccessDenied"),
-    ("catalyst_sec_edgar", "sec_edgar/getcurrent_atom_page0.xml", UpstreamRefusedError, "XML document"),
     ("catalyst_sec_edgar", "sec_edgar/company_tickers_trim.json", PayloadChangedError, "not a submissions file"),
     ("human_reddit", "reddit/error_200_json_errors.json", UpstreamRefusedError, "SUBREDDIT_EXISTS"),
     ("human_reddit", "reddit/error_403.json", AccessDeniedError, "403"),

@@ -109,6 +109,13 @@ def test_a_fee_that_nobody_can_value_is_left_out_and_reported() -> None:
     assert [row.kind for row in found.exceptions] == ["unpriced_fee"]
 
 
+def test_a_fill_whose_fee_nobody_states_counts_without_one_and_is_reported() -> None:
+    found = expand([fill("t", "buy", "1", "100")._replace(fee=None)], rates(), "AUD")
+
+    assert [amounts(trade) for trade in found.trades] == [("BTC", "buy", "1", "100")]
+    assert [(row.kind, row.fill) for row in found.exceptions] == [("unknown_fee", "t")]
+
+
 def test_a_fee_in_the_coin_itself_changes_what_arrives_and_what_leaves() -> None:
     found = expand(
         [fill("b", "buy", "1", "100", fee="0.01", fee_currency="BTC"), fill("s", "sell", "0.5", "120", 1, fee="0.01", fee_currency="BTC")],

@@ -180,7 +180,7 @@ def test_a_document_name_that_leads_elsewhere_does_not_get_into_the_link() -> No
             "Undeclared Tool.*OMC_CONTACT",
         ),
         (b"<html><h1>Request Rate Threshold Exceeded</h1></html>", RateLimitedError, "too fast"),
-        (b"<feed><entry/></feed>", UpstreamRefusedError, "XML document"),
+        (b"<feed><entry/></feed>", PayloadChangedError, "XML document"),
     ],
 )
 def test_edgars_errors_are_named_from_the_body_alone(body: bytes, error: type[Exception], said: str) -> None:
@@ -188,7 +188,7 @@ def test_edgars_errors_are_named_from_the_body_alone(body: bytes, error: type[Ex
         _parsed(EDGAR, body)
 
 
-def test_quotes_are_stamped_with_the_second_of_their_fetch_and_bad_ones_refused() -> None:
+def test_quotes_are_stamped_with_the_second_of_their_fetch_and_crossed_ones_marked() -> None:
     parsed = _parsed(PRICES, _fixture(PRICES, "latest.json"))
 
     quotes = {(row.symbol, row.currency): (row.bid, row.ask, row.last) for row in parsed.rows}
@@ -196,13 +196,51 @@ def test_quotes_are_stamped_with_the_second_of_their_fetch_and_bad_ones_refused(
     assert quotes[("BTC", "USDT")][0] == 64000
     assert quotes[("THIN", "AUD")] == (None, Decimal(3), None)
     assert ("XLM", "AUD") in quotes
-    assert len(quotes) == 4
+    assert quotes[("UPSIDEDOWN", "AUD")][:2] == (2, 1)
+    assert [row.symbol for row in parsed.rows if row.is_crossed] == ["UPSIDEDOWN"]
     assert {row.observed_at for row in parsed.rows} == {datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)}
-    assert {rejected.row["market"]: rejected.reason for rejected in parsed.rejected} == {
-        "upsidedown": "bid 2 is above ask 1",
-        "free": "bid 0 is not above 0",
-        "odd": "bid is 'NaN', not a finite number",
+    assert quotes[("FREE", "AUD")] == quotes[("ODD", "AUD")] == (None, 1, 1)
+    assert [rejected.row["market"] for rejected in parsed.rejected] == ["dead"]
+
+
+def test_an_unusable_price_is_absent_and_its_row_is_kept(shared: Path) -> None:
+    nan, zero = (
+        _parsed(PRICES, (shared / "payload-shapes" / PRICES.name / f"{name}.json").read_bytes()) for name in ("nan_last", "zero_crossed")
+    )
+
+    assert {row.symbol: (row.bid, row.ask, row.last) for row in nan.rows if row.symbol != "BTC"} == {
+        "ZED": (Decimal("0.1"), Decimal("0.2"), None),
+        "KAT": (None, Decimal("0.3"), Decimal("0.25")),
+        "WOW": (None, Decimal("0.3"), None),
     }
+    assert [(each.row["market"], each.reason) for each in nan.rejected] == [
+        ("yak", "no usable price: bid is 'NaN', ask is 'NaN', last is 'NaN'")
+    ]
+    assert {row.symbol: row.bid for row in zero.rows if row.bid is None or row.is_crossed} == {
+        "ABC": None, "DEF": Decimal("0.6"), "JKL": None, "MNO": None, "VWX": None,
+    }  # fmt: skip
+    assert [row.symbol for row in zero.rows if row.is_crossed] == ["DEF"]
+    assert [each.row["market"] for each in zero.rejected] == ["pqr"]
+
+
+def test_a_holding_without_a_usable_value_is_a_holding(shared: Path) -> None:
+    body = json.loads((shared / "payload-shapes" / ACCOUNT.name / "bal_null_aud.json").read_bytes())
+    odd = {"status": "ok", "balances": [{"AAA": {"balance": 5, "audbalance": value}} for value in ("NaN", -1, "", [])][:1]}
+
+    held = {row.symbol: (row.qty, row.value_aud) for row in _parsed(ACCOUNT, body).rows}
+
+    assert (held["ZED"], held["ABC"]) == ((5, None), (5, None))
+    assert [(row.qty, row.value_aud) for row in _parsed(ACCOUNT, odd).rows] == [(5, None)]
+
+
+def test_a_fill_with_an_unusable_fee_is_kept_and_its_fee_unknown(shared: Path) -> None:
+    unknown, free = _parsed(ACCOUNT, (shared / "payload-shapes" / ACCOUNT.name / "zero_fee_null.json").read_bytes()).rows
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+    odd = [{**order, "audGst": value} for value in (None, "NaN", -1, "")]
+
+    assert (unknown.fee, free.fee) == (None, 0)
+    assert [row.fee for row in _parsed(ACCOUNT, {"status": "ok", "buyorders": odd[:1], "sellorders": odd[1:2]}).rows] == [None, None]
+    assert [row.fee for row in _parsed(ACCOUNT, {"status": "ok", "buyorders": odd[2:3], "sellorders": odd[3:]}).rows] == [None, None]
 
 
 def test_an_old_ticker_beside_its_new_one_is_refused_in_either_order() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SURVEY = """
 SELECT symbol, currency, fee_currency, bool_or(fee <> 0),
     bool_and(kind = 'trade' AND version = 1 AND qty > 0 AND quote_amount IS NOT NULL AND price IS NOT NULL
-        AND (fee = 0 OR fee_currency = currency OR (%(capitalised)s AND fee_currency = symbol AND qty > abs(fee))))
+        AND fee IS NOT NULL AND (fee = 0 OR fee_currency = currency OR (%(capitalised)s AND fee_currency = symbol AND qty > abs(fee))))
 FROM exchange.fill f WHERE user_id = %(user)s{counted} GROUP BY 1, 2, 3
 """
 

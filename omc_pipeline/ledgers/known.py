@@ -1,0 +1,56 @@
+"""The latest versions of facts, by their keys, for whoever decides what a new version is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from omc_pipeline.ledgers.table import LedgerTable, Row, key_of
+
+_KEYS_A_QUERY = 1_000
+
+Fact = tuple[LedgerTable, tuple[Any, ...]]
+"""A table and a natural key in it."""
+
+
+def latest_versions(connection: psycopg.Connection[Any], source: str, rows: Sequence[Row]) -> dict[Fact, Row]:
+    """Return the latest version of each fact that rows of a source are about, where there is one.
+
+    Args:
+        connection: In the caller's transaction. The source must be held, or a version may come meanwhile.
+        source: Whose facts.
+        rows: Of one or several tables, none of them per account.
+    """
+    keys: dict[LedgerTable, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows:
+        keys[row.table].append(key_of(row))
+    found: dict[Fact, Row] = {}
+    for table, of_table in keys.items():
+        for at in range(0, len(of_table), _KEYS_A_QUERY):
+            some = of_table[at : at + _KEYS_A_QUERY]
+            found |= {(table, key_of(row)): row for row in _latest(connection, source, table, some)}
+    return found
+
+
+def _latest(connection: psycopg.Connection[Any], source: str, table: LedgerTable, keys: Sequence[tuple[Any, ...]]) -> list[Row]:
+    key = sql.SQL(", ").join(map(sql.Identifier, table.key))
+    placeholders = sql.SQL(", ").join([sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(table.key)))] * len(keys))
+    statement = sql.SQL(
+        "SELECT DISTINCT ON ({key}) {fields} FROM {table} WHERE source = %s AND ({key}) IN ({keys}) ORDER BY {key}, version DESC"
+    ).format(
+        key=key,
+        fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
+        table=sql.Identifier(table.ledger, table.name),
+        keys=placeholders,
+    )
+    rows = connection.execute(statement, [source, *(value for values in keys for value in values)], prepare=False).fetchall()
+    return [table.row(*map(_in_utc, row)) for row in rows]
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
