@@ -1,4 +1,4 @@
-"""Glass: what is plainly visible. Protocol TVL and fees, coin prices."""
+"""Glass: what is plainly visible. Protocol TVL and fees, coin prices, candles, reference rates of money."""
 
 from __future__ import annotations
 
@@ -44,8 +44,47 @@ class CoinPrice(Row):
     confidence: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class MarketCandle(Row):
+    """What was traded of one market of a venue within one span of time. Without a trade there may be no candle at all.
+
+    Attributes:
+        venue: Where it was traded, lower case.
+        symbol: What was traded.
+        currency: What was paid, of which one coin cost the prices.
+        interval: Length of the span: ``1m``, ``5m``, ``1h``, ``1d``.
+        opened_at: Begin of the span, by the venue's clock.
+        open: First price.
+        high: Highest price.
+        low: Lowest price.
+        close: Last price so far.
+        vwap: Price averaged by volume; None where nothing was traded, or the venue gives none.
+        volume: Coins traded; 0 in the flat candles that a venue may give for spans without a trade.
+        trades: Number of trades.
+        is_final: Whether the span had ended; a candle that is still forming is replaced by later versions.
+    """
+
+    venue: str
+    symbol: str
+    currency: str
+    interval: str
+    opened_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    vwap: Decimal | None
+    volume: Decimal
+    trades: int
+    is_final: bool
+
+
 PROTOCOL_TVL = LedgerTable("glass", "protocol_tvl", ProtocolTvl, key=("protocol", "observed_at"), clock="observed_at")
 PROTOCOL_FEES = LedgerTable("glass", "protocol_fees", ProtocolFees, key=("protocol", "observed_at"), clock="observed_at")
 COIN_PRICE = LedgerTable("glass", "coin_price", CoinPrice, key=("symbol", "observed_at"), clock="observed_at")
+MARKET_CANDLE = LedgerTable(
+    "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
+)
 ProtocolTvl.table, ProtocolFees.table, CoinPrice.table = PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE
-TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE)
+MarketCandle.table = MARKET_CANDLE
+TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
@@ -84,9 +84,40 @@ _PRICES = (
     ),
 )
 
+_CANDLES = (
+    row_check(
+        MARKET_CANDLE,
+        "range",
+        "low > 0 AND low <= least(open, close) AND high >= greatest(open, close)",
+        "Prices are positive, and open and close lie between low and high.",
+    ),
+    row_check(
+        MARKET_CANDLE,
+        "averages_within",
+        "vwap BETWEEN low AND high",
+        "The average price lies between low and high.",
+        severity="warning",
+        at_least=0.98,
+        needs_rows=False,
+    ),
+    row_check(
+        MARKET_CANDLE,
+        "completed",
+        "is_final OR opened_at > :now - CASE interval WHEN '1m' THEN interval '10 min' WHEN '5m' THEN interval '20 min'"
+        " WHEN '1h' THEN interval '2 h' ELSE interval '26 h' END",
+        "Candles whose span is over have been replaced by their final version.",
+        severity="warning",
+        dimension="timeliness",
+        at_least=0.98,
+        needs_rows=False,
+    ),
+)
+
 RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
     PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
     PROTOCOL_FEES.qualified: TableRules(breadth=3, checks=_FEES),
+    # A market without a trade has no candle, and days are told of once a day: not every thing in every span.
+    MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
     COIN_PRICE.qualified: TableRules(breadth=3, delay_s=600, checks=_PRICES),
 }
