@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from omc_pipeline.ledgers.table import LedgerTable, Row
@@ -82,9 +82,31 @@ class MarketCandle(Row):
 PROTOCOL_TVL = LedgerTable("glass", "protocol_tvl", ProtocolTvl, key=("protocol", "observed_at"), clock="observed_at")
 PROTOCOL_FEES = LedgerTable("glass", "protocol_fees", ProtocolFees, key=("protocol", "observed_at"), clock="observed_at")
 COIN_PRICE = LedgerTable("glass", "coin_price", CoinPrice, key=("symbol", "observed_at"), clock="observed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class FxRate(Row):
+    """What one unit of a currency was worth in another by a central bank's reference, one rate a working day.
+
+    Attributes:
+        base: The currency of which one unit is priced.
+        currency: The currency of the price.
+        day: Day that the bank gives the rate for.
+        observed_at: When the bank took the rate on that day; it is published somewhat later.
+        rate: Units of ``currency`` for one of ``base``.
+    """
+
+    base: str
+    currency: str
+    day: date
+    observed_at: datetime
+    rate: Decimal
+
+
 MARKET_CANDLE = LedgerTable(
     "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
 )
+FX_RATE = LedgerTable("glass", "fx_rate", FxRate, key=("base", "currency", "observed_at"), clock="observed_at")
 ProtocolTvl.table, ProtocolFees.table, CoinPrice.table = PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE
-MarketCandle.table = MARKET_CANDLE
-TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE)
+MarketCandle.table, FxRate.table = MARKET_CANDLE, FX_RATE
+TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import COIN_PRICE, FX_RATE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
@@ -113,11 +113,31 @@ _CANDLES = (
     ),
 )
 
+_FX = (
+    row_check(FX_RATE, "positive", "rate > 0", "Reference rates are positive."),
+    Check(
+        "fx_rate_day_steps",
+        "accuracy",
+        "warning",
+        "Share of steps between neighbouring reference rates below a tenth.",
+        fact="""(SELECT avg((rate BETWEEN before * 0.9 AND before * 1.1)::int) FROM (
+            SELECT rate, lag(rate) OVER (PARTITION BY base, currency ORDER BY observed_at) AS before FROM w
+            ) AS steps WHERE before > 0)""",
+        low=0.99,
+        best=1.0,
+        worst=0.9,
+        table=FX_RATE,
+        needs_rows=False,
+    ),
+)
+
 RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
     PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
     PROTOCOL_FEES.qualified: TableRules(breadth=3, checks=_FEES),
     # A market without a trade has no candle, and days are told of once a day: not every thing in every span.
     MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
+    # Working days only: from Friday to Monday is the usual gap, and Easter has five days.
+    FX_RATE.qualified: TableRules(interval_s=2 * DAY_S, breadth=2, delay_s=7_200, checks=_FX),
     COIN_PRICE.qualified: TableRules(breadth=3, delay_s=600, checks=_PRICES),
 }

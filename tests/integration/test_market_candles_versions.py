@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sandboxed import one
@@ -44,7 +44,8 @@ def sandboxed(settings: Settings, clock: _Now) -> Iterator[Settings]:
 def _forming(database: Database, at: datetime) -> list[tuple[int, bool]]:
     with database.connect("reader") as connection:
         return connection.execute(
-            "SELECT version, is_final FROM glass.market_candle WHERE symbol = 'BTC' AND interval = '5m' AND opened_at = %s ORDER BY version",
+            "SELECT version, is_final FROM glass.market_candle WHERE symbol = 'BTC' AND interval = '5m' AND opened_at = %s"
+            " ORDER BY version",
             [at],
         ).fetchall()
 
@@ -85,11 +86,11 @@ def test_a_market_that_is_new_in_the_configuration_gets_what_the_venue_still_has
 def test_a_day_of_the_past_gets_its_candles_and_one_that_nobody_has_any_more_is_refused(
     database: Database, sandboxed: Settings, clock: _Now
 ) -> None:
-    day = clock.moment.date() - timedelta(days=3)
+    day, long_ago = clock.moment.date() - timedelta(days=3), date(2015, 1, 5)
 
     done = collect_history(SOURCE, database, sandboxed, Window.of_days(day, day), clock, config=CONFIG)
 
     assert done.rows > 20
     assert done.observed_from == datetime.combine(day, datetime.min.time(), UTC)
     with pytest.raises(UpstreamRefusedError, match="none of them as old as 2015-01-05"):
-        collect_history(SOURCE, database, sandboxed, Window.of_days(datetime(2015, 1, 5).date(), datetime(2015, 1, 5).date()), clock)
+        collect_history(SOURCE, database, sandboxed, Window.of_days(long_ago, long_ago), clock)

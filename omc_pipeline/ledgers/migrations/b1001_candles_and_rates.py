@@ -1,4 +1,4 @@
-"""Candles of public markets."""
+"""Candles of public markets, and reference rates of money."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ COMMENT ON TABLE glass.market_candle IS 'Trades of a market within a span of tim
 COMMENT ON COLUMN glass.market_candle.is_final IS 'False: the span had not ended; a later version replaces it.';
 COMMENT ON COLUMN glass.market_candle.volume IS 'In coins; may grow after the end of the span, as a further version.';
 COMMENT ON COLUMN glass.market_candle.vwap IS 'NULL: nothing was traded.';
+""",
+    "glass.fx_rate": f"""
+CREATE TABLE glass.fx_rate (
+    source text NOT NULL, base text NOT NULL, currency text NOT NULL, day date NOT NULL, observed_at timestamptz NOT NULL,
+    rate {MONEY} NOT NULL CHECK (rate > 0), {BOOKKEEPING},
+    PRIMARY KEY (source, base, currency, observed_at, version)
+);
+CREATE INDEX ON glass.fx_rate (observed_at);
+CREATE INDEX ON glass.fx_rate (currency, observed_at);
+COMMENT ON TABLE glass.fx_rate IS 'Reference rates of central banks, one a working day; none on weekends and bank holidays.';
+COMMENT ON COLUMN glass.fx_rate.rate IS 'Units of currency for one unit of base.';
+COMMENT ON COLUMN glass.fx_rate.observed_at IS 'When the bank took the rate; published about two hours later.';
 """,
 }
 
