@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 from omc_infra.errors import BadInputError
 from omc_infra.http import HostPolicy, HttpClient
@@ -49,6 +49,7 @@ class FetchContext:
         since: Newest clock value the ledger holds of this source (and account) in the tables of the endpoint, of the table that lags
             most; None when one of them is empty.
         account: Whose data to ask for; None for a public source.
+        needs: What the ledgers lack, the rows of the endpoint's ``needs``.
     """
 
     http: HttpClient
@@ -56,6 +57,7 @@ class FetchContext:
     now: datetime
     since: datetime | None = None
     account: Account | None = None
+    needs: Sequence[tuple[Any, ...]] = ()
 
 
 class Fetch(Protocol):
@@ -112,6 +114,7 @@ class Endpoint:
         tables: Those it fills, for ``FetchContext.since`` and freshness; empty means all tables of the source.
         sample_every_s: Seconds between two samples within one scheduled run, a part of ``every_s``; None: one sample. A run on
             demand takes one in any case.
+        needs: SQL that looks up what the ledgers lack, for an upstream that is asked on need; it binds ``%(source)s`` and ``%(now)s``.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Endpoint:
     reads: LedgerInput | None = None
     tables: tuple[LedgerTable, ...] = ()
     sample_every_s: int | None = None
+    needs: LiteralString = ""
 
 
 @dataclass(frozen=True)

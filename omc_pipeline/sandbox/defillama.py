@@ -81,7 +81,18 @@ def coin_routes(world: World) -> list[Route]:
         asked = request.path_params["coins"].split(",")
         return JSONResponse({"coins": {name: price for name in asked if (price := _price(world.seed, name, at_s))}})
 
-    return [Route("/prices/current/{coins}", current), Route("/prices/historical/{second:int}/{coins}", historical)]
+    async def chart(request: Request) -> Response:
+        query, now_s = request.query_params, present(request).timestamp()
+        start, span = int(query["start"]), int(query.get("span", "1"))
+        times = [at_s for at_s in (start + number * DAY_S for number in range(span)) if at_s <= now_s]
+        asked = request.path_params["coins"].split(",")
+        return JSONResponse({"coins": {name: found for name in asked if (found := _chart(world.seed, name, times))}})
+
+    return [
+        Route("/prices/current/{coins}", current),
+        Route("/prices/historical/{second:int}/{coins}", historical),
+        Route("/chart/{coins}", chart),
+    ]
 
 
 def _hour(now: datetime) -> int:
@@ -203,6 +214,15 @@ def _fee_row(seed: int, protocol: Protocol, now: datetime) -> dict[str, Any]:
 
 def _day_fees(seed: int, protocol: Protocol, day: datetime) -> int:
     return round((protocol.fees_usd or 0) * between(0.75, 1.25, seed, "fees", protocol.slug, day.date()))
+
+
+def _chart(seed: int, name: str, times: list[int]) -> dict[str, Any] | None:
+    """Compose the points of one coin: what its price was at each time; a coin that is not known has none."""
+    prices = [price for at_s in times if (price := _price(seed, name, at_s))]
+    if not prices:
+        return None
+    about = {key: prices[0][key] for key in ("decimals", "symbol", "confidence") if key in prices[0]}
+    return {**about, "prices": [{"timestamp": price["timestamp"], "price": price["price"]} for price in prices]}
 
 
 def _price(seed: int, name: str, now_s: float) -> dict[str, Any] | None:

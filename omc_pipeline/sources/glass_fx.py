@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 _NAME = "glass_fx"
 _BASE = "EUR"
 _FIRST_DAY = date(1999, 1, 4)
-_MONEY = tuple("AUD BRL CAD CHF CNY CZK DKK GBP HKD HUF IDR ILS INR JPY KRW MXN MYR NOK NZD PHP PLN SEK SGD THB TRY USD ZAR".split())
+_MONEY = (
+    "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD",
+    "PHP", "PLN", "SEK", "SGD", "THB", "TRY", "USD", "ZAR",
+)  # fmt: skip
 _TAKEN, _FRANKFURT = time(14, 15), "Europe/Berlin"
 _LATELY = timedelta(days=80)
 """Days that the file of the last 90 days surely has."""
