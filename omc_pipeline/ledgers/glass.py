@@ -1,4 +1,4 @@
-"""Glass: what is plainly visible. Protocol TVL and fees, coin prices, candles, reference rates of money."""
+"""Glass: what is plainly visible. Protocol TVL and fees, coin prices, candles, rates of money, heads of chains, smart-money flow."""
 
 from __future__ import annotations
 
@@ -103,10 +103,93 @@ class FxRate(Row):
     rate: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class ChainBlock(Row):
+    """A block that was the head of a chain when it was asked for; the blocks between two looks have no row.
+
+    Attributes:
+        chain: Name of the chain, lower case.
+        block_hash: Names the block; a chain may have other blocks of the same number for a short time.
+        number: Height of the block.
+        observed_at: Time of the block, by its producer.
+        base_fee_gwei: Fee a unit of gas that is burnt, in 1e-9 of the chain's coin; None on chains without one.
+        gas_used: Gas of the block's transactions.
+        gas_limit: Most gas that the block could take.
+        transactions: Number of its transactions.
+    """
+
+    chain: str
+    block_hash: str
+    number: int
+    observed_at: datetime
+    base_fee_gwei: Decimal | None
+    gas_used: Decimal
+    gas_limit: Decimal
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmartMoneyFlow(Row):
+    """What wallets that a source calls smart moved into one token, less what they moved out, over spans that end at ``observed_at``.
+
+    Attributes:
+        chain: Name of the chain, lower case.
+        token_address: The token's contract; with the chain it names the token, which its symbol doesn't.
+        observed_at: Quarter of an hour of the fetch.
+        symbol: As the token calls itself, not unique; None where nobody tells.
+        marks: The source's own signs, taken off the symbol: a young token, a warning. None without.
+        net_flow_1h_usd: US dollars, negative where more left than came; None where not told.
+        net_flow_24h_usd: Likewise.
+        net_flow_7d_usd: Likewise.
+        net_flow_30d_usd: Likewise.
+        traders: Wallets that traded it; None where not told.
+        market_cap_usd: US dollars; None where not told.
+    """
+
+    chain: str
+    token_address: str
+    observed_at: datetime
+    symbol: str | None
+    marks: str | None
+    net_flow_1h_usd: Decimal | None
+    net_flow_24h_usd: Decimal | None
+    net_flow_7d_usd: Decimal | None
+    net_flow_30d_usd: Decimal | None
+    traders: int | None
+    market_cap_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCredit(Row):
+    """What one answer of an API that is paid by credits cost.
+
+    Attributes:
+        api: Name of the API.
+        request: What was asked.
+        observed_at: When the answer had come.
+        cost: Credits that it cost; None where the answer doesn't say, as for the two below.
+        used: Credits used in the current period.
+        remaining: Credits left.
+    """
+
+    api: str
+    request: str
+    observed_at: datetime
+    cost: Decimal | None
+    used: Decimal | None
+    remaining: Decimal | None
+
+
 MARKET_CANDLE = LedgerTable(
     "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
 )
 FX_RATE = LedgerTable("glass", "fx_rate", FxRate, key=("base", "currency", "observed_at"), clock="observed_at")
+CHAIN_BLOCK = LedgerTable("glass", "chain_block", ChainBlock, key=("chain", "block_hash"), clock="observed_at")
+SMART_MONEY_FLOW = LedgerTable(
+    "glass", "smart_money_flow", SmartMoneyFlow, key=("chain", "token_address", "observed_at"), clock="observed_at"
+)
+API_CREDIT = LedgerTable("glass", "api_credit", ApiCredit, key=("api", "request", "observed_at"), clock="observed_at")
 ProtocolTvl.table, ProtocolFees.table, CoinPrice.table = PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE
-MarketCandle.table, FxRate.table = MARKET_CANDLE, FX_RATE
-TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE)
+MarketCandle.table, FxRate.table, ChainBlock.table = MARKET_CANDLE, FX_RATE, CHAIN_BLOCK
+SmartMoneyFlow.table, ApiCredit.table = SMART_MONEY_FLOW, API_CREDIT
+TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE, CHAIN_BLOCK, SMART_MONEY_FLOW, API_CREDIT)

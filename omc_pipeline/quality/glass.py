@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.glass import COIN_PRICE, FX_RATE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import (
+    API_CREDIT,
+    CHAIN_BLOCK,
+    COIN_PRICE,
+    FX_RATE,
+    MARKET_CANDLE,
+    PROTOCOL_FEES,
+    PROTOCOL_TVL,
+    SMART_MONEY_FLOW,
+)
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
@@ -131,6 +140,36 @@ _FX = (
     ),
 )
 
+_BLOCKS = (
+    row_check(CHAIN_BLOCK, "gas", "gas_used <= gas_limit AND base_fee_gwei >= 0", "Blocks use no more gas than they could take."),
+    Check(
+        "chain_block_rises",
+        "accuracy",
+        "warning",
+        "A later block has a higher number.",
+        fact="""(SELECT avg((number > before)::int) FROM (
+            SELECT number, lag(number) OVER (PARTITION BY chain ORDER BY observed_at) AS before FROM w
+            ) AS steps WHERE before IS NOT NULL)""",
+        low=0.98,
+        best=1.0,
+        worst=0.5,
+        table=CHAIN_BLOCK,
+        needs_rows=False,
+    ),
+)
+
+_FLOWS = (
+    row_check(
+        SMART_MONEY_FLOW,
+        "sane",
+        "abs(net_flow_24h_usd) < 1e11 AND coalesce(traders, 0) >= 0",
+        "Flows of a day are below a hundred billion dollars.",
+    ),
+    row_check(
+        SMART_MONEY_FLOW, "told", "num_nonnulls(net_flow_24h_usd, net_flow_7d_usd) > 0", "A flow of a day or a week is told of each token."
+    ),
+)
+
 RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
     PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
@@ -139,5 +178,9 @@ RULES: Mapping[str, TableRules] = {
     MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
     # Working days only: from Friday to Monday is the usual gap, and Easter has five days.
     FX_RATE.qualified: TableRules(interval_s=2 * DAY_S, breadth=2, delay_s=7_200, checks=_FX),
+    CHAIN_BLOCK.qualified: TableRules(delay_s=60, checks=_BLOCKS),
+    # Tokens enter and leave the list of those with a flow worth telling.
+    SMART_MONEY_FLOW.qualified: TableRules(keeps_things=False, checks=_FLOWS),
+    API_CREDIT.qualified: TableRules(checks=(row_check(API_CREDIT, "positive", "cost >= 0", "No answer cost less than nothing."),)),
     COIN_PRICE.qualified: TableRules(breadth=3, delay_s=600, checks=_PRICES),
 }

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Router
 
 from omc_infra.clock import Clock, utc_now
-from omc_pipeline.sandbox import coinspot, control, defillama, ecb, fear_greed, kraken, sec_edgar
+from omc_pipeline.sandbox import coinspot, control, defillama, ecb, evm, fear_greed, kraken, nansen, sec_edgar
 from omc_pipeline.sandbox.faults import Faults, Misbehaving
 from omc_pipeline.sandbox.running import home_id
 from omc_pipeline.sandbox.state import State
@@ -29,6 +29,8 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
     upstreams = {
         "defillama": defillama.routes(world),
         "defillama_coins": defillama.coin_routes(world),
+        "evm": evm.routes(world),
+        "nansen": nansen.routes(world),
         "ecb": ecb.routes(world),
         "kraken": kraken.routes(world),
         "fng": fear_greed.routes(world),
