@@ -12,7 +12,7 @@ from omc_pipeline.collection.attempt import attempt
 from omc_pipeline.collection.collector import collector
 from omc_pipeline.collection.derived import derive_window
 from omc_pipeline.collection.options import SourceConfig
-from omc_pipeline.collection.parsing import ENDPOINT, WINDOW
+from omc_pipeline.collection.parsing import ENDPOINT, HISTORY, WINDOW
 from omc_pipeline.collection.source import History, Source
 from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
@@ -20,9 +20,6 @@ from omc_pipeline.collection.window import Window
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
-
-HISTORY = "history"
-"""Name under which fetches of the past stand beside those of the endpoints."""
 
 
 def collect_history(

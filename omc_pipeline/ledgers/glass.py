@@ -104,6 +104,23 @@ class FxRate(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class ChainTvl(Row):
+    """Total value locked in all protocols of one chain; pseudo chains such as staking are none.
+
+    Attributes:
+        chain: Name of the chain, as the source writes it.
+        observed_at: Hour of the fetch, or the midnight of a point of history.
+        symbol: Of the chain's coin; None where not told.
+        tvl_usd: US dollars.
+    """
+
+    chain: str
+    observed_at: datetime
+    symbol: str | None
+    tvl_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ChainBlock(Row):
     """A block that was the head of a chain when it was asked for; the blocks between two looks have no row.
 
@@ -184,6 +201,7 @@ MARKET_CANDLE = LedgerTable(
     "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
 )
 FX_RATE = LedgerTable("glass", "fx_rate", FxRate, key=("base", "currency", "observed_at"), clock="observed_at")
+CHAIN_TVL = LedgerTable("glass", "chain_tvl", ChainTvl, key=("chain", "observed_at"), clock="observed_at")
 CHAIN_BLOCK = LedgerTable("glass", "chain_block", ChainBlock, key=("chain", "block_hash"), clock="observed_at")
 SMART_MONEY_FLOW = LedgerTable(
     "glass", "smart_money_flow", SmartMoneyFlow, key=("chain", "token_address", "observed_at"), clock="observed_at"
@@ -191,5 +209,5 @@ SMART_MONEY_FLOW = LedgerTable(
 API_CREDIT = LedgerTable("glass", "api_credit", ApiCredit, key=("api", "request", "observed_at"), clock="observed_at")
 ProtocolTvl.table, ProtocolFees.table, CoinPrice.table = PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE
 MarketCandle.table, FxRate.table, ChainBlock.table = MARKET_CANDLE, FX_RATE, CHAIN_BLOCK
-SmartMoneyFlow.table, ApiCredit.table = SMART_MONEY_FLOW, API_CREDIT
-TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE, CHAIN_BLOCK, SMART_MONEY_FLOW, API_CREDIT)
+SmartMoneyFlow.table, ApiCredit.table, ChainTvl.table = SMART_MONEY_FLOW, API_CREDIT, CHAIN_TVL
+TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE, CHAIN_BLOCK, SMART_MONEY_FLOW, API_CREDIT, CHAIN_TVL)

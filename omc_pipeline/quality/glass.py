@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from omc_pipeline.ledgers.glass import (
     API_CREDIT,
     CHAIN_BLOCK,
+    CHAIN_TVL,
     COIN_PRICE,
     FX_RATE,
     MARKET_CANDLE,
@@ -51,14 +52,23 @@ _FEES = (
     row_check(
         PROTOCOL_FEES,
         "sane",
-        "fees_24h_usd >= 0 AND fees_24h_usd < 1e10",
-        "Fees of a day are not negative and below ten billion dollars.",
+        "abs(fees_24h_usd) < 1e10",
+        "Fees of a day are below ten billion dollars.",
         at_least=0.98,
     ),
     row_check(
         PROTOCOL_FEES,
+        "not_negative",
+        "least(fees_24h_usd, fees_7d_usd, fees_30d_usd) >= 0",
+        "Fees are negative only where a source has corrected what it had told too high.",
+        severity="warning",
+        needs_rows=False,
+    ),
+    row_check(
+        PROTOCOL_FEES,
         "windows_nest",
-        "fees_24h_usd <= fees_7d_usd * 1.01 AND fees_7d_usd <= fees_30d_usd * 1.01",
+        "CASE WHEN least(fees_24h_usd, fees_7d_usd, fees_30d_usd) >= 0"
+        " THEN fees_24h_usd <= fees_7d_usd * 1.01 AND fees_7d_usd <= fees_30d_usd * 1.01 END",
         "A day's fees are part of the week's, a week's of the month's.",
         severity="warning",
         at_least=0.95,
@@ -170,6 +180,8 @@ _FLOWS = (
     ),
 )
 
+_CHAINS = (row_check(CHAIN_TVL, "sane", "tvl_usd >= 0 AND tvl_usd < 1e12", "TVL is not negative and below a trillion dollars."),)
+
 RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
     PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
@@ -182,5 +194,6 @@ RULES: Mapping[str, TableRules] = {
     # Tokens enter and leave the list of those with a flow worth telling.
     SMART_MONEY_FLOW.qualified: TableRules(keeps_things=False, checks=_FLOWS),
     API_CREDIT.qualified: TableRules(checks=(row_check(API_CREDIT, "positive", "cost >= 0", "No answer cost less than nothing."),)),
+    CHAIN_TVL.qualified: TableRules(breadth=2, checks=_CHAINS),
     COIN_PRICE.qualified: TableRules(breadth=3, delay_s=600, checks=_PRICES),
 }

@@ -44,6 +44,9 @@ PROTOCOLS = (
     Protocol("2983", "spark", "Spark", "Lending", ("Ethereum",), 3.8e9, None),
     Protocol("4631", "babylon", "Babylon", "Restaking", ("Bitcoin",), 4.4e9, None),
 )
+_CHAINS: dict[str, tuple[str | None, int | None]] = {
+    "Ethereum": ("ETH", 1), "Solana": ("SOL", None), "Bitcoin": ("BTC", None), "Arbitrum": ("ARB", 42161), "Base": (None, 8453),
+}  # fmt: skip
 _BY_SLUG = {protocol.slug: protocol for protocol in PROTOCOLS}
 _BY_GECKO_ID = {coin.gecko_id: coin for coin in COINS.values()}
 
@@ -65,7 +68,23 @@ def routes(world: World) -> list[Route]:
     async def fees(request: Request) -> Response:
         return JSONResponse(_fees(world.seed, present(request)))
 
-    return [Route("/protocols", protocols), Route("/protocol/{slug}", protocol), Route("/overview/fees", fees)]
+    async def chains(request: Request) -> Response:
+        return JSONResponse([_chain(world.seed, chain, _hour(present(request))) for chain in _CHAINS])
+
+    async def chain_history(request: Request) -> Response:
+        chain, now = request.path_params["chain"], present(request)
+        if chain not in _CHAINS:
+            return PlainTextResponse("Chain is not in our database", 400)
+        days = [int((day_start(now) - timedelta(days=age)).timestamp()) for age in range(HISTORY.days, -1, -1)]
+        return JSONResponse([{"date": at_s, "tvl": _chain(world.seed, chain, at_s)["tvl"]} for at_s in days])
+
+    return [
+        Route("/protocols", protocols),
+        Route("/protocol/{slug}", protocol),
+        Route("/overview/fees", fees),
+        Route("/v2/chains", chains),
+        Route("/v2/historicalChainTvl/{chain}", chain_history),
+    ]
 
 
 def coin_routes(world: World) -> list[Route]:
@@ -111,6 +130,14 @@ def _by_chain(protocol: Protocol, tvl_usd: float) -> dict[str, float]:
     if protocol.gecko_id:
         chains["staking"] = chains[f"{protocol.chains[0]}-staking"] = round(tvl_usd * 0.031, 6)
     return chains
+
+
+def _chain(seed: int, chain: str, at_s: int) -> dict[str, Any]:
+    """Compose one row of ``/v2/chains``: what all protocols hold there, a version of a protocol not counted beside it."""
+    whole = [protocol for protocol in PROTOCOLS if protocol.parent is None]
+    tvl_usd = sum(_by_chain(protocol, _tvl_usd(seed, protocol, at_s)).get(chain, 0) for protocol in whole)
+    symbol, number = _CHAINS[chain]
+    return {"gecko_id": chain.lower(), "tvl": tvl_usd, "tokenSymbol": symbol, "cmcId": None, "name": chain, "chainId": number}
 
 
 def _about(protocol: Protocol, tvl_usd: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Heads of chains, smart-money flow, and what paid answers cost."""
+"""Value locked in chains, heads of chains, smart-money flow, and what paid answers cost."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ BOOKKEEPING = """
     row_sha256 text NOT NULL
 """
 TABLES = {
+    "glass.chain_tvl": f"""
+CREATE TABLE glass.chain_tvl (
+    source text NOT NULL, chain text NOT NULL, observed_at timestamptz NOT NULL, symbol text, tvl_usd {MONEY} NOT NULL, {BOOKKEEPING},
+    PRIMARY KEY (source, chain, observed_at, version)
+);
+COMMENT ON TABLE glass.chain_tvl IS 'Value locked in all protocols of a chain; sums such as staking are no chains.';
+""",
     "glass.chain_block": f"""
 CREATE TABLE glass.chain_block (
     source text NOT NULL, chain text NOT NULL, block_hash text NOT NULL, number integer NOT NULL, observed_at timestamptz NOT NULL,
@@ -63,4 +70,4 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT ON {table} TO {roles.reader}")
         for statement in guard_table(table):
             op.execute(statement)
-    op.execute(f"GRANT SELECT ON glass.chain_block, glass.smart_money_flow TO {roles.agent}")
+    op.execute(f"GRANT SELECT ON glass.chain_tvl, glass.chain_block, glass.smart_money_flow TO {roles.agent}")
