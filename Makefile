@@ -1,6 +1,6 @@
 # `make demo` on a bare machine: Python 3.11+, make and git, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test check bench clean lock
+.PHONY: help setup setup-dev demo up test check reference bench clean lock
 
 UV_VERSION := 0.13.9
 BIN := .venv/bin
@@ -48,6 +48,9 @@ check: setup-dev ## Lint, types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+reference: setup-dev ## Write the generated parts of docs/reference/ from the code
+	@$(BIN)/python docs/generate.py
 
 bench: setup ## Measure, each figure beside its baseline
 	@$(BIN)/omc bench $(BENCH)

@@ -107,7 +107,7 @@ def main() -> None:
     try:
         sys.exit(root(standalone_mode=False) or 0)
     except OmcError as error:
-        refuse(error, 1 if isinstance(error, _OF_AN_UPSTREAM) else 2)
+        refuse(error, exit_code(type(error)))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(2)
@@ -123,6 +123,11 @@ def main() -> None:
         if error.errno not in _OF_THE_MACHINE:
             raise
         refuse(ConfigurationError(f"{os.strerror(error.errno)}{f': {error.filename}' if error.filename else ''}"))
+
+
+def exit_code(kind: type[OmcError]) -> int:
+    """Return the exit code of a command that ends by a failure of this kind."""
+    return 1 if issubclass(kind, _OF_AN_UPSTREAM) else 2
 
 
 def refuse(error: OmcError, code: int = 2) -> NoReturn:

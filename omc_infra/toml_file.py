@@ -51,7 +51,7 @@ def read_toml(path: Path) -> TomlFile:
     """
     try:
         text = path.read_bytes().decode()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the home may not be a folder yet; whoever needs one says so
         return TomlFile(path)
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror or error}") from error

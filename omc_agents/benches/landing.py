@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,20 @@ _BRIEFED = "SELECT count(*) FROM agents.brief WHERE event_id LIKE :prefix"
 _DOUBLED = "SELECT count(*) - count(DISTINCT event_id) FROM agents.brief WHERE event_id LIKE :prefix"
 
 
+def event_prefix(name: str) -> str:
+    """Return how the ids of the events of a name begin; they look like accession numbers, for a brief cites no other ids of filings."""
+    return f"{zlib.crc32(name.encode()):010d}-26-"
+
+
 def land(database: Database, name: str, count: int = 1) -> None:
-    """Append fresh filings in one transaction; their ids begin with the name."""
+    """Append fresh filings in one transaction; their ids begin with ``event_prefix`` of the name."""
     from omc_pipeline.ledgers.catalyst import CatalystEvent
     from omc_pipeline.ledgers.write import append
 
     now: datetime = utc_now()
     rows = [
         CatalystEvent(
-            event_id=f"{name}-{number:05d}",
+            event_id=f"{event_prefix(name)}{number:06d}",
             event_type="filing",
             symbol="BTC",
             ticker="MSTR",
@@ -49,13 +55,13 @@ def land(database: Database, name: str, count: int = 1) -> None:
 def briefed(database: Database, name: str) -> int:
     """Answer how many briefs there are of events of a name."""
     with database.engine("reader").connect() as connection:
-        return int(connection.execute(sa.text(_BRIEFED), {"prefix": f"{name}-%"}).scalar_one())
+        return int(connection.execute(sa.text(_BRIEFED), {"prefix": f"{event_prefix(name)}%"}).scalar_one())
 
 
 def doubled(database: Database, name: str) -> int:
     """Answer how many briefs there are too many of events of a name."""
     with database.engine("reader").connect() as connection:
-        return int(connection.execute(sa.text(_DOUBLED), {"prefix": f"{name}-%"}).scalar_one())
+        return int(connection.execute(sa.text(_DOUBLED), {"prefix": f"{event_prefix(name)}%"}).scalar_one())
 
 
 def await_briefs(database: Database, name: str, count: int, longest_s: float = _BRIEF_S) -> None:

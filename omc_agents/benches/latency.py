@@ -12,7 +12,7 @@ from typing import Any
 import click
 import sqlalchemy as sa
 
-from omc_agents.benches.landing import await_briefs, land
+from omc_agents.benches.landing import await_briefs, event_prefix, land
 from omc_agents.sessions.dispatch import BATCH_SIZE
 from omc_infra.bench import Figure
 from omc_infra.cli import json_option
@@ -26,7 +26,7 @@ FROM catalyst.outbox o JOIN agents.dispatch d USING (source, event_id) JOIN agen
 WHERE o.event_id LIKE :prefix ORDER BY o.recorded_at
 """
 _LARGEST_BATCH = """
-SELECT max(events) FROM (SELECT count(*) AS events FROM agents.dispatch WHERE event_id LIKE 'burst-%' GROUP BY batch_id) batches
+SELECT max(events) FROM (SELECT count(*) AS events FROM agents.dispatch WHERE event_id LIKE :prefix GROUP BY batch_id) batches
 """
 _QUOTES = """
 SELECT fetched_at FROM raw.fetch WHERE source = 'exchange_coinspot_prices' AND fetched_at BETWEEN :since AND :until ORDER BY fetched_at
@@ -62,7 +62,7 @@ class Measured:
     collection_cpu_s: float
 
 
-@click.command()
+@click.command(epilog="Exit code 1: an event got no brief, or two.")
 @click.option("--events", type=click.IntRange(min=1), default=200, show_default=True, help="Events landed one after the other.")
 @click.option("--burst", type=click.IntRange(min=0), default=500, show_default=True, help="Events landed at once after them.")
 @click.option(
@@ -102,8 +102,8 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
             await_briefs(database, "burst", burst)
         burst_s, until = time.monotonic() - begun, utc_now()
         with database.engine("reader").connect() as connection:
-            rows = connection.execute(sa.text(_EVENTS), {"prefix": "single-%"}).all()
-            batch = connection.execute(sa.text(_LARGEST_BATCH)).scalar_one()
+            rows = connection.execute(sa.text(_EVENTS), {"prefix": f"{event_prefix('single')}%"}).all()
+            batch = connection.execute(sa.text(_LARGEST_BATCH), {"prefix": f"{event_prefix('burst')}%"}).scalar_one()
             quotes = [moment for (moment,) in connection.execute(sa.text(_QUOTES), {"since": since, "until": until})]
             briefs = connection.execute(sa.text("SELECT count(*), count(DISTINCT event_id) FROM agents.brief")).one()
         with database.engine("dagster").connect() as connection:

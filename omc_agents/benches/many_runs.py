@@ -21,11 +21,11 @@ _WARM_UP, _AT_A_TIME, _SETTLE_S = 50, 4, 20.0
 _NOTHING = Use(0, 0.0, 0)
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a run failed.")
 @click.option("--count", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs that are measured, after fifty others.")
 @json_option
 def runs(*, count: int, as_json: bool) -> None:
-    """Launch trivial runs in a row: what stays behind; exit 1 where a run failed."""
+    """Launch trivial runs in a row: what stays behind."""
     from omc_agents.benches.platform_run import bench_platform
 
     with bench_platform("warm") as bench:

@@ -23,6 +23,7 @@ _KINDS = (
     ("omc_infra.runs.worker", RUNS),
     ("omc_infra.runs.warm_server", "warm server"),
     ("omc_pipeline.sandbox", "sandbox"),
+    ("omc_infra.web.serve", "webserver"),
     ("dagster-webserver", "webserver"),
     ("dagster-daemon", "daemon"),
     ("grpc", "code servers"),

@@ -19,7 +19,7 @@ LIMIT_CPU_PCT, LIMIT_LATE_CADENCES = 60.0, 2.0
 _MONTH_S = 30 * 86_400
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a run or an event failed.")
 @click.option("--minutes", type=click.FloatRange(min=1), default=20.0, show_default=True, help="How long it runs.")
 @click.option("--every", type=click.FloatRange(min=1), default=5.0, show_default=True, help="Seconds between two samples.")
 @click.option("--event-every", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two events landed.")
@@ -28,7 +28,7 @@ _MONTH_S = 30 * 86_400
 )
 @json_option
 def soak(*, minutes: float, every: float, event_every: float, page: Path | None, as_json: bool) -> None:
-    """Run the platform at full cadence: CPU, memory, connections, lateness, failed runs, growth; exit 1 where a run or an event failed."""
+    """Run the platform at full cadence: CPU, memory, connections, lateness, failed runs, growth."""
     from omc_agents.benches.soak_page import write_page
     from omc_infra.settings import load_settings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -17,7 +18,7 @@ from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, visible
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a stage failed.")
 @json_option
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
@@ -88,6 +89,9 @@ def _ledger_table(document: dict[str, Any]) -> Table:
         Column("source", no_wrap=True),
         title=f"Ledgers · profile {document['profile']}",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for heading in ("rows", "complete", "timely", "accurate", "score"):
         table.add_column(heading, justify="right")

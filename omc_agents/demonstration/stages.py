@@ -31,6 +31,8 @@ LAUNCHER = {"locations": ["omc_agents.definitions"], "preload": ["langgraph.grap
 class StageFailedError(RetryableError):
     """A stage left no rows; the message says where to look."""
 
+    advice = "Read the stage's lines above the message and the file that it names, then run `omc demo` again."
+
 
 @dataclass(frozen=True)
 class Stage:

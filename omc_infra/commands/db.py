@@ -82,10 +82,10 @@ def rotate_command(role: str, as_json: bool) -> None:
     _answer({"profile": settings.profile, "database": database.name, "rotated": rotated}, as_json, line)
 
 
-@db.command("status")
+@db.command("status", epilog="Exit code 1: it doesn't run.")
 @json_option
 def status_command(as_json: bool) -> None:
-    """Tell whether the database's server runs; exit code 1 where it doesn't. Starts nothing."""
+    """Tell whether the database's server runs. Starts nothing."""
     settings = load_settings()
     document = _external_status(settings) if settings.database_url else _embedded_status(settings)
     where = f"{document['server']} PostgreSQL at {document['address']}" if document["address"] else f"{document['server']} PostgreSQL"
@@ -95,11 +95,11 @@ def status_command(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@db.command("stop")
+@db.command("stop", epilog="Exit code 1: somebody uses it.")
 @click.option("--force", is_flag=True, help="Stop it although somebody uses it.")
 @json_option
 def stop_command(force: bool, as_json: bool) -> None:
-    """Stop the embedded server; exit code 1 where somebody uses it."""
+    """Stop the embedded server."""
     from omc_infra.postgres import embedded
 
     settings = load_settings()

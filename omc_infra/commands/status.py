@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _RUN_BY = {"platform": "running", "itself": "running alone", "elsewhere": "elsewhere", "nobody": "not running"}
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a service that should run doesn't work.")
 @json_option
 def status(*, as_json: bool) -> None:
-    """Check every service of the platform; exit code 1 where one that should run doesn't work. Starts nothing."""
+    """Check every service of the platform. Starts nothing."""
     from omc_infra.services.status import platform_report
     from omc_infra.services.table import load_services
 

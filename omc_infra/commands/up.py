@@ -32,7 +32,7 @@ class Port(click.ParamType[tuple[str, int]]):
         return name, int(number)
 
 
-@click.command()
+@click.command(epilog="With --only, the exit code is that of the service.")
 @click.option(
     "--port",
     "ports",

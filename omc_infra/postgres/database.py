@@ -30,6 +30,10 @@ _MAINTENANCE_DATABASES = ("postgres", "template1")
 class UnrecordedPasswordError(ConfigurationError):
     """A role exists, and nothing here knows its password."""
 
+    advice = (
+        "Copy `credentials/` from the home that first used the database, set `OMC_DATABASE_<ROLE>_PASSWORD`, or run `omc db rotate all`."
+    )
+
 
 @dataclass(frozen=True)
 class Database:

@@ -20,6 +20,7 @@ import structlog
 from omc_infra.clock import utc_now
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.backup import back_up
+from omc_infra.postgres.comments import write_comments
 from omc_infra.postgres.database import Database
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def migrate(
             rewriting = None if without_backup else _first_that_rewrites(connection, script)
             if rewriting is not None:
                 on_backup(back_up(database, rewriting, utc_now()))
-            return _upgrade(connection, script, database)
+            applied = _upgrade(connection, script, database)
+            connection.rollback()
+            write_comments(connection)
+            return applied
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})

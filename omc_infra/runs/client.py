@@ -38,6 +38,8 @@ _AFTER_FAILURE_S = 15.0
 class WarmServerUnavailableError(RetryableError):
     """No run can be started warm now; the message says why."""
 
+    advice = "Nothing: the run starts in a new process instead. If it happens at every run, start the platform again."
+
 
 @dataclass(frozen=True)
 class ServerCommand:

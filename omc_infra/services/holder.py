@@ -46,6 +46,8 @@ ON CONFLICT (only_row) DO UPDATE SET host = excluded.host, pid = excluded.pid, h
 class PlatformTakenError(ConfigurationError):
     """Another platform runs on the database; the message says where."""
 
+    advice = "Stop the other platform, or give this one a database of its own (`OMC_HOME` or `OMC_DATABASE_URL`)."
+
 
 @dataclass(frozen=True)
 class Holder:

@@ -31,6 +31,8 @@ Environ = Callable[[ServiceSpec, Settings], Mapping[str, str]]
 class NotReadyError(RetryableError):
     """A service did not become ready in time; its log says why."""
 
+    advice = "Read the log of the service that the message names, below `logs/` in `OMC_HOME`, and start the platform again."
+
 
 class RunningServices:
     """The supervised services of one platform; a context manager that stops what it started.

@@ -35,6 +35,8 @@ StartHook = Callable[[Database, "DagsterInstance"], Iterable[str]]
 class StartHookError(RetryableError):
     """A step of the start broke; its log says why."""
 
+    advice = "Read the log that the message names, below `logs/` in `OMC_HOME`, and start the platform again."
+
 
 def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) -> list[str]:
     """Run the hooks of all storeys in a child with this process's environment; it is ended when ``stopped`` is set.

@@ -14,7 +14,7 @@ DEFAULT_FILLS, FULL_FILLS = 1_000_000, 10_000_000
 DATABASE_FILLS = 400_000
 
 
-@click.command()
+@click.command(epilog="Exit code 1: a row differs.")
 @click.option("--fills", type=click.IntRange(min=200_000), help=f"Fills of the kernel's figures; default {DEFAULT_FILLS:,}.")
 @click.option(
     "--full",
@@ -23,7 +23,7 @@ DATABASE_FILLS = 400_000
 )
 @json_option
 def pnl(fills: int | None, full: bool, as_json: bool) -> None:
-    """Measure the kernel, and the way from PostgreSQL to PostgreSQL, beside the engine in Python integers; exit 1 where a row differs."""
+    """Measure the kernel, and the way from PostgreSQL to PostgreSQL, beside the engine in Python integers."""
     from omc_pipeline.benches.pnl_kernel import DIFFERING
 
     figures = list(_figures(fills or (FULL_FILLS if full else DEFAULT_FILLS), FULL_FILLS if full else DATABASE_FILLS))

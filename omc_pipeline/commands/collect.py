@@ -28,7 +28,8 @@ _SHOWN_ROWS = 40
 
 @click.command(
     help="Collect SOURCE once into the ledgers; with --from, a range of its past, in one run. With --payload, only parse that saved"
-    " body and print its rows; no database."
+    " body and print its rows; no database.",
+    epilog="Exit code 1: the upstream failed or refused, or its answer can't be read.",
 )
 @click.argument("source")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")

@@ -30,7 +30,7 @@ _user = click.option("--user", help="Whose; default: OMC_USER.")
 _currency = click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
 
 
-@click.command()
+@click.command(epilog="Exit code 1: the sums don't add up, or an amount was not conserved.")
 @_user
 @_method
 @click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="Where fees go.")
@@ -75,13 +75,13 @@ def positions(
         raise click.exceptions.Exit(1)
 
 
-@click.command()
+@click.command(epilog="Exit code 1: something is open.")
 @_user
 @_method
 @_currency
 @json_option
 def exceptions(user: str | None, method: Method, currency: str | None, as_json: bool) -> None:
-    """List what needs a person: oversell, missing price or history, duplicate fill; exit 1 while something is open."""
+    """List what needs a person: oversell, missing price or history, duplicate fill."""
     from omc_pipeline.positions.exceptions import exceptions as standing
 
     with _database(user) as (database, whose):

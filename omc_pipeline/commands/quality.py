@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from omc_pipeline.quality import CheckOutcome, QualityReport
 
 
-@click.command()
+@click.command(epilog="Exit code 1: an alert is open.")
 @click.argument("ledger", required=False, type=click.Choice(LEDGERS))
 @json_option
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
-    """Judge all ledgers, or one with each of its checks; exit 1 when an alert of theirs is open."""
+    """Judge all ledgers, or one with each of its checks."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.discovery import discover_sources
     from omc_pipeline.quality.run import run_suites

@@ -78,13 +78,13 @@ def pause_command(source: str, endpoint: str, account: str, span: str | None, re
         say(paused.refusal(now))
 
 
-@sources.command("resume")
+@sources.command("resume", epilog="Exit code 1: nothing was paused.")
 @click.argument("source")
 @click.option("--endpoint", default="", help="One of its endpoints; else all.")
 @click.option("--account", default="", help="One account; else all.")
 @json_option
 def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> None:
-    """Let schedules collect SOURCE again; a wait that its upstream asked for stays. Exit 1 where nothing was paused."""
+    """Let schedules collect SOURCE again; a wait that its upstream asked for stays."""
     from omc_pipeline.collection.state import resume, states
 
     settings, key, now = load_settings(), _key(source, endpoint, account), utc_now()

@@ -21,6 +21,8 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class JobFailedError(RetryableError):
     """A run failed or one of its blocking checks is red; the message says where to look."""
 
+    advice = "Look at the failing checks with `omc quality`, or at the run in the Dagster UI, then run it again."
+
 
 class PipelineJobs:
     """Jobs of the code location ``omc_pipeline``, run one after another without a new interpreter for each."""

@@ -14,7 +14,21 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class CatalystEvent(Row):
-    """One event; ``event_id`` is the source's own (an accession number), ``symbol`` the coin it concerns, where one is known."""
+    """One event that may move a price.
+
+    Attributes:
+        event_id: The source's own id of the event; of a filing its accession number.
+        event_type: Kind of event; ``filing`` for filings.
+        symbol: Coin that the event concerns; NULL where none is known.
+        ticker: Stock ticker of the issuer; NULL where it has none.
+        issuer: Name of who published the event.
+        title: One line that says what happened.
+        form: Form type of a filing, such as ``8-K``; NULL for other events.
+        items: Items of an 8-K, separated by commas; NULL where the form has none.
+        url: https page of the event.
+        filed_on (date): Day of the filing as the source gives it; NULL for other events.
+        published_at: When the source published it.
+    """
 
     event_id: str
     event_type: str

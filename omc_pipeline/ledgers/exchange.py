@@ -11,7 +11,16 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class Quote(Row):
-    """Bid, ask and last of one market, in ``currency`` a coin; None where the venue gives none."""
+    """Bid, ask and last price of one market at one moment.
+
+    Attributes:
+        symbol: Coin that is traded.
+        currency: Currency or coin that the prices are in.
+        observed_at: When the venue was asked, or the venue's own time where it gives one.
+        bid (currency per coin): Highest price that a buyer offers; NULL where the venue gives none.
+        ask (currency per coin): Lowest price that a seller asks; NULL where the venue gives none.
+        last (currency per coin): Price of the last trade; NULL where the venue gives none.
+    """
 
     symbol: str
     currency: str
@@ -23,13 +32,27 @@ class Quote(Row):
 
 @dataclass(frozen=True, slots=True)
 class Fill(Row):
-    """One execution of a user, or one movement of coins; ``quote_amount`` is before the fee, both in ``currency``.
+    """One execution of a user's order, or one movement of coins.
 
-    ``fill_id`` names it within its account: ``venue_fill_id`` of the venue's trade id, or ``digest_fill_id`` where it gives none
-    (``omc_pipeline.ledgers.identity``). ``price`` is that of the execution, never the order's limit; it and the amount are None
-    where nobody states them, as of a deposit. ``kind`` is ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between own
-    accounts; both halves share ``trade_id``), ``fee``, or an income: ``staking``, ``airdrop``, ``interest``, ``hardfork``,
-    ``wages``. ``side`` says whether coins came (buy) or went (sell).
+    Attributes:
+        fill_id: Id of the fill within its account: made from the venue's trade id, or where it gives none a digest of what happened; see
+            ``omc_pipeline.ledgers.identity``.
+        user_id: Owner of the account.
+        account_id: Account that traded.
+        symbol: Coin that was bought, sold or moved.
+        currency: Currency or coin that price and amount are in.
+        side: ``buy``: coins came in; ``sell``: coins went out.
+        qty (coins of symbol): Quantity, always positive.
+        price (currency per coin): Price of the execution, never the order's limit; NULL where nobody gives one, as for a deposit.
+        quote_amount (currency): Value before the fee; NULL where there is no price.
+        fee (fee_currency): Fee that was paid; 0 for none.
+        fee_currency: Currency or coin of the fee.
+        executed_at: When it was executed.
+        kind: ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between two accounts of the user), ``fee``, or an income:
+            ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``.
+        trade_id: Id that fills of one trade share, and the two halves of a transfer; NULL where there is none.
+        order_id: The venue's id of the order; NULL where it gives none.
+        algorithm_id: Trading algorithm that placed the order; NULL where it is not known.
     """
 
     fill_id: str
@@ -52,7 +75,16 @@ class Fill(Row):
 
 @dataclass(frozen=True, slots=True)
 class Balance(Row):
-    """What a user held of one coin on one account; ``value_aud`` is the venue's own, truncated valuation."""
+    """What a user held of one coin on one account at one moment.
+
+    Attributes:
+        user_id: Owner of the account.
+        account_id: Account that holds the coins.
+        symbol: Coin that is held.
+        observed_at: When the venue was asked.
+        qty (coins of symbol): Quantity held.
+        value_aud (Australian dollars): The venue's own valuation, truncated; NULL where it gives none.
+    """
 
     user_id: str
     account_id: str

@@ -11,7 +11,17 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class ProtocolTvl(Row):
-    """Total value locked in one protocol, without pseudo chains such as staking."""
+    """Total value locked in one protocol at one moment, without pseudo chains such as staking.
+
+    Attributes:
+        protocol: The source's short name of the protocol (its slug).
+        observed_at: The time that the source gives the value.
+        symbol: Coin of the protocol; NULL where it has none.
+        name: Name of the protocol as people write it.
+        category: The source's category, such as ``Lending``; NULL where it gives none.
+        tvl_usd (US dollars): Value locked in the protocol.
+        mcap_usd (US dollars): Market value of the protocol's coin; NULL in histories and where the source gives none.
+    """
 
     protocol: str
     observed_at: datetime
@@ -24,7 +34,16 @@ class ProtocolTvl(Row):
 
 @dataclass(frozen=True, slots=True)
 class ProtocolFees(Row):
-    """Fees users paid to one protocol over windows that end at ``observed_at``; None where the source tells none."""
+    """Fees that users paid to one protocol, over windows that end at ``observed_at``.
+
+    Attributes:
+        protocol: The source's short name of the protocol (its slug).
+        observed_at: Hour of the fetch, because the source gives no time.
+        name: Name of the protocol as people write it.
+        fees_24h_usd (US dollars): Fees of the last 24 hours; NULL where the source gives none.
+        fees_7d_usd (US dollars): Fees of the last 7 days; NULL where the source gives none.
+        fees_30d_usd (US dollars): Fees of the last 30 days; NULL where the source gives none.
+    """
 
     protocol: str
     observed_at: datetime
@@ -36,7 +55,14 @@ class ProtocolFees(Row):
 
 @dataclass(frozen=True, slots=True)
 class CoinPrice(Row):
-    """Price of one coin in US dollars, averaged over venues by the source; ``confidence`` is in [0, 1]."""
+    """Price of one coin in US dollars, averaged over venues by the source.
+
+    Attributes:
+        symbol: Coin.
+        observed_at: The time that the source gives the price.
+        price_usd (US dollars per coin): Price.
+        confidence (0 to 1): How sure the source is of the price; NULL where it says nothing.
+    """
 
     symbol: str
     observed_at: datetime

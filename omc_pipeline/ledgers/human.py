@@ -14,7 +14,15 @@ WHOLE_MARKET = "MARKET"
 
 @dataclass(frozen=True, slots=True)
 class Sentiment(Row):
-    """One score of one metric for one symbol; the metric's scale is in its source's docstring."""
+    """One score of one metric for one symbol.
+
+    Attributes:
+        symbol: Coin that the score is about; ``MARKET`` for the whole market.
+        metric: What is measured, such as ``fear_greed``; its scale stands in the docstring of its source.
+        observed_at: The time that the source gives the score.
+        score (the metric's scale): The score; fear and greed goes from 0 (fear) to 100 (greed).
+        label: The source's word for the score, such as ``Greed``; NULL where it gives none.
+    """
 
     symbol: str
     metric: str

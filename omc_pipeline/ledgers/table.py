@@ -17,7 +17,15 @@ from typing import Any, ClassVar, Literal
 
 LedgerName = Literal["glass", "human", "catalyst", "exchange"]
 LEDGERS: tuple[LedgerName, ...] = ("glass", "human", "catalyst", "exchange")
-BOOKKEEPING = ("source", "version", "recorded_at", "payload_sha256", "row_sha256")
+BOOKKEEPING_DESCRIPTIONS = {
+    "source": "Name of the source that gave us the row; part of every key.",
+    "version": "Version of the fact, from 1. A changed fact is a new row with the next version; nothing is overwritten.",
+    "recorded_at": "When we knew it: our clock, set once by the database. A reader of the past sees only rows recorded by then.",
+    "payload_sha256": "SHA-256 of the body that the row was read from, in `raw.payload`; NULL where there is no body.",
+    "row_sha256": "SHA-256 over the facts of the row; equal facts give equal digests.",
+}
+"""Columns that every ledger table has beside the fields of its row type, with their meaning."""
+BOOKKEEPING = tuple(BOOKKEEPING_DESCRIPTIONS)
 
 
 @dataclass(frozen=True, slots=True)

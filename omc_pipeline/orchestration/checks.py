@@ -26,6 +26,7 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("rows", "int"),
         dg.TableColumn("examples"),
         dg.TableColumn("meaning"),
+        dg.TableColumn("what to do"),
     ]
 )
 
@@ -103,5 +104,6 @@ def _record(outcome: CheckOutcome) -> dg.TableRecord:
             "rows": outcome.rows,
             "examples": "; ".join(outcome.examples),
             "meaning": outcome.description,
+            "what to do": "" if outcome.passed else outcome.advice,
         }
     )

@@ -15,13 +15,23 @@ RULES: Mapping[str, TableRules] = {
         window_s=90 * DAY_S,
         delay_s=6 * 3600,  # EDGAR's acceptance times may be Eastern times called UTC, and so 5 h early
         checks=(
-            row_check(EVENT, "https", "url LIKE 'https://_%'", "Each event links to its https page.", needs_rows=False),
+            row_check(
+                EVENT,
+                "https",
+                "url LIKE 'https://_%'",
+                "Each event links to its https page.",
+                needs_rows=False,
+                advice="Look at the events that the check names. If the source builds links in another way now, correct its parser and "
+                "run `omc replay`.",
+            ),
             row_check(
                 EVENT,
                 "accession",
                 "form IS NULL OR event_id ~ '^[0-9]{10}-[0-9]{2}-[0-9]{6}$'",
                 "A filing is named by its accession number.",
                 needs_rows=False,
+                advice="Look at the events that the check names. EDGAR has changed its ids, or the parser reads another field: correct "
+                "it and run `omc replay`.",
             ),
             row_check(
                 EVENT,
@@ -31,8 +41,17 @@ RULES: Mapping[str, TableRules] = {
                 severity="warning",
                 at_least=0.95,
                 needs_rows=False,
+                advice="A few late filings are normal. If all differ, the parser reads another date: compare with the filing's page.",
             ),
-            row_check(EVENT, "symbol_canonical", "symbol = upper(symbol)", "Symbols are upper case.", severity="warning", needs_rows=False),
+            row_check(
+                EVENT,
+                "symbol_canonical",
+                "symbol = upper(symbol)",
+                "Symbols are upper case.",
+                severity="warning",
+                needs_rows=False,
+                advice="Correct the symbols in the source's section of `omc.toml`, or the parser.",
+            ),
             Check(
                 "event_distinct",
                 "accuracy",
@@ -44,6 +63,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=0.5,
                 table=EVENT,
                 needs_rows=False,
+                advice="Look at events with the same link. The source publishes one event under several ids, or the parser builds links "
+                "that are too short.",
             ),
             Check(
                 "event_silence",
@@ -57,6 +78,8 @@ RULES: Mapping[str, TableRules] = {
                 worst=42 * DAY_S,
                 table=EVENT,
                 needs_rows=False,
+                advice="Compare with the issuers' pages. If they did publish, the source no longer shows it: look at its bodies. If not, "
+                "wait.",
             ),
         ),
     ),

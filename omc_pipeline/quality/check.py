@@ -41,6 +41,7 @@ class Check:
         needs_rows: Nothing to judge scores 0; otherwise it leaves the check out of the score.
         blocking: What is downstream must not run when it fails, because a wrong row costs money.
         good: Predicate of one good row, from which failing rows can be looked up; None where the fact is no share of rows.
+        advice: What a person does when it fails, as Markdown; every check of a suite has one.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Check:
     needs_rows: bool = True
     blocking: bool = False
     good: str | None = None
+    advice: str = ""
 
     @property
     def spec(self) -> CheckSpec:
@@ -111,6 +113,7 @@ def row_check(
     worst: float = 0.5,
     blocking: bool = False,
     needs_rows: bool = True,
+    advice: str = "",
 ) -> Check:
     """Ask which share of a table's rows satisfies a predicate.
 
@@ -120,4 +123,5 @@ def row_check(
     return Check(
         name=f"{table.name}_{name}", dimension=dimension, severity=severity, description=description, table=table,
         fact=f"avg(({good})::int)", good=good, low=at_least, best=1.0, worst=worst, blocking=blocking, needs_rows=needs_rows,
+        advice=advice,
     )  # fmt: skip

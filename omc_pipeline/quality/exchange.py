@@ -31,9 +31,35 @@ _SAME_TRADE = """d.user_id = w.user_id AND d.symbol = w.symbol AND d.executed_at
         OR (p.account_id, p.fill_id, p.duplicate_account_id, p.duplicate_fill_id) = (w.account_id, w.fill_id, d.account_id, d.fill_id)))"""
 
 _QUOTES = (
-    row_check(QUOTE, "positive", "least(bid, ask, last) > 0", "Every price is positive.", blocking=True, worst=0.9),
-    row_check(QUOTE, "uncrossed", "bid <= ask", "No bid stands above its ask.", blocking=True, worst=0.9),
-    row_check(QUOTE, "spread", "ask - bid <= 0.1 * (ask + bid) / 2", "Spreads are below ten per cent.", severity="warning", at_least=0.9),
+    row_check(
+        QUOTE,
+        "positive",
+        "least(bid, ask, last) > 0",
+        "Every price is positive.",
+        blocking=True,
+        worst=0.9,
+        advice="Profit and loss does not use these prices while the check fails. Compare the market with the venue's page. If "
+        "the venue answers nonsense, wait; it holds again with good quotes.",
+    ),
+    row_check(
+        QUOTE,
+        "uncrossed",
+        "bid <= ask",
+        "No bid stands above its ask.",
+        blocking=True,
+        worst=0.9,
+        advice="Compare the market with the venue's page. A crossed price that stays means that bid and ask are exchanged in the "
+        "parser: correct it.",
+    ),
+    row_check(
+        QUOTE,
+        "spread",
+        "ask - bid <= 0.1 * (ask + bid) / 2",
+        "Spreads are below ten per cent.",
+        severity="warning",
+        at_least=0.9,
+        advice="Usual for markets with little trade. If it stays for large coins, compare with the venue's page: the market may be halted.",
+    ),
     row_check(
         QUOTE,
         "last_near",
@@ -42,6 +68,7 @@ _QUOTES = (
         severity="warning",
         at_least=0.9,
         needs_rows=False,
+        advice="Usual after a sudden move or in a market without trade. If it stays for large coins, the venue's last price is stale.",
     ),
     Check(
         "quote_fx_band",
@@ -54,6 +81,8 @@ _QUOTES = (
         unit="ratio",
         table=QUOTE,
         needs_rows=False,
+        advice="Either the quotes or the dollar prices are in another currency or of other coins than they say: compare both "
+        "with their pages, and check the coin ids in `omc.toml`.",
     ),
     Check(
         "quote_agrees_with_usd",
@@ -67,6 +96,8 @@ _QUOTES = (
         worst=0.3,
         table=QUOTE,
         needs_rows=False,
+        advice="One symbol stands for two coins, or one source is stale. Compare the symbols that differ, and check the coin ids "
+        "in `omc.toml`.",
     ),
 )
 
@@ -79,6 +110,8 @@ _FILLS = (
         blocking=True,
         worst=0.9,
         needs_rows=False,
+        advice="The user's profit and loss waits. Look at the fills that the check names and at their body. If the parser read "
+        "them wrong, correct it and run `omc replay`.",
     ),
     row_check(
         FILL,
@@ -88,8 +121,21 @@ _FILLS = (
         blocking=True,
         worst=0.9,
         needs_rows=False,
+        advice="The user's profit and loss waits. Compare the fills with the venue's own history. A price that is the order's "
+        "limit, or an amount that includes the fee, is read from the wrong field: correct the parser and run `omc "
+        "replay`.",
     ),
-    row_check(FILL, "fee_sign", "fee >= 0", "No fee is negative.", blocking=True, worst=0.9, needs_rows=False),
+    row_check(
+        FILL,
+        "fee_sign",
+        "fee >= 0",
+        "No fee is negative.",
+        blocking=True,
+        worst=0.9,
+        needs_rows=False,
+        advice="The user's profit and loss waits. A negative fee is a rebate at some venues: the parser has to treat it as such. "
+        "Correct it and run `omc replay`.",
+    ),
     row_check(
         FILL,
         "fee_size",
@@ -98,6 +144,7 @@ _FILLS = (
         severity="warning",
         at_least=0.95,
         needs_rows=False,
+        advice="Compare the fills with the venue's history. The fee may be in another coin than the parser thinks.",
     ),
     row_check(
         FILL,
@@ -108,6 +155,8 @@ _FILLS = (
         blocking=True,
         worst=0.9,
         needs_rows=False,
+        advice="The user's profit and loss waits. The venue has changed its trade ids, so that trades came a second time: "
+        "compare the fills that the check names, and correct how the parser makes ids.",
     ),
     row_check(
         FILL,
@@ -117,11 +166,19 @@ _FILLS = (
         severity="warning",
         at_least=0.98,
         needs_rows=False,
+        advice="Compare the fills with the venue's history. If it lists two, all is well; if it lists one, correct how the "
+        "parser makes ids.",
     ),
 )
 
 _BALANCES = (
-    row_check(BALANCE, "not_negative", "qty >= 0", "Nothing is held in the negative."),
+    row_check(
+        BALANCE,
+        "not_negative",
+        "qty >= 0",
+        "Nothing is held in the negative.",
+        advice="Look at the account at the venue. A loan shows as a negative balance at some venues.",
+    ),
     Check(
         "balance_matches_fills",
         "accuracy",
@@ -141,6 +198,8 @@ _BALANCES = (
         worst=0.0,
         table=BALANCE,
         needs_rows=False,
+        advice="Usual where history is missing: deposits from before the first fill, transfers, dust. For a full match add the "
+        "missing history.",
     ),
 )
 

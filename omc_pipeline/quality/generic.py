@@ -60,6 +60,8 @@ def table_checks(judged: JudgedTable) -> Iterator[Check]:
     yield row_check(
         judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s'",
         "No row claims a time after the moment we learned of it.", dimension="timeliness", needs_rows=not judged.rules.is_event,
+        advice="Compare this machine's clock with a time server. If it is right, the source's times are in another zone than the "
+        "parser thinks: look at the rows, and correct the parser.",
     )  # fmt: skip
 
 
@@ -71,6 +73,8 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
         "looked", "timeliness", "critical", "The upstream was asked, and answered, about a cadence ago.", unit="s", needs_rows=has_events,
         fact=f"extract(epoch FROM :now - (SELECT max(fetched_at) FROM raw.fetch WHERE source = :source AND {GOOD_ANSWER}))",
         high=TOLERATED * source.every_s, best=PUNCTUAL * source.every_s, worst=DEAD * source.every_s,
+        advice="See with `omc status` that the platform runs, and with `omc sources list` whether the source is paused, waits, or "
+        "failed and why; then `omc collect` it.",
     )  # fmt: skip
     yield Check(
         "endpoints_answer", "completeness", "warning", "Each endpoint's newest answer was a good one.", low=1.0, best=1.0, worst=0.0,
@@ -79,12 +83,16 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
             SELECT DISTINCT ON (split_part(url, '?', 1)) status FROM raw.fetch
             WHERE source = :source AND fetched_at > :now - interval '{max(DAY_S, 3 * source.every_s)} s'
             ORDER BY split_part(url, '?', 1), fetched_at DESC) AS newest)""",
+        advice="`omc sources list` names the failure and `raw.fetch` the URL. A 404 means a moved or renamed resource: change the "
+        "source's section of `omc.toml`, or the source.",
     )  # fmt: skip
     refused = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately})"
     recorded = " + ".join(f"{judged.table.name}_recorded" for judged in tables)
     yield Check(
         "rows_accepted", "completeness", "warning", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
         needs_rows=False, fact=f"({recorded})::float8 / nullif({refused} + {recorded}, 0)",
+        advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
+        "replay`.",
     )  # fmt: skip
 
 
@@ -107,6 +115,8 @@ def _rows_present(judged: JudgedTable) -> Check:
     return Check(
         f"{table.name}_present", "completeness", "critical", description, fact=fact, low=1, unit="count", table=table,
         needs_rows=not judged.rules.may_be_empty,
+        advice="Look at `looked` and `endpoints_answer` of the source first. If both hold, the upstream answers with an empty list: "
+        "compare with its web page, and check the watch list in `omc.toml`.",
     )  # fmt: skip
 
 
@@ -117,6 +127,8 @@ def _required_fields(table: LedgerTable) -> Check:
     return row_check(
         table, "required_fields", f"coalesce({filled}, false)", "Every required field is filled, and no text is blank.",
         dimension="completeness", at_least=0.99, worst=0.0, needs_rows=False,
+        advice="The upstream has left out or renamed a field. Look at a body in `raw.payload`, correct the parser and run `omc "
+        "replay`.",
     )  # fmt: skip
 
 
@@ -126,6 +138,7 @@ def _wanted_fields(judged: JudgedTable) -> Check:
         f"{judged.table.name}_wanted_fields", "completeness", "critical", f"Mostly filled: {', '.join(wanted)}.", table=judged.table,
         fact=f"avg(num_nonnulls({', '.join(wanted)})::float8 / {len(wanted)})", low=0.9, best=1.0, worst=0.0, needs_rows=False,
         good=f"num_nonnulls({', '.join(wanted)}) = {len(wanted)}",
+        advice="The rows can be used, but lack these fields. If the upstream still has them, correct the parser and run `omc replay`.",
     )  # fmt: skip
 
 
@@ -137,6 +150,7 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
             AND {clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND {clock} > :now - interval '{LONGEST_SEARCH_S} s'))""",
         high=TOLERATED * interval_s + judged.rules.delay_s, best=PUNCTUAL * interval_s + judged.rules.delay_s,
         worst=DEAD * interval_s + judged.rules.delay_s,
+        advice="Look at `looked` of the source first. If it holds, the upstream repeats old values: see its status page, and wait.",
     )  # fmt: skip
     yield Check(
         f"{table.name}_gapless", "completeness", "warning", "Share of the window's time that no gap leaves uncovered.", table=table,
@@ -144,6 +158,8 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         fact=f"""(SELECT sum(least(gap, {PUNCTUAL * interval_s})) / nullif(sum(gap), 0) FROM (
             SELECT extract(epoch FROM moment - lag(moment) OVER (ORDER BY moment)) AS gap
             FROM (SELECT DISTINCT {clock} AS moment FROM w) AS moments) AS gaps WHERE gap IS NOT NULL)""",
+        advice="Nothing if the platform was off in that time. A source that can read its past fills the gap with `omc collect --from "
+        "--to`; of another the gap stays, and leaves the window with time.",
     )  # fmt: skip
     if judged.things and judged.rules.keeps_things:
         yield _coverage(judged)
@@ -151,6 +167,8 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         yield Check(
             f"{table.name}_breadth", "completeness", "critical", f"At least {judged.rules.breadth} things are told of.", unit="count",
             fact=f"count(DISTINCT ({', '.join(judged.things)}))", low=judged.rules.breadth, best=judged.rules.breadth, worst=0, table=table,
+            advice="Check the watch list in the source's section of `omc.toml`. If it is right, the upstream has left things out: see its "
+            "page.",
         )  # fmt: skip
 
 
@@ -162,6 +180,8 @@ def _coverage(judged: JudgedTable) -> Check:
         fact=f"""count({things}) FILTER (WHERE {clock} > :now - interval '{_recent_s(judged)} s')::float8 / nullif(
             (SELECT count({things}) FROM {table.qualified} WHERE source = :source AND {reference}), 0)""",
         low=0.95, best=1.0, worst=0.0, table=table,
+        advice="Compare the newest rows with those of a day ago to see what is missing. If it was taken off the watch list or off the "
+        "market, nothing; the check holds again after a day.",
     )  # fmt: skip
 
 
@@ -173,6 +193,8 @@ def _lag(judged: JudgedTable) -> Check:
         table=judged.table, needs_rows=False, high=2 * allowed_s, best=allowed_s, worst=DEAD * allowed_s,
         fact=f"""percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM recorded_at - {judged.table.clock}))
             FILTER (WHERE version = 1 AND {judged.table.clock} >= {first_look})""",
+        advice="Nothing if the platform was off: it has caught up. Otherwise the upstream publishes late, or runs wait in the queue: "
+        "see how long they take with `omc sources list`.",
     )  # fmt: skip
 
 

@@ -24,9 +24,23 @@ earlier means the newest point 12 to 36 hours before."""
 PRICE_STEP_FACTOR = 1.5
 
 _TVL = (
-    row_check(PROTOCOL_TVL, "sane", "tvl_usd >= 0 AND tvl_usd < 1e12", "TVL is not negative and below a trillion dollars."),
     row_check(
-        PROTOCOL_TVL, "mcap_positive", "mcap_usd > 0", "Market caps are positive.", severity="warning", at_least=0.9, needs_rows=False
+        PROTOCOL_TVL,
+        "sane",
+        "tvl_usd >= 0 AND tvl_usd < 1e12",
+        "TVL is not negative and below a trillion dollars.",
+        advice="Look at the rows that the check names. DefiLlama corrects such values within hours; the corrected value becomes "
+        "a new version.",
+    ),
+    row_check(
+        PROTOCOL_TVL,
+        "mcap_positive",
+        "mcap_usd > 0",
+        "Market caps are positive.",
+        severity="warning",
+        at_least=0.9,
+        needs_rows=False,
+        advice="Look at the rows. A coin without a market has no market value: the source should leave it out.",
     ),
     Check(
         "protocol_tvl_day_change",
@@ -45,6 +59,7 @@ _TVL = (
         worst=0.5,
         table=PROTOCOL_TVL,
         needs_rows=False,
+        advice="Look at the protocol's page. A hack, an exit or a new adapter explains it; otherwise DefiLlama corrects it within days.",
     ),
 )
 
@@ -55,6 +70,8 @@ _FEES = (
         "abs(fees_24h_usd) < 1e10",
         "Fees of a day are below ten billion dollars.",
         at_least=0.98,
+        advice="Look at the rows that the check names. DefiLlama corrects such values within hours; the corrected value becomes "
+        "a new version.",
     ),
     row_check(
         PROTOCOL_FEES,
@@ -73,11 +90,18 @@ _FEES = (
         severity="warning",
         at_least=0.95,
         needs_rows=False,
+        advice="Look at the protocol's page. A negative day, or an adapter that was corrected, breaks the sums for a while.",
     ),
 )
 
 _PRICES = (
-    row_check(COIN_PRICE, "positive", "price_usd > 0", "Prices are positive."),
+    row_check(
+        COIN_PRICE,
+        "positive",
+        "price_usd > 0",
+        "Prices are positive.",
+        advice="Look at the coin's page. A coin that was taken off all markets has no price: remove it from `coins` in `omc.toml`.",
+    ),
     row_check(
         COIN_PRICE,
         "confidence",
@@ -86,6 +110,7 @@ _PRICES = (
         severity="warning",
         at_least=0.9,
         needs_rows=False,
+        advice="Few venues trade the coin. Use its price with care, or remove it from `coins` in `omc.toml`.",
     ),
     Check(
         "coin_price_steps",
@@ -100,6 +125,7 @@ _PRICES = (
         worst=0.8,
         table=COIN_PRICE,
         needs_rows=False,
+        advice="Compare with another source. A redenominated coin or a wrong coin id makes such steps; check `coins` in `omc.toml`.",
     ),
 )
 

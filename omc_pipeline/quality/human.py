@@ -21,6 +21,8 @@ RULES: Mapping[str, TableRules] = {
                 "on_scale",
                 "score BETWEEN CASE WHEN metric LIKE 'fear%' THEN 0 ELSE -100 END AND 100",
                 "Fear and greed lies in 0 to 100, any other metric within 100 of zero.",
+                advice="Look at the rows that the check names. The source has changed its scale: correct the parser, and give the metric "
+                "a new name.",
             ),
             Check(
                 "sentiment_varies",
@@ -33,6 +35,8 @@ RULES: Mapping[str, TableRules] = {
                 unit="count",
                 table=SENTIMENT,
                 needs_rows=False,
+                advice="Compare with the source's page. If it stands still there too, its scorer is broken: pause the source with `omc "
+                "sources pause`.",
             ),
         ),
     ),

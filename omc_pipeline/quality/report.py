@@ -25,6 +25,7 @@ class CheckOutcome:
         rows: Rows the check looked at.
         window_from, window_to: The span of the source's time that was judged.
         examples: Natural keys of a few rows that fail.
+        advice: What a person does when it fails.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CheckOutcome:
     window_to: datetime
     description: str = ""
     examples: tuple[str, ...] = ()
+    advice: str = ""
 
     def as_document(self) -> dict[str, Any]:
         """Answer the shape ``omc quality --json`` prints of a check."""

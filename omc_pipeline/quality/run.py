@@ -107,6 +107,7 @@ def _outcome(suite: Suite, check: Check, facts: Facts, passed: bool, examples: t
         value=value,
         observed=_observed(check, value),
         expected=check.expected,
+        advice=check.advice,
         rows=facts.rows_of(check),
         window_from=now - timedelta(seconds=suite.window_s(check)),
         window_to=now,

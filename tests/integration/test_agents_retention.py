@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,11 @@ EDGAR = "catalyst_sec_edgar"
 NOW = datetime.now(UTC)
 BEFORE = NOW - timedelta(days=90)
 CHECKPOINTS = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+
+
+def accession(name: str) -> str:
+    """Return an id as a filing has it, the same for the same name; a brief cites no other."""
+    return f"{zlib.crc32(name.encode()):010d}-26-000001"
 
 
 def announce(database: Database, *event_ids: str) -> None:
@@ -75,7 +81,7 @@ def purge(database: Database) -> int:
 
 
 def test_an_old_finished_session_lets_go_of_checkpoints_and_texts(database: Database, settings: Settings) -> None:
-    session = finished(database, settings, "old-1", 91)
+    session = finished(database, settings, accession("old-1"), 91)
     assert all(left(database, session).values())
 
     assert purge(database) == 1
@@ -85,7 +91,7 @@ def test_an_old_finished_session_lets_go_of_checkpoints_and_texts(database: Data
 
 
 def test_its_brief_claims_evidence_and_the_cost_of_its_calls_stay(database: Database, settings: Settings) -> None:
-    session = finished(database, settings, "old-2", 91)
+    session = finished(database, settings, accession("old-2"), 91)
     before = show_session(database, session)
 
     purge(database)
@@ -97,7 +103,7 @@ def test_its_brief_claims_evidence_and_the_cost_of_its_calls_stay(database: Data
 
 
 def test_a_session_finished_lately_keeps_all(database: Database, settings: Settings) -> None:
-    session = finished(database, settings, "young", 89)
+    session = finished(database, settings, accession("young"), 89)
     before = left(database, session)
 
     purge(database)
@@ -107,7 +113,7 @@ def test_a_session_finished_lately_keeps_all(database: Database, settings: Setti
 
 @pytest.mark.parametrize("status", ["queued", "running"])
 def test_a_session_that_is_not_finished_keeps_all_however_old(database: Database, settings: Settings, status: str) -> None:
-    session = finished(database, settings, f"unfinished-{status}", 400)
+    session = finished(database, settings, accession(f"unfinished-{status}"), 400)
     with database.connect("owner") as owner:
         owner.execute("UPDATE agents.session SET status = %s WHERE session_id = %s", [status, session])
     before = left(database, session)
@@ -119,23 +125,23 @@ def test_a_session_that_is_not_finished_keeps_all_however_old(database: Database
 
 
 def test_sessions_of_every_user_are_purged_under_their_own_name(database: Database) -> None:
-    announce(database, "of-ada", "of-grace")
+    announce(database, accession("of-ada"), accession("of-grace"))
     for user in ("ada", "grace"):
-        store, session = opened(database, f"of-{user}", user=user)
+        store, session = opened(database, accession(f"of-{user}"), user=user)
         _put_checkpoint(database, session.thread_id)
         store.finish(session.session_id, "failed", "no")
-        _backdate(database, f"of-{user}", 91)
+        _backdate(database, accession(f"of-{user}"), 91)
 
     assert purge(database) == 2
 
     for user in ("ada", "grace"):
-        assert left(database, session_id_of(EDGAR, f"of-{user}"))["checkpoints"] == 0
+        assert left(database, session_id_of(EDGAR, accession(f"of-{user}")))["checkpoints"] == 0
 
 
 def test_texts_of_finished_sessions_only_can_be_emptied_and_nothing_is_written_in_their_place(
     database: Database, settings: Settings
 ) -> None:
-    over, unfinished = finished(database, settings, "emptied", 1), finished(database, settings, "kept", 1)
+    over, unfinished = finished(database, settings, accession("emptied"), 1), finished(database, settings, accession("kept"), 1)
     with database.connect("owner") as owner:
         owner.execute("UPDATE agents.session SET status = 'running' WHERE session_id = %s", [unfinished])
 
@@ -157,7 +163,7 @@ def test_the_daily_job_keeps_to_the_setting_and_keeps_all_for_no_days(
     database: Database, changed: Callable[..., Settings], keep_days: int, texts_left: bool
 ) -> None:
     settings = changed(keep_sessions_days=keep_days)
-    session = finished(database, settings, f"by-job-{keep_days}", 91)
+    session = finished(database, settings, accession(f"by-job-{keep_days}"), 91)
     newsroom = Newsroom(lambda: settings, lambda _: nullcontext(database), ScriptedAnalyst)
 
     result = build_definitions(newsroom).resolve_job_def("maintain_sessions").execute_in_process()

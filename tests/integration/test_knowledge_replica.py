@@ -48,7 +48,8 @@ def replica(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for path in [folder.data, *folder.data.rglob("*")]:
         folder.claim(path)
     with standby(folder, port):
-        opened = dataclasses.replace(database, address=dataclasses.replace(database.address, port=port))
+        logins = {role: dataclasses.replace(login, port=port) for role, login in database.logins.items()}
+        opened = dataclasses.replace(database, address=dataclasses.replace(database.address, port=port), logins=logins)
         yield opened
         opened.close()
 

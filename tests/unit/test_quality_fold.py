@@ -37,6 +37,7 @@ def judged(suite: Suite, *failing: str) -> list[CheckOutcome]:
             window_from=NOW,
             window_to=NOW,
             description=check.description,
+            advice=check.advice,
             examples=("BTC AUD",) if check.name in failing else (),
         )
         for check in suite.checks
@@ -93,3 +94,12 @@ def test_what_dagster_shows_lists_failing_expectations_first_with_their_rows() -
     ]
     assert "quote_uncrossed: 1 instead of" in (result.description or "")
     assert result.metadata["failed"].value == 1
+
+
+def test_what_dagster_shows_says_what_to_do_about_a_failing_expectation_only() -> None:
+    result = check_result(SOURCES["exchange_coinspot_prices"], folded("quote_accuracy", "quote_uncrossed"))
+
+    said = [record.data["what to do"] for record in result.metadata["expectations"].value.records]  # type: ignore[union-attr]
+
+    assert "Compare the market with the venue's page." in str(said[0])
+    assert set(said[1:]) == {""}

@@ -1,0 +1,111 @@
+"""Every how-to works to the letter: its commands are executed in a home of their own, and print what the page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pages import BIN, DOCS, blocks, code_blocks, follow, missing_lines
+
+from omc_infra import http
+from omc_infra.postgres.backup import back_up
+from omc_infra.postgres.database import open_database
+from omc_infra.postgres.embedded import running
+from omc_infra.settings import PROJECT_ROOT, load_settings
+
+pytestmark = pytest.mark.timeout(200)
+
+FOLLOWED_HERE = (
+    "how-to/accounts.md",
+    "how-to/go-live.md",
+    "how-to/keep-the-disk-free.md",
+    "how-to/look-after-database-roles.md",
+    "how-to/migrate.md",
+    "how-to/report-pnl.md",
+    "how-to/when-a-source-breaks.md",
+)
+"""The others have a test of their own, which names them."""
+COLLECTED = ("exchange_coinspot_account", "exchange_coinspot_prices", "human_fear_greed")
+
+
+@pytest.fixture(scope="module")
+def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a home in which the sandbox was collected once; its server runs until the end."""
+    home = tmp_path_factory.mktemp("home")
+    with running(home):
+        for arguments in (["db", "migrate"], *(["collect", source] for source in COLLECTED)):
+            subprocess.run([BIN / "omc", *arguments], env=_environ(home), check=True, capture_output=True, timeout=120)
+        yield home
+
+
+def _environ(home: Path) -> dict[str, str]:
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("OMC_")}, "OMC_HOME": str(home)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", FOLLOWED_HERE)
+def test_a_how_to_works_to_the_letter(page: str, seeded_home: Path, tmp_path: Path) -> None:
+    if page == "how-to/migrate.md":
+        _make_backup(seeded_home)
+
+    outputs = follow(page, seeded_home, tmp_path)
+
+    assert missing_lines(page, outputs) == []
+
+
+def _make_backup(home: Path) -> None:
+    """Make what the migration of an older home would have made."""
+    with open_database(load_settings({"OMC_HOME": str(home)})) as database:
+        back_up(database, "an-earlier-revision", datetime.now(UTC))
+
+
+def test_every_page_with_commands_is_executed() -> None:
+    tests = {path: path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "tests").rglob("*.py")}
+
+    forgotten = [
+        name
+        for page in [*DOCS.glob("how-to/*.md"), *DOCS.glob("tutorial/*.md")]
+        if (name := str(page.relative_to(DOCS))) not in FOLLOWED_HERE and not any(name in text for text in tests.values())
+    ]
+
+    assert forgotten == []
+
+
+@pytest.mark.parametrize("page", FOLLOWED_HERE)
+def test_a_page_that_is_followed_has_commands(page: str) -> None:
+    assert blocks(page)
+
+
+def test_the_service_of_the_how_to_is_one_and_its_entry_point_names_it() -> None:
+    from omc_infra.services.table import ServiceSpec
+
+    (code,), (entry,) = code_blocks("how-to/add-a-service.md", "python"), code_blocks("how-to/add-a-service.md", "toml")
+    names: dict[str, Any] = {}
+
+    exec(code, names)  # noqa: S102 the page's own example
+
+    service = names[entry.rsplit(":", 1)[1].strip().strip('"')]
+    assert isinstance(service, ServiceSpec)
+    assert service.name == re.findall(r"^(\w+) = ", entry, re.MULTILINE)[0]
+
+
+def test_the_policy_of_the_how_to_is_one_and_every_way_to_authenticate_exists() -> None:
+    (code,) = code_blocks("how-to/ask-an-upstream.md", "python")
+    names: dict[str, Any] = {}
+
+    exec(code, names)  # noqa: S102 the page's own example
+
+    named = re.findall(r"^\| `(\w+)\(", (DOCS / "how-to/ask-an-upstream.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names["HOST"].auth.key_names == ("venue",)
+    assert named
+    assert all(hasattr(http, name) for name in named)
