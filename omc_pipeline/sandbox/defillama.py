@@ -248,7 +248,7 @@ def _chart(seed: int, name: str, times: list[int]) -> dict[str, Any] | None:
     prices = [price for at_s in times if (price := _price(seed, name, at_s))]
     if not prices:
         return None
-    about = {key: prices[0][key] for key in ("decimals", "symbol", "confidence") if key in prices[0]}
+    about: dict[str, Any] = {key: prices[0][key] for key in ("decimals", "symbol", "confidence") if key in prices[0]}
     return {**about, "prices": [{"timestamp": price["timestamp"], "price": price["price"]} for price in prices]}
 
 

@@ -24,6 +24,7 @@ from omc_infra.errors import PayloadChangedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
 from omc_pipeline.collection.values import amount, text
@@ -88,7 +89,7 @@ def parse(payload: Payload, config: FxConfig) -> Parsed:
     return sift((rate for day in days for rate in _rates(day, frozenset(config.currencies))), partial(_rate, zone=ZoneInfo(_FRANKFURT)))
 
 
-def _rates(day: Element, wanted: frozenset[str]) -> Iterator[Item]:
+def _rates(day: Element, wanted: frozenset[str]) -> Iterator[dict[str, Json]]:
     """Yield what one day says of the wanted currencies; what can't be told from them is left to be refused."""
     for cube in day:
         currency = cube.attrib.get("currency")
