@@ -130,11 +130,11 @@ class Collector:
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
-            self.take(endpoint.fetch(self.context(self._since(endpoint), self._needs(endpoint))), tally)
+            self.take(endpoint.fetch(self.context(self._since(endpoint), self.needs(endpoint))), tally)
         else:
             derive(self, endpoint, tally)
 
-    def _needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
+    def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
         """Return what the ledgers lack, as the endpoint's statement finds it."""
         if not endpoint.needs:
             return ()

@@ -59,7 +59,8 @@ def collect_history(
         tally = Tally(source)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:
-            collecting.take(history.fetch(collecting.context(), window), tally)
+            needs = [need for endpoint in source.endpoints for need in collecting.needs(endpoint)]
+            collecting.take(history.fetch(collecting.context(needs=needs), window), tally)
         else:
             for endpoint in source.endpoints:
                 derive_window(collecting, endpoint, window, tally)

@@ -80,12 +80,12 @@ class MarketCandle(Row):
         currency: What was paid, of which one coin cost the prices.
         interval: Length of the span: ``1m``, ``5m``, ``1h``, ``1d``.
         opened_at: Begin of the span, by the venue's clock.
-        open: First price.
-        high: Highest price.
-        low: Lowest price.
-        close: Last price so far.
-        vwap: Price averaged by volume; None where nothing was traded, or the venue gives none.
-        volume: Coins traded; 0 in the flat candles that a venue may give for spans without a trade.
+        open (currency per coin): First price.
+        high (currency per coin): Highest price.
+        low (currency per coin): Lowest price.
+        close (currency per coin): Last price so far.
+        vwap (currency per coin): Price averaged by volume; NULL where nothing was traded, or the venue gives none.
+        volume (coins): Coins traded; 0 in the flat candles that a venue may give for spans without a trade.
         trades: Number of trades.
         is_final: Whether the span had ended; a candle that is still forming is replaced by later versions.
     """
@@ -119,7 +119,7 @@ class FxRate(Row):
         currency: The currency of the price.
         day: Day that the bank gives the rate for.
         observed_at: When the bank took the rate on that day; it is published somewhat later.
-        rate: Units of ``currency`` for one of ``base``.
+        rate (currency per base): Units of ``currency`` for one of ``base``.
     """
 
     base: str
@@ -136,8 +136,8 @@ class ChainTvl(Row):
     Attributes:
         chain: Name of the chain, as the source writes it.
         observed_at: Hour of the fetch, or the midnight of a point of history.
-        symbol: Of the chain's coin; None where not told.
-        tvl_usd: US dollars.
+        symbol: Of the chain's coin; NULL where not told.
+        tvl_usd (US dollars): Value locked in the chain's protocols.
     """
 
     chain: str
@@ -155,9 +155,9 @@ class ChainBlock(Row):
         block_hash: Names the block; a chain may have other blocks of the same number for a short time.
         number: Height of the block.
         observed_at: Time of the block, by its producer.
-        base_fee_gwei: Fee a unit of gas that is burnt, in 1e-9 of the chain's coin; None on chains without one.
-        gas_used: Gas of the block's transactions.
-        gas_limit: Most gas that the block could take.
+        base_fee_gwei (1e-9 coins per gas): Part of the fee that is burnt; NULL on chains without one.
+        gas_used (gas): Gas of the block's transactions.
+        gas_limit (gas): Most gas that the block could take.
         transactions: Number of its transactions.
     """
 
@@ -179,14 +179,14 @@ class SmartMoneyFlow(Row):
         chain: Name of the chain, lower case.
         token_address: The token's contract; with the chain it names the token, which its symbol doesn't.
         observed_at: Quarter of an hour of the fetch.
-        symbol: As the token calls itself, not unique; None where nobody tells.
-        marks: The source's own signs, taken off the symbol: a young token, a warning. None without.
-        net_flow_1h_usd: US dollars, negative where more left than came; None where not told.
-        net_flow_24h_usd: Likewise.
-        net_flow_7d_usd: Likewise.
-        net_flow_30d_usd: Likewise.
-        traders: Wallets that traded it; None where not told.
-        market_cap_usd: US dollars; None where not told.
+        symbol: As the token calls itself, not unique; NULL where nobody tells.
+        marks: The source's own signs, taken off the symbol: a young token, a warning. NULL without.
+        net_flow_1h_usd (US dollars): Flow of the last hour, negative where more left than came; NULL where not told.
+        net_flow_24h_usd (US dollars): Flow of the last 24 hours; NULL where not told.
+        net_flow_7d_usd (US dollars): Flow of the last 7 days; NULL where not told.
+        net_flow_30d_usd (US dollars): Flow of the last 30 days; NULL where not told.
+        traders: Wallets that traded it; NULL where not told.
+        market_cap_usd (US dollars): Market value of the token; NULL where not told.
     """
 
     chain: str
@@ -210,9 +210,9 @@ class ApiCredit(Row):
         api: Name of the API.
         request: What was asked.
         observed_at: When the answer had come.
-        cost: Credits that it cost; None where the answer doesn't say, as for the two below.
-        used: Credits used in the current period.
-        remaining: Credits left.
+        cost (credits): Credits that it cost; NULL where the answer doesn't say, as for the two below.
+        used (credits): Credits used in the current period.
+        remaining (credits): Credits left.
     """
 
     api: str

@@ -94,9 +94,10 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
-    """Ask for all coins on each day of a window."""
-    symbols = context.config.coins.values()
-    return _charts(context, {(symbol, day) for symbol in symbols for day in window.days() if day < context.now.date()})
+    """Ask for the days of a window that the ledgers lack, and for each of its days for the coins that are always priced."""
+    days = [day for day in window.days() if day < context.now.date()]
+    needs = {(symbol, day) for symbol, day in context.needs if window.first_day <= day <= window.last_day}
+    return _charts(context, needs | {(symbol, day) for symbol in context.config.always for day in days})
 
 
 def _charts(context: FetchContext, needs: set[tuple[str, date]]) -> Iterator[Payload]:

@@ -1,8 +1,8 @@
 """Candles of public markets: what was traded in each minute, five minutes, hour and day, as Kraken tells it.
 
-Source: Kraken, ``GET https://api.kraken.com/0/public/OHLC?pair=XBTAUD&interval=1&since=<second>``; no key, about one request a second.
-    It gives the newest 720 candles of a market and none before, whatever ``since`` says: the past reaches 12 hours by the minute,
-    60 hours by five minutes, 30 days by the hour and two years by the day.
+Source: Kraken, ``GET https://api.kraken.com/0/public/OHLC?pair=XBTAUD&interval=1&since=<second>``; no key. Requests are counted by address
+    and market, about one a second each (not verified). It gives the newest 720 candles of a market and none before, whatever ``since``
+    says: the past reaches 12 hours by the minute, 60 hours by five minutes, 30 days by the hour and two years by the day.
 Shape: ``{"error": [], "result": {"XXBTZAUD": [[second, open, high, low, close, vwap, volume, count], ..], "last": second}}``, oldest
     first; prices and volumes as text. The key of the list may be another name of the pair than the one asked for. The last row
     is the candle that is still forming; ``last`` is the one before it. A span without a trade has no row, or a flat one of volume 0.
@@ -69,7 +69,7 @@ class CandlesConfig(SourceConfig):
     """Which markets are followed."""
 
     pairs: tuple[Annotated[str, AfterValidator(_market_text)], ...] = Field(
-        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "XRP/AUD", "BTC/USD"), min_length=1, description="Markets whose candles are collected."
+        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets whose candles are collected."
     )
     repeated: int = Field(
         10, ge=2, le=700, description="Candles before the present one that each look asks for again, since their volumes may still change."
@@ -216,7 +216,7 @@ SOURCE = Source(
         Endpoint("1d", cron="2 * * * *", every_s=3_600, fetch=fetch_of("1d")),
         Endpoint("all", cron="7 */6 * * *", every_s=21_600, fetch=fetch_all),
     ),
-    policy=HostPolicy(live_urls=("https://api.kraken.com",), sandbox_path="/kraken", requests_per_s=1.0, burst=10),
+    policy=HostPolicy(live_urls=("https://api.kraken.com",), sandbox_path="/kraken", requests_per_s=3.0, burst=20),
     parse=parse,
     config=CandlesConfig,
     history=History(first_day=date(2013, 9, 10), fetch=fetch_history),
