@@ -46,7 +46,10 @@ PROTOCOLS = (
 )
 _CHAINS: dict[str, tuple[str | None, int | None]] = {
     "Ethereum": ("ETH", 1), "Solana": ("SOL", None), "Bitcoin": ("BTC", None), "Arbitrum": ("ARB", 42161), "Base": (None, 8453),
+    "BSC": ("BNB", 56), "Tron": ("TRX", None), "Polygon": ("POL", 137), "Avalanche": ("AVAX", 43114),
 }  # fmt: skip
+_UNNAMED_USD = 2e9
+"""What a chain holds in protocols that have no name here."""
 _BY_SLUG = {protocol.slug: protocol for protocol in PROTOCOLS}
 _BY_GECKO_ID = {coin.gecko_id: coin for coin in COINS.values()}
 
@@ -135,7 +138,8 @@ def _by_chain(protocol: Protocol, tvl_usd: float) -> dict[str, float]:
 def _chain(seed: int, chain: str, at_s: int) -> dict[str, Any]:
     """Compose one row of ``/v2/chains``: what all protocols hold there, a version of a protocol not counted beside it."""
     whole = [protocol for protocol in PROTOCOLS if protocol.parent is None]
-    tvl_usd = sum(_by_chain(protocol, _tvl_usd(seed, protocol, at_s)).get(chain, 0) for protocol in whole)
+    elsewhere_usd = _UNNAMED_USD * math.exp(0.1 * wave(seed, f"chain/{chain}", at_s, 20 * DAY_S))
+    tvl_usd = round(elsewhere_usd + sum(_by_chain(protocol, _tvl_usd(seed, protocol, at_s)).get(chain, 0) for protocol in whole), 6)
     symbol, number = _CHAINS[chain]
     return {"gecko_id": chain.lower(), "tvl": tvl_usd, "tokenSymbol": symbol, "cmcId": None, "name": chain, "chainId": number}
 

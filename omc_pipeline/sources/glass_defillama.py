@@ -17,7 +17,7 @@ Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Annotated
@@ -66,7 +66,7 @@ class DefiLlamaConfig(SourceConfig):
         description="Slugs of the protocols whose TVL is followed.",
     )
     chains: tuple[ChainName, ...] = Field(
-        ("Ethereum", "Solana", "Bitcoin", "BSC", "Tron", "Base", "Arbitrum", "Polygon", "Avalanche", "OP Mainnet"),
+        ("Ethereum", "Solana", "Bitcoin", "BSC", "Tron", "Base", "Arbitrum", "Polygon", "Avalanche"),
         min_length=1,
         description="Names of the chains whose TVL is followed, as DefiLlama writes them.",
     )
@@ -98,7 +98,7 @@ def fetch_fees(context: FetchContext) -> Iterator[Payload]:
 
 def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
     """Ask for each followed protocol; the answer holds its whole history."""
-    return sweep(partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in context.config.protocols)
+    return sweep(_protocol_asks(context))
 
 
 def fetch_chains(context: FetchContext) -> Iterator[Payload]:
@@ -106,20 +106,22 @@ def fetch_chains(context: FetchContext) -> Iterator[Payload]:
     yield context.http.get("/v2/chains")
 
 
-def _chain_history(context: FetchContext) -> Iterator[Payload]:
-    return sweep(
-        partial(context.http.get, f"/v2/historicalChainTvl/{quote(chain)}", context={CHAIN: chain}) for chain in context.config.chains
-    )
-
-
 def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
-    """Ask for each followed protocol and chain, and for the coins' prices shortly before the end of each day; fees have no history."""
+    """Ask for the coins' prices shortly before the end of each day, and for each followed protocol and chain; fees have no history."""
     ids = ",".join(context.config.coins)
-    yield from fetch_protocols(context)
-    yield from _chain_history(context)
     for day in window.days():
         closing = min(datetime.combine(day, _CLOSING, UTC), context.now)
         yield context.http.get(f"/prices/historical/{int(closing.timestamp())}/{ids}", host="coins", conditional=False)
+    yield from sweep([*_protocol_asks(context), *_chain_asks(context)])
+
+
+def _protocol_asks(context: FetchContext) -> list[Callable[[], Payload]]:
+    return [partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in context.config.protocols]
+
+
+def _chain_asks(context: FetchContext) -> list[Callable[[], Payload]]:
+    path = "/v2/historicalChainTvl"
+    return [partial(context.http.get, f"{path}/{quote(chain)}", context={CHAIN: chain}) for chain in context.config.chains]
 
 
 def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:

@@ -135,7 +135,7 @@ def test_each_fetch_names_its_endpoint(database: Database, sandboxed: Settings) 
             [source.name],
         ).fetchall()
 
-    assert set(asked) == {("prices", "prices"), ("overview", "fees"), ("protocol", "protocols")}
+    assert set(asked) == {("prices", "prices"), ("overview", "fees"), ("protocol", "protocols"), ("v2", "chains")}
 
 
 def test_only_the_endpoints_whose_cadence_names_the_tick_are_asked() -> None:

@@ -67,6 +67,7 @@ def test_history_brings_prices_and_protocols_of_each_day(database: Database, san
 
     assert _days_of(database, "glass.coin_price", source.name) == days
     assert _days_of(database, "glass.protocol_tvl", source.name) == days
+    assert _days_of(database, "glass.chain_tvl", source.name) == days
     assert one(database, "SELECT count(DISTINCT symbol) FROM glass.coin_price WHERE source = %s", source.name) == 8
 
 
