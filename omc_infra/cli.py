@@ -7,9 +7,9 @@ failed, 2 bad input or configuration with one line on stderr.
 
 from __future__ import annotations
 
-import errno
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -22,7 +22,6 @@ import click
 from omc_infra.errors import (
     AccessDeniedError,
     BadInputError,
-    ConfigurationError,
     OmcError,
     PayloadChangedError,
     QuotaExhaustedError,
@@ -31,23 +30,36 @@ from omc_infra.errors import (
     UpstreamUnavailableError,
 )
 from omc_infra.logs import configure_logs, redact
+from omc_infra.machine import machine_failure
+from omc_infra.private import PRIVATE_UMASK
 from omc_infra.settings import load_settings
-from omc_infra.terminal import one_line, say
+from omc_infra.signals import InterruptedCommandError, raise_on_ending_signals
+from omc_infra.statements import statement_failure
+from omc_infra.terminal import PLAIN_ERRORS, one_line, say, visible_json, write_plainly
 
 COMMANDS_GROUP = "omc.commands"
 _OF_AN_UPSTREAM = (
     UpstreamUnavailableError, RateLimitedError, AccessDeniedError, QuotaExhaustedError, UpstreamRefusedError, PayloadChangedError,
 )  # fmt: skip
-_OF_THE_MACHINE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ENAMETOOLONG,
-    errno.EMFILE, errno.ENFILE, errno.EIO,
-}  # fmt: skip
-"""Failures of a disk, a folder or a limit of the machine; any other is a fault of ours and keeps its traceback."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ClosedPipeError(Exception):
     """Whoever read our output has gone, as ``head`` does."""
+
+
+class FiniteRange(click.FloatRange):
+    """A number between two bounds; click's own range lets NaN through, which compares with nothing."""
+
+    def __init__(self, least: float, most: float) -> None:
+        super().__init__(least, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 class LazyGroup(click.Group):
@@ -90,44 +102,59 @@ def json_option(command: Command) -> Command:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601."""
+    r"""Print one JSON document on stdout; decimals become strings, unrounded, times ISO 8601.
+
+    Control, escape and bidi characters stand as ``\u202e``, so that a terminal doesn't obey them.
+    """
     is_unicode = "utf" in (sys.stdout.encoding or "").lower()
-    click.echo(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode))
+    click.echo(visible_json(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode)))
 
 
 def main() -> None:
     """Run ``omc``; every failure that OMC names, and every disk or server that fails, becomes one line on stderr.
 
-    Exit codes: 2 for bad input, configuration, the machine or the database; 1 where an upstream failed or refused; 130 after
-    Ctrl-C; 141 where the reader of our output has gone.
+    Exit codes: 2 for bad input, configuration, the machine or the database; 1 where an upstream failed or refused; 128 and the
+    number of the signal that ended it, as 130 after Ctrl-C; 141 where the reader of our output has gone.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without our characters is no reason to fail
+    _prepare_process()
     try:
         sys.exit(root(standalone_mode=False) or 0)
     except OmcError as error:
         refuse(error, exit_code(type(error)))
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(2)
+        say(error.format_message())
+        command = error.ctx.command_path if error.ctx else "omc"
+        refuse(BadInputError(f"{command}: name one of its commands"))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "omc"
         refuse(BadInputError(f"{error.format_message().rstrip('.')}; see {command} --help"))
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        say("omc: interrupted", err=True)
+        cause = error.__cause__ or error
+        sys.exit(cause.status if isinstance(cause, InterruptedCommandError) else 130)
     except ClosedPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
         sys.exit(141)
-    except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
+    except Exception as error:
+        found = machine_failure(error) or statement_failure(error)
+        if found is None:
             raise
-        refuse(ConfigurationError(f"{os.strerror(error.errno)}{f': {error.filename}' if error.filename else ''}"))
+        refuse(found, exit_code(type(found)))
 
 
 def exit_code(kind: type[OmcError]) -> int:
     """Return the exit code of a command that ends by a failure of this kind."""
     return 1 if issubclass(kind, _OF_AN_UPSTREAM) else 2
+
+
+def _prepare_process() -> None:
+    """Take signals as a command does, keep what is written private, and write what a terminal without our characters can show."""
+    raise_on_ending_signals()
+    os.umask(PRIVATE_UMASK)
+    write_plainly()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN_ERRORS)
 
 
 def refuse(error: OmcError, code: int = 2) -> NoReturn:

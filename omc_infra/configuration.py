@@ -41,6 +41,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class UnreadSection(BaseModel):
+    """A section whose owner does not load: nobody reads its options, and whatever stands there is no mistake of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
 @dataclass(frozen=True)
 class Configuration:
     """Settings and sections as they were when they were loaded.
@@ -149,6 +155,8 @@ def checked_models(models: Models) -> Models:
             stands in another.
     """
     for name, model in models.items():
+        if model is UnreadSection:
+            continue
         if not model.model_config.get("frozen") or model.model_config.get("extra") != "forbid":
             raise ConfigurationError(f"section {name}: {model.__name__} must be frozen and forbid unknown keys; derive it from Section")
         for key, field in model.model_fields.items():

@@ -6,7 +6,8 @@
     ├── RetryableError                 a rerun may help
     │   ├── RateLimitedError           asked too fast; wait ``retry_after_s``
     │   ├── UpstreamUnavailableError   5xx, refused connection, time-out
-    │   └── DatabaseUnavailableError   PostgreSQL does not answer
+    │   ├── DatabaseUnavailableError   PostgreSQL does not answer
+    │   └── MachineError               a disk, a folder or a limit of this machine, or of the database's
     └── PermanentError                 a rerun gives the same answer
         ├── ConfigurationError         a setting is wrong
         ├── BadInputError              a file or an argument is wrong
@@ -64,6 +65,12 @@ class DatabaseUnavailableError(RetryableError):
     """PostgreSQL does not answer."""
 
     advice = "See what `omc db status` says. With a server of your own, check that it runs and that `OMC_DATABASE_URL` is right."
+
+
+class MachineError(RetryableError):
+    """A disk is full or read-only, or a limit of the machine is reached; a rerun helps once that is mended."""
+
+    advice = "Make room on the disk, or point `OMC_HOME` to a folder that you may write; then run the command again."
 
 
 class PermanentError(OmcError):

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from omc_infra.settings import Settings
+from omc_infra.terminal import visible
 
 _SECRET_FIELD = re.compile(
     r"(?:^|[_-])(?:password|passphrase|secret|token|api_?key|key|authorization|signature|sign|cookie)$", re.IGNORECASE
@@ -39,13 +40,28 @@ def configure_logs(settings: Settings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact_event,
+            *([] if json_lines else [_visible_event]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=False)
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(VisibleFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[lines], force=False)
+
+
+class VisibleFormatter(logging.Formatter):
+    """Lines of the standard library's loggers in which nothing is obeyed by a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; its breaks and tabs stay."""
+        return visible(super().format(record))
+
+
+def _visible_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -195,6 +195,13 @@ class Settings(BaseModel):
             raise ValueError("its port must be a number up to 65535")
         return url
 
+    @field_validator("contact")
+    @classmethod
+    def _in_a_header(cls, contact: str) -> str:
+        if not (contact.isascii() and contact.isprintable()):
+            raise ValueError("must be of plain ASCII letters and signs: it is sent in a header of HTTP")
+        return contact
+
     @field_validator("sandbox_url")
     @classmethod
     def _base(cls, url: str | None) -> str | None:

@@ -6,6 +6,8 @@ of writing. Nothing of it is ever interpreted here: every command prints through
 
 from __future__ import annotations
 
+import codecs
+import json
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,19 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+PLAIN_ERRORS = "omc.plain"
+"""Name of the error handler of streams whose terminal lacks our characters; see ``write_plainly``."""
+_PLAIN = {
+    "·": "-", "–": "-", "—": "-", "−": "-", "•": "*", "×": "x", "→": "->", "…": "...", "✓": "ok", "✗": "x", "≤": "<=", "≥": ">=",
+}  # fmt: skip
+_SPINNER = range(0x2800, 0x2900)
 _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+def write_plainly() -> None:
+    """Register ``PLAIN_ERRORS``: a character that a terminal lacks is written as a plain one, or as its escape, and never an error."""
+    codecs.register_error(PLAIN_ERRORS, _plain)
 
 
 def visible(text: object) -> str:
@@ -29,6 +42,18 @@ def visible(text: object) -> str:
 def one_line(text: object) -> str:
     """Return a text as ``visible`` does, its line breaks and runs of blanks folded to one blank."""
     return visible(" ".join(str(text).split()))
+
+
+def visible_json(document: str) -> str:
+    r"""Return a JSON text in which what can't be seen stands as ``\u202e``; it reads as the same document."""
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return "".join(_json_escaped(char) if char != "\n" and unicodedata.category(char) in _HIDDEN else char for char in document)
+
+
+def say_exactly(text: str) -> None:
+    """Print a text that ends where it ends, without a line break after it; what can't be seen is made visible."""
+    click.echo(visible(text), nl=False)
 
 
 def say(text: object = "", *, err: bool = False, color: str | None = None) -> None:
@@ -51,6 +76,17 @@ def open_console(*, stderr: bool = False, width: int | None = None) -> Console:
             return super().render_str(visible(text), **options)
 
     return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _json_escaped(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) >= 0x80 else f"\\u{ord(char):04x}"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join("*" if ord(char) in _SPINNER else _PLAIN.get(char) or _escaped(char) for char in missing), error.end
 
 
 def _escaped(char: str) -> str:

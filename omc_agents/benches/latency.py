@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from omc_agents.benches.landing import await_briefs, event_prefix, land
 from omc_agents.sessions.dispatch import BATCH_SIZE
 from omc_infra.bench import Figure
-from omc_infra.cli import json_option
+from omc_infra.cli import FiniteRange, json_option
 from omc_infra.clock import utc_now
 from omc_infra.commands.bench import print_figures
 
@@ -63,19 +63,17 @@ class Measured:
 
 
 @click.command(epilog="Exit code 1: an event got no brief, or two.")
-@click.option("--events", type=click.IntRange(min=1), default=200, show_default=True, help="Events landed one after the other.")
-@click.option("--burst", type=click.IntRange(min=0), default=500, show_default=True, help="Events landed at once after them.")
-@click.option(
-    "--spacing", type=click.FloatRange(min=0, max=3600, clamp=True), default=1.0, show_default=True, help="Seconds between two events."
-)
+@click.option("--events", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="Events landed one after the other.")
+@click.option("--burst", type=click.IntRange(0, 1_000_000), default=500, show_default=True, help="Events landed at once after them.")
+@click.option("--spacing", type=FiniteRange(0, 3600), default=1.0, show_default=True, help="Seconds between two events.")
 @click.option(
     "--baseline-events",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     default=12,
     show_default=True,
     help="Events landed under Dagster's default launcher, twelve times as far apart.",
 )
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
+@click.option("--runs", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
 @json_option
 def latency(*, events: int, burst: int, spacing: float, baseline_events: int, runs: int, as_json: bool) -> None:
     """Commit to brief with every schedule on: p50, p95, longest."""

@@ -22,7 +22,9 @@ _NOTHING = Use(0, 0.0, 0)
 
 
 @click.command(epilog="Exit code 1: a run failed.")
-@click.option("--count", type=click.IntRange(min=1), default=1000, show_default=True, help="Runs that are measured, after fifty others.")
+@click.option(
+    "--count", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Runs that are measured, after fifty others."
+)
 @json_option
 def runs(*, count: int, as_json: bool) -> None:
     """Launch trivial runs in a row: what stays behind."""

@@ -12,17 +12,18 @@ import click
 from omc_agents.benches.observation import Observed, memory_series, observe, warm_samples
 from omc_agents.benches.samples import cpu_shares
 from omc_infra.bench import Figure
-from omc_infra.cli import json_option
+from omc_infra.cli import FiniteRange, json_option
 from omc_infra.commands.bench import print_figures
+from omc_infra.terminal import say
 
 LIMIT_CPU_PCT, LIMIT_LATE_CADENCES = 60.0, 2.0
 _MONTH_S = 30 * 86_400
 
 
 @click.command(epilog="Exit code 1: a run or an event failed.")
-@click.option("--minutes", type=click.FloatRange(min=1), default=20.0, show_default=True, help="How long it runs.")
-@click.option("--every", type=click.FloatRange(min=1), default=5.0, show_default=True, help="Seconds between two samples.")
-@click.option("--event-every", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds between two events landed.")
+@click.option("--minutes", type=FiniteRange(1, 100_000), default=20.0, show_default=True, help="How long it runs.")
+@click.option("--every", type=FiniteRange(1, 3600), default=5.0, show_default=True, help="Seconds between two samples.")
+@click.option("--event-every", type=FiniteRange(1, 86_400), default=60.0, show_default=True, help="Seconds between two events landed.")
 @click.option(
     "--page", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the plots; default bench/soak.html of OMC_HOME."
 )
@@ -38,7 +39,7 @@ def soak(*, minutes: float, every: float, event_every: float, page: Path | None,
     figures = list(figures_of(observed))
     written = write_page(page or load_settings().home / "bench" / "soak.html", observed, figures)
     print_figures("soak", figures, as_json=as_json)
-    click.echo(f"Plots: {written}", err=True)
+    say(f"Plots: {written}", err=True)
     if observed.runs.get("FAILURE") or observed.lost or observed.doubled:
         raise click.exceptions.Exit(1)
 

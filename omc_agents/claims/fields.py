@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from omc_agents.claims.vocabularies import EVENT_TYPES, LEDGER_NAMES, SENTIMENT_METRICS, SIDES, is_form
+from omc_agents.claims.vocabularies import EVENT_TYPES, LEDGER_NAMES, SENTIMENT_METRICS, SIDES
+from omc_pipeline.ledgers.edgar import is_form
 
 Value = Decimal | datetime | str
 """A column's value as it is compared: a number, a time (a date is its midnight), or a code."""

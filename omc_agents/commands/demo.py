@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,13 +16,18 @@ from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, visible
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from omc_agents.demonstration.stages import Demonstration, Stage, StageResult
+
 
 @click.command(epilog="Exit code 1: a stage failed.")
 @json_option
 def demo(*, as_json: bool) -> None:
     """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
     from omc_agents.demonstration.report import demonstration_document
-    from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration, StageResult
+    from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration
     from omc_infra.services.platform import open_platform
 
     console = open_console(stderr=True)
@@ -37,15 +41,12 @@ def demo(*, as_json: bool) -> None:
         demonstration = Demonstration(platform)
         results: list[StageResult] = []
         for stage in demonstration.stages():
-            with _bar(console, stage.title) as progress:
-                task = progress.add_task(stage.title, total=1)
-                results.append(demonstration.run(stage))
-                progress.update(task, completed=1)
+            results.append(_run(console, demonstration, stage))
             if results[-1].failure:
                 console.print(Text.assemble(("✗", "red"), f" {stage.title}: {visible(results[-1].failure)}"))
                 break
         platform.keep_postgres()
-        document = demonstration_document(platform, results, demonstration.briefs)
+        document = demonstration_document(platform, results, demonstration.briefs, demonstration.started_at)
     if as_json:
         emit(document)
     else:
@@ -54,10 +55,20 @@ def demo(*, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _bar(console: Console, title: str) -> Progress:
+def _run(console: Console, demonstration: Demonstration, stage: Stage) -> StageResult:
+    """Run a stage under its bar; the bar is only full, and ticked, when the stage has done its work."""
+    with _bar(console) as progress:
+        task = progress.add_task(stage.title, total=1)
+        result = demonstration.run(stage)
+        if result.failure is None:
+            progress.update(task, completed=1)
+    return result
+
+
+def _bar(console: Console) -> Progress:
     return Progress(
-        SpinnerColumn(finished_text="[green]✓[/green]"),
-        TextColumn("{task.description:<42}"),
+        SpinnerColumn(finished_text=Text("✓", "green")),
+        TextColumn("{task.description:<42}", markup=False),
         BarColumn(24),
         TimeElapsedColumn(),
         console=console,
@@ -78,9 +89,10 @@ def _print_summary(console: Console, document: dict[str, Any]) -> None:
     console.print(Text.assemble(sums, verdict))
     for brief in document["briefs"]:
         caption = f"{brief['verified']} of {brief['claims']} claims verified · {brief['latency_s']:.1f} s after the event was recorded"
-        console.print(Panel(Markdown(brief["body"]), title=Text(visible(brief["title"])), subtitle=caption))
+        console.print(Panel(Markdown(visible(brief["body"]), hyperlinks=False), title=Text(visible(brief["title"])), subtitle=caption))
         console.print(f"Its rows: omc agent show {brief['event']}")
-    console.print(Text.assemble("Next: ", ("make up", "bold"), " runs the platform with the Dagster UI."))
+    if all(stage["ok"] for stage in document["stages"]):
+        console.print(Text.assemble("Next: ", ("make up", "bold"), " runs the platform with the Dagster UI."))
 
 
 def _ledger_table(document: dict[str, Any]) -> Table:

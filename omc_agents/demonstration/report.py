@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,13 +17,15 @@ from omc_pipeline.ledgers.table import LEDGERS
 _SCORES = ("completeness_score", "timeliness_score", "accuracy_score", "overall_score")
 
 
-def demonstration_document(platform: RunningPlatform, stages: Sequence[StageResult], briefs: Sequence[BriefSummary]) -> dict[str, Any]:
-    """Assemble rows, scores, profit and loss, briefs and stages, each read back from the database."""
+def demonstration_document(
+    platform: RunningPlatform, stages: Sequence[StageResult], briefs: Sequence[BriefSummary], since: datetime
+) -> dict[str, Any]:
+    """Assemble rows, scores, profit and loss, briefs and stages, each read back from the database; only scores given since ``since``."""
     rows = {ledger: rows_of(platform, ledger) for ledger in LEDGERS}
     return {
         "profile": platform.settings.profile,
         "ledgers": {ledger: {"rows": sum(sources.values()), "sources": sources} for ledger, sources in rows.items()},
-        "quality": _scores(platform),
+        "quality": _scores(platform, since),
         "pnl": _profit_and_loss(platform),
         "briefs": [{**dataclasses.asdict(brief)} for brief in briefs],
         "stages": [
@@ -32,10 +35,15 @@ def demonstration_document(platform: RunningPlatform, stages: Sequence[StageResu
     }
 
 
-def _scores(platform: RunningPlatform) -> dict[str, dict[str, float]]:
-    query = sa.text(f"SELECT DISTINCT ON (ledger) ledger, {', '.join(_SCORES)} FROM quality.score ORDER BY ledger, recorded_at DESC")
+def _scores(platform: RunningPlatform, since: datetime) -> dict[str, dict[str, float]]:
+    query = sa.text(
+        f"SELECT DISTINCT ON (ledger) ledger, {', '.join(_SCORES)} FROM quality.score WHERE recorded_at >= :since"
+        " ORDER BY ledger, recorded_at DESC"
+    )
     with platform.database.engine("reader").connect() as connection:
-        return {row["ledger"]: {name: float(row[name]) for name in _SCORES} for row in connection.execute(query).mappings()}
+        return {
+            row["ledger"]: {name: float(row[name]) for name in _SCORES} for row in connection.execute(query, {"since": since}).mappings()
+        }
 
 
 def _profit_and_loss(platform: RunningPlatform) -> dict[str, Any]:

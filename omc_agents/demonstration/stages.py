@@ -14,8 +14,9 @@ import structlog
 
 from omc_agents.sessions.briefs import BriefSummary, briefs_since
 from omc_infra.clock import utc_now
-from omc_infra.errors import OmcError, RetryableError
+from omc_infra.errors import MachineError, OmcError, RetryableError
 from omc_infra.logs import redact
+from omc_infra.machine import machine_failure
 from omc_infra.services.platform import RunningPlatform
 from omc_pipeline.in_process.jobs import PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
@@ -58,7 +59,7 @@ class Demonstration:
     def __init__(self, platform: RunningPlatform) -> None:
         self._platform = platform
         self._jobs = PipelineJobs(platform.instance)
-        self._started_at: datetime = utc_now()
+        self.started_at: datetime = utc_now()
         self._announced: str | None = None
         self.briefs: list[BriefSummary] = []
 
@@ -74,13 +75,21 @@ class Demonstration:
         ]
 
     def run(self, stage: Stage) -> StageResult:
-        """Run one stage, once more where PostgreSQL died under it; a failure is an answer, not an exception."""
+        """Run one stage, once more where PostgreSQL died under it; a failure is an answer, not an exception.
+
+        Raises:
+            MachineError: A disk is full, or the like: no stage can work.
+            KeyboardInterrupt: Somebody ended the demonstration.
+        """
         begun = time.monotonic()
         try:
             stage.run()
+        except MachineError:
+            raise
         except OmcError as error:
             return StageResult(stage.name, time.monotonic() - begun, str(error))
         except Exception as error:  # noqa: BLE001 Dagster's boundary: what a dying database raises in it has no common base
+            _raise_if_machine(error)
             log.warning("stage interrupted; trying once more", stage=stage.name, error=_one_line(error))
             self._platform.keep_postgres()
             self._platform.lock.keep()
@@ -91,6 +100,7 @@ class Demonstration:
         try:
             stage.run()
         except Exception as error:  # noqa: BLE001 as above
+            _raise_if_machine(error)
             return StageResult(stage.name, time.monotonic() - begun, _one_line(error))
         return StageResult(stage.name, time.monotonic() - begun)
 
@@ -112,12 +122,18 @@ class Demonstration:
         deadline = time.monotonic() + BRIEF_DEADLINE_S
         while time.monotonic() < deadline:
             list(self._platform.supervisor.watch())
-            self.briefs = briefs_since(self._platform.database, self._started_at)
+            self.briefs = briefs_since(self._platform.database, self.started_at)
             if any(brief.event == self._announced for brief in self.briefs):
                 return
             time.sleep(0.25)
         log = self._platform.supervisor.log_file(DAEMON)
         raise StageFailedError(f"no brief of filing {self._announced} after {BRIEF_DEADLINE_S:.0f} s; see {log}")
+
+
+def _raise_if_machine(error: Exception) -> None:
+    found = machine_failure(error)
+    if isinstance(found, MachineError):
+        raise found from error
 
 
 def _one_line(error: Exception) -> str:

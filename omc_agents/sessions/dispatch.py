@@ -2,7 +2,8 @@
 
 An event is claimed by its row in ``agents.dispatch``. What is missing there is found by anti-join and not by a cursor on ids or
 times: two transactions that commit out of order leave no gap. A batch is open while one of its events has no finished session,
-so whoever dies between claiming and launching, or while running, loses nothing.
+so whoever dies between claiming and launching, or while running, loses nothing. A session whose model asked for a wait opens its
+batch again when the wait is over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ORDER BY o.recorded_at, o.source, o.event_id LIMIT :most
 """
 _OPEN = """
 SELECT d.batch_id, min(d.dispatched_at) AS since FROM agents.dispatch d LEFT JOIN agents.session s USING (source, event_id)
-WHERE s.status IS NULL OR s.status NOT IN ('published', 'refused', 'failed')
+WHERE (s.status IS NULL OR s.status NOT IN ('published', 'refused', 'failed')) AND coalesce(s.retry_at <= clock_timestamp(), true)
 GROUP BY d.batch_id ORDER BY since, d.batch_id
 """
 _EVENTS = """
@@ -120,7 +121,7 @@ def open_session(database: Database, source: str, event_id: str, model: str, use
 
 
 def open_batches(database: Database) -> list[UUID]:
-    """Return the batches with an event whose session isn't finished, oldest first."""
+    """Return the batches with an event whose session isn't finished and waits for no model, oldest first."""
     with database.engine("writer").begin() as connection:
         return [row.batch_id for row in connection.execute(text(_OPEN))]
 

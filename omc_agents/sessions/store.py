@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ SYSTEM_USER = "system"
 Status = Literal["queued", "running", "published", "refused", "failed"]
 FINISHED: tuple[Status, ...] = ("published", "refused", "failed")
 MOST_FAILURES = 3
+LONGEST_WAIT_S = 7 * 86400
+"""Most that a model's wish to be left alone holds a session back; more is a mistake of its provider."""
 _NAMESPACE = uuid.UUID("2b1d8a5c-52b4-4f0e-9a53-6a7a1f6e3c10")
-_COLUMNS = "session_id, user_id, source, event_id, status, model, marker, event_recorded_at, as_of, attempts, detail"
+_COLUMNS = "session_id, user_id, source, event_id, status, model, marker, event_recorded_at, as_of, attempts, detail, retry_at"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Session:
     as_of: datetime
     attempts: int
     detail: str | None
+    retry_at: datetime | None = None
+    """Before this time its model doesn't want to be asked."""
 
     @property
     def is_finished(self) -> bool:
@@ -105,7 +110,9 @@ class SessionStore:
 
     def start(self, session_id: str) -> None:
         """Count one more attempt."""
-        self._update(session_id, "status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())")
+        self._update(
+            session_id, "status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()), retry_at = NULL"
+        )
 
     def finish(self, session_id: str, status: Status, detail: str) -> None:
         """End a session without a brief; one that is finished stays as it is."""
@@ -120,6 +127,17 @@ class SessionStore:
             f" finished_at = CASE WHEN {last} THEN clock_timestamp() END",
             detail=detail,
         )
+
+    def defer(self, session_id: str, detail: str, wait_s: float) -> None:
+        """Hold a session back for as long as its model asked; that counts for no failure of its own."""
+        held = min(max(wait_s, 0.0), LONGEST_WAIT_S) if math.isfinite(wait_s) else LONGEST_WAIT_S
+        self._update(session_id, "detail = :detail, retry_at = clock_timestamp() + make_interval(secs => :held)", detail=detail, held=held)
+
+    def is_due(self, session_id: str) -> bool:
+        """Return whether no wait holds the session back, by the database's clock."""
+        due = text("SELECT retry_at IS NULL OR retry_at <= clock_timestamp() FROM agents.session WHERE session_id = :id")
+        with self.transaction() as connection:
+            return bool(connection.execute(due, {"id": session_id}).scalar_one())
 
     def add_evidence(self, session_id: str, rows: Sequence[Evidence]) -> None:
         """Store all rows of a session at once, in their order; rows that are there stay."""

@@ -30,7 +30,7 @@ _ISSUED = (
 _UNFINISHED = """
 SELECT s.session_id, s.user_id, s.source, s.event_id
 FROM agents.dispatch d JOIN agents.session s USING (source, event_id) JOIN catalyst.outbox o USING (source, event_id)
-WHERE d.batch_id = :batch AND s.status NOT IN ('published', 'refused', 'failed')
+WHERE d.batch_id = :batch AND s.status NOT IN ('published', 'refused', 'failed') AND coalesce(s.retry_at <= clock_timestamp(), true)
 ORDER BY s.attempts, o.recorded_at, s.source, s.event_id
 """
 
@@ -47,7 +47,9 @@ class Assignment:
 
 
 def issue_tokens(database: Database, batch_id: UUID, lifetime: timedelta) -> list[Assignment]:
-    """Issue a token for every unfinished session of a batch; the least tried first, so that one that kills its run holds up no other.
+    """Issue a token for every unfinished session of a batch that waits for no model.
+
+    The least tried come first, so that one that kills its run holds up no other.
 
     Args:
         database: Written as role writer.

@@ -16,7 +16,7 @@ from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment
 from omc_agents.workflow.graph import run_graph
 from omc_agents.workflow.steps import Desk, Step, steps_of
-from omc_infra.errors import PermanentError
+from omc_infra.errors import PermanentError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -29,7 +29,11 @@ Steps = Callable[[Desk], Mapping[str, Step]]
 
 @dataclass(frozen=True)
 class EventOutcome:
-    """What became of one event: ``retry`` means another attempt may help, ``skipped`` that another process has it."""
+    """What became of one event.
+
+    Attributes:
+        outcome: ``retry`` means that another attempt may help, after its model's wait; ``skipped`` that another process has it.
+    """
 
     source: str
     event_id: str
@@ -73,7 +77,7 @@ def brief_event(database: Database, settings: Settings, model: Model, assignment
             return EventOutcome(source, event_id, None, "skipped", "another process works on it")
         store = SessionStore(database, assignment.user_id, assignment.token)
         session = store.session(assignment.session_id)
-        if not session.is_finished:
+        if not session.is_finished and store.is_due(session.session_id):
             store.start(session.session_id)
             _run(Desk(store, session, model, settings.profile, settings.alert_threshold), steps)
             session = store.session(session.session_id)
@@ -86,9 +90,20 @@ def _run(desk: Desk, steps: Steps) -> None:
         run_graph(steps(desk), desk.store.database, desk.session, desk.store.token)
     except PermanentError as error:
         desk.store.finish(session_id, "failed", str(error))
+    except RetryableError as error:
+        _interrupted(desk, error, error.retry_after_s)
     except Exception as error:  # noqa: BLE001 the agent loop: one event's failure is its own, the others of the batch go on
-        _log.error("session.interrupted", session=session_id, trace="".join(format_exception(error)))
-        desk.store.note_failure(session_id, redact(f"{type(error).__name__}: {error}")[:500])
+        _interrupted(desk, error, None)
+
+
+def _interrupted(desk: Desk, error: Exception, wait_s: float | None) -> None:
+    """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long."""
+    session_id, detail = desk.session.session_id, redact(f"{type(error).__name__}: {error}")[:500]
+    _log.error("session.interrupted", session=session_id, wait_s=wait_s, trace="".join(format_exception(error)))
+    if wait_s is None:
+        desk.store.note_failure(session_id, detail)
+    else:
+        desk.store.defer(session_id, detail, wait_s)
 
 
 def _outcome(session: Session) -> EventOutcome:

@@ -5,8 +5,6 @@ A bench is a ``click.Command`` that measures and ends with ``print_figures``.
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
@@ -23,11 +21,6 @@ BENCHES_GROUP = "omc.benches"
 @click.group(cls=LazyGroup, lazy={entry.name: entry for entry in entry_points(group=BENCHES_GROUP)}, name="bench")
 def bench() -> None:
     """Measure, each figure beside its baseline in the same run."""
-    signal.signal(signal.SIGTERM, _end)  # so that what a bench started ends with it, as with Ctrl-C
-
-
-def _end(number: int, _frame: object) -> None:
-    sys.exit(128 + number)
 
 
 def print_figures(name: str, figures: Sequence[Figure], *, as_json: bool) -> None:

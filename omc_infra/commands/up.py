@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from pathlib import Path
@@ -11,9 +12,9 @@ from rich.text import Text
 
 from omc_infra.cli import emit, json_option
 from omc_infra.settings import load_settings
+from omc_infra.signals import ending_signals, leave_terminal
 from omc_infra.terminal import open_console
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UI = "dagster-webserver"
 
 
@@ -84,20 +85,27 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         for name, port in platform.moved_ports(ports).items():
             console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:
-            console.print(f"At the start {failure}", style="yellow")
+            console.print(f"At the start {failure}", style="yellow", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():
-                console.print(line, style="yellow")
-        console.print("Stopping ...")
-    console.print("Stopped.")
+                with contextlib.suppress(OSError):  # where the console is a file on a disk that is full
+                    console.print(line, style="yellow", soft_wrap=True)
+        with contextlib.suppress(OSError):
+            console.print("Stopping ...")
+    with contextlib.suppress(OSError):
+        console.print("Stopped.")
 
 
 def stopping_event() -> threading.Event:
     """Return an event that is set by Ctrl-C, SIGTERM and a hang-up; a hang-up that is ignored, as by nohup, stays ignored."""
     stopped = threading.Event()
-    for number in _ENDING:
-        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-            continue
-        signal.signal(number, lambda *_: stopped.set())
+
+    def stop(number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
+        stopped.set()
+
+    for number in ending_signals():
+        signal.signal(number, stop)
     return stopped

@@ -18,6 +18,7 @@ from typing import Any
 
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.folder import ServerFolder, has_name
+from omc_infra.private import let_pass
 
 _PROBE_TIMEOUT_S = 20
 
@@ -89,6 +90,10 @@ def _dropped(folder: ServerFolder) -> Account:
     for account in (Account(uid=user.pw_uid, gid=user.pw_gid), _dropped_but_for_one_power(user)):
         if account.can_enter(folder.path):
             return account
+    let_pass(folder.path.parent)
+    plain = Account(uid=user.pw_uid, gid=user.pw_gid)
+    if plain.can_enter(folder.path):
+        return plain
     raise ConfigurationError(
         f"{folder.path}: {user.pw_name} can't enter it, and PostgreSQL refuses root; point OMC_HOME to a folder outside private ones"
     )

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_infra.errors import ConfigurationError
+from omc_infra.private import private_folder
 
 LOOPBACK = "127.0.0.1"
 _SOCKET_PATH_LIMIT_BYTES = 107
@@ -47,7 +48,7 @@ class ServerFolder:
         path = home / "postgres"
         try:
             if not home.is_dir():
-                home.mkdir(parents=True, exist_ok=True)
+                private_folder(home)
                 _give(home, _owner(home.parent))
             if not path.is_dir():
                 path.mkdir(mode=0o700, exist_ok=True)
@@ -142,7 +143,7 @@ def kept_secret(path: Path) -> str:
     """Answer the secret kept in a file, made at random (256 bits) and readable by its owner only where there is none."""
     with suppress(FileNotFoundError):
         return path.read_text()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     descriptor, fresh = tempfile.mkstemp(prefix="secret-", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(32))

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from omc_infra.runs.death import report_death
-from omc_infra.runs.forked import fork, leave_home
+from omc_infra.runs.forked import SystemFork, fork, leave_home
 from omc_infra.runs.places import Places
 from omc_infra.runs.process import kill_group
 from omc_infra.runs.protocol import Order
@@ -24,6 +24,23 @@ _REMEMBERED = 1000
 _REPORT_WAITS_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 120.0)
 """Before each attempt to report a death; after the last one run monitoring finds the run."""
 _REPORTERS = 2
+_NO_FORK_WAIT_S = 2.0
+"""Before the next attempt where the system made no more processes; it costs the report none of its attempts."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server may do.
+
+    Attributes:
+        max_children: Runs at a time.
+        grace_s: From SIGTERM to SIGKILL of a run.
+        idle_exit_s: Without a launcher and without a run, until the server ends.
+    """
+
+    max_children: int
+    grace_s: float
+    idle_exit_s: float
 
 
 @dataclass
@@ -63,11 +80,13 @@ class Children:
 
     Attributes:
         close_inherited: Closes, in a forked process, what belongs to the server alone.
+        system_fork: Instead of ``os.fork``, for tests.
     """
 
     places: Places
     grace_s: float
     close_inherited: Callable[[], None]
+    system_fork: SystemFork | None = None
     running: dict[int, Child] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)
     endings: OrderedDict[str, Ending] = field(default_factory=OrderedDict)
@@ -77,14 +96,18 @@ class Children:
         return next((child for child in self.running.values() if child.order.run_id == run_id), None)
 
     def start(self, order: Order, task: Callable[[], int]) -> Child:
-        """Fork the process of a run."""
+        """Fork the process of a run.
+
+        Raises:
+            OSError: The system makes no more processes.
+        """
 
         def executed() -> int:
             self.close_inherited()
             leave_home("omc-run", self.places.run_log(order.run_id))
             return task()
 
-        child = Child(order, fork(executed))
+        child = Child(order, fork(executed, self.system_fork))
         self.running[child.pid] = child
         return child
 
@@ -107,7 +130,7 @@ class Children:
                 kill_group(child.pid)
         for death in self.deaths:
             if death.reporter is None and now >= death.due_at and self._may_report():
-                death.reporter = fork(lambda death=death: self._reported(death))  # type: ignore[misc]
+                self._start_report(death)
 
     def give_up(self) -> None:
         """Kill whatever is left, for a server that ends; run monitoring finds what could not be reported."""
@@ -150,6 +173,13 @@ class Children:
         log.warning("the process of a run ended without an outcome", run=run_id, pid=child.pid, exit_code=exit_code)
         self.deaths.append(Death(child.order, child.pid, exit_code))
         self.places.forget_old_logs()
+
+    def _start_report(self, death: Death) -> None:
+        try:
+            death.reporter = fork(lambda: self._reported(death), self.system_fork)
+        except OSError as error:
+            log.warning("cannot report a dead run yet", run=death.order.run_id, reason=error.strerror)
+            death.due_at = time.monotonic() + _NO_FORK_WAIT_S
 
     def _reported(self, death: Death) -> int:
         self.close_inherited()

@@ -19,10 +19,12 @@ import structlog
 
 from omc_infra.errors import RetryableError
 from omc_infra.postgres.credentials import without_logins
+from omc_infra.private import PRIVATE_UMASK
 from omc_infra.runs.places import Places, places_of
 from omc_infra.runs.process import started_at
 from omc_infra.runs.protocol import NO, Conversation, Order, ask, line_of, permission
 from omc_infra.runs.sweep import end_run_processes
+from omc_infra.signals import default_signals
 
 log = structlog.get_logger()
 _REACH_S = 10.0
@@ -159,6 +161,8 @@ class WarmClient:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
+                preexec_fn=default_signals,  # noqa: PLW1509 system calls only
                 env=without_logins(os.environ),
             )
         log.debug("started the warm server", pid=process.pid)

@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
+from omc_infra.errors import MachineError
 from omc_infra.postgres.credentials import without_logins
+from omc_infra.private import PRIVATE_UMASK
 from omc_infra.runs.death import report_death
 from omc_infra.runs.places import Places
 from omc_infra.runs.process import kill_group
 from omc_infra.runs.protocol import Order
 from omc_infra.runs.worker import OUTCOME_RECORDED
+from omc_infra.signals import default_signals
 
 log = structlog.get_logger()
 
@@ -31,8 +35,11 @@ def start_process(order: Order, places: Places, executable: str | None = None, v
         places: Where its log goes.
         executable: Python of the run's code location; by default this one.
         variables: Logins and other secrets of the run, handed over by its standard input; of the database's logins it gets no other.
+
+    Raises:
+        MachineError: The system starts no more processes.
     """
-    with places.run_log(order.run_id).open("ab") as output:
+    with _named(order), places.run_log(order.run_id).open("ab") as output:
         process = subprocess.Popen(
             [executable or sys.executable, "-m", "omc_infra.runs.worker", "--folder", str(places.folder)],
             stdin=subprocess.PIPE,
@@ -40,11 +47,21 @@ def start_process(order: Order, places: Places, executable: str | None = None, v
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=without_logins(os.environ),
+            umask=PRIVATE_UMASK,
+            preexec_fn=default_signals,  # noqa: PLW1509 system calls only
         )
     with process.stdin:  # type: ignore[union-attr]
         process.stdin.write(json.dumps({"order": order.as_document(), "variables": dict(variables or {})}).encode() + b"\n")  # type: ignore[union-attr]
     threading.Thread(target=_watch, args=(process, order, places), name=f"run-{order.run_id[:8]}", daemon=True).start()
     return process.pid
+
+
+@contextmanager
+def _named(order: Order) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(f"no process can be started for run {order.run_id}: {error.strerror}") from error
 
 
 def _watch(process: subprocess.Popen[bytes], order: Order, places: Places, report: Callable[..., bool] = report_death) -> None:

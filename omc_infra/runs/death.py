@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omc_infra.runs.outcome import forget_unreached_checks
 from omc_infra.runs.places import tail
 from omc_infra.runs.protocol import Order
 
@@ -46,6 +47,7 @@ def _report(instance: DagsterInstance, run: DagsterRun, message: str, last_words
         instance.report_engine_event(f"{message} Run monitoring will resume it.", run)
     else:
         instance.report_run_failed(run, message, JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION))
+        forget_unreached_checks(instance, run.run_id)
 
 
 def _explanation(order: Order, pid: int, exit_code: int) -> str:

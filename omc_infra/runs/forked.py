@@ -17,17 +17,30 @@ from omc_infra.runs.process import name_process
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _FAILED = 1
 
+SystemFork = Callable[[], int]
 
-def fork(task: Callable[[], int]) -> int:
+
+def fork(task: Callable[[], int], system_fork: SystemFork | None = None) -> int:
     """Fork a process that does one task and exits with its answer; answer the pid.
 
     Signals stay blocked in it until ``leave_home``: one sent at once must not be lost to the server's handlers. The server's own
     exit handlers, buffers and ``finally`` blocks do not run in the new process.
+
+    Args:
+        task: Returns the exit status.
+        system_fork: Instead of ``os.fork``, for tests.
+
+    Raises:
+        OSError: The system makes no more processes (their number, memory); this process is as it was.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    pid = os.fork()
+    try:
+        pid = os.fork() if system_fork is None else system_fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        raise
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return pid

@@ -10,18 +10,23 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.database import Database
+from omc_infra.private import private_folder
 from omc_infra.runs.lean_instance import make_sparing
 from omc_infra.settings import PROJECT_ROOT, Settings
+from omc_infra.terminal import one_line
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 LauncherFields = Mapping[str, object]
 AS_CONFIGURED: LauncherFields = MappingProxyType({})
+_LONGEST_REASON = 500
 _DAGSTER_YAML = PROJECT_ROOT / "dagster.yaml"
 
 
@@ -39,7 +44,7 @@ def instance_environ(settings: Settings, database: Database, launcher: LauncherF
         launcher: Fields that win over the ``run_launcher`` of ``dagster.yaml``; None: Dagster's default launcher instead of it.
     """
     home = dagster_home(settings)
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     (home / "dagster.yaml").write_text(_configured(launcher))
     return {
         "DAGSTER_HOME": str(home),
@@ -54,14 +59,41 @@ def open_instance(settings: Settings, database: Database, launcher: LauncherFiel
     """Open the instance in this process, making its tables where they are missing.
 
     Dagster reads its configuration's variables from the process's environment, so they are set here; nothing else does.
-    """
-    from dagster import DagsterInstance
 
+    Raises:
+        ConfigurationError: Dagster refuses the project's ``dagster.yaml``.
+    """
     environ = instance_environ(settings, database, launcher)
     os.environ.update(environ)
-    with DagsterInstance.from_config(environ["DAGSTER_HOME"]) as instance:
+    with _opened(Path(environ["DAGSTER_HOME"])) as instance:
         make_sparing(instance)
         yield instance
+
+
+@contextmanager
+def open_catalog(database: Database) -> Iterator[DagsterInstance | None]:
+    """Lend the storage of the profile's instance to a process that only reports to it; the instance's folder is left as it is.
+
+    None where there is nothing to report to: Dagster never made its tables here, or this process has no login of its role.
+    """
+    if "dagster" not in database.logins or not _has_tables(database):
+        yield None
+        return
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+
+    url = database.url("dagster", driver="psycopg2", search_path="dagster")
+    storage = {"postgres": {"postgres_url": url, "should_autocreate_tables": False}}
+    with TemporaryDirectory() as folder:
+        ref = InstanceRef.from_dir(folder, overrides={"storage": storage, "telemetry": {"enabled": False}})
+        with DagsterInstance.from_ref(ref) as instance:
+            yield instance
+
+
+def _has_tables(database: Database) -> bool:
+    with database.connect("dagster") as connection:
+        row = connection.execute("SELECT to_regclass('dagster.event_logs') IS NOT NULL").fetchone()
+    return bool(row and row[0])
 
 
 def cancel_unfinished_runs(instance: DagsterInstance) -> int:
@@ -82,12 +114,40 @@ def cancel_unfinished_runs(instance: DagsterInstance) -> int:
 def _configured(launcher: LauncherFields | None) -> str:
     import yaml
 
-    text = _DAGSTER_YAML.read_text()
+    try:
+        text = _DAGSTER_YAML.read_text(encoding="utf-8")
+        configured = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{_DAGSTER_YAML} can't be read: {one_line(error)}") from error
+    if not isinstance(configured, dict):
+        raise ConfigurationError(f"{_DAGSTER_YAML}: must be a table of Dagster's settings")
     if launcher is not None and not launcher:
         return text
-    configured = yaml.safe_load(text)
     if launcher is None:
-        del configured["run_launcher"]
+        configured.pop("run_launcher", None)
     else:
-        configured["run_launcher"]["config"].update(launcher)
+        _merge(configured, launcher)
     return str(yaml.safe_dump(configured))
+
+
+def _merge(configured: dict[str, Any], launcher: LauncherFields) -> None:
+    own = configured.get("run_launcher")
+    if not isinstance(own, dict) or not isinstance(own.setdefault("config", {}), dict):
+        raise ConfigurationError(f"{_DAGSTER_YAML}: run_launcher must have module, class and config")
+    own["config"].update(launcher)
+
+
+def _opened(home: Path) -> DagsterInstance:
+    """Open the instance of a folder with all its parts, which Dagster would otherwise make at their first use.
+
+    What Dagster says of its configuration, over many lines, becomes one line of ours.
+    """
+    from dagster import DagsterError, DagsterInstance
+    from dagster._check import CheckError
+
+    try:
+        instance = DagsterInstance.from_config(str(home))
+        _ = instance.run_launcher, instance.run_coordinator, instance.compute_log_manager, instance.scheduler
+    except (DagsterError, CheckError, ImportError, AttributeError, ConfigurationError) as error:
+        raise ConfigurationError(f"{_DAGSTER_YAML}: Dagster refuses it: {one_line(error)[:_LONGEST_REASON]}") from error
+    return instance

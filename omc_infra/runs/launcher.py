@@ -60,6 +60,10 @@ _CONFIG = {
 }
 
 
+_BOUNDS = {"max_children": (1, 1000), "grace_s": (0, 3600), "answer_s": (0, 3600), "idle_exit_s": (0, 86_400)}
+"""Least and most of each number; Dagster's own schema takes any, also one that is infinite."""
+
+
 class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
     """Launch each run where the routing table sends it; every run says by its tag ``omc/launched`` what it got.
 
@@ -73,6 +77,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         self._inst_data = inst_data
         self._config = config
         self._rules = rules_of(config["routes"])
+        _require_numbers_in_bounds(config)
         self._handover = Handover()
 
     @property
@@ -247,6 +252,12 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     def _runs_elsewhere_python(self, run: DagsterRun) -> bool:
         return _python_of(run) not in {None, sys.executable}
+
+
+def _require_numbers_in_bounds(config: Mapping[str, Any]) -> None:
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= config[name] <= most:  # false for NaN
+            raise ConfigurationError(f"run_launcher: {name} must be from {least} to {most}, not {config[name]}")
 
 
 def _python_of(run: DagsterRun) -> str | None:

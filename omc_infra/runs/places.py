@@ -53,7 +53,7 @@ class Places:
 
     def forget_old_logs(self) -> None:
         """Remove all but the newest logs of runs."""
-        logs = sorted((self.folder / "runs").glob("*.log"), key=lambda log: log.stat().st_mtime_ns)
+        logs = sorted((self.folder / "runs").glob("*.log"), key=_written_at)
         for log in logs[:-_KEPT_LOGS]:
             log.unlink(missing_ok=True)
 
@@ -85,6 +85,14 @@ def tail(log: Path, lines: int = 60) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""
+
+
+def _written_at(log: Path) -> int:
+    """Return when a log was last written to, in nanoseconds; one that another process has just removed is the oldest."""
+    try:
+        return log.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _private(folder: Path) -> None:

@@ -36,7 +36,7 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
 
     Args:
         locations: Modules that hold a code location each.
-        libraries: Modules that are imported where they can be.
+        libraries: Modules that are imported where they can be; one of our own that can't is a fault.
 
     Raises:
         PreloadError: A location does not load, or loading left what a fork would break.
@@ -46,9 +46,11 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
             try:
                 importlib.import_module(name)
             except ImportError as error:
+                if (error.name or "").startswith("omc_"):
+                    raise PreloadError(f"{name} does not load: {error}") from error
                 log.warning("cannot preload a library", module=name, reason=str(error))
         for name in locations:
-            _build(name)
+            build_location(name)
         from omc_infra.runs.rehearsal import rehearse
 
         rehearse()
@@ -86,10 +88,13 @@ def _libraries_without_threads() -> Iterator[None]:
             del os.environ[name]
 
 
-def _build(name: str) -> None:
+def build_location(name: str) -> None:
     """Replace what a module defines by the repository it makes, so that no run makes it again.
 
     Not where each run comes with data of its own to make it from.
+
+    Raises:
+        PreloadError: It does not load.
     """
     from dagster._core.code_pointer import ModuleCodePointer
     from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
@@ -103,7 +108,7 @@ def _build(name: str) -> None:
             repository.load_all_definitions()
             if target.attribute != LOAD_ALL_ASSETS and repository.repository_load_data is None:
                 setattr(sys.modules[name], target.attribute, repository)
-    except Exception as error:  # the Dagster boundary: a location's own code may raise anything
+    except (Exception, SystemExit) as error:  # the Dagster boundary: a location's own code may raise anything
         raise PreloadError(f"{name} does not load: {type(error).__name__}: {error}") from error
 
 

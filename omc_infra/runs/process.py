@@ -6,15 +6,18 @@ A pid alone may belong to a stranger after a while; with the time it was started
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import signal
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+_SHOWN = 8
+"""Characters of a run's id in a tag, as the Dagster UI shows them."""
+_TAG = re.compile(r"pid (?P<pid>\d{1,10}) on (?P<host>.+), started (?P<started>\d+(?:\.\d+)?), run (?P<run>\S{1,8})", re.ASCII)
 _PROC = Path("/proc")
 """On Linux; elsewhere there is no such folder."""
 
@@ -38,18 +41,16 @@ class RunProcess:
         return cls(run_id, socket.gethostname(), os.getpid(), started_at(os.getpid()) or 0.0)
 
     def as_tag(self) -> str:
-        """Write the value of a run's tag."""
-        return json.dumps(asdict(self))
+        """Write the value of a run's tag, as a person reads it in a list of runs."""
+        return f"pid {self.pid} on {self.host}, started {_plain(self.started)}, run {self.run_id[:_SHOWN]}"
 
     @classmethod
     def of_tag(cls, text: str | None, run_id: str) -> RunProcess | None:
         """Read a tag; None where there is none, or it is of another run (a retry has its parent's tags at first)."""
-        try:
-            fields = json.loads(text or "{}")
-            found = cls(str(fields["run_id"]), str(fields["host"]), int(fields["pid"]), float(fields["started"]))
-        except (ValueError, KeyError, TypeError):
+        found = _TAG.fullmatch(text or "")
+        if found is None or found["run"] != run_id[:_SHOWN]:
             return None
-        return found if found.run_id == run_id else None
+        return cls(run_id, found["host"], int(found["pid"]), float(found["started"]))
 
     @property
     def is_here(self) -> bool:
@@ -70,6 +71,10 @@ class RunProcess:
                 kill_group(self.pid)
             os.kill(self.pid, number)
         return True
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
 def kill_group(leader: int) -> None:

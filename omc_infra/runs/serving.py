@@ -8,13 +8,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from omc_infra.runs.children import Children
+from omc_infra.runs.children import Children, Limits
 from omc_infra.runs.connections import Connection, LauncherOfChild
+from omc_infra.runs.forked import SystemFork
 from omc_infra.runs.handover import Inheritance, Waiting, hand_over
 from omc_infra.runs.places import Places
 from omc_infra.runs.protocol import Document, Order
@@ -27,23 +28,10 @@ _TICK_S = 1.0
 _IDLE_LOOK_S, _LAUNCH_LOOK_S = 5.0, 1.0
 _SILENT_CLIENT_S = 10.0
 _LAST_REPORTS_S = 5.0
+_NO_FORK_WAIT_S = 1.0
+"""Before the next attempt where the system made no more processes."""
 _ORPHANED_S = 600.0
 """How long runs may go on after the last launcher has gone."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a server may do.
-
-    Attributes:
-        max_children: Runs at a time.
-        grace_s: From SIGTERM to SIGKILL of a run.
-        idle_exit_s: Without a launcher and without a run, until the server ends.
-    """
-
-    max_children: int
-    grace_s: float
-    idle_exit_s: float
 
 
 class Server:
@@ -55,7 +43,14 @@ class Server:
         generation: How many images of this process there were before.
     """
 
-    def __init__(self, places: Places, limits: Limits, inheritance: Inheritance, arguments: Sequence[str]) -> None:
+    def __init__(
+        self,
+        places: Places,
+        limits: Limits,
+        inheritance: Inheritance,
+        arguments: Sequence[str],
+        system_fork: SystemFork | None = None,
+    ) -> None:
         self.refusal: str | None = None
         self.watch: SourceWatch | None = None
         self.generation = inheritance.generation
@@ -63,7 +58,7 @@ class Server:
         self._listener = inheritance.listener
         self._waiting = inheritance.waiting
         self._connections = set(inheritance.connections)
-        self._children = Children(places, limits.grace_s, self._close_inherited)
+        self._children = Children(places, limits.grace_s, self._close_inherited, system_fork)
         self._children.adopt(inheritance.children)
         self._answers: dict[str, Callable[[Document], dict[str, Any]]] = {
             "health": self._health,
@@ -74,6 +69,7 @@ class Server:
         }
         self._reloading = self._retiring = self._stop_soon = False
         self._stopped_at: float | None = None
+        self._fork_again_at = 0.0
         self._looked_at = self._leased_at = time.monotonic()
         self._wake_up, self._alarm = socket.socketpair()
         self._wake_up.setblocking(False)
@@ -152,7 +148,10 @@ class Server:
     def _accept(self) -> None:
         try:
             connection = Connection(self._listener.socket.accept()[0])
-        except OSError:
+        except (BlockingIOError, ConnectionError):
+            return  # whoever asked has gone
+        except OSError as error:  # too many open files, for instance: nobody would see why runs don't start
+            log.warning("cannot take a connection", reason=str(error))
             return
         self._connections.add(connection)
         self._selector.register(connection, selectors.EVENT_READ)
@@ -203,7 +202,7 @@ class Server:
             connection.answer({"state": "waiting"})
 
     def _start_waiting(self) -> None:
-        while self._waiting and len(self._children.running) < self._limits.max_children and not (self._reloading or self._retiring):
+        while self._waiting and self._has_a_place():
             entry = self._waiting.pop(0)
             if self.refusal:
                 if entry.connection:
@@ -212,7 +211,12 @@ class Server:
             elif entry.connection is None or not entry.connection.is_withdrawn:
                 self._start(entry.order, entry.connection)
 
+    def _has_a_place(self) -> bool:
+        is_free = len(self._children.running) < self._limits.max_children and time.monotonic() >= self._fork_again_at
+        return is_free and not (self._reloading or self._retiring)
+
     def _start(self, order: Order, connection: Connection | None) -> None:
+        """Fork the run's process; where the system makes no more of them, the launcher is told, and a run without one waits."""
         if connection:
             self._selector.unregister(connection)
 
@@ -220,7 +224,17 @@ class Server:
             launcher = LauncherOfChild(connection.socket, os.getpid()) if connection else None
             return work(order, launcher.permits if launcher else dict)
 
-        child = self._children.start(order, execute)
+        try:
+            child = self._children.start(order, execute)
+        except OSError as error:
+            log.warning("cannot fork the process of a run", run=order.run_id, reason=error.strerror)
+            self._fork_again_at = time.monotonic() + _NO_FORK_WAIT_S
+            if connection is None:
+                self._waiting.append(Waiting(order, None))
+            else:
+                connection.answer({"state": "refused", "reason": f"the system makes no more processes: {error.strerror}"})
+                connection.close()
+            return
         if connection:
             connection.answer({"state": "started", "pid": child.pid})
             connection.close()

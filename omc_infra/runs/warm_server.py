@@ -18,11 +18,13 @@ from pathlib import Path
 
 import structlog
 
+from omc_infra.runs.children import Limits
+from omc_infra.runs.forked import SystemFork
 from omc_infra.runs.handover import Inheritance, inherited
 from omc_infra.runs.listening import Listener
 from omc_infra.runs.places import Places
 from omc_infra.runs.preload import PreloadError, preload, unsafe_to_fork
-from omc_infra.runs.serving import SIGNALS, Limits, Server
+from omc_infra.runs.serving import SIGNALS, Server
 from omc_infra.runs.source_watch import SourceWatch
 
 log = structlog.get_logger()
@@ -70,14 +72,14 @@ def _stop_preloading(*_: object) -> None:
     raise _StoppedError
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Serve until told to stop, or nobody is left to serve."""
+def main(words: Sequence[str] | None = None, system_fork: SystemFork | None = None) -> int:
+    """Serve until told to stop, or nobody is left to serve; ``system_fork`` stands for ``os.fork`` in tests."""
     arguments = parse_arguments(sys.argv[1:] if words is None else words)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop_preloading)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     inheritance = Inheritance(Listener.open(arguments.places, _PATIENCE_S)) if arguments.will is None else inherited(arguments.will)
-    server = Server(arguments.places, arguments.limits, inheritance, arguments.again)
+    server = Server(arguments.places, arguments.limits, inheritance, arguments.again, system_fork)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         _prepare(server, arguments)

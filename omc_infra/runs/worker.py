@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from omc_infra.runs.outcome import settle
 from omc_infra.runs.process import RunProcess, name_process
 from omc_infra.runs.protocol import Order
 from omc_infra.runs.routing import LAUNCHED_TAG, PROCESS_TAG
@@ -49,6 +50,7 @@ def work(order: Order, permitted: Callable[[], Mapping[str, str] | None]) -> int
         os.environ.update(variables)
         instance.add_run_tags(order.run_id, {LAUNCHED_TAG: order.launched, PROCESS_TAG: RunProcess.current(order.run_id).as_tag()})
         _execute(order, instance)
+        settle(instance, order.run_id)
         return OUTCOME_RECORDED if _has_outcome(order, instance) else UNFINISHED
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omc_infra.private import private_folder
 from omc_infra.runs.places import places_of
 from omc_infra.runs.source_watch import SourceWatch
 from omc_infra.services.health import ListeningHealth
@@ -58,7 +59,7 @@ def write_workspace(dagster_home: Path, table: ServiceTable) -> Path:
         if spec.code_location
     ]
     file = dagster_home / "workspace-shared.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(file.parent)
     draft = file.with_suffix(".draft")
     draft.write_text(json.dumps({"load_from": entries}))  # JSON is YAML
     draft.replace(file)

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from omc_infra.errors import ConfigurationError
+from omc_infra.private import mend_home, private_folder
+
+CLEANING = "which ends what a killed platform left"
+_CLEANED_WITHIN_S, _POLL_S = 20.0, 0.05
 
 
 @contextmanager
-def exclusive_platform(home: Path) -> Iterator[None]:
-    """Hold the home's platform lock; a killed holder's lock is free at once.
+def exclusive_platform(home: Path, purpose: str = "") -> Iterator[None]:
+    """Hold the lock of a home, and close the home to other users; the lock of a killed holder is free at once.
+
+    Args:
+        home: Of the platform.
+        purpose: Told to others beside the process; one that only cleans is waited for.
 
     Raises:
         ConfigurationError: Another process holds it.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    private_folder(home)
     with (home / "platform.lock").open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + _CLEANED_WITHIN_S
+        while not _is_taken(handle):
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise ConfigurationError(
-                f"a platform already runs on {home} (process {holder}); stop it, or set OMC_HOME to another folder"
-            ) from None
+            if CLEANING not in holder or time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"a platform already runs on {home} (process {holder}); stop it, or set OMC_HOME to another folder"
+                )
+            time.sleep(_POLL_S)
         handle.truncate(0)
-        handle.write(str(os.getpid()))
+        handle.write(f"{os.getpid()} {purpose}".strip())
         handle.flush()
+        mend_home(home)
         yield
+
+
+def _is_taken(handle: TextIO) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

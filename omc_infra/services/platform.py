@@ -7,33 +7,56 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from omc_infra.clock import utc_now
-from omc_infra.errors import ConfigurationError
+from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
 from omc_infra.postgres.watchdog import Watchdog
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
+from omc_infra.services.attempts import Attempts
+from omc_infra.services.disk_watch import DiskWatch
 from omc_infra.services.environment import service_environ
 from omc_infra.services.holder import PlatformLock
 from omc_infra.services.leftovers import end_leftovers, mark
 from omc_infra.services.lock import exclusive_platform
+from omc_infra.services.orphans import ended_with_us
 from omc_infra.services.running import RunningServices
 from omc_infra.services.start_hooks import run_start_hooks
 from omc_infra.services.state import read_state
 from omc_infra.services.supervisor import Supervisor
 from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable, load_services
+from omc_infra.services.tick_watch import TickWatch
 from omc_infra.settings import Settings
+from omc_infra.terminal import one_line
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 log = structlog.get_logger()
 POSTGRES = "postgres"
+RETRY_S = 10.0
+"""Between two attempts to start a PostgreSQL that does not start."""
+
+
+@dataclass(frozen=True)
+class Watches:
+    """What the platform's console tells of beside its services: the disk, ticks that fail, a server that doesn't start."""
+
+    disk: DiskWatch
+    ticks: TickWatch
+    server: Attempts
+
+    @classmethod
+    def of(cls, database: Database, home: Path) -> Watches:
+        """Watch a platform's home, its embedded server where it has one, and its database."""
+        server_log = home / "postgres" / "log" if database.address.embedded else None
+        return cls(DiskWatch(home, server_log), TickWatch(database), Attempts(RETRY_S))
 
 
 @dataclass(frozen=True)
@@ -46,6 +69,7 @@ class RunningPlatform:
     services: RunningServices
     lock: PlatformLock
     watchdog: Watchdog
+    watches: Watches
 
     @property
     def settings(self) -> Settings:
@@ -120,7 +144,18 @@ class RunningPlatform:
         yield from self.services.watch()
         for overdue in self.watchdog.tick():
             yield f"ended a statement of {overdue.role} after {overdue.seconds:.0f} s"
-        ended, lost = self.keep_postgres(), self.lock.keep()
+        yield from self.watches.disk.watch()
+        yield from self._kept()
+        yield from self.watches.ticks.watch()
+
+    def _kept(self) -> Iterator[str]:
+        """Keep PostgreSQL and the platform's lock; a server that can't be started, as on a full disk, is tried again."""
+        try:
+            ended = self.watches.server.attempt(self.keep_postgres)
+        except DatabaseUnavailableError as error:
+            yield f"PostgreSQL ended and can't be started: {one_line(error)}; it is tried again every {RETRY_S:.0f} s"
+            return
+        lost = self.lock.keep()
         if ended or lost:
             yield "PostgreSQL ended; it runs again" if ended else "PostgreSQL had closed the platform's session; its lock is taken again"
             self.services.lost(POSTGRES)
@@ -162,7 +197,7 @@ def open_platform(
     every = table or load_services()
     if launcher is None:  # Dagster's default launcher executes runs below the code servers
         every = every.where_code_servers_execute_runs()
-    with exclusive_platform(settings.home):
+    with exclusive_platform(settings.home), ended_with_us(settings.home):
         ended = end_leftovers(settings.home)
         if ended:
             log.warning("ended what a killed platform left running", processes=ended)
@@ -206,7 +241,7 @@ def _opened(
             if isinstance(instance.run_launcher, WarmRunLauncher):
                 instance.run_launcher.warm_up()
             with closing(Watchdog.of(database)) as watchdog:
-                yield RunningPlatform(database, instance, every, services, lock, watchdog)
+                yield RunningPlatform(database, instance, every, services, lock, watchdog, Watches.of(database, settings.home))
 
 
 def _executing_runs(spec: ServiceSpec, every: ServiceTable) -> ServiceSpec:

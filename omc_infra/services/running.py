@@ -14,6 +14,7 @@ from omc_infra.errors import RetryableError
 from omc_infra.postgres.database import Database
 from omc_infra.services.code_servers import CodeWatch, socket_of, write_workspace
 from omc_infra.services.health import Subject
+from omc_infra.services.loading import LoadCheck
 from omc_infra.services.place import LOOPBACK, ServicePlace
 from omc_infra.services.ports import free_port_from
 from omc_infra.services.state import ServiceState, forget_state, since_now, write_state
@@ -54,6 +55,7 @@ class RunningServices:
         self.places: dict[str, ServicePlace] = {}
         self._since: dict[str, datetime] = {}
         self._dagster_home, self._database = dagster_home, database
+        self._loading = LoadCheck(settings.home / "logs" / "loading.log")
         self._code = CodeWatch({spec.code_location: spec.name for spec in table if spec.code_location})
 
     def __enter__(self) -> RunningServices:
@@ -111,13 +113,19 @@ class RunningServices:
     def watch(self) -> Iterator[str]:
         """Start again what ended, and code servers also when their code has changed; yield a line for each.
 
+        When changed code has been loaded, a line says so, or names what does not load.
+
         Meant to be called every second or so.
         """
         changed = list(self._code.changed())
         for name in changed:
             self.supervisor.restart(name)
+            if location := self.table[name].code_location:
+                self._loading.begin(location, self.environ(self.table[name], self.settings))
         if changed:
-            yield "the code has changed; it is loaded anew"
+            yield "the code has changed; loading it"
+        for location, failures in self._loading.finished():
+            yield from failures or [f"{location}: the changed code is loaded"]
         for name in self.supervisor.watch():
             yield f"{name} ended; restarting it (its log: {self.supervisor.log_file(name)})"
             self.lost(name)
@@ -130,6 +138,7 @@ class RunningServices:
 
     def stop(self) -> None:
         """Stop all services."""
+        self._loading.stop()
         self.supervisor.stop()
         for name in self.places:
             forget_state(self.settings.home, name)
@@ -148,4 +157,7 @@ class RunningServices:
         state = ServiceState(
             started.name, started.pid, ticks, since, place.host, place.port, socket, written, started.restarts, supervised=True
         )
-        write_state(self.settings.home, state)
+        try:
+            write_state(self.settings.home, state)
+        except OSError as error:  # a full disk: the service itself may go on
+            log.warning("the state of a service can't be written", service=started.name, reason=str(error))

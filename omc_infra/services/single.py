@@ -18,6 +18,7 @@ from omc_infra.clock import utc_now
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres import embedded
 from omc_infra.postgres.database import open_database
+from omc_infra.private import mend_home
 from omc_infra.runs.instance import dagster_home, instance_environ
 from omc_infra.services.code_servers import socket_of, write_workspace
 from omc_infra.services.environment import reads_settings, service_environ
@@ -52,6 +53,8 @@ def run_only(settings: Settings, name: str, host: str | None, port: int | None, 
     """
     table = load_services()
     spec = table[name]
+    if settings.home.is_dir():
+        mend_home(settings.home)
     _require(spec, table, settings)
     if not spec.command:
         with embedded.running(settings.home) as server:
@@ -109,9 +112,9 @@ def _attend(
     spec: ServiceSpec, place: ServicePlace, words: list[str], environ: Mapping[str, str], lock: PlatformLock, stopped: threading.Event
 ) -> int:
     """Run the service as a child while this process keeps the lock; end it with this process or with the lock."""
-    from omc_infra.services.supervisor import dies_with
+    from omc_infra.services.supervisor import as_child_of
 
-    process = subprocess.Popen(words, env=dict(environ), cwd=PROJECT_ROOT, preexec_fn=dies_with(os.getpid()))  # noqa: PLW1509 C only
+    process = subprocess.Popen(words, env=dict(environ), cwd=PROJECT_ROOT, preexec_fn=as_child_of(os.getpid()))  # noqa: PLW1509 system calls only
     _write(spec, place, process.pid)
     try:
         while process.poll() is None and not stopped.wait(_LOOK_S):

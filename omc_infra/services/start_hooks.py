@@ -16,9 +16,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omc_infra.errors import RetryableError
+from omc_infra.errors import MachineError, RetryableError
+from omc_infra.logs import redact
+from omc_infra.machine import machine_failure
 from omc_infra.postgres.database import Database, open_database
-from omc_infra.services.supervisor import dies_with
+from omc_infra.private import PRIVATE_UMASK, private_folder
+from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 START_HOOKS_GROUP = "omc.start_hooks"
 _NAME = "start-hooks"
 _LOOK_S = 0.2
+_REFUSED = 3
 
 StartHook = Callable[[Database, "DagsterInstance"], Iterable[str]]
 """Returns a line for each thing that failed and is no reason not to start."""
@@ -46,10 +50,11 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
 
     Raises:
         StartHookError: A hook raised.
+        MachineError: The machine or the database refused, as a full disk does.
     """
     found, log = settings.home / "services" / f"{_NAME}.json", settings.home / "logs" / f"{_NAME}.log"
     for file in (found, log):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
     found.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -59,7 +64,8 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
             stderr=subprocess.STDOUT,
             cwd=PROJECT_ROOT,
             start_new_session=True,
-            preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
+            umask=PRIVATE_UMASK,
+            preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 system calls only
         )
     try:
         while process.poll() is None:
@@ -70,6 +76,8 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
     finally:
         process.kill()
         process.wait()
+    if process.returncode == _REFUSED:
+        raise MachineError(f"a step of the platform's start failed: {json.loads(found.read_text())}")
     if process.returncode:
         raise StartHookError(f"a step of the platform's start failed; see {log}")
     failures: list[str] = json.loads(found.read_text())
@@ -77,8 +85,21 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
     return failures
 
 
-def main() -> None:
-    """Run every hook, and write what failed into the file that the command line names."""
+def main() -> int:
+    """Run every hook, and write what failed into the file that the command line names; returns the exit status."""
+    try:
+        failures = _run_all()
+    except Exception as error:
+        refused = machine_failure(error)
+        if refused is None:
+            raise
+        Path(sys.argv[1]).write_text(json.dumps(redact(str(refused))))
+        return _REFUSED
+    Path(sys.argv[1]).write_text(json.dumps(failures))
+    return 0
+
+
+def _run_all() -> list[str]:
     from dagster import DagsterInstance
 
     from omc_infra.runs.lean_instance import make_sparing
@@ -86,9 +107,8 @@ def main() -> None:
     hooks: list[StartHook] = [entry.load() for entry in sorted(entry_points(group=START_HOOKS_GROUP))]
     with open_database(load_settings()) as database, DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
         make_sparing(instance)
-        failures = [failure for hook in hooks for failure in hook(database, instance)]
-    Path(sys.argv[1]).write_text(json.dumps(failures))
+        return [failure for hook in hooks for failure in hook(database, instance)]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omc_infra.clock import utc_now
+from omc_infra.private import private_folder
 from omc_infra.runs.process import started_at
 
 
@@ -52,7 +53,7 @@ class ServiceState:
 def write_state(home: Path, state: ServiceState) -> None:
     """Write a service's file, whole at once."""
     file = _file(home, state.name)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(file.parent)
     draft = file.with_suffix(f".{os.getpid()}")
     draft.write_text(json.dumps({**asdict(state), "since": state.since.isoformat()}))
     draft.replace(file)

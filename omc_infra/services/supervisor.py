@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import structlog
+
+from omc_infra.private import PRIVATE_UMASK, private_folder
+from omc_infra.signals import default_signals
 
 log = structlog.get_logger()
 _GRACE_S = 8.0
@@ -69,7 +71,7 @@ class Supervisor:
         self._children: list[_Child] = []
 
     def __enter__(self) -> Supervisor:
-        self._log_folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._log_folder)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -101,7 +103,7 @@ class Supervisor:
                 )
                 yield child.service.name
             elif child.restart_at is not None and now >= child.restart_at:
-                self._start_again(child)
+                self._try_again(child)
 
     def running(self, name: str) -> bool:
         """Say whether a service's process lives."""
@@ -111,7 +113,7 @@ class Supervisor:
         """Kill a service with all it started and start it anew, at once; nothing where it is being restarted or never was started."""
         for child in self._children:
             if child.service.name == name and child.restart_at is None:
-                self._start_again(child)
+                self._try_again(child)
                 child.failures = 0
 
     def stop(self) -> None:
@@ -127,6 +129,14 @@ class Supervisor:
             _signal_group(child.process, signal.SIGKILL)
             child.process.wait()
         self._children.clear()
+
+    def _try_again(self, child: _Child) -> None:
+        """Start a service again, later where the machine refuses, as a full disk or a limit does."""
+        try:
+            self._start_again(child)
+        except OSError as error:
+            child.restart_at = time.monotonic() + _RESTART_WAITS_S[-1]
+            log.warning("service can't be started", service=child.service.name, reason=str(error))
 
     def _start_again(self, child: _Child) -> None:
         _signal_group(child.process, signal.SIGKILL)
@@ -148,13 +158,20 @@ class Supervisor:
                 env=dict(service.environ),
                 cwd=self._cwd,
                 start_new_session=True,
-                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 calls C functions only
+                umask=PRIVATE_UMASK,
+                preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 system calls only
             )
 
 
-def dies_with(parent: int) -> Callable[[], None] | None:
-    """Return what a child calls between fork and exec, so that it is killed when its parent dies; None where the system can't."""
-    return partial(_end_with_parent, parent) if sys.platform == "linux" else None
+def as_child_of(parent: int) -> Callable[[], None]:
+    """Return what a child calls between fork and exec: it takes signals as a new program does, and on Linux it dies with its parent."""
+
+    def prepare() -> None:
+        default_signals()
+        if sys.platform == "linux":
+            _end_with_parent(parent)
+
+    return prepare
 
 
 def _end_with_parent(parent: int) -> None:

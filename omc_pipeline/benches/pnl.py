@@ -15,7 +15,7 @@ DATABASE_FILLS = 400_000
 
 
 @click.command(epilog="Exit code 1: a row differs.")
-@click.option("--fills", type=click.IntRange(min=200_000), help=f"Fills of the kernel's figures; default {DEFAULT_FILLS:,}.")
+@click.option("--fills", type=click.IntRange(200_000, 1_000_000_000), help=f"Fills of the kernel's figures; default {DEFAULT_FILLS:,}.")
 @click.option(
     "--full",
     is_flag=True,

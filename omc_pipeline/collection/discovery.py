@@ -6,54 +6,128 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+from omc_infra.configuration import checked_models
 from omc_infra.errors import BadInputError, ConfigurationError
+from omc_infra.logs import redact
 from omc_pipeline.collection.cadence import is_due
 from omc_pipeline.collection.source import Source
-from omc_pipeline.ledgers.table import LEDGERS
+from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 
 _PACKAGE = "omc_pipeline.sources"
 _FOLDER = Path(__file__).resolve().parent.parent / "sources"
 
 
-def discover_sources(folder: Path = _FOLDER) -> Mapping[str, Source]:
-    """Import and return all sources, sorted by name; a new file is found without being listed anywhere.
+_WORDS = 300
+"""Most characters of an error that are told of a broken file."""
+
+
+@dataclass(frozen=True)
+class BrokenSource:
+    """A file that should hold a source and doesn't: it stops nothing but itself, and is shown with its reason.
+
+    Attributes:
+        name: The file's name without ``.py``.
+        ledger: By the file's name; None where that names no ledger.
+        reason: One line: the file, and what is wrong with it.
+    """
+
+    name: str
+    ledger: LedgerName | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """The sources that there are, and the files that are broken, each by name and in order."""
+
+    sources: Mapping[str, Source]
+    broken: Mapping[str, BrokenSource]
+
+
+def discover(folder: Path = _FOLDER) -> Discovered:
+    """Import every source file; a new file is found without being listed anywhere.
 
     Args:
-        folder: Where the files are.
+        folder: Where the files are; those that begin with ``_`` are parts of sources.
 
-    Raises:
-        ConfigurationError: A file does not import, has no ``SOURCE``, or one that contradicts the file's name or its own tables.
+    Returns:
+        The sources, and for each file that doesn't import, has no ``SOURCE``, or one that contradicts the file's name or its own
+        tables, what is wrong with it.
     """
-    files = sorted(path for ledger in LEDGERS for path in folder.glob(f"{ledger}_*.py"))
-    sources = [_checked(path, _imported(path, folder)) for path in files]
-    return {source.name: source for source in sorted(sources, key=lambda source: source.name)}
+    sources: dict[str, Source] = {}
+    broken: dict[str, BrokenSource] = {}
+    for path in sorted(path for path in folder.glob("*.py") if not path.name.startswith("_")):
+        try:
+            sources[path.stem] = _read(path, folder)
+        except ConfigurationError as error:
+            broken[path.stem] = BrokenSource(path.stem, _ledger_of(path.stem), str(error))
+    return Discovered(sources, broken)
+
+
+def discover_sources(folder: Path = _FOLDER) -> Mapping[str, Source]:
+    """Return the sources that can be collected, sorted by name; ``discover`` names the broken files, too."""
+    return discover(folder).sources
+
+
+def broken_parts() -> list[str]:
+    """Return a line for each source file that does not load."""
+    return [each.reason for each in discover().broken.values()]
+
+
+def broken_findings(_database: object) -> list[str]:
+    """Return the same for `omc status`."""
+    return broken_parts()
 
 
 def source_named(name: str, folder: Path = _FOLDER) -> Source:
     """Return one source.
 
     Raises:
+        ConfigurationError: Its file is broken; the message says how.
         BadInputError: There is none of that name; the message lists those there are.
     """
-    sources = discover_sources(folder)
-    if name not in sources:
-        raise BadInputError(f"no source '{name}'; there are {', '.join(sources)}")
-    return sources[name]
+    found = discover(folder)
+    if name in found.broken:
+        raise ConfigurationError(found.broken[name].reason)
+    if name not in found.sources:
+        raise BadInputError(f"no source '{name}'; there are {', '.join(found.sources)}")
+    return found.sources[name]
+
+
+def _read(path: Path, folder: Path) -> Source:
+    if _ledger_of(path.stem) is None or not path.stem.isidentifier():
+        raise ConfigurationError(f"source {path.name}: a source's file is named <ledger>_<name>.py, the ledger one of {', '.join(LEDGERS)}")
+    try:
+        return _checked(path, _imported(path, folder))
+    except ConfigurationError as error:
+        told = str(error)
+        raise ConfigurationError(told if path.name in told else f"source {path.name}: {told}") from error
+    except (Exception, SystemExit) as error:  # a file of somebody else's may raise anything, and stops only itself
+        raise ConfigurationError(f"source {path.name} does not import: {_told(error)}") from error
+
+
+def broken_by(name: str, error: Exception) -> BrokenSource:
+    """Return a source that imports, but that the platform can't build what it needs from."""
+    return BrokenSource(name, _ledger_of(name), f"source {name}.py can't be built: {_told(error)}")
+
+
+def _told(error: BaseException) -> str:
+    return redact(" ".join(f"{type(error).__name__}: {error}".split()))[:_WORDS]
+
+
+def _ledger_of(name: str) -> LedgerName | None:
+    return next((ledger for ledger in LEDGERS if name.startswith(f"{ledger}_")), None)
 
 
 def _imported(path: Path, folder: Path) -> ModuleType:
-    name = f"{_PACKAGE}.{path.stem}" if folder == _FOLDER else f"omc_dropped_sources.{path.stem}"
-    try:
-        if folder == _FOLDER:
-            return importlib.import_module(name)
-        return _loaded(path, name)
-    except (ImportError, SyntaxError, NameError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # Anything else a module may raise passes as it is: loud too, with the file in its traceback.
-        raise ConfigurationError(f"source {path.name} does not import: {type(error).__name__}: {error}") from error
+    if folder == _FOLDER:
+        return importlib.import_module(f"{_PACKAGE}.{path.stem}")
+    return _loaded(path, f"omc_dropped_sources.{path.stem}")
 
 
 def _loaded(path: Path, name: str) -> ModuleType:
@@ -62,7 +136,11 @@ def _loaded(path: Path, name: str) -> ModuleType:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -76,6 +154,8 @@ def _checked(path: Path, module: ModuleType) -> Source:
     if len(ledgers) != 1 or not source.name.startswith(f"{source.ledger}_"):
         told = ", ".join(sorted(ledgers)) or "no ledger"
         raise ConfigurationError(f"source {path.name}: its tables belong to {told}, not to the ledger it is named after")
+    checked_models({f"sources.{source.name}": source.config})
+    source.config()  # complete without a file
     wrong = next(_contradictions(source), None)
     if wrong is not None:
         raise ConfigurationError(f"source {path.name}: {wrong}")

@@ -8,7 +8,7 @@ overlap.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Sleep = Callable[[float], None]
 
 
-def collect_samples(
+def each_sample(
     source: Source,
     database: Database,
     settings: Settings,
@@ -39,7 +39,7 @@ def collect_samples(
     config: SourceConfig | None = None,
     account: Account | None = None,
     run_id: str | None = None,
-) -> Sequence[Collection]:
+) -> Iterator[Collection]:
     """Collect what is due of a source once, and its sampled endpoints at each mark until the next run is due.
 
     Args:
@@ -53,19 +53,18 @@ def collect_samples(
         account: As for ``collect``.
         run_id: As for ``collect``.
 
-    Returns:
-        One collection a sample, in order.
+    Yields:
+        One collection a sample, as soon as it is in the ledger.
 
     Raises:
         OmcError: As ``collect``; the samples before are in the ledger.
     """
     due = _may_be_asked(due_endpoints(source, tick), source, database, account, clock()) if tick else source.endpoints
-    samples = [collect(source, database, settings, clock, config=config, endpoints=due, account=account, run_id=run_id)]
+    yield collect(source, database, settings, clock, config=config, endpoints=due, account=account, run_id=run_id)
     while (coming := _next_sample(due, tick, clock())) is not None:
         mark, sampled = coming
         sleep(max(0.0, (mark - clock()).total_seconds()))
-        samples.append(collect(source, database, settings, clock, config=config, endpoints=sampled, account=account, run_id=run_id))
-    return samples
+        yield collect(source, database, settings, clock, config=config, endpoints=sampled, account=account, run_id=run_id)
 
 
 def _may_be_asked(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from omc_infra.configuration import UnreadSection
 from omc_infra.errors import ConfigurationError
-from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.discovery import discover
 from omc_pipeline.collection.equipment import default_hosts
 from omc_pipeline.collection.options import SourceConfig, read_options, with_default_hosts
 from omc_pipeline.collection.source import Source
@@ -24,8 +25,13 @@ def section_of(source: Source) -> str:
 
 
 def config_models() -> Mapping[str, type[BaseModel]]:
-    """Return the model of every source's options by section, the live hosts among their defaults."""
-    return {section_of(source): config_model(source) for source in discover_sources().values()}
+    """Return the model of every source's options by section, the live hosts among their defaults.
+
+    The section of a broken source is read by nobody, and its options are no mistake: it stops no other source.
+    """
+    found = discover()
+    models: dict[str, type[BaseModel]] = {section_of(source): config_model(source) for source in found.sources.values()}
+    return {**models, **dict.fromkeys((f"sources.{name}" for name in found.broken), UnreadSection)}
 
 
 def config_model(source: Source) -> type[SourceConfig]:

@@ -112,9 +112,13 @@ class Tally:
     def kept_failure(self) -> OmcError | None:
         """Return the failure that was kept, or what is wrong where no row could be trusted; None where all is well."""
         if self.failure is None and self.refused and not self.tables:
-            reason = self.refused[0][0]
-            return PayloadChangedError(f"{self.source.name}: all {len(self.refused)} rows were refused, the first because {reason}")
+            return all_refused(self.source, [reason for reason, _ in self.refused])
         return self.failure
+
+
+def all_refused(source: Source, reasons: Sequence[str]) -> PayloadChangedError:
+    """Return the failure of a reading of which no row could be trusted; ``reasons`` is one a row, at least one."""
+    return PayloadChangedError(f"{source.name}: all {len(reasons)} rows were refused, the first because {reasons[0]}")
 
 
 def together(collections: Sequence[Collection]) -> Collection:

@@ -9,26 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import structlog
 
 from omc_infra.cli import emit, json_option, refuse
 from omc_infra.clock import utc_now
 from omc_infra.configuration import load_configuration
 from omc_infra.errors import BadInputError, OmcError
+from omc_infra.logs import redact
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings, load_settings
-from omc_infra.terminal import open_console
+from omc_infra.terminal import one_line, open_console, say
 
 if TYPE_CHECKING:
+    from omc_infra.postgres.database import Database
+    from omc_pipeline.collection.accounts import Account
+    from omc_pipeline.collection.options import SourceConfig
     from omc_pipeline.collection.source import Parsed, Source
     from omc_pipeline.collection.tally import Collection
     from omc_pipeline.collection.window import Window
 
+log = structlog.get_logger()
 _SHOWN_ROWS = 40
 
 
 @click.command(
     help="Collect SOURCE once into the ledgers; with --from, a range of its past, in one run. With --payload, only parse that saved"
-    " body and print its rows; no database.",
+    " body and print its rows; no database, and exit 2 where none of them can be trusted.",
     epilog="Exit code 1: the upstream failed or refused, or its answer can't be read.",
 )
 @click.argument("source")
@@ -94,7 +100,26 @@ def _collect(source: Source, settings: Settings, window: Window | None, whose: t
             collection = collect_source(source, database, settings, config=config, account=account)
         else:
             collection = collect_history(source, database, settings, window, config=config, account=account)
+        _report(source, database, collection, config, account if window is None else window)
     show_collection(collection, settings, as_json)
+
+
+def _report(source: Source, database: Database, collection: Collection, config: SourceConfig, what: Account | Window | None) -> None:
+    """Tell Dagster's catalog, where there is one; what is collected is collected, whatever becomes of that."""
+    from omc_infra.runs.instance import open_catalog
+
+    try:
+        with open_catalog(database) as catalog:
+            if catalog is not None:
+                from omc_pipeline.collection.window import Window
+                from omc_pipeline.orchestration.catalog import report_collection, report_history
+
+                if isinstance(what, Window):
+                    report_history(catalog, database, source, collection, config, what)
+                else:
+                    report_collection(catalog, database, source, collection, config, what)
+    except Exception as error:  # noqa: BLE001 Dagster's boundary: what its storage raises has no common base; the rows are in
+        log.warning("the collection is not in Dagster's catalog", source=source.name, reason=redact(f"{type(error).__name__}: {error}"))
 
 
 def show_collection(collection: Collection, settings: Settings, as_json: bool) -> None:
@@ -118,9 +143,12 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:
     from omc_pipeline.collection.parsing import parse_payload
     from omc_pipeline.collection.sections import configured_options
+    from omc_pipeline.collection.tally import all_refused
 
     payload = _saved(source, file)
     parsed = parse_payload(source, payload, configured_options(source, load_configuration()))
+    reasons = [rejected.reason for rejected in parsed.rejected]
+    failure = all_refused(source, reasons) if reasons and not parsed.rows else None
     if as_json:
         emit(
             {
@@ -128,10 +156,14 @@ def _parse_file(source: Source, file: Path, as_json: bool) -> None:
                 "rows": [_document(row) for row in parsed.rows],
                 "quarantined": [{"reason": rejected.reason, "row": rejected.row} for rejected in parsed.rejected],
                 "payload_sha256": payload.sha256,
+                **(failure.as_document() if failure else {}),
             }
         )
     else:
         _show_parsed(source, parsed)
+    if failure is not None:
+        say(f"omc: {one_line(redact(str(failure)))}", err=True)
+        raise click.exceptions.Exit(2)
 
 
 def _saved(source: Source, file: Path) -> Payload:

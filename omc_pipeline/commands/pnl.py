@@ -14,7 +14,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
-from omc_infra.terminal import open_console, say
+from omc_infra.terminal import open_console, say, say_exactly
 from omc_pipeline.commands.pnl_ledger import exceptions, positions, resolve
 from omc_pipeline.commands.pnl_reporting import reporting
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
@@ -178,7 +178,9 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
 @click.option("--to", "until", help="... and up to then, excluded.")
 @click.option("--zone", default="UTC", help="Whose days, weeks and months: UTC, Australia/Sydney, ...")
 @click.option(
-    "--tax-year", type=int, help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount."
+    "--tax-year",
+    type=click.IntRange(1970, 2200),
+    help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount.",
 )
 @click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", help="Which of the user's runs.")
 @click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
@@ -209,7 +211,7 @@ def report(user: str | None, method: Method, currency: str | None, form: str | N
     elif as_json:
         emit(found.document)
     else:
-        click.echo(_content(found, form).decode(), nl=False)
+        say_exactly(_content(found, form).decode())
 
 
 def _question(asked: Mapping[str, Any]) -> Question:

@@ -99,7 +99,7 @@ def exceptions(user: str | None, method: Method, currency: str | None, as_json: 
 
 
 @click.command()
-@click.argument("exception_id", type=int)
+@click.argument("exception_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--by", required=True, help="Who looked at it.")
 @click.option("--reason", required=True, help="Why it may stay.")
 @json_option

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
     """Judge all ledgers, or one with each of its checks."""
     from omc_infra.postgres.database import open_database
-    from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover
     from omc_pipeline.quality.run import run_suites
 
     settings = load_settings()
     with open_database(settings) as database:
-        report = run_suites(database, list(discover_sources().values()), settings, utc_now(), (ledger,) if ledger else LEDGERS)
+        found, asked = discover(), (ledger,) if ledger else LEDGERS
+        report = run_suites(database, list(found.sources.values()), settings, utc_now(), asked, list(found.broken.values()))
     if as_json:
         emit(report.as_document())
     else:

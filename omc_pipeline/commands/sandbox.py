@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from omc_infra.cli import emit, json_option
+from omc_infra.cli import FiniteRange, emit, json_option
 from omc_infra.errors import BadInputError, OmcError, UpstreamUnavailableError
 from omc_infra.settings import load_settings
 from omc_infra.terminal import say
@@ -46,9 +46,11 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
 @sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late or reset.")
 @click.argument("upstream")
 @click.argument("kind")
-@click.option("--count", default=1, show_default=True, help="How many answers.")
-@click.option("--seconds", default=1.0, show_default=True, help="What 429 asks to wait, and how long slow takes.")
-@click.option("--hours", default=6.0, show_default=True, help="Age of what late tells.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many answers.")
+@click.option(
+    "--seconds", type=FiniteRange(0, 86_400), default=1.0, show_default=True, help="What 429 asks to wait, and how long slow takes."
+)
+@click.option("--hours", type=FiniteRange(0, 8784), default=6.0, show_default=True, help="Age of what late tells.")
 @_url_option
 @json_option
 def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, url: str | None, as_json: bool) -> None:
@@ -64,12 +66,13 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
 @sandbox.command(help="Publish a filing now, as an issuer would.")
 @click.option("--cik", help="One of the tracked issuers; otherwise they take turns.")
 @click.option("--form", default="8-K", show_default=True, help="Form type.")
-@click.option("--items", default="7.01,8.01", show_default=True, help="Items of an 8-K, comma separated.")
+@click.option("--items", help="Items of an 8-K, comma separated.  [default: 7.01,8.01 for an 8-K, else none]")
 @_url_option
 @json_option
-def announce(cik: str | None, form: str, items: str, url: str | None, as_json: bool) -> None:
+def announce(cik: str | None, form: str, items: str | None, url: str | None, as_json: bool) -> None:
     """Publish a filing with a fresh accession number."""
-    document = _told("filings", {"form": form, "items": items, **({"cik": cik} if cik else {})}, url)
+    given = {"cik": cik, "items": items}
+    document = _told("filings", {"form": form, **{name: value for name, value in given.items() if value is not None}}, url)
     if as_json:
         emit(document)
     else:

@@ -39,7 +39,7 @@ def sources() -> None:
 def list_command(as_json: bool) -> None:
     """Print every source: what it collects, the keys it wants and where to get them, its state."""
     from omc_infra.postgres.database import open_database
-    from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.discovery import discover
     from omc_pipeline.collection.state import States, states
 
     settings, now = load_settings(), utc_now()
@@ -48,11 +48,13 @@ def list_command(as_json: bool) -> None:
         if database.require_profile():
             with closing(database.connect("reader")) as connection:
                 known = states(connection)
-    documents = [_document(source, settings, known, now) for source in discover_sources().values()]
+    found = discover()
+    documents = [_document(source, settings, known, now) for source in found.sources.values()]
+    broken = [{"source": each.name, "ledger": each.ledger, "status": "broken", "reason": each.reason} for each in found.broken.values()]
     if as_json:
-        emit({"profile": settings.profile, "sources": documents})
+        emit({"profile": settings.profile, "sources": documents, "broken": broken})
     else:
-        _print(documents, settings.profile)
+        _print(documents, broken, settings.profile)
 
 
 @sources.command("pause")
@@ -184,15 +186,21 @@ def _worst(statuses: list[str]) -> str:
     return min(statuses, key=_STATUSES.index)
 
 
-def _print(documents: Sequence[Mapping[str, Any]], profile: str) -> None:
+def _print(documents: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str, Any]], profile: str) -> None:
     from omc_infra.tables import print_rows
 
     console = open_console()
     styles = ["" if each["configured"] else "bright_black" for each in documents]
-    print_rows(console, [_row(each) for each in documents], f"sources · {profile}", styles)
+    rows = [*map(_row, documents), *({**dict.fromkeys(_ROW, ""), "source": each["source"], "status": "broken"} for each in broken)]
+    print_rows(console, rows, f"sources · {profile}", [*styles, *("red" for _ in broken)])
+    for each in broken:
+        console.print(each["reason"], style="red", soft_wrap=True)
     for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
             console.print(line, style=style, soft_wrap=True)
+
+
+_ROW = ("source", "title", "cadence", "status", "last success", "rows", "p95")
 
 
 def _row(each: Mapping[str, Any]) -> dict[str, str]:

@@ -1,13 +1,12 @@
-"""What a platform that starts has missed: ledgers whose sources were not asked for longer than their cadence."""
+"""What a platform that starts has missed: ledgers whose sources were not asked for longer than their cadence, and jobs that failed last."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from omc_infra.clock import utc_now
+from omc_infra.errors import MachineError
 from omc_infra.postgres.database import Database
 from omc_pipeline.in_process.jobs import JobFailedError, PipelineJobs
 from omc_pipeline.ledgers.table import LEDGERS
@@ -15,36 +14,74 @@ from omc_pipeline.ledgers.table import LEDGERS
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+    from omc_pipeline.collection.source import Source
+    from omc_pipeline.collection.state import States
+
+REPORT_BROKEN = "report_broken_sources"
+_OWN_TIME = ("maintain_ledgers", REPORT_BROKEN)
+"""Jobs that don't run again only because they failed: a heavy one, which nobody misses at a start, and one that has its own reason."""
+_PARTITION_TAG = "dagster/partition"
+_RUNS_LOOKED_AT = 50
+
 
 def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
     """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
 
+    A job whose newest run failed or was interrupted, as by Ctrl-C, runs again too: nothing stays red because the platform ended.
+
     A start hook of the platform; see the entry points ``omc.start_hooks``.
 
     Returns:
-        A line for each that failed, such as a collection whose upstream is down: no reason not to start, the schedules go on
-        with it.
+        A line for each source whose file doesn't load, and for each job that failed, such as a collection whose upstream is down:
+        no reason not to start, the schedules go on with it.
     """
-    due, jobs = _due_ledgers(database), PipelineJobs(instance)
+    from omc_pipeline.collection.discovery import discover
+
+    due, jobs, broken = _due_ledgers(database), PipelineJobs(instance), discover().broken.values()
     names = [name for ledger in due for name in jobs.collections_of(ledger)]
-    names += ["value_positions", "score_ledgers"] if due else []
-    return [failure for name in names if (failure := _failure(jobs, name)) is not None]
+    again = [name for name in jobs.names if name not in _OWN_TIME and _ended_badly(instance, name)]
+    names += [name for name in again if name.startswith("collect_")]
+    names += ["value_positions", "score_ledgers"] if names else []
+    if broken:
+        _failure(jobs, REPORT_BROKEN)  # which makes their assets red; what it says follows, a line for each
+    failures = [failure for name in dict.fromkeys([*names, *again]) if (failure := _failure(jobs, name)) is not None]
+    return [*(each.reason for each in broken), *failures]
+
+
+def _ended_badly(instance: DagsterInstance, job: str) -> bool:
+    """Say whether the newest run of a job, of any of its partitions, failed or was canceled."""
+    from dagster import DagsterRunStatus, RunsFilter
+
+    newest: dict[str | None, DagsterRunStatus] = {}
+    for run in instance.get_runs(RunsFilter(job_name=job), limit=_RUNS_LOOKED_AT):
+        newest.setdefault(run.tags.get(_PARTITION_TAG), run.status)
+    return bool({DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED} & set(newest.values()))
 
 
 def _failure(jobs: PipelineJobs, name: str) -> str | None:
     try:
         jobs.run(name)
-    except JobFailedError as error:
+    except (JobFailedError, MachineError) as error:
         return str(error)
     return None
 
 
 def _due_ledgers(database: Database) -> list[str]:
     from omc_pipeline.collection.discovery import discover_sources
+    from omc_pipeline.collection.state import states
 
-    with database.engine("reader").connect() as connection:
-        found = connection.execute(sa.text("SELECT source, max(fetched_at) FROM raw.fetch GROUP BY source"))
-        asked: dict[str, datetime] = dict(found.all())
-    now = utc_now()
-    late = {s.ledger for s in discover_sources().values() if s.name not in asked or now - asked[s.name] > timedelta(seconds=s.every_s)}
+    with database.connect("reader") as connection:
+        known = states(connection)
+    late = {source.ledger for source in discover_sources().values() if _is_late(source, known)}
     return [ledger for ledger in LEDGERS if ledger in late]
+
+
+def _is_late(source: Source, known: States) -> bool:
+    """Return whether an endpoint was not collected well for longer than its own cadence."""
+    now = utc_now()
+    for endpoint in source.endpoints:
+        successes = [state.last_success_at for state in known if (state.source, state.endpoint) == (source.name, endpoint.name)]
+        newest = max((success for success in successes if success), default=None)
+        if newest is None or now - newest > timedelta(seconds=endpoint.every_s):
+            return True
+    return False

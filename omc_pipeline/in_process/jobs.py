@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from omc_infra.errors import RetryableError
+from omc_infra.errors import MachineError, RetryableError
+from omc_infra.machine import means_full_disk
+from omc_infra.runs.outcome import settle
 from omc_infra.runs.process import RunProcess
 from omc_infra.runs.routing import PROCESS_TAG
 
@@ -36,6 +38,11 @@ class PipelineJobs:
 
         return build_definitions()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all jobs, those that collect first."""
+        return sorted((job.name for job in self._definitions.jobs or ()), key=lambda name: (not name.startswith("collect_"), name))
+
     def collect(self, ledger: str) -> None:
         """Run every collection job of a ledger.
 
@@ -50,7 +57,13 @@ class PipelineJobs:
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job, once for each account where it collects accounts; raises ``JobFailedError`` as ``collect`` does."""
+        """Run one job, once for each account where it collects accounts.
+
+        Raises:
+            JobFailedError: A run failed or one of its blocking checks is red.
+            MachineError: A disk is full.
+            KeyboardInterrupt: It was interrupted; the run is canceled.
+        """
         from omc_pipeline.orchestration.accounts import tags_of_runs
 
         job = self._definitions.resolve_job_def(name)
@@ -63,13 +76,24 @@ class PipelineJobs:
         tags = {**tags, PROCESS_TAG: RunProcess.current(run_id).as_tag()}
         result = job.execute_in_process(_QUIET, instance=self._instance, raise_on_error=False, tags=tags, run_id=run_id)
         if not result.success:
-            return f"job {job.name} failed: {_first_failure(result)}"
+            return self._why(job.name, run_id, result)
         red = [
             f"{e.check_name} of {e.asset_key.to_user_string()}"
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
         return f"job {job.name}: check {', '.join(red)} is red" if red else None
+
+    def _why(self, name: str, run_id: str, result: ExecuteInProcessResult) -> str:
+        """Settle a run that did not succeed and return why, or raise where no other run would succeed either."""
+        from dagster import DagsterRunStatus
+
+        run, reason = settle(self._instance, run_id), _first_failure(result)
+        if run is not None and run.status is DagsterRunStatus.CANCELED:
+            raise KeyboardInterrupt
+        if means_full_disk(reason):
+            raise MachineError(f"job {name}: a disk is full: {reason}")
+        return f"job {name} failed: {reason}"
 
 
 def _first_failure(result: ExecuteInProcessResult) -> str:

@@ -33,10 +33,25 @@ Refused = tuple[str, Mapping[str, Any]]
 """Reason and row; the row of plain JSON values."""
 
 
+_KEPT = """
+INSERT INTO raw.quarantine (source, reason, row, row_sha256, payload_sha256, recorded_at)
+VALUES (%(source)s, %(reason)s, %(row)s, %(digest)s, %(payload)s, %(at)s)
+ON CONFLICT (source, reason, row_sha256) DO UPDATE SET resolved_at = NULL WHERE quarantine.resolved_at IS NOT NULL
+"""
+_FROM_NEWER_BODY = """
+UPDATE raw.quarantine AS q SET payload_sha256 = %(payload)s
+WHERE source = %(source)s AND reason = %(reason)s AND row_sha256 = %(digest)s AND payload_sha256 IS DISTINCT FROM %(payload)s
+  AND coalesce((SELECT max(fetched_at) FROM raw.fetch WHERE payload_sha256 = %(payload)s), 'infinity')
+    >= coalesce((SELECT max(fetched_at) FROM raw.fetch AS f WHERE f.payload_sha256 = q.payload_sha256), '-infinity')
+"""
+"""A body without a fetch (one that is just being stored) counts as the newest; a replay of an older one changes nothing."""
+
+
 def quarantine(connection: psycopg.Connection[Any], source: str, refused: Sequence[Refused], payload_sha256: str | None) -> int:
     """Write refused rows, within the caller's transaction.
 
-    The same row with the same reason is kept once; one that had been resolved is open again.
+    The same row with the same reason is kept once; one that had been resolved is open again. It names the newest body that it was
+    refused from, so that a replay of what came lately closes it.
 
     Returns:
         How many are open now that weren't before.
@@ -45,11 +60,10 @@ def quarantine(connection: psycopg.Connection[Any], source: str, refused: Sequen
         return 0
     opened, recorded_at = 0, stamp(connection, "raw.quarantine")
     for reason, row in refused:
-        opened += connection.execute(
-            "INSERT INTO raw.quarantine (source, reason, row, row_sha256, payload_sha256, recorded_at) VALUES (%s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (source, reason, row_sha256) DO UPDATE SET resolved_at = NULL WHERE quarantine.resolved_at IS NOT NULL",
-            [source, reason, Jsonb(dict(row), dumps=_plain_json), refused_digest(row), payload_sha256, recorded_at],
-        ).rowcount
+        bound = {"source": source, "reason": reason, "digest": refused_digest(row), "payload": payload_sha256, "at": recorded_at}
+        opened += connection.execute(_KEPT, {**bound, "row": Jsonb(dict(row), dumps=_plain_json)}).rowcount
+        if payload_sha256 is not None:
+            connection.execute(_FROM_NEWER_BODY, bound)
     return opened
 
 

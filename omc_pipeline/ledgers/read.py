@@ -12,6 +12,7 @@ from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT
 from omc_pipeline.ledgers.knowledge import PATIENCE_S, await_known
+from omc_pipeline.ledgers.series import series_columns, series_from
 from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable
 
 if TYPE_CHECKING:
@@ -85,31 +86,23 @@ class LedgerReader:
         return self._records(table, f"{statement} LIMIT :limit" if limit is not None else statement, {**bound, "limit": limit})
 
     def latest(self, table: LedgerTable, **equals: Any) -> list[Record]:
-        """Answer the newest fact of each series of a table: each source and each natural key without its clock.
+        """Return the newest fact of each series of a table: each source and each natural key without its clock.
 
-        Reads one index entry a series, not the table, however long its history is.
+        Reads one index entry a series, not the table, however long its history is; and only those series that the given values
+        of key columns leave.
 
         Raises:
             BadInputError: There is no such column, or the table's natural key doesn't end in its clock.
         """
         if table.key[-1] != table.clock or len(table.key) < 2:
             raise BadInputError(f"{table.qualified} holds no series: its key doesn't end in its clock")
-        series = ("source", *table.key[:-1])
-        columns = ", ".join(series)
         conditions, bound = self._conditions(table, equals)
-        same = " AND ".join(f"fact.{column} = series.{column}" for column in series)
-        following = f"({', '.join(f'n.{column}' for column in series)}) > ({', '.join(f'series.{column}' for column in series)})"
+        series, value_of = series_from(table, self._wanted(table, equals))
+        same = " AND ".join(f"fact.{column} = {value}" for column, value in value_of.items())
         statement = f"""
-            WITH RECURSIVE series AS (
-                (SELECT {columns} FROM {table.qualified} ORDER BY {columns} LIMIT 1)
-                UNION ALL
-                SELECT step.* FROM series, LATERAL (
-                    SELECT {columns} FROM {table.qualified} AS n WHERE {following} ORDER BY {columns} LIMIT 1
-                ) AS step
-            )
-            SELECT newest.* FROM series, LATERAL (
+            SELECT newest.* FROM {series}, LATERAL (
                 {_selection(table)} WHERE {same} AND {" AND ".join(conditions)} ORDER BY fact.{table.clock} DESC LIMIT 1
-            ) AS newest ORDER BY {columns}"""
+            ) AS newest ORDER BY {", ".join(f"newest.{column}" for column in series_columns(table))}"""
         return self._records(table, statement, bound)
 
     def latest_quotes(self, symbols: Sequence[str] | None = None, currency: str = "AUD") -> list[Record]:
@@ -152,7 +145,7 @@ class LedgerReader:
 
     def _conditions(self, table: LedgerTable, equals: Mapping[str, Any]) -> tuple[list[str], Record]:
         """Compose what a fact must be: of the given values, of our user, known at our time, and then the latest version."""
-        wanted = {"user_id": self._user_id, **equals} if table.per_user and self._user_id is not None else dict(equals)
+        wanted = self._wanted(table, equals)
         if self._user_id is not None and wanted.get("user_id", self._user_id) != self._user_id:
             raise BadInputError(f"{table.qualified}: this reader is bound to user '{self._user_id}'")
         conditions, bound = [_latest_version(table, known_at=self._as_of is not None)], dict[str, Any]()
@@ -165,6 +158,10 @@ class LedgerReader:
             conditions.append(_equality(column, value))
             bound[f"eq_{column}"] = list(value) if isinstance(value, (list, tuple)) else value
         return conditions, bound
+
+    def _wanted(self, table: LedgerTable, equals: Mapping[str, Any]) -> dict[str, Any]:
+        """Add the user that this reader is bound to."""
+        return {"user_id": self._user_id, **equals} if table.per_user and self._user_id is not None else dict(equals)
 
     def _records(self, table: LedgerTable, statement: str, bound: Mapping[str, Any]) -> list[Record]:
         from sqlalchemy import text

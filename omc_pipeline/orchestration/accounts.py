@@ -14,7 +14,7 @@ from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
 from omc_pipeline.collection.accounts import AccountRow, account_named, accounts, default_account, hold
-from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.discovery import discover, discover_sources
 from omc_pipeline.collection.keys import key_store
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import CollectorKey, states
@@ -28,7 +28,11 @@ _RUNS_AT_ONCE = 500
 
 def partitions_of(source: Source) -> dg.DynamicPartitionsDefinition | None:
     """Return the partitions of a source's asset: its accounts, or None for a source that is not collected by account."""
-    return dg.DynamicPartitionsDefinition(name=f"accounts_{source.name}") if source.per_account else None
+    return dg.DynamicPartitionsDefinition(name=_partitions_named(source.name)) if source.per_account else None
+
+
+def _partitions_named(source: str) -> str:
+    return f"accounts_{source}"
 
 
 def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
@@ -99,7 +103,7 @@ def judge_account(database: Database, account: AccountRow, outcomes: Iterable[Ch
 
 
 def forget_accounts(instance: dg.DagsterInstance, named: Sequence[str]) -> int:
-    """Delete the partitions and runs of accounts, with their events and logs' records.
+    """Delete the partitions and runs of accounts, with their events, results of checks and what was reported of them without a run.
 
     Returns:
         How many runs were deleted.
@@ -112,10 +116,47 @@ def forget_accounts(instance: dg.DagsterInstance, named: Sequence[str]) -> int:
         while runs := instance.get_runs(dg.RunsFilter(tags={_PARTITION: account}), limit=_RUNS_AT_ONCE):
             for run in runs:
                 instance.delete_run(run.run_id)
+            _forget_checks(instance, [run.run_id for run in runs])
             deleted += len(runs)
+    _forget_reports(instance, named)
     return deleted
 
 
+def _forget_checks(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    """Delete the results of checks of deleted runs, which name rows; Dagster leaves them."""
+    from dagster._core.storage.event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        with storage.index_connection() as connection:
+            connection.execute(Checks.delete().where(Checks.c.run_id.in_(run_ids)))
+
+
+def _forget_reports(instance: dg.DagsterInstance, named: Sequence[str]) -> None:
+    """Delete the materializations that were reported of accounts by hand, and the results of checks of these; no run has them."""
+    import sqlalchemy as sa
+    from dagster._core.instance.utils import RUNLESS_RUN_ID
+    from dagster._core.storage.event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
+    from dagster._core.storage.event_log.schema import AssetEventTagsTable as Tags
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return
+    with storage.index_connection() as connection:
+        reported = sa.select(Events.c.id).where(Events.c.run_id == RUNLESS_RUN_ID, Events.c.partition.in_(named))
+        materialized = list(connection.execute(reported).scalars())
+        of_these = Checks.c.materialization_event_storage_id.in_(materialized)
+        judged = list(connection.execute(sa.select(Checks.c.evaluation_event_storage_id).where(of_these)).scalars())
+        connection.execute(Checks.delete().where(of_these))
+        connection.execute(Tags.delete().where(Tags.c.event_id.in_(materialized)))
+        connection.execute(Events.delete().where(Events.c.id.in_([*materialized, *judged])))
+
+
 def _definitions_of_all_sources() -> list[str]:
-    definitions = (partitions_of(source) for source in discover_sources().values())
-    return [str(definition.name) for definition in definitions if definition is not None]
+    """Return the partitions of every source, also of one whose file does not load now."""
+    found = discover()
+    definitions = (partitions_of(source) for source in found.sources.values())
+    return [*(str(definition.name) for definition in definitions if definition is not None), *map(_partitions_named, found.broken)]

@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import dagster as dg
@@ -11,7 +11,7 @@ import dagster as dg
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
 from omc_pipeline.collection.options import SourceConfig, options_digest
-from omc_pipeline.collection.sampling import collect_samples
+from omc_pipeline.collection.sampling import each_sample
 from omc_pipeline.collection.sections import configured_options
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.tally import Collection, together
@@ -81,17 +81,22 @@ def collection_asset(source: Source, not_configured: str | None = None) -> dg.As
         },
         op_tags={"omc/source": source.name},
     )
-    def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        """Tell of the first sample at once: until then the UI shows the asset as being materialized, and samples take a minute."""
         with told_to_dagster():
             options = options_of_run(source, config, platform)
             account = account_of_run(platform.database, context.run.tags) if source.per_account else None
             tick, run_id = tick_of(context.run.tags), context.run.run_id
-            samples = collect_samples(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)
-        collection = together(samples)
-        context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in collection.tables.items()))
-        return dg.MaterializeResult(
-            metadata={**collection_facts(collection, options), "samples": len(samples), **_plot(platform.database, source)}
-        )
+            samples = each_sample(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)
+            first = next(samples)
+        yield dg.MaterializeResult(metadata={**collection_facts(first, options), **_plot(platform.database, source)})
+        with told_to_dagster():
+            others = list(samples)
+        whole = together([first, *others])
+        context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in whole.tables.items()))
+        if others:
+            metadata = {**collection_facts(whole, options), "samples": dg.MetadataValue.int(len(others) + 1)}
+            context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
 
     return collected
 

@@ -53,6 +53,16 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
     return collected
 
 
+def partitions_within(source: Source, window: Window) -> list[str]:
+    """Return the partitions of a source's history that lie in a range as a whole, in order; empty where it has no history."""
+    if source.history is None:
+        return []
+    definition = _partitions(source.history)
+    keys = definition.get_partition_keys_in_time_window(dg.TimeWindow(window.since, window.until))
+    spans = {key: definition.time_window_for_partition_key(key) for key in keys}
+    return [key for key, span in spans.items() if window.since <= span.start and span.end <= window.until]
+
+
 def _partitions(history: History) -> dg.TimeWindowPartitionsDefinition:
     start = history.first_day.isoformat()
     if history.step == "month":

@@ -8,6 +8,7 @@ from datetime import UTC
 from decimal import Decimal
 
 import dagster as dg
+import structlog
 
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
@@ -26,14 +27,15 @@ from omc_pipeline.positions import PositionsRun, Summary, compute_positions, con
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.identity import broken_identities
 from omc_pipeline.positions.snapshot import snapshot_positions
-from omc_pipeline.positions.users import Kind, red_exceptions, stale_users, users_with_fills, users_with_positions
+from omc_pipeline.positions.users import Kind, count_rows, red_exceptions, stale_users, users_with_fills, users_with_positions
 
+log = structlog.get_logger()
 POSITIONS = dg.AssetKey(["pnl", "positions"])
 VALUATION = dg.AssetKey(["pnl", "valuation"])
 SNAPSHOTS = dg.AssetKey(["pnl", "snapshots"])
-_CONSERVED = "lots_in_are_lots_out_and_held"
-_RESOLVED = "no_exception_waits_for_a_person"
-_IDENTITY = "realized_plus_unrealized_is_proceeds_plus_value_less_cost"
+_CONSERVED = "lots_balance"
+_RESOLVED = "no_open_exceptions"
+_IDENTITY = "profit_and_loss_adds_up"
 _SHOWN = 20
 _TURN_S = 900
 _GROUP, _KINDS, _OWNERS, _TAGS = "pnl", {"python", "postgres"}, ["team:trading"], {"ledger": "exchange"}
@@ -109,7 +111,8 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
             metadata={
                 "users": len(users),
                 "computed": sum(not run.unchanged for run in runs.values()),
-                "dagster/row_count": sum(run.matches for run in runs.values() if not run.unchanged),
+                "dagster/row_count": count_rows(platform.database, "position", [user for user, _ in held]),
+                "matches_added": sum(run.matches for run in runs.values() if not run.unchanged),
                 "exceptions": len(waiting),
             },
             check_results=[
@@ -118,7 +121,7 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
                     _RESOLVED,
                     not waiting and not refused,
                     "exceptions",
-                    [*refused, *(f"{row.exception_id} {row.kind}: {row.message}" for row in waiting)],
+                    [*refused, *(f"exception {row.exception_id}: {row.kind}" for row in waiting)],
                 ),
             ],
         )
@@ -127,14 +130,18 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
 
 
 def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[dict[tuple[str, Kind], PositionsRun], list[str]]:
-    """Compute each user, method and currency; whoever's policy refuses keeps the last run and is named, and holds up no other."""
+    """Compute each user, method and currency; whoever's policy refuses keeps the last run, and holds up no other.
+
+    What is refused is told without the user: Dagster's log of events outlives a user's data.
+    """
     runs, refused = dict[tuple[str, Kind], PositionsRun](), list[str]()
     for user, basis in stale:
         policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy)
         try:
             runs[user, Kind(basis.method, basis.currency)] = compute_positions(database, user, *policies, basis.currency)
         except BadInputError as error:
-            refused.append(f"{user} by {basis.method} in {basis.currency}: {error}")
+            log.warning("positions are not computed", user=user, method=basis.method, currency=basis.currency, reason=str(error))
+            refused.append(f"a user's positions by {basis.method} in {basis.currency} are refused by their policy")
     return runs, refused
 
 
@@ -167,11 +174,11 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
             for user, (method, currency) in held:
                 value_positions(platform.database, user, utc_now(), method, currency)
             summaries = [summary(platform.database, user, method, currency) for user, (method, currency) in held]
-            broken = [f"{found.user_id} {found.method} {found.currency}" for found in summaries if not found.identity_holds]
+            broken = [f"{found.method} {found.currency}" for found in summaries if not found.identity_holds]
             for user, kind in _of_this_turn(held):
-                broken += [f"{user} {' '.join(kind)} {coin}" for coin in broken_identities(platform.database, user, *kind)]
+                broken += [f"{' '.join(kind)} {coin}" for coin in broken_identities(platform.database, user, *kind)]
         return dg.MaterializeResult(
-            metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(_table(summaries[:_SHOWN]))},
+            metadata={"users": len({user for user, _ in held}), "summary": dg.MetadataValue.md(_table(summaries))},
             check_results=[_result(_IDENTITY, not broken, "broken_for", broken)],
         )
 
@@ -197,7 +204,8 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         return dg.MaterializeResult(
             metadata={
                 "users": len({user for user, _ in held}),
-                "dagster/row_count": sum(one.added + one.restated for one in written),
+                "dagster/row_count": count_rows(platform.database, "snapshot", [user for user, _ in held]),
+                "added": sum(one.added for one in written),
                 "restated": sum(one.restated for one in written),
             }
         )
@@ -216,15 +224,26 @@ def _result(name: str, passed: bool, what: str, lines: Iterable[str]) -> dg.Asse
 
 
 def _table(summaries: Sequence[Summary]) -> str:
-    """Write sums side by side as Markdown; fills that no run knows yet are counted in the last column."""
-    head = ["| user | method | currency | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-|-:|-:|-:|-:|-:|-:|"]
-    rows = [
-        f"| {escape_markdown(s.user_id)} | {s.method} | {escape_markdown(s.currency)} | "
-        f"{' | '.join(map(_shown, (s.realized, s.unrealized, s.proceeds, s.value, s.cost)))} | {s.fills_since} |"
-        for s in summaries
-    ]
-    return "\n".join(head + rows)
+    """Write the sums of all users by method and currency as Markdown; no user's own, for Dagster keeps them when a user is erased.
+
+    Fills that no run knows yet are counted in the last column.
+    """
+    head = ["| method | currency | users | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-:|-:|-:|-:|-:|-:|-:|"]
+    groups: dict[tuple[str, str], list[Summary]] = {}
+    for one in summaries:
+        groups.setdefault((one.method, one.currency), []).append(one)
+    return "\n".join([*head, *(_sums(method, currency, groups[method, currency]) for method, currency in sorted(groups))])
 
 
-def _shown(amount: Decimal | None) -> str:
-    return "no price" if amount is None else f"{amount:,.2f}"
+def _sums(method: str, currency: str, group: Sequence[Summary]) -> str:
+    columns = ("realized", "unrealized", "proceeds", "value", "cost")
+    amounts = " | ".join(_shown([getattr(one, column) for one in group]) for column in columns)
+    return f"| {method} | {escape_markdown(currency)} | {len(group)} | {amounts} | {sum(one.fills_since for one in group)} |"
+
+
+def _shown(amounts: Sequence[Decimal | None]) -> str:
+    """Write a sum of amounts, and of how many there is none because a coin they hold has no price."""
+    known = [amount for amount in amounts if amount is not None]
+    missing = len(amounts) - len(known)
+    without = f"{missing} without a price" if missing else ""
+    return ", ".join(part for part in (f"{sum(known, Decimal()):,.2f}" if known else "", without) if part)

@@ -122,7 +122,10 @@ def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) ->
     is_by_account = any(source.per_account for source in members)
     keys = [asset_key(source) for source in members] if is_by_account and own else assets_of(members)
     buckets = own if is_computing and not is_by_account else ()
-    return ScheduledJob(name, description, dg.AssetSelection.assets(*keys), crons, {"ledger": members[0].ledger}, buckets, members)
+    tags: dict[str, str] = {"ledger": members[0].ledger}
+    if name == f"collect_{members[0].name}":  # lists of runs cut long names in the same place; this tells them apart
+        tags["source"] = members[0].name.removeprefix(f"{members[0].ledger}_")
+    return ScheduledJob(name, description, dg.AssetSelection.assets(*keys), crons, tags, buckets, members)
 
 
 def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:

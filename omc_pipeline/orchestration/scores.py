@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
+from omc_pipeline.collection.discovery import BrokenSource
 from omc_pipeline.collection.readiness import not_configured_reason
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import CollectorKey, record_configured
@@ -20,8 +21,14 @@ from omc_pipeline.quality.run import run_suites
 THRESHOLD_CHECK = "above_alert_threshold"
 
 
-def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefinition:
-    """Make the asset ``quality/<ledger>``, whose check is red while an alert is open."""
+def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[BrokenSource] = ()) -> dg.AssetsDefinition:
+    """Make the asset ``quality/<ledger>``, whose check is red while an alert is open.
+
+    Args:
+        ledger: Which is scored; one without a source scores 0.
+        sources: Those of the ledger.
+        broken: Those of the ledger whose file doesn't load.
+    """
 
     @dg.asset(
         key=["quality", ledger],
@@ -40,7 +47,7 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source]) -> dg.AssetsDefin
     def scored(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         with told_to_dagster():
             _record_configured(platform, sources)
-            report = run_suites(platform.database, sources, platform.settings, utc_now())
+            report = run_suites(platform.database, sources, platform.settings, utc_now(), (ledger,), broken)
         document = report.as_document()
         scores = {name: value for name, value in document["ledgers"][ledger].items() if name != "checks"}
         alerts = [alert for alert in document["alerts"] if alert["ledger"] == ledger]

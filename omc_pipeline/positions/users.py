@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from psycopg import sql
 
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
 from omc_pipeline.positions.basis import RULES, Basis
@@ -60,6 +63,15 @@ def users_with_fills(database: Database) -> list[str]:
     """Answer all users who have fills, in order."""
     with database.connect("reader") as connection:
         return [user for (user,) in connection.execute(USERS)]
+
+
+def count_rows(database: Database, table: Literal["position", "snapshot"], users: Collection[str]) -> int:
+    """Return how many rows of a table of schema ``pnl`` some users have."""
+    with database.connect("reader") as connection:
+        row = connection.execute(
+            sql.SQL("SELECT count(*) FROM {} WHERE user_id = ANY(%s)").format(sql.Identifier("pnl", table)), [sorted(set(users))]
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def stale_users(database: Database) -> list[tuple[str, Basis]]:

@@ -17,6 +17,10 @@ from omc_pipeline.quality.check import Check, TableRules, row_check
 
 PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
 """Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""
+UNANSWERED = 2.0
+"""Cadences without a good answer after which an endpoint counts as dead, and its score of timeliness is a half."""
+LEAST_CADENCE_S = 120
+"""Shorter cadences count as this long: on a busy machine a run may start half a minute late, and that is no dead endpoint."""
 LONGEST_SEARCH_S = 40 * 86400
 """How far back the newest row is sought; older counts as none."""
 CLOCK_SKEW_S = 2
@@ -77,14 +81,17 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
         "failed and why; then `omc collect` it.",
     )  # fmt: skip
     yield Check(
-        "endpoints_answer", "completeness", "warning", "Each endpoint's newest answer was a good one.", low=1.0, best=1.0, worst=0.0,
-        needs_rows=has_events,
-        fact=f"""(SELECT avg(({GOOD_ANSWER})::int) FROM (
-            SELECT DISTINCT ON (split_part(url, '?', 1)) status FROM raw.fetch
-            WHERE source = :source AND fetched_at > :now - interval '{max(DAY_S, 3 * source.every_s)} s'
-            ORDER BY split_part(url, '?', 1), fetched_at DESC) AS newest)""",
-        advice="`omc sources list` names the failure and `raw.fetch` the URL. A 404 means a moved or renamed resource: change the "
+        "endpoints_answer", "completeness", "warning", "Every endpoint answered when it was asked last, and was asked lately.",
+        low=1.0, best=1.0, worst=0.0,
+        fact=f"(SELECT avg((is_well AND age <= {UNANSWERED})::int) FROM {_endpoints(source)} AS endpoints)",
+        advice="`omc sources list` names the failing endpoint and why. A 404 means a moved or renamed resource: change the "
         "source's section of `omc.toml`, or the source.",
+    )  # fmt: skip
+    yield Check(
+        "endpoints_on_time", "timeliness", "critical", "Cadences since the good answer of the endpoint that is furthest behind.",
+        high=UNANSWERED, best=PUNCTUAL, worst=PUNCTUAL + 2 * (UNANSWERED - PUNCTUAL), unit="count",
+        fact=f"(SELECT CASE WHEN bool_and(age IS NOT NULL) THEN max(age) END FROM {_endpoints(source)} AS endpoints)",
+        advice="See with `omc sources list` which endpoint is paused, waits or fails; then `omc collect` the source.",
     )  # fmt: skip
     refused = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately})"
     recorded = " + ".join(f"{judged.table.name}_recorded" for judged in tables)
@@ -94,6 +101,26 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
         advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
         "replay`.",
     )  # fmt: skip
+
+
+def _endpoints(source: Source) -> str:
+    """Compose a row an endpoint: ``age`` in its own cadences since it was collected well, ``is_well`` whether its last try was.
+
+    It is the state of its collector that counts, not a body: an endpoint that was not asked because another failed before it has no
+    answer. Of several accounts the best one speaks for the endpoint; an account's own run judges its own.
+    """
+    declared = ", ".join(f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d})" for endpoint in source.endpoints)
+    return f"""(SELECT coalesce(found.is_well, false) AS is_well,
+            extract(epoch FROM :now - found.last_success_at) / declared.every_s AS age
+        FROM (VALUES {declared}) AS declared (endpoint, every_s), LATERAL (
+            SELECT bool_or(consecutive_failures = 0 AND last_success_at IS NOT NULL) AS is_well, max(last_success_at) AS last_success_at
+            FROM collection.state AS s WHERE s.source = :source AND s.endpoint = declared.endpoint
+                AND (CAST(:account AS text) IS NULL OR s.account_id = :account)) AS found)"""
+
+
+def _literal(name: str) -> str:
+    """Write a name as an SQL literal, safe in a statement with binds."""
+    return "'" + name.replace("'", "''").replace(":", "\\:") + "'"
 
 
 def lately_s(tables: Sequence[JudgedTable]) -> int:

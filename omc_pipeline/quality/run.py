@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
+from omc_pipeline.collection.discovery import BrokenSource
 from omc_pipeline.collection.readiness import configured_sources
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import States, states
@@ -43,7 +44,12 @@ def run_source_checks(
 
 
 def run_suites(
-    database: Database, sources: Collection[Source], settings: Settings, now: datetime, ledgers: Sequence[LedgerName] | None = None
+    database: Database,
+    sources: Collection[Source],
+    settings: Settings,
+    now: datetime,
+    ledgers: Sequence[LedgerName] | None = None,
+    broken: Collection[BrokenSource] = (),
 ) -> QualityReport:
     """Judge whole ledgers, keep outcomes, scores and alerts in one transaction.
 
@@ -54,13 +60,21 @@ def run_suites(
         now: The moment to judge at, aware.
         ledgers: Which to judge, where one without a source scores 0; None: those that have sources. One whose sources are all
             not configured has no score, and its alerts are closed.
+        broken: Sources whose file doesn't load: nothing of them can be judged, so each fails its ledger's completeness.
     """
-    run_id, named = uuid4(), {source.ledger for source in sources}
+    run_id, of_broken = uuid4(), {each.ledger for each in broken}
+    named = {*(source.ledger for source in sources), *of_broken}
     sources = configured_sources(sources, settings, recorded_states(database))
     asked = [ledger for ledger in LEDGERS if ledger in (ledgers if ledgers is not None else named)]
-    silent = [ledger for ledger in asked if ledger in named and ledger not in {source.ledger for source in sources}]
+    silent = [ledger for ledger in asked if ledger in named and ledger not in {*(source.ledger for source in sources), *of_broken}]
     asked = [ledger for ledger in asked if ledger not in silent]
-    outcomes = {ledger: {s.name: _judged(database, suite_of(s), now) for s in sources if s.ledger == ledger} for ledger in asked}
+    outcomes = {
+        ledger: {
+            **{s.name: _judged(database, suite_of(s), now) for s in sources if s.ledger == ledger},
+            **{b.name: [_unloaded(ledger, b, now)] for b in broken if b.ledger == ledger},
+        }
+        for ledger in asked
+    }
     scores = {
         ledger: ledger_score({name: [_scored(outcome) for outcome in judged] for name, judged in by_source.items()})
         for ledger, by_source in outcomes.items()
@@ -113,6 +127,27 @@ def _outcome(suite: Suite, check: Check, facts: Facts, passed: bool, examples: t
         window_to=now,
         description=check.description,
         examples=examples,
+    )
+
+
+def _unloaded(ledger: LedgerName, broken: BrokenSource, now: datetime) -> CheckOutcome:
+    return CheckOutcome(
+        name="source_loads",
+        ledger=ledger,
+        source=broken.name,
+        dimension="completeness",
+        severity="critical",
+        blocking=False,
+        passed=False,
+        score=0.0,
+        judged=True,
+        value=0.0,
+        observed=broken.reason,
+        expected="a file that loads",
+        rows=0,
+        window_from=now,
+        window_to=now,
+        description="The source's file loads, so that it can be collected.",
     )
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from omc_infra.errors import OmcError
+from omc_infra.machine import machine_failure
+from omc_infra.terminal import say
 from omc_pipeline.sandbox.server import serve
 
 
@@ -20,8 +22,11 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         serve(asked.seed, asked.port, asked.state, asked.announce_port)
-    except OmcError as error:
-        sys.stderr.write(f"sandbox: {error}\n")
+    except (OmcError, OSError) as error:
+        found = machine_failure(error)
+        if found is None:
+            raise
+        say(f"sandbox: {found}", err=True)
         return 2
     return 0
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from omc_infra.errors import BadInputError
 from omc_pipeline.sandbox.faults import FAULT_KINDS, Fault, Faults
 from omc_pipeline.sandbox.filings import ISSUERS, announce
 from omc_pipeline.sandbox.world import World, iso_ms
@@ -46,12 +47,7 @@ def routes(world: World, faults: Faults, upstreams: frozenset[str], home_id: str
         return JSONResponse({"faults": {}})
 
     async def add_filing(request: Request) -> Response:
-        asked = await _asked(request)
-        cik = str(asked["cik"]).zfill(10) if "cik" in asked else None
-        if cik is not None and cik not in ISSUERS:
-            return _bad(f"cik must be one of {', '.join(ISSUERS)}")
-        filing = announce(world, cik, str(asked.get("form", "8-K")), str(asked.get("items", "7.01,8.01")))
-        return JSONResponse({"accession_number": filing.accession_number, "cik": filing.cik, "accepted_at": iso_ms(filing.accepted_at)})
+        return _published(world, await _asked(request))
 
     return [
         Route("/health", health),
@@ -60,6 +56,17 @@ def routes(world: World, faults: Faults, upstreams: frozenset[str], home_id: str
         Route("/faults", clear_faults, methods=["DELETE"]),
         Route("/filings", add_filing, methods=["POST"]),
     ]
+
+
+def _published(world: World, asked: dict[str, Any]) -> Response:
+    cik = str(asked["cik"]).zfill(10) if "cik" in asked else None
+    if cik is not None and cik not in ISSUERS:
+        return _bad(f"cik must be one of {', '.join(ISSUERS)}")
+    try:
+        filing = announce(world, cik, asked.get("form"), asked.get("items"))
+    except BadInputError as error:
+        return _bad(str(error))
+    return JSONResponse({"accession_number": filing.accession_number, "cik": filing.cik, "accepted_at": iso_ms(filing.accepted_at)})
 
 
 async def _asked(request: Request) -> dict[str, Any]:

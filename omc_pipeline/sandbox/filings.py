@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from omc_infra.clock import parse_utc
+from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.edgar import ITEMS, has_items, is_form
 from omc_pipeline.sandbox.noise import between, pick, unit
 from omc_pipeline.sandbox.state import Record
 from omc_pipeline.sandbox.world import HISTORY, World, day_start, iso_ms
@@ -109,15 +111,44 @@ def filings_of(world: World, cik: str, now: datetime) -> list[Filing]:
     return sorted(known, key=lambda filing: (filing.accepted_at, filing.accession_number), reverse=True)
 
 
-def announce(world: World, cik: str | None, form: str, items: str) -> Filing:
-    """Publish a filing now and remember it; without a CIK the issuers take turns."""
+DEFAULT_FORM, DEFAULT_ITEMS = "8-K", "7.01,8.01"
+
+
+def checked_words(form: object, items: object) -> tuple[str, str]:
+    """Return form and items of a filing as EDGAR would publish them.
+
+    Args:
+        form: None: an 8-K.
+        items: Of an 8-K, comma separated; None: the usual ones where the form has items at all.
+
+    Raises:
+        BadInputError: EDGAR has no such form or item, or items are given to a form that has none.
+    """
+    form = DEFAULT_FORM if form is None else form
+    if not isinstance(form, str) or not is_form(form):
+        raise BadInputError(f"form {form!r} is no form type of SEC EDGAR, such as 8-K, 8-K/A, 4 or S-3")
+    if not has_items(form):
+        if items:
+            raise BadInputError(f"items {items!r} go with an 8-K only, and the form is {form}")
+        return form, ""
+    items = DEFAULT_ITEMS if items is None else items
+    named = [item.strip() for item in items.split(",")] if isinstance(items, str) else []
+    unknown = [item for item in named if item not in ITEMS]
+    if unknown or not named or len(set(named)) < len(named):
+        raise BadInputError(f"items {items!r} must be items of an 8-K, comma separated, each once: {', '.join(ITEMS)}")
+    return form, ",".join(named)
+
+
+def announce(world: World, cik: str | None, form: object = None, items: object = None) -> Filing:
+    """Publish a filing now and remember it; without a CIK the issuers take turns. Raises as ``checked_words`` does."""
+    told_form, told_items = checked_words(form, items)
 
     def record(records: list[Record]) -> Record:
         before = [known for known in records if known.get("kind") == "filing"]
         filer = cik or list(ISSUERS)[len(before) % len(ISSUERS)]
         now = world.clock()
         serial = max([int(now.timestamp() * 1000), *(known["serial"] + 1 for known in before)])
-        return {"kind": "filing", "serial": serial, "cik": filer, "at": iso_ms(now), "form": form, "items": items}
+        return {"kind": "filing", "serial": serial, "cik": filer, "at": iso_ms(now), "form": told_form, "items": told_items}
 
     return _announced(world.state.append(record))
 

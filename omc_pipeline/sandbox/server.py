@@ -7,6 +7,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 _START_WITHIN_S = 15
+_LONGEST_PREFIX = 100
 
 
 @contextmanager
@@ -66,7 +68,7 @@ def serve(
         clock: As in ``create_app``.
 
     Raises:
-        ConfigurationError: The port is taken.
+        ConfigurationError: The port is taken, or its file can't be written.
     """
     listener = _listener(port)
     server = _server(seed, clock, state)
@@ -74,6 +76,8 @@ def serve(
     if announce_port:
         _write_whole(announce_port, f"{bound}\n")
     on_listen(f"http://{HOST}:{bound}")
+    # A signal may come before uvicorn has taken over; Python would then warn of its coroutine on stderr.
+    warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited", RuntimeWarning)
     server.run(sockets=[listener])
 
 
@@ -119,8 +123,11 @@ def _await_start(server: uvicorn.Server, thread: threading.Thread) -> None:
 
 
 def _write_whole(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-    Path(name).replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:_LONGEST_PREFIX]}.")
+        with os.fdopen(handle, "w") as out:
+            out.write(text)
+        Path(name).replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"the port can't be announced in {file}: {error.strerror}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_infra.clock import parse_utc
+from omc_infra.private import private_folder
 
 Record = Mapping[str, Any]
 
@@ -59,14 +60,14 @@ class State:
         if self._file is None:
             yield
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._file.parent)
         with self._file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
 
 def _append_line(file: Path, line: str) -> None:
-    with file.open("ab+") as out:
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab+") as out:
         end = out.seek(0, os.SEEK_END)
         if end:
             out.seek(end - 1)

@@ -33,18 +33,7 @@ from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Sourc
 from omc_pipeline.collection.sweep import sweep
 from omc_pipeline.collection.values import described, instant, optional_text, text
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
-
-ITEMS = {
-    "1.01": "Material Agreement", "1.02": "End of a Material Agreement", "1.03": "Bankruptcy", "1.04": "Mine Safety",
-    "1.05": "Cybersecurity Incident", "2.01": "Acquisition or Disposition", "2.02": "Results of Operations",
-    "2.03": "New Obligation", "2.04": "Accelerated Obligation", "2.05": "Exit Costs", "2.06": "Impairment",
-    "3.01": "Delisting or Listing Transfer", "3.02": "Unregistered Sale of Equity", "3.03": "Change of Holders' Rights",
-    "4.01": "Change of Auditor", "4.02": "Non-Reliance on Past Statements", "5.01": "Change of Control",
-    "5.02": "Directors and Officers", "5.03": "Bylaws or Fiscal Year", "5.04": "Blackout of Benefit Plans", "5.05": "Code of Ethics",
-    "5.06": "Shell Status", "5.07": "Shareholder Vote", "5.08": "Director Nominations", "6.01": "ABS Information",
-    "7.01": "Regulation FD", "8.01": "Other Events", "9.01": "Exhibits",
-}  # fmt: skip
-"""Items of Form 8-K, shortened; https://www.sec.gov/files/form8-k.pdf."""
+from omc_pipeline.ledgers.edgar import ITEMS, has_items
 
 _NAME = "catalyst_sec_edgar"
 _BAN_S = 600.0
@@ -161,7 +150,7 @@ def _event(filing: Item, filer: _Filer) -> CatalystEvent:
 def _named(items: str | None, form: str) -> str:
     """Answer `` Results of Operations (2.02), Exhibits (9.01)``; items of forms other than 8-K have no names here."""
     codes = [code.strip() for code in (items or "").split(",") if code.strip()]
-    names = ITEMS if form.startswith("8-K") else {}
+    names = ITEMS if has_items(form) else {}
     told = [f"{names[code]} ({code})" if code in names else f"({code})" for code in codes]
     return f" {', '.join(told)}" if told else ""
 

@@ -36,7 +36,7 @@ _CENT = Decimal("0.01")
 
 
 def _spans(days: tuple[int, ...]) -> tuple[int, ...]:
-    if not days or not all(2 <= span <= LONGEST_DAYS for span in days) or len(set(days)) != len(days):
+    if not days or len(set(days)) != len(days):
         raise ValueError(f"must be different numbers of days, each from 2 to {LONGEST_DAYS}")
     return days
 
@@ -44,7 +44,9 @@ def _spans(days: tuple[int, ...]) -> tuple[int, ...]:
 class TrendConfig(SourceConfig):
     """Over how many days the index is averaged."""
 
-    days: Annotated[tuple[int, ...], AfterValidator(_spans)] = Field((7, 30), description="Days of each mean.")
+    days: Annotated[tuple[Annotated[int, Field(ge=2, le=LONGEST_DAYS)], ...], AfterValidator(_spans)] = Field(
+        (7, 30), description="Days of each mean."
+    )
 
 
 def parse(payload: Payload, config: TrendConfig) -> Parsed:

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import itertools
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,12 +21,14 @@ import pytest
 from dagster import ScheduleDefinition, job, op
 from dagster._utils.schedules import cron_string_iterator
 
+from omc_infra.configuration import UnreadSection, load_configuration
 from omc_infra.errors import ConfigurationError, OmcError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.cadence import is_due
-from omc_pipeline.collection.discovery import discover_sources, source_named
+from omc_pipeline.collection.discovery import BrokenSource, discover, discover_sources, source_named
 from omc_pipeline.collection.parsing import ENDPOINT, parse_payload
 from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.definitions import build_definitions
 from omc_pipeline.ledgers.table import LEDGERS, Row
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -60,6 +63,16 @@ HOSTILE = {
     "every key null": json.dumps(dict.fromkeys(KEYS)).encode(),
 }
 
+_DEMANDING = """
+import dataclasses
+from omc_pipeline.collection.options import SourceConfig
+from omc_pipeline.sources.human_fear_greed import SOURCE as known
+
+class Demanding(SourceConfig):
+    coin: str
+
+SOURCE = dataclasses.replace(known, name="human_broken", config=Demanding)
+"""
 _FOREIGN = """
 import dataclasses
 from omc_pipeline.sources.glass_defillama import SOURCE as known
@@ -204,6 +217,10 @@ def test_a_value_of_any_wrong_kind_anywhere_never_breaks_the_parser(source: Sour
             json.dumps([dict(rejected.row) for rejected in outcome.rejected], ensure_ascii=False).encode()
 
 
+def test_every_file_of_the_folder_holds_a_source_that_loads() -> None:
+    assert discover().broken == {}
+
+
 def test_an_unknown_source_is_told_those_there_are() -> None:
     with pytest.raises(OmcError, match=r"no source 'nope'.*glass_defillama.*human_fear_greed"):
         source_named("nope")
@@ -218,6 +235,7 @@ def test_a_file_dropped_into_the_folder_is_found_without_being_listed(tmp_path: 
     (tmp_path / "notes.py").write_text("raise RuntimeError('not a source')")
 
     assert list(discover_sources(tmp_path)) == ["human_dropped"]
+    assert list(discover(tmp_path).broken) == ["notes"]
     assert here.stem in discover_sources()
 
 
@@ -227,17 +245,77 @@ def test_a_file_dropped_into_the_folder_is_found_without_being_listed(tmp_path: 
         ("import nothing_of_this_name", "does not import: ModuleNotFoundError"),
         ("SOURCE = (", "does not import: SyntaxError"),
         ("SOURCE = 1 + 'x'", "does not import: TypeError"),
+        ("raise RuntimeError('two\\nlines')", "does not import: RuntimeError: two lines"),
+        ("import os; open('/no/such/file')", "does not import: FileNotFoundError"),
+        ("1 / 0", "does not import: ZeroDivisionError"),
+        ("raise SystemExit(3)", "does not import: SystemExit"),
         ("VALUE = 1", "has no SOURCE"),
         ("SOURCE = 'x'", "has no SOURCE"),
         ("from omc_pipeline.sources.human_fear_greed import SOURCE", "not the file's name"),
         (_FOREIGN, "belong to glass"),
+        (_DEMANDING, "coin has no default"),
     ],
 )
-def test_a_broken_source_fails_loudly_with_the_name_of_its_file(tmp_path: Path, content: str, said: str) -> None:
+def test_a_broken_source_stops_only_itself_and_is_named_with_its_error(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "human_broken.py").write_text(content)
+    (tmp_path / "human_sound.py").write_text(
+        "import dataclasses\nfrom omc_pipeline.sources.human_fear_greed import SOURCE as known\n"
+        "SOURCE = dataclasses.replace(known, name='human_sound')\n"
+    )
 
+    found = discover(tmp_path)
+
+    assert list(found.sources) == ["human_sound"]
+    assert re.search(f"human_broken.py.*{said}", found.broken["human_broken"].reason)
+    assert "\n" not in found.broken["human_broken"].reason
+    assert found.broken["human_broken"].ledger == "human"
     with pytest.raises(ConfigurationError, match=f"human_broken.py.*{said}"):
-        discover_sources(tmp_path)
+        source_named("human_broken", tmp_path)
+
+
+def test_the_section_of_a_broken_source_is_no_mistake_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "omc.toml").write_text("[sources.human_broken]\ncoins = [1, 2]\n")
+    models = {"sources.human_broken": UnreadSection, "sources.human_fear_greed": SOURCES[-1].config}
+
+    read = load_configuration({"OMC_HOME": str(tmp_path), "OMC_CONFIG": str(tmp_path / "omc.toml")}, models)
+
+    assert read.section("sources.human_fear_greed") == SOURCES[-1].config()
+
+
+@pytest.mark.parametrize("name", ["prices.py", "human_fear-greed.py", "binance_quotes.py"])
+def test_a_file_whose_name_is_not_a_sources_is_named_and_not_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("VALUE = 1")
+    (tmp_path / "_part.py").write_text("VALUE = 1")
+
+    assert [each.reason for each in discover(tmp_path).broken.values()] == [
+        f"source {name}: a source's file is named <ledger>_<name>.py, the ledger one of glass, human, catalyst, exchange"
+    ]
+
+
+@pytest.mark.parametrize("name", [source.name for source in SOURCES])
+def test_the_location_loads_whichever_source_is_broken_and_shows_it_with_its_error(name: str) -> None:
+    sound = {source.name: source for source in SOURCES if source.name != name}
+    broken = BrokenSource(name, next(s.ledger for s in SOURCES if s.name == name), f"source {name}.py does not import: SyntaxError")
+
+    definitions = build_definitions(sound, broken=[broken])
+
+    specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+    shown = specs[name.replace("_", "/", 1)]
+    assert "SyntaxError" in str(shown.description)
+    assert {each.replace("_", "/", 1) for each in sound} <= specs.keys()
+    definitions.get_repository_def().load_all_definitions()
+    result = definitions.resolve_job_def("report_broken_sources").execute_in_process(raise_on_error=False)
+    assert not result.success
+
+
+def test_a_source_that_dagster_refuses_is_shown_as_broken_and_stops_no_other() -> None:
+    odd = dataclasses.replace(SOURCES[0], name=f"{SOURCES[0].ledger}_odd", owners=("not an owner",))
+
+    definitions = build_definitions({source.name: source for source in (*SOURCES, odd)})
+
+    shown = {spec.key.to_user_string(): str(spec.description) for spec in definitions.resolve_all_asset_specs()}
+    assert "can't be built" in shown[odd.name.replace("_", "/", 1)].replace("\\", "")
+    assert {source.name.replace("_", "/", 1) for source in SOURCES} <= shown.keys()
 
 
 def _outcome(source: Source, body: bytes) -> Parsed | OmcError:

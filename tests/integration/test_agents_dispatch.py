@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 from uuid import UUID
 
 import dagster as dg
 import pytest
+from agent_sessions import opened
 from sqlalchemy import text
 
 from omc_agents.definitions import build_definitions
@@ -20,6 +22,8 @@ from omc_agents.orchestration.sensors import MOST_RUNS, catalyst_outbox
 from omc_agents.sessions.briefs import briefs_since, show_session
 from omc_agents.sessions.dispatch import BATCH_SIZE, dispatch_fresh, open_batches, unfinished_events
 from omc_agents.sessions.locks import batch_lock
+from omc_agents.sessions.store import MOST_FAILURES
+from omc_infra.errors import RateLimitedError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -56,6 +60,19 @@ def nothing_pending(database: Database) -> None:
 class Broken(ScriptedAnalyst):
     def complete(self, request: Request) -> Response:
         raise TimeoutError("no answer")
+
+
+class Busy(ScriptedAnalyst):
+    """Asks for a wait when it is asked of ETH, and counts how often that was."""
+
+    asked: ClassVar[list[str]] = []
+    wait_s: ClassVar[float] = 3600.0
+
+    def complete(self, request: Request) -> Response:
+        if "0000000099" in str(request.turns):
+            self.asked.append("0000000099")
+            raise RateLimitedError("model: 429", retry_after_s=self.wait_s)
+        return super().complete(request)
 
 
 @pytest.fixture
@@ -235,6 +252,56 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
     assert runs == 3
     assert [brief.event for brief in briefs_since(database, EPOCH)] == ["0000000008-26-000002"]
     assert show_session(database, "000000000X-26-000001")["session"]["detail"] == "TimeoutError: no answer"
+
+
+def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_up_no_other(
+    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+) -> None:
+    announce(filing("0000000099-26-000001", symbol="ETH"), filing("0000000098-26-000002"))
+    busy, Busy.asked[:] = Newsroom(lambda: settings, newsroom.open_database, Busy), []
+    (request,) = tick(instance, busy)
+    run(instance, busy, request)
+
+    during_the_wait = tick(instance, busy)
+    run(instance, busy, request)  # a run that was asked for all the same
+    announce(filing("0000000097-26-000003"))
+    (other,) = tick(instance, busy)
+
+    assert during_the_wait == []
+    assert Busy.asked == ["0000000099"]
+    assert str(other.run_key).endswith("#0")
+    assert [brief.event for brief in briefs_since(database, EPOCH)] == ["0000000098-26-000002"]
+    assert show_session(database, "0000000099-26-000001")["session"]["detail"] == "RateLimitedError: model: 429"
+
+
+def test_a_session_is_tried_again_when_the_wait_of_its_model_is_over_and_waits_are_no_failures(
+    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+) -> None:
+    announce(filing("0000000099-26-000004", symbol="ETH"))
+    busy = Newsroom(lambda: settings, newsroom.open_database, Busy)
+    for _ in range(MOST_FAILURES + 1):
+        (request,) = tick(instance, busy)
+        run(instance, busy, request)
+        with database.engine("owner").begin() as connection:  # the wait goes by
+            connection.execute(text("UPDATE agents.session SET retry_at = retry_at - interval '1 hour'"))
+
+    (request,) = tick(instance, newsroom)
+    result = run(instance, newsroom, request)
+
+    assert result.success
+    assert [brief.event for brief in briefs_since(database, EPOCH)] == ["0000000099-26-000004"]
+
+
+@pytest.mark.parametrize("wait_s", [float("inf"), float("nan"), 1e300, -5.0])
+def test_an_absurd_wait_of_a_model_is_bounded(database: Database, announce: Callable[..., None], wait_s: float) -> None:
+    announce(filing("0000000099-26-000005"))
+    store, session = opened(database, "0000000099-26-000005")
+
+    store.defer(session.session_id, "429", wait_s)
+
+    until = store.session(session.session_id).retry_at
+    assert until is not None
+    assert until <= datetime.now(UTC) + timedelta(days=8)
 
 
 def test_a_batch_whose_runs_never_get_anywhere_is_given_up(

@@ -74,19 +74,34 @@ def test_a_killed_server_serves_again(servers: RunningServices) -> None:
 
 def test_changed_code_is_served_and_broken_code_is_told_until_it_is_mended(servers: RunningServices, source: Path) -> None:
     source.write_text(SOURCE.format(job="second"))
-    eventually(lambda: list(servers.watch()) == ["the code has changed; it is loaded anew"])
+    assert told_by(servers)[-2:] == ["the code has changed; loading it", f"{LOCATION}: the changed code is loaded"]
     servers.await_healthy(SERVICE)
     assert "second" in jobs_of(servers)
 
-    source.write_text("raise ValueError('a typing error')\n")
-    eventually(lambda: list(servers.watch()) != [])
+    source.write_text("raise ValueError('a typing\\nerror')\n")
+    assert told_by(servers)[-1] == f"{LOCATION}.definitions does not load: ValueError: a typing error"
     servers.await_healthy(SERVICE)
-    assert "a typing error" in jobs_of(servers)
+    assert "a typing" in jobs_of(servers)
+
+    source.write_text("import os; os._exit(3)\n")
+    assert told_by(servers)[-1].startswith(f"{LOCATION} does not load; see ")
 
     source.write_text(SOURCE.format(job="third"))
-    eventually(lambda: list(servers.watch()) != [])
+    assert told_by(servers)[-1] == f"{LOCATION}: the changed code is loaded"
     servers.await_healthy(SERVICE)
     assert "third" in jobs_of(servers)
+
+
+def told_by(servers: RunningServices) -> list[str]:
+    """Return what a change of the code makes the platform say, until it has said how loading went."""
+    lines: list[str] = []
+
+    def is_complete() -> bool:
+        lines.extend(servers.watch())
+        return any("load" in line and "loading it" not in line for line in lines)
+
+    eventually(is_complete)
+    return lines
 
 
 def test_a_service_that_does_not_become_ready_is_told_with_its_log(source: Path, tmp_path: Path) -> None:

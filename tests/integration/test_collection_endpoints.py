@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from omc_pipeline.collection.collecting import collect, collect_endpoints, first
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.source import Endpoint, FetchContext, Source
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.quality import run_source_checks, run_suites
 from omc_pipeline.sandbox import serving
 
 SOURCES = discover_sources()
@@ -52,6 +53,25 @@ def test_a_host_that_is_down_does_not_keep_the_other_hosts_of_its_source_from_be
     assert _rows(database, "glass.coin_price", source.name) == 0
     assert _rows(database, "glass.protocol_fees", source.name) > 0
     assert one(database, "SELECT count(DISTINCT protocol) FROM glass.protocol_tvl WHERE source = %s", source.name) == 6
+
+
+def test_a_host_that_is_dead_turns_its_check_red_at_once_and_alerts_within_two_cadences_although_the_other_host_answers(
+    database: Database, sandboxed: Settings
+) -> None:
+    source, hour = _named(DEFILLAMA, "glass_dead_host"), timedelta(hours=1)
+    began = datetime.now(UTC)
+    collect(source, database, sandboxed)
+    spoil(sandboxed, "defillama_coins", "500")
+    failed = collect_endpoints(source, database, sandboxed, lambda: began + hour)  # the next tick of all endpoints
+    assert [outcome.endpoint for outcome in failed if outcome.failure] == ["prices"]
+
+    at_once = {o.name: o for o in run_source_checks(database, source, began + hour)}
+    before_two = run_suites(database, [source], sandboxed, began + 1.95 * hour)
+
+    assert (at_once["endpoints_answer"].passed, at_once["endpoints_answer"].value) == (False, pytest.approx(2 / 3))
+    assert before_two.ledgers["glass"].scores is not None
+    assert before_two.ledgers["glass"].scores.timeliness_score < sandboxed.alert_threshold
+    assert "timeliness" in {alert.dimension for alert in before_two.alerts}
 
 
 def test_what_came_of_each_endpoint_is_told_apart(database: Database, sandboxed: Settings) -> None:

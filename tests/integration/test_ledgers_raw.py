@@ -167,10 +167,27 @@ def test_a_refused_row_is_kept_once_with_its_reason_and_payload(connection: psyc
     assert (first, again, reordered) == (2, 0, 0)
     assert [(row.reason, row.row["coin"], row.payload_sha256) for row in open_rows(connection, "q")] == [
         ("no price", "eth", "sha"),
-        ("bid above ask", "btc", "sha"),
+        ("bid above ask", "btc", "other"),
     ]
     assert open_rows(connection, "nobody") == []
     assert len(open_rows(connection)) >= 2
+
+
+def test_a_row_refused_again_names_the_newest_body_whatever_order_the_bodies_are_read_in(connection: psycopg.Connection) -> None:
+    older, newer = _payload(b"older"), _payload(b"newer", 60)
+    refused = [("no price", {"coin": "again"})]
+    with connection.transaction():
+        for payload in (older, newer):
+            PostgresRawStore(connection).store(payload, etag=None, last_modified=None)
+            quarantine(connection, "again", refused, payload.sha256)
+        (held,) = open_rows(connection, "again")
+        quarantine(connection, "again", refused, older.sha256)  # a replay of the older body
+        (after_replay,) = open_rows(connection, "again")
+
+        closed = resolve(connection, "again", {newer.sha256}, [])
+
+    assert held.payload_sha256 == after_replay.payload_sha256 == newer.sha256
+    assert closed == 1
 
 
 def test_rows_that_a_new_reading_accepts_leave_and_come_back_when_refused_again(connection: psycopg.Connection) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+import psycopg
 import pytest
 
 from omc_infra.payload import Payload
@@ -174,8 +177,6 @@ def test_versions_are_recorded_in_the_order_of_their_commits(database: Database)
 
 
 def test_a_writer_can_neither_change_nor_delete_what_is_recorded(database: Database) -> None:
-    import psycopg
-
     _appended(database, "kept", [_price("1")])
 
     for statement in ("UPDATE glass.coin_price SET price_usd = 9", "DELETE FROM glass.coin_price", "TRUNCATE glass.coin_price"):
@@ -202,11 +203,35 @@ def test_a_replayed_payload_does_not_turn_back_what_a_later_one_has_told(databas
     assert _versions(database, "replayed")[-1] == ("BTC", 3, Decimal("2.5"))
 
 
-def test_a_large_batch_is_appended_in_a_few_seconds(database: Database) -> None:
-    rows = [_price(f"{n}.000001", n // 50, f"S{n % 50}") for n in range(20_000)]
+class Counted(psycopg.Cursor[Any]):
+    """A cursor that counts its statements."""
 
-    assert _appended(database, "large", rows) == {"glass.coin_price": Appended(inserted=20_000)}
-    assert _appended(database, "large", rows) == {"glass.coin_price": Appended(unchanged=20_000)}
+    statements = 0
+
+    def execute(self, *arguments: Any, **named: Any) -> Counted:
+        Counted.statements += 1
+        return super().execute(*arguments, **named)
+
+    def copy(self, *arguments: Any, **named: Any) -> AbstractContextManager[psycopg.Copy]:
+        Counted.statements += 1
+        return super().copy(*arguments, **named)
+
+
+def test_a_large_batch_takes_no_more_statements_than_a_small_one(database: Database) -> None:
+    """What a batch costs besides its rows is one round trip a statement: a statement a row would be 20,000 of them."""
+
+    def counted(rows: Sequence[Row], source: str) -> tuple[int, Appended]:
+        with database.connect("writer") as connection, connection.transaction():
+            connection.cursor_factory, Counted.statements = Counted, 0
+            done = append(connection, source, rows, None)
+            return Counted.statements, done["glass.coin_price"]
+
+    large = [_price(f"{n}.000001", n // 50, f"S{n % 50}") for n in range(20_000)]
+    small, _ = counted(large[:1], "small")
+
+    assert small > 0
+    assert counted(large, "large") == (small, Appended(inserted=20_000))
+    assert counted(large, "large") == (small, Appended(unchanged=20_000))
 
 
 def test_the_event_table_takes_the_key_of_its_source(database: Database) -> None:

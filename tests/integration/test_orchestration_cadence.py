@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,10 @@ from omc_infra.postgres.database import Database
 from omc_infra.runs.routing import target_of
 from omc_infra.settings import Settings
 from omc_pipeline.collection.discovery import discover_sources
-from omc_pipeline.collection.sampling import collect_samples
+from omc_pipeline.collection.sampling import each_sample
 from omc_pipeline.definitions import build_definitions
 from omc_pipeline.orchestration import operations
+from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.sandbox import serving
 
@@ -57,13 +59,40 @@ def test_a_scheduled_run_of_quotes_brings_four_samples_and_one_on_demand_brings_
     tick = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
     scheduled, on_demand = _Clock(tick + timedelta(seconds=1)), _Clock(tick + timedelta(minutes=1))
 
-    samples = collect_samples(QUOTES, database, sandboxed, tick, scheduled, scheduled.sleep)
-    single = collect_samples(QUOTES, database, sandboxed, None, on_demand, on_demand.sleep)
+    samples = list(each_sample(QUOTES, database, sandboxed, tick, scheduled, scheduled.sleep))
+    single = list(each_sample(QUOTES, database, sandboxed, None, on_demand, on_demand.sleep))
 
     seconds = [(sample.observed_to - tick).total_seconds() for sample in samples if sample.observed_to]
     assert seconds == [1, 15, 30, 45]
     assert [sample.tables["exchange.quote"].inserted > 0 for sample in samples] == [True] * 4
     assert (len(single), on_demand.slept) == (1, [])
+
+
+def test_the_asset_is_materialized_with_the_first_sample_and_the_others_are_an_observation(
+    sandboxed: Settings, instance: dg.DagsterInstance
+) -> None:
+    quick = dataclasses.replace(QUOTES, endpoints=(dataclasses.replace(QUOTES.endpoints[0], every_s=6, sample_every_s=3),))
+    definitions = build_definitions({quick.name: quick}, Platform(variables=sandboxed.environ()))
+    tags = {".dagster/scheduled_execution_time": datetime.now(UTC).isoformat()}
+    job = definitions.resolve_implicit_global_asset_job_def()
+
+    done = job.execute_in_process(instance=instance, asset_selection=[asset_key(quick)], tags=tags)
+
+    at = {
+        kind: [r.timestamp for r in instance.get_event_records(dg.EventRecordsFilter(kind, asset_key=asset_key(quick)))]
+        for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION)
+    }
+    ((materialized,), (observed,)) = at.values()
+    assert done.success
+    assert observed - materialized > 1.5
+
+
+def test_jobs_of_one_source_have_runs_that_a_list_tells_apart() -> None:
+    shown = {job.name: job.tags or {} for job in build_definitions().jobs or ()}
+
+    assert shown["collect_exchange_coinspot_account"]["source"] == "coinspot_account"
+    assert shown["collect_exchange_coinspot_prices"]["source"] == "coinspot_prices"
+    assert "source" not in shown["collect_glass"]
 
 
 def test_every_source_is_sampled_in_equal_parts_of_its_cadence() -> None:

@@ -163,6 +163,37 @@ def test_a_user_whose_policy_refuses_holds_up_no_other_and_makes_the_check_red(d
     assert done.success
     assert summary(database, "honest").cost == 5
     assert summary(database, "refuser").cost == 5  # as the last run left it
-    (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_exception_waits_for_a_person"]
+    (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_open_exceptions"]
     assert not red.passed
-    assert "refuser by fifo" in str(red.metadata["exceptions"].value)
+    assert "by fifo in AUD are refused" in str(red.metadata["exceptions"].value)
+
+
+def test_the_assets_tell_how_many_rows_there_are_when_nothing_changed_and_no_sum_or_name_of_one_user(
+    database: Database, settings: Settings
+) -> None:
+    store(database, fill("first-user", 1, "buy", "1", "111", 0, "AAA"), fill("second-user", 1, "buy", "1", "222", 0, "AAA"))
+    definitions = build_definitions(platform=Platform(variables=settings.environ()))
+    instance = dg.DagsterInstance.ephemeral()
+    job = definitions.resolve_job_def("value_positions")
+    job.execute_in_process(instance=instance)
+
+    again = job.execute_in_process(instance=instance)
+
+    told = {event.asset_key.path[1]: event.materialization.metadata for event in again.get_asset_materialization_events()}
+    assert told["positions"]["matches_added"].value == 0
+    assert int(str(told["positions"]["dagster/row_count"].value)) >= 2
+    summed = str(told["valuation"]["summary"].value)
+    assert summed.splitlines()[0].startswith("| method | currency | users | realized")
+    assert len(summed.splitlines()) == 3
+    assert "333.00" not in summed.splitlines()[0]
+    said = " ".join(str(record.event_log_entry.to_json()) for record in _all_events(instance))
+    assert "first-user" not in said
+    assert "second-user" not in said
+
+
+def _all_events(instance: dg.DagsterInstance) -> list[dg.EventLogRecord]:
+    return [
+        record
+        for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        for record in instance.get_event_records(dg.EventRecordsFilter(kind))
+    ]

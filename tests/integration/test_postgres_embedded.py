@@ -26,6 +26,7 @@ from omc_infra.postgres.binaries import Binaries, installed_binaries
 from omc_infra.postgres.embedded import Server, running
 from omc_infra.postgres.folder import LOOPBACK, ServerFolder
 from omc_infra.settings import PROJECT_ROOT
+from omc_infra.signals import default_signals
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another user")
 
@@ -299,7 +300,7 @@ def test_two_homes_run_side_by_side(home: Path, made: Path) -> None:
 
 
 def test_ctrl_c_in_the_terminal_that_started_the_server_leaves_it_to_the_others(home: Path) -> None:
-    starter = _holder(home, start_new_session=True, stderr=subprocess.DEVNULL)
+    starter = _holder(home, start_new_session=True, stderr=subprocess.DEVNULL, preexec_fn=default_signals)
     port = _port_of(starter)
 
     with running(home, durable=False) as server:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from omc_infra.errors import UpstreamUnavailableError
 from omc_infra.http import HostPolicy
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
-from omc_pipeline.collection.discovery import discover_sources
+from omc_pipeline.collection.discovery import BrokenSource, discover_sources
 from omc_pipeline.collection.source import Endpoint, Source
+from omc_pipeline.collection.state import CollectorKey, record_failure, record_success
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE, Balance, Fill, Quote
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
@@ -122,6 +124,17 @@ class Platform:
                 ),
                 {"source": asked.name, "url": url, "status": status, "at": at},
             )
+        self.state(asked, at, failed=status >= 400)
+
+    def state(self, asked: Source, at: datetime, endpoint: str = "all", *, failed: bool = False) -> None:
+        """Note how an endpoint was collected."""
+        key = CollectorKey(asked.name, endpoint)
+        with self.database.connect("writer") as connection:
+            if failed:
+                record_failure(connection, key, UpstreamUnavailableError("503"), now=at, pause_after=0)
+            else:
+                record_success(connection, key, rows=1, seconds=0.1, now=at)
+            connection.commit()
 
     def collect_all(self, *but: Source, at: datetime = NOW) -> None:
         """Fill every ledger as one first collection would, but leave out some sources."""
@@ -163,7 +176,16 @@ class Platform:
 def platform(database: Database, settings: Settings) -> Platform:
     """Answer an empty platform."""
     tables = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, SENTIMENT, EVENT, QUOTE, FILL, BALANCE)
-    others = ("raw.payload", "raw.fetch", "raw.quarantine", "catalyst.outbox", "quality.score", "quality.check_result", "quality.alert")
+    others = (
+        "raw.payload",
+        "raw.fetch",
+        "raw.quarantine",
+        "catalyst.outbox",
+        "quality.score",
+        "quality.check_result",
+        "quality.alert",
+        "collection.state",
+    )
     with database.engine("owner").begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join([*(table.qualified for table in tables), *others])} CASCADE"))
     return Platform(database, settings)
@@ -355,11 +377,45 @@ def test_answers_that_are_errors_are_no_look(platform: Platform) -> None:
 
 
 def test_an_endpoint_that_stopped_answering_shows_although_the_others_answer(platform: Platform) -> None:
-    for url, status in (("https://example.invalid/a", 200), ("https://example.invalid/b", 404)):
-        platform.look(CATALYST, NOW - HOUR, 200, url)
-        platform.look(CATALYST, NOW, status, url)
+    hosts = dataclasses.replace(GLASS, endpoints=(Endpoint("maps", "* * * * *", 3600, _never), Endpoint("coins", "* * * * *", 300, _never)))
+    platform.collect_all()
+    platform.state(hosts, NOW - 2 * MINUTE, "maps")
+    platform.state(hosts, NOW - 6 * MINUTE, "coins")
+    platform.state(hosts, NOW, "coins", failed=True)
 
-    assert platform.outcome(CATALYST, "endpoints_answer").value == 0.5
+    at_once, later = (run_source_checks(platform.database, hosts, NOW + age) for age in (timedelta(), 5 * MINUTE))
+
+    seen, then = ({o.name: o for o in outcomes} for outcomes in (at_once, later))
+    assert (seen["endpoints_answer"].value, seen["endpoints_answer"].passed) == (0.5, False)
+    assert seen["endpoints_on_time"].passed
+    assert not then["endpoints_on_time"].passed
+    assert then["endpoints_on_time"].score < 0.7
+    settings = platform.settings.model_copy(update={"alert_threshold": 0.7})
+    report = run_suites(platform.database, [hosts], settings, NOW + 5 * MINUTE, ["glass"])
+    assert "timeliness" in {alert.dimension for alert in report.alerts}
+
+
+def test_an_endpoint_that_was_not_asked_has_not_answered_whatever_the_source_was_answered(platform: Platform) -> None:
+    hosts = dataclasses.replace(
+        GLASS, endpoints=(Endpoint("maps", "* * * * *", 3600, _never), Endpoint("co'in:s", "* * * * *", 300, _never))
+    )
+    platform.collect_all()
+    platform.state(hosts, NOW, "maps")
+
+    outcomes = {o.name: o for o in run_source_checks(platform.database, hosts, NOW)}
+
+    assert outcomes["endpoints_answer"].value == 0.5
+    assert (outcomes["endpoints_on_time"].passed, outcomes["endpoints_on_time"].score) == (False, 0.0)
+
+
+def test_a_ledger_without_a_source_and_one_whose_source_does_not_load_score_zero(platform: Platform) -> None:
+    platform.collect_all()
+    broken = BrokenSource("human_odd", "human", "source human_odd.py does not import: SyntaxError")
+
+    report = run_suites(platform.database, [HUMAN], platform.settings, NOW, ["human", "glass"], [broken])
+
+    assert {name: ledger.scores.completeness_score for name, ledger in report.ledgers.items()} == {"human": 0.0, "glass": 0.0}
+    assert [check.observed for check in report.ledgers["human"].checks if check.name == "source_loads"] == [broken.reason]
 
 
 def test_rows_from_the_future_cap_timeliness_and_do_not_make_a_dead_feed_look_alive(platform: Platform) -> None:

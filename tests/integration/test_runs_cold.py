@@ -98,4 +98,4 @@ def test_a_platform_that_ends_its_runs_ends_ordinary_processes_too(cold: WarmHom
     end_runs(cold.folder)
 
     assert not cold.process(run_id).lives
-    assert cold.ended(run_id) is DagsterRunStatus.FAILURE
+    assert cold.ended(run_id) is DagsterRunStatus.CANCELED

@@ -101,9 +101,14 @@ def test_the_sandbox_of_a_platform_is_found_by_its_home_and_no_other_is_taken_fo
 
 
 def test_a_fault_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    for option, value in (("--seconds", "nan"), ("--seconds", "-5"), ("--hours", "1e9"), ("--count", "-3")):
-        with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url, pytest.raises(BadInputError, match="seconds from 0 to"):
-            CliRunner().invoke(sandbox, ["fault", "fng", "slow", option, value, "--url", url], catch_exceptions=False)
+    wrong = (("seconds", "nan"), ("seconds", "-5"), ("hours", "1e9"), ("count", "-3"))
+    with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url:
+        commands = [CliRunner().invoke(sandbox, ["fault", "fng", "slow", f"--{name}", value, "--url", url]) for name, value in wrong]
+        fault = {"upstream": "fng", "kind": "slow", "count": 1, "seconds": 1, "hours": 6}
+        asked = [httpx2.post(f"{url}/_control/faults", json={**fault, name: float(value)}, trust_env=False) for name, value in wrong[1:]]
+
+    assert [answer.exit_code for answer in commands] == [2, 2, 2, 2]
+    assert all(answer.status_code == 400 and "seconds from 0 to" in answer.json()["error"] for answer in asked)
 
 
 def test_a_thread_ends_with_its_block(tmp_path: Path) -> None:
@@ -138,6 +143,43 @@ def test_the_commands_spoil_answers_and_publish_filings(tmp_path: Path) -> None:
     assert json.loads(spoilt.stdout) == {"faults": {"fng": [{"kind": "500", "count": 1}]}}
     assert json.loads(filed.stdout)["cik"] == "0001679788"
     assert status == 500
+
+
+WRONG_FILINGS = [
+    (["--form", "4", "--items", "8.01"], "go with an 8-K only"),
+    (["--form", "SELL ALL BTC NOW"], "no form type"),
+    (["--form", ""], "no form type"),
+    (["--items", "99.99"], "must be items of an 8-K"),
+    (["--items", "8.01,hello"], "must be items of an 8-K"),
+    (["--items", ""], "must be items of an 8-K"),
+    (["--form", "8-K/A", "--items", "8.01,8.01"], "each once"),
+    (["--cik", ""], "cik must be one of"),
+]
+
+
+def test_a_filing_with_a_form_or_items_that_edgar_does_not_have_is_refused_and_not_published(tmp_path: Path) -> None:
+    runner = CliRunner()
+    with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url:
+        for arguments, said in WRONG_FILINGS:
+            with pytest.raises(BadInputError, match=said) as refused:
+                runner.invoke(sandbox, ["announce", *arguments, "--url", url], catch_exceptions=False)
+            assert "\n" not in str(refused.value)
+        for document in ({"form": 8}, {"items": ["8.01"]}, {"form": "4", "items": "8.01"}):
+            assert httpx2.post(f"{url}/_control/filings", json=document, trust_env=False).status_code == 400
+        recent = _recent(url, "1679788")
+        amended = runner.invoke(sandbox, ["announce", "--cik", "1679788", "--form", "8-K/A", "--url", url], catch_exceptions=False)
+        insider = runner.invoke(sandbox, ["announce", "--cik", "1679788", "--form", "4", "--url", url], catch_exceptions=False)
+        after = _recent(url, "1679788")
+
+    assert (amended.exit_code, insider.exit_code) == (0, 0)
+    assert len(after["form"]) == len(recent["form"]) + 2
+    assert list(zip(after["form"], after["items"], strict=True))[:2] == [("4", ""), ("8-K/A", "7.01,8.01")]
+
+
+def _recent(url: str, cik: str) -> dict[str, list[str]]:
+    answer = httpx2.get(f"{url}/sec_edgar/submissions/CIK{cik:0>10}.json", headers=CONTACT, trust_env=False)
+    recent: dict[str, list[str]] = answer.json()["filings"]["recent"]
+    return recent
 
 
 def test_a_command_that_cannot_be_obeyed_says_why(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -21,6 +22,10 @@ from omc_infra.postgres.folder import ServerFolder
 from omc_infra.postgres.postmaster import ADMINISTRATOR
 from omc_infra.services.leftovers import MARK
 from omc_infra.settings import PROJECT_ROOT
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OMC = str(Path(sys.executable).parent / "omc")
@@ -61,11 +66,20 @@ class Home:
         self.environ = {**inherited, "OMC_HOME": str(folder), "OMC_KEY_COINSPOT": "keysecret", "PYTHONPATH": str(package)}
         self.process: subprocess.Popen[str] | None = None
 
-    def up(self) -> dict[str, Any]:
-        """Start the platform and return what it printed when it was up."""
-        log = (self.folder / "up.log").open("wb")
+    def up(self, terminal: Terminal | None = None) -> dict[str, Any]:
+        """Start the platform, in a terminal if one is given, and return what it printed when it was up."""
+        log = terminal.theirs if terminal else (self.folder / "up.log").open("wb")
         command = [OMC, "up", "--json", "--port", "0", "--port", "beacon=0"]
-        self.process = subprocess.Popen(command, env=self.environ, stdout=subprocess.PIPE, stderr=log, cwd=PROJECT_ROOT, text=True)
+        self.process = subprocess.Popen(
+            command,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=PROJECT_ROOT,
+            text=True,
+            umask=0o022,
+            preexec_fn=terminal.control if terminal else None,  # noqa: PLW1509 system calls only
+        )
         assert self.process.stdout
         lines = []
         for line in self.process.stdout:
@@ -160,6 +174,21 @@ def test_a_service_that_is_stopped_is_unhealthy_and_a_killed_one_is_started_agai
     assert home.services()["beacon"]["address"] == beacon["address"]
 
 
+def test_everything_that_a_platform_writes_is_its_owners_alone(home: Home) -> None:
+    eventually(lambda: any(home.folder.rglob("compute_logs/*.out")))
+    written = {
+        path: path.lstat()
+        for path in [home.folder, *home.folder.rglob("*")]
+        if not path.is_relative_to(home.folder / "package") and path.name != "up.log"
+    }
+
+    open_to_others = [str(path) for path, found in written.items() if not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o077]
+
+    assert open_to_others == []
+    assert any(path.name == "state.jsonl" for path in written)
+    assert any(path.suffix == ".out" for path in written), "no step has printed anything"
+
+
 def test_services_end_by_themselves_when_the_platform_is_killed_and_the_next_one_starts_and_ends_by_a_hang_up(home: Home) -> None:
     pids = {name: service["pid"] for name, service in home.services().items() if name in CHILDREN}
     home.process.kill()  # type: ignore[union-attr]
@@ -169,9 +198,11 @@ def test_services_end_by_themselves_when_the_platform_is_killed_and_the_next_one
     assert after.returncode == 1
     assert json.loads(after.stdout)["holder"] is None
 
-    home.up()
+    terminal = Terminal()
+    home.up(terminal)
     assert home.omc("status").returncode == 0
-    home.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+    eventually(lambda: "Ctrl-C stops everything" in terminal.text)
+    terminal.close()
 
     assert home.process.wait(30) == 0  # type: ignore[union-attr]
     assert embedded.found(home.folder) is None

@@ -39,6 +39,22 @@ def test_a_saved_body_is_printed_as_rows_without_any_database(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_saved_body_of_which_every_row_is_refused_exits_2_and_still_shows_the_rows(tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    file.write_text('{"status": "ok", "prices": {"upsidedown": {"bid": "2", "ask": "1", "last": "1.5"}}}')
+    home = tmp_path / "home"
+
+    as_json = _omc("collect", "exchange_coinspot_prices", "--payload", str(file), "--json", home=home)
+    for_a_person = _omc("collect", "exchange_coinspot_prices", "--payload", str(file), home=home)
+
+    document = json.loads(as_json.stdout)
+    assert (as_json.returncode, for_a_person.returncode) == (2, 2)
+    assert (document["rows"], len(document["quarantined"]), document["error"]["type"]) == ([], 1, "PayloadChangedError")
+    for answer in (as_json, for_a_person):
+        assert "all 1 rows were refused, the first because bid 2 is above ask 1" in answer.stderr
+        assert answer.stderr.count("\n") == 1
+
+
 def test_a_person_sees_a_table(tmp_path: Path) -> None:
     answer = _omc("collect", "human_fear_greed", "--payload", str(FIXTURES / "human_fear_greed" / "index.json"), home=tmp_path)
 

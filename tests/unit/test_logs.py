@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import logging
+import re
 
-from omc_infra.logs import STRUCK, redact_value
+import pytest
+import structlog
+
+from omc_infra.logs import STRUCK, VisibleFormatter, configure_logs, redact_value
+from omc_infra.settings import load_settings
 
 
 @pytest.mark.parametrize(
@@ -33,3 +38,22 @@ def test_a_value_without_end_is_cut() -> None:
     endless["again"] = endless
 
     assert "…" in str(redact_value("value", endless))
+
+
+def test_a_log_line_for_a_person_shows_what_a_terminal_would_obey(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(load_settings({"OMC_LOG_FORMAT": "console"}))
+    try:
+        structlog.get_logger().warning("said \x1b[2J", body="\u202e[/red]", error=ValueError("\x1b]0;t\x07"))
+    finally:
+        structlog.reset_defaults()
+
+    line = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)  # the colours are ours
+    assert "said \\x1b[2J" in line
+    assert "\x1b" not in line
+    assert "\u202e" not in line
+
+
+def test_lines_of_other_libraries_show_it_too() -> None:
+    record = logging.LogRecord("urllib3", logging.WARNING, __file__, 1, "refused: %s", ("\x1b[2J\u202e",), None)
+
+    assert VisibleFormatter(logging.BASIC_FORMAT).format(record) == "WARNING:urllib3:refused: \\x1b[2J\\u202e"

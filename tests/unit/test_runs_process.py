@@ -58,6 +58,17 @@ def test_a_tag_that_says_nothing_is_no_process(tag: str | None) -> None:
     assert RunProcess.of_tag(tag, "r") is None
 
 
+def test_the_tag_of_a_process_is_short_and_readable_and_holds_the_exact_start() -> None:
+    for started in (4738291.0, 1795772345.123457):
+        process = RunProcess("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "host.example, with a comma", 4711, started)
+
+        tag = process.as_tag()
+
+        assert tag.startswith("pid 4711 on host.example, with a comma, started ")
+        assert not set(tag) & set('{}"')
+        assert RunProcess.of_tag(tag, process.run_id) == process
+
+
 def test_the_tag_a_retry_has_from_its_parent_is_not_its_process() -> None:
     assert RunProcess.of_tag(RunProcess.current("parent").as_tag(), "retry") is None
 

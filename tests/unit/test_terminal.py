@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
+
 import pytest
 from rich.table import Table
 
 from omc_infra.tables import print_rows
-from omc_infra.terminal import one_line, open_console, say, visible
+from omc_infra.terminal import one_line, open_console, say, visible, visible_json
 
 HOSTILE = [
     "[/red]",
@@ -41,3 +44,13 @@ def test_hidden_characters_have_a_visible_spelling() -> None:
     assert visible("a\x1b\u202e\U000e0041b\x00") == "a\\x1b\\u202e\\U000e0041b\\x00"
     assert visible("line\n\tnext é 漢 ✓") == "line\n\tnext é 漢 ✓"
     assert one_line("a\n b\r\n\x07") == "a b \\x07"
+
+
+def test_json_hides_nothing_from_a_terminal_and_says_the_same() -> None:
+    document = {"a\u202e": ["\x1b[31m", "\x7f\x9b", "\U000e0041", "\ud800", "é 漢 ✓ \\u202e", "line\nnext\ttab"]}
+
+    written = visible_json(json.dumps(document, indent=2, ensure_ascii=False))
+
+    assert json.loads(written) == document
+    assert "é 漢 ✓" in written
+    assert [char for char in written if char != "\n" and unicodedata.category(char) in {"Cc", "Cf", "Co", "Cs"}] == []

@@ -82,6 +82,8 @@ class Engine:
         try:
             matchings = match_trades(list(compress(positions, fitting)), method, policy, self.cache)
         except ImportError as error:
+            if (error.name or "").startswith("omc_"):
+                raise  # a fault of our own code, not a machine without numba
             self.used, self.reason = "python", f"the kernel does not run here: {error}"
             return None
         if matchings is None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
 
 from omc_pipeline.positions.basis import Basis
 from omc_pipeline.positions.bulk.plain import plain_coins
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
     from omc_pipeline.positions.book import Book
 
+log = structlog.get_logger()
 OPEN = f"""
 INSERT INTO pnl.position (user_id, method, currency, symbol, run_id, {SUM_COLUMNS})
 SELECT %s, %s, %s, symbol, %s{", 0" * len(Sums._fields)} FROM unnest(%s::text[]) symbol RETURNING symbol, position_id
@@ -94,8 +97,19 @@ def _has_compiled_form(basis: Basis) -> bool:
     """Whether the kernel knows the method; a refusal is left to the engine that words it."""
     if basis.method == "uk" or basis.lot_policy != "universal" or basis.oversell_policy == "refuse":
         return False
+    return _is_numba_here()
+
+
+@cache
+def _is_numba_here() -> bool:
+    """Whether numba runs here; one that is installed and broken is said once, for without it a backfill takes many times as long."""
     try:
         import numba  # noqa: F401 asked for, not used
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            log.warning("numba is installed and does not run; positions are computed by Python", reason=str(error))
+        return False
+    except ImportError as error:
+        log.warning("numba is installed and does not run; positions are computed by Python", reason=str(error))
         return False
     return True
