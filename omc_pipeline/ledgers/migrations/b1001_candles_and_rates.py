@@ -8,7 +8,7 @@ from omc_infra.postgres.roles import role_names
 from omc_pipeline.ledgers.knowledge import guard_table
 
 revision = "b1001"
-down_revision = "j0008c"
+down_revision = "m2004b"
 branch_labels = None
 depends_on = None
 
