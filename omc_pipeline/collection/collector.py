@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -110,15 +110,15 @@ class Collector:
         cleaned = self.http.redactor.failure(failure)
         return cleaned if isinstance(cleaned, OmcError) else failure
 
-    def context(self, since: datetime | None = None) -> FetchContext:
-        """Return what a fetch is handed.
+    def context(self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = ()) -> FetchContext:
+        """Return what a fetch is handed: the newest time that is known, and what the ledgers lack.
 
         Raises:
             UpstreamRefusedError: The source has no policy, so there is nobody to ask.
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs)
 
     def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
         now = self.clock()
@@ -140,9 +140,16 @@ class Collector:
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
-            self.take(endpoint.fetch(self.context(self._since(endpoint))), tally)
+            self.take(endpoint.fetch(self.context(self._since(endpoint), self.needs(endpoint))), tally)
         else:
             derive(self, endpoint, tally)
+
+    def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
+        """Return what the ledgers lack, as the endpoint's statement finds it."""
+        if not endpoint.needs:
+            return ()
+        with self.connection.transaction():
+            return self.connection.execute(endpoint.needs, {"source": self.source.name, "now": self.clock()}).fetchall()
 
     def _since(self, endpoint: Endpoint) -> datetime | None:
         """Return the newest clock value up to the present of the table that lags most, or None when one of them is empty."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 from omc_infra.errors import BadInputError
 from omc_infra.http import HostPolicy, HttpClient
@@ -57,6 +57,7 @@ class FetchContext:
             most; None when one of them is empty.
         account: Whose data to ask for; None for a public source.
         held: Returns what the ledger holds of this source in a table, from a clock value on: the latest version of each row by field name.
+        needs: What the ledgers lack, the rows of the endpoint's ``needs``.
     """
 
     http: HttpClient
@@ -65,6 +66,7 @@ class FetchContext:
     since: datetime | None = None
     account: Account | None = None
     held: Callable[[LedgerTable, datetime], Sequence[Mapping[str, Any]]] = lambda _table, _since: ()
+    needs: Sequence[tuple[Any, ...]] = ()
 
 
 class Fetch(Protocol):
@@ -135,6 +137,7 @@ class Endpoint:
         sample_every_s: Seconds between two samples within one scheduled run, a part of ``every_s``; None: one sample. A run on
             demand takes one in any case.
         is_wanted: Whether the source's options ask for it at all; None: always. One that isn't wanted is left out of every run.
+        needs: SQL that looks up what the ledgers lack, for an upstream that is asked on need; it binds ``%(source)s`` and ``%(now)s``.
     """
 
     name: str
@@ -145,6 +148,7 @@ class Endpoint:
     tables: tuple[LedgerTable, ...] = ()
     sample_every_s: int | None = None
     is_wanted: Callable[[Any], bool] | None = None
+    needs: LiteralString = ""
 
 
 @dataclass(frozen=True)

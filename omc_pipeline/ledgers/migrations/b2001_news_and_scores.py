@@ -8,7 +8,7 @@ from omc_infra.postgres.roles import role_names
 from omc_pipeline.ledgers.knowledge import guard_table
 
 revision = "b2001"
-down_revision = "j0008c"
+down_revision = "b3001b"
 branch_labels = None
 depends_on = None
 
