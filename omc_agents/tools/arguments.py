@@ -28,6 +28,7 @@ class SentimentSource(StrEnum):
     """Whose sentiment is read."""
 
     FEAR_GREED = "human_fear_greed"
+    TITLES = "human_sentiment"
     ANY = "any"
 
 

@@ -32,6 +32,7 @@ _UNAUTHORIZED = 401
 _TOO_MANY_REQUESTS = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_REDIRECTS = 3
+_LONGEST_HEADER = 200
 
 Scrub = Callable[[bytes], bytes]
 """Return any body without what may not be kept (names of authors, tokens in links), or raise ``ValueError`` where it can't be read."""
@@ -79,7 +80,9 @@ class Asker:
             deadline = now + (request.deadline - now) / (len(order) - place)
             try:
                 payload = self._asked(request, request.hosts[number], deadline, is_last=place == len(order) - 1)
-            except UpstreamUnavailableError as error:
+            except OmcError as error:
+                if not isinstance(error, UpstreamUnavailableError) and not request.policy.are_apart:
+                    raise
                 if place == len(order) - 1:
                     raise
                 _log.warning("http.failover", failure=str(error), next=request.hosts[order[place + 1]].shown)
@@ -107,12 +110,19 @@ class Asker:
         ban_s = request.policy.ban_of(answer.status, answer.body) if request.policy.ban_of else None
         if ban_s is not None:
             return RateLimitedError(message, retry_after_s=ban_s)
+        told = request.policy.error_of(answer.status, payload.body) if request.policy.error_of else None
+        if isinstance(told, RetryableError):
+            return type(told)(f"{message} ({told})", retry_after_s=told.retry_after_s)
+        if told is not None:
+            return type(told)(f"{message} ({told})")
         return failure(answer.status, message, retry_after_s(answer.headers.get("retry-after"), payload.fetched_at))
 
     def _keep_ban(self, request: Request, refused: OmcError, *, is_last: bool) -> None:
         """Tell all processes of a wait that the upstream demands of the group, or that its last host demands beyond our patience."""
         wait_s = refused.retry_after_s if isinstance(refused, RetryableError) else None
         if not wait_s:
+            return
+        if request.policy.are_apart and not is_last:
             return
         if isinstance(refused, RateLimitedError) or (is_last and wait_s > request.deadline - time.monotonic()):
             self.ban(request.policy.pace.group, wait_s, str(refused))
@@ -178,11 +188,16 @@ class Asker:
             url=self.redactor.text(f"{host.shown}{request.target}"),
             status=answer.status,
             media_type=self.redactor.text(answer.media_type),
-            context=request.context,
+            context={**request.context, **self._kept_headers(request, answer)},
             method=request.method,
             request_sha256=request.identity,
             run_id=self.run_id,
         )
+
+    def _kept_headers(self, request: Request, answer: Answer) -> dict[str, str]:
+        """Return the headers that the parser needs; they are part of the payload, not of the request's identity."""
+        told = {name: answer.headers.get(name) for name in request.policy.kept_headers}
+        return {f"header.{name}": self.redactor.text(value)[:_LONGEST_HEADER] for name, value in told.items() if value is not None}
 
     def _kept(self, request: Request, host: Host, answer: Answer) -> bytes | None:
         """Return a body without secrets and scrubbed, or None for an error page that can't be scrubbed and so is not kept."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from omc_infra.errors import ConfigurationError, NotConfiguredError
+from omc_infra.errors import ConfigurationError, NotConfiguredError, OmcError
 from omc_infra.http.auth import Auth, NoAuth
 from omc_infra.http.limits import Pace, Quota
 from omc_infra.settings import Settings
@@ -51,6 +51,12 @@ class HostPolicy:
         needs_contact: The upstream turns away who gives no contact in the User-Agent; live, the client then demands one.
         ban_of: Returns the seconds for which an answer (status and body) bans us, or None; for upstreams that ban with another status than
             429.
+        error_of: Returns the failure that an answer is though its status says something else, or None: errors within a 200, or a status
+            that an upstream uses for something of its own.
+        are_apart: The hosts are different providers, each with rules and limits of its own: whatever one fails with, the next is asked, and
+            only a rate limit of the last is a wait for all.
+        kept_headers: Headers of the answer that go into the payload's context as ``header.<name>``, lower case, where they are there; for
+            what a parser must know of them, such as what an answer cost.
         others: Further bases of the same API by name, asked with ``get(path, host=name)``.
     """
 
@@ -70,6 +76,9 @@ class HostPolicy:
     secret_parameters: tuple[str, ...] = ()
     needs_contact: bool = False
     ban_of: Callable[[int, bytes], float | None] | None = None
+    error_of: Callable[[int, bytes], OmcError | None] | None = None
+    are_apart: bool = False
+    kept_headers: tuple[str, ...] = ()
     others: Mapping[str, HostPolicy] = field(default_factory=dict)
 
     @property

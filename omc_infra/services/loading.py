@@ -52,6 +52,7 @@ class LoadCheck:
                 cwd=PROJECT_ROOT,
                 env=dict(environ),
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
                 preexec_fn=as_child_of(os.getpid()),  # noqa: PLW1509 calls C functions only
             )
 

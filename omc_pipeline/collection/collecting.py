@@ -76,7 +76,7 @@ def collect_endpoints(
         NotConfiguredError: Live, and a key is missing.
         DatabaseUnavailableError: PostgreSQL went away: nothing more can be stored.
     """
-    asked = source.endpoints if endpoints is None else endpoints
+    asked = source.wanted(config or source.config(), endpoints)
     keys = [CollectorKey(source.name, endpoint.name, account.account_id if account else "") for endpoint in asked]
     with (
         opening(database, keys, settings.pause_after_failures, clock),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,20 +20,25 @@ from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account, next_nonce
 from omc_pipeline.collection.attempt import recorded
-from omc_pipeline.collection.derived import derive
+from omc_pipeline.collection.derived import derive, latest_rows
 from omc_pipeline.collection.equipment import chosen_hosts, source_account, source_keys
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
-from omc_pipeline.collection.source import Endpoint, FetchContext, Source
+from omc_pipeline.collection.source import Endpoint, FetchContext, LedgerInput, Source
 from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
+from omc_pipeline.collection.window import Window
 from omc_pipeline.collection.writing import writing
 from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
+from omc_pipeline.ledgers.table import LedgerTable
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
+
+_AHEAD = timedelta(days=1)
+"""So far beyond the present rows count as held: clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +110,20 @@ class Collector:
         cleaned = self.http.redactor.failure(failure)
         return cleaned if isinstance(cleaned, OmcError) else failure
 
-    def context(self, since: datetime | None = None) -> FetchContext:
-        """Return what a fetch is handed.
+    def context(self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = ()) -> FetchContext:
+        """Return what a fetch is handed: the newest time that is known, and what the ledgers lack.
 
         Raises:
             UpstreamRefusedError: The source has no policy, so there is nobody to ask.
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs)
+
+    def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
+        now = self.clock()
+        reads, window = LedgerInput(table, (self.source.name,)), Window(since, now + _AHEAD)
+        return latest_rows(self.connection, reads, window, now + _AHEAD)
 
     def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
         """Parse and store payloads as they come.
@@ -130,9 +140,16 @@ class Collector:
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
-            self.take(endpoint.fetch(self.context(self._since(endpoint))), tally)
+            self.take(endpoint.fetch(self.context(self._since(endpoint), self.needs(endpoint))), tally)
         else:
             derive(self, endpoint, tally)
+
+    def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
+        """Return what the ledgers lack, as the endpoint's statement finds it."""
+        if not endpoint.needs:
+            return ()
+        with self.connection.transaction():
+            return self.connection.execute(endpoint.needs, {"source": self.source.name, "now": self.clock()}).fetchall()
 
     def _since(self, endpoint: Endpoint) -> datetime | None:
         """Return the newest clock value up to the present of the table that lags most, or None when one of them is empty."""
@@ -181,11 +198,11 @@ def collector(
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
-        http = None
-        if source.policy is not None:
+        http, policy = None, source.policy_with(config)
+        if policy is not None:
             opened = open_http(
                 source.name,
-                source.policy,
+                policy,
                 settings,
                 keys=keys,
                 raw=raw,

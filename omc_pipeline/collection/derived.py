@@ -125,14 +125,14 @@ def _windows(spans: Sequence[datetime], step: Step) -> Iterator[Window]:
 def _computed(collector: Collector, reads: LedgerInput, window: Window, recorded_until: datetime, tally: Tally) -> bool:
     """Store the input of a window as a body, and what is computed from it."""
     fetched_at = collector.clock()
-    body = _body(_rows(collector.connection, reads, window, recorded_until), reads, window)
+    body = _body(latest_rows(collector.connection, reads, window, recorded_until), reads, window)
     url = f"ledger:{reads.table.qualified}?window={window}"
     payload = Payload(collector.source.name, body, fetched_at, url, media_type="application/json", context={WINDOW: str(window)})
     collector.raw.store(payload, etag=None, last_modified=None)
     return tally.take(collector.connection, collector.raw.marked(payload), collector.config)
 
 
-def _rows(connection: psycopg.Connection[Any], reads: LedgerInput, window: Window, recorded_until: datetime) -> list[dict[str, Any]]:
+def latest_rows(connection: psycopg.Connection[Any], reads: LedgerInput, window: Window, recorded_until: datetime) -> list[dict[str, Any]]:
     """Return the latest versions, by a recording time, of the rows that a window's computation needs, oldest first."""
     table, key = reads.table, ("source", *reads.table.key)
     statement = sql.SQL(

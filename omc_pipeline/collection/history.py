@@ -12,7 +12,7 @@ from omc_pipeline.collection.attempt import attempt
 from omc_pipeline.collection.collector import collector
 from omc_pipeline.collection.derived import derive_window
 from omc_pipeline.collection.options import SourceConfig
-from omc_pipeline.collection.parsing import ENDPOINT, WINDOW
+from omc_pipeline.collection.parsing import ENDPOINT, HISTORY, WINDOW
 from omc_pipeline.collection.source import History, Source
 from omc_pipeline.collection.state import CollectorKey
 from omc_pipeline.collection.tally import Collection, Tally
@@ -20,9 +20,6 @@ from omc_pipeline.collection.window import Window
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
-
-HISTORY = "history"
-"""Name under which fetches of the past stand beside those of the endpoints."""
 
 
 def collect_history(
@@ -62,7 +59,8 @@ def collect_history(
         tally = Tally(source)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:
-            collecting.take(history.fetch(collecting.context(), window), tally)
+            needs = [need for endpoint in source.endpoints for need in collecting.needs(endpoint)]
+            collecting.take(history.fetch(collecting.context(needs=needs), window), tally)
         else:
             for endpoint in source.endpoints:
                 derive_window(collecting, endpoint, window, tally)

@@ -9,7 +9,7 @@ from typing import Any
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.source import Parsed, Rejected
 from omc_pipeline.collection.values import described
-from omc_pipeline.ledgers.table import Row
+from omc_pipeline.ledgers.table import Row, key_of, row_digest
 
 Item = Mapping[str, Json]
 
@@ -42,6 +42,24 @@ def sift(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
 def without_rows(count: int) -> list[Rejected]:
     """Return the finding that stands for refused rows beyond those that are kept; none for none."""
     return [Rejected("further rows of the same answer were refused, too", {"rows": count}, count)] if count else []
+
+
+def told_once(parsed: Parsed) -> Parsed:
+    """Refuse the rows whose natural key an earlier row of the body has with other facts; the first one counts, equal ones are one."""
+    first: dict[tuple[object, ...], Row] = {}
+    rejected = list(parsed.rejected)
+    for row in parsed.rows:
+        name = (row.table.qualified, *key_of(row))
+        known = first.setdefault(name, row)
+        if row_digest(known) != row_digest(row):
+            shown = {field: _shown(getattr(row, field)) for field in row.table.fields}
+            said = ", ".join(f"{field} {_kept(str(shown[field]))[:60]}" for field in row.table.key)
+            rejected.append(refusal(f"the body tells of {said} twice, with other facts", shown))
+    return Parsed(list(first.values()), rejected)
+
+
+def _shown(value: object) -> Json:
+    return value if value is None or isinstance(value, (str, int, Decimal)) else str(value)
 
 
 def refusal(reason: str, row: Item) -> Rejected:

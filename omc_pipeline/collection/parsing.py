@@ -16,6 +16,8 @@ from omc_pipeline.ledgers.table import Row, key_of, plain_values
 
 ENDPOINT, OPTIONS, WINDOW = "endpoint", "options", "window"
 """What the platform adds to a payload's context: the endpoint asked, the digest of the options, and a history's window."""
+HISTORY = "history"
+"""Name under which fetches of the past stand beside those of the endpoints."""
 
 
 def parse_payload(source: Source, payload: Payload, config: SourceConfig | None = None) -> Parsed:

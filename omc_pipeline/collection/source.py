@@ -8,10 +8,10 @@ the source's options: the same bytes, context and options give the same rows for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 from omc_infra.errors import BadInputError
 from omc_infra.http import HostPolicy, HttpClient
@@ -56,6 +56,8 @@ class FetchContext:
         since: Newest clock value the ledger holds of this source (and account) in the tables of the endpoint, of the table that lags
             most; None when one of them is empty.
         account: Whose data to ask for; None for a public source.
+        held: Returns what the ledger holds of this source in a table, from a clock value on: the latest version of each row by field name.
+        needs: What the ledgers lack, the rows of the endpoint's ``needs``.
     """
 
     http: HttpClient
@@ -63,6 +65,8 @@ class FetchContext:
     now: datetime
     since: datetime | None = None
     account: Account | None = None
+    held: Callable[[LedgerTable, datetime], Sequence[Mapping[str, Any]]] = lambda _table, _since: ()
+    needs: Sequence[tuple[Any, ...]] = ()
 
 
 class Fetch(Protocol):
@@ -132,6 +136,8 @@ class Endpoint:
         tables: Those it fills, for ``FetchContext.since`` and freshness; empty means all tables of the source.
         sample_every_s: Seconds between two samples within one scheduled run, a part of ``every_s``; None: one sample. A run on
             demand takes one in any case.
+        is_wanted: Whether the source's options ask for it at all; None: always. One that isn't wanted is left out of every run.
+        needs: SQL that looks up what the ledgers lack, for an upstream that is asked on need; it binds ``%(source)s`` and ``%(now)s``.
     """
 
     name: str
@@ -141,6 +147,8 @@ class Endpoint:
     reads: LedgerInput | None = None
     tables: tuple[LedgerTable, ...] = ()
     sample_every_s: int | None = None
+    is_wanted: Callable[[Any], bool] | None = None
+    needs: LiteralString = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,8 @@ class Source:
         parse: Reads the rows of a payload of any endpoint; ``payload.context["endpoint"]`` names it where it was fetched.
         homepage: The API's documentation.
         policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
+        hosts_of: Returns the policies of further hosts that its options name, by the name to ask them with; they stand beside, and before,
+            the ``others`` of the policy.
         config: Type of its options; the section ``sources.<name>`` of the configuration.
         history: How it reads the past, if it can.
         settle: Decides what a payload's row becomes where the ledger knows its fact already; None: it is the next version as it is.
@@ -187,6 +197,7 @@ class Source:
     parse: Parse
     homepage: str
     policy: HostPolicy | None = None
+    hosts_of: Callable[[Any], Mapping[str, HostPolicy]] | None = None
     config: type[SourceConfig] = SourceConfig
     history: History | None = None
     settle: Settle | None = None
@@ -206,6 +217,24 @@ class Source:
         """Names of the keys that its authentication needs; the live profile can't collect without them. Empty for public APIs."""
         policies = () if self.policy is None else (self.policy, *self.policy.others.values())
         return tuple(dict.fromkeys(name for policy in policies for name in policy.auth.key_names))
+
+    def policy_with(self, config: SourceConfig) -> HostPolicy | None:
+        """Return the policy with the hosts that the options name; None for a derived source."""
+        if self.policy is None or self.hosts_of is None:
+            return self.policy
+        return replace(self.policy, others={**self.policy.others, **self.hosts_of(config)})
+
+    def wanted(self, config: SourceConfig, endpoints: Sequence[Endpoint] | None = None) -> list[Endpoint]:
+        """Return those of the endpoints (None: of all) that the options ask for.
+
+        Raises:
+            BadInputError: They ask for none.
+        """
+        asked = self.endpoints if endpoints is None else endpoints
+        wanted = [endpoint for endpoint in asked if endpoint.is_wanted is None or endpoint.is_wanted(config)]
+        if not wanted:
+            raise BadInputError(f"{self.name}: its options ask for nothing of {', '.join(endpoint.name for endpoint in asked)}")
+        return wanted
 
     @cached_property
     def _fastest(self) -> Endpoint:

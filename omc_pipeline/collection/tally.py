@@ -18,6 +18,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed, Settle, Source
+from omc_pipeline.ledgers.erasure import erase_taken_back
 from omc_pipeline.ledgers.known import latest_versions
 from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
@@ -154,6 +155,7 @@ def _store(
             rows = parsed.rows if source.settle is None else _settled(connection, source.settle, source.name, parsed.rows)
             appended = append(connection, payload.source, rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
+            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)

@@ -1,8 +1,8 @@
-"""Human: what people say. Sentiment scores."""
+"""Human: what people say. News, posts, and scores of sentiment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,6 +10,8 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 WHOLE_MARKET = "MARKET"
 """The symbol of rows that speak of the whole market."""
+ERASED = "[erased]"
+"""The title of a post that was taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,8 @@ class Sentiment(Row):
     Attributes:
         symbol: Coin that the score is about; ``MARKET`` for the whole market.
         metric: What is measured, such as ``fear_greed``; its scale stands in the docstring of its source.
-        observed_at: The time that the source gives the score.
-        score (the metric's scale): The score; fear and greed goes from 0 (fear) to 100 (greed).
+        observed_at: The time that the source gives the score; for the score of a day its 00:00 UTC.
+        score (the metric's scale): The score; fear and greed goes from 0 (fear) to 100 (greed), the sentiment of titles from -1 to 1.
         label: The source's word for the score, such as ``Greed``; NULL where it gives none.
     """
 
@@ -31,6 +33,109 @@ class Sentiment(Row):
     label: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class News(Row):
+    """One item of a news feed. Its text belongs to the publisher: only title, link and a short summary are kept.
+
+    Attributes:
+        feed: Name of the feed, as it is configured.
+        guid: The publisher's name of the item; some publishers use one again for another item.
+        published_at: The publisher's date of the item, UTC.
+        title: One line without markup; a changed title is a new version.
+        link: The article, without parameters that track its readers.
+        summary: First words of its description in one line; NULL where it has none.
+        updated_at: When the publisher last changed it, UTC, maybe before ``published_at``; NULL where the feed doesn't say.
+    """
+
+    feed: str
+    guid: str
+    published_at: datetime
+    title: str
+    link: str
+    summary: str | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TitleScore(Row):
+    """The sentiment of one title, with the model that computed it.
+
+    Attributes:
+        told_by: Source of the title.
+        channel: Feed or forum of the title.
+        item_id: The source's name of the item.
+        published_at: Date of the item, UTC.
+        symbols: Coins that the title names, in order and separated by commas, or ``MARKET`` where it names none.
+        score (-1 to 1): The sentiment, from negative to positive.
+        label: ``bullish``, ``bearish`` or ``neutral``.
+        model: The model with its version, and the lexicon with its version.
+    """
+
+    told_by: str
+    channel: str
+    item_id: str
+    published_at: datetime
+    symbols: str
+    score: Decimal
+    label: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Row):
+    """One post of a forum or an aggregator. Where its author or a moderator takes it back, its text is erased in all versions.
+
+    Attributes:
+        post_id: The source's name of the post.
+        channel: Where it was posted: a subreddit, or the domain of the publisher.
+        published_at: When, UTC.
+        title: One line without markup; ``[erased]`` where it was taken back.
+        link: What it points to, or the post itself.
+        text: First words of its text in one line; NULL where it has none.
+        symbols: Coins that the source says it is about, upper case, in order and separated by commas; NULL where it says none.
+        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; NULL while it stands.
+    """
+
+    post_id: str
+    channel: str
+    published_at: datetime
+    title: str
+    link: str
+    text: str | None
+    symbols: str | None
+    removed: str | None
+
+
+def erased(post: Post, removed: str | None) -> Post:
+    """Return a post without its words: nothing of title, link, text and coins, only that it was there."""
+    return replace(post, title=ERASED, link=f"https://www.reddit.com/comments/{post.post_id}", text=None, symbols=None, removed=removed)
+
+
+@dataclass(frozen=True, slots=True)
+class PostVote(Row):
+    """How many votes of one kind a post has; each change is a version, so versions are the history.
+
+    Attributes:
+        post_id: The post.
+        kind: What is counted, in the source's word: ``positive``, ``score``, ``comments``.
+        published_at: When the post was published, UTC.
+        votes (votes): The count; scores may be below zero.
+    """
+
+    post_id: str
+    kind: str
+    published_at: datetime
+    votes: int
+
+
 SENTIMENT = LedgerTable("human", "sentiment", Sentiment, key=("symbol", "metric", "observed_at"), clock="observed_at")
 Sentiment.table = SENTIMENT
-TABLES = (SENTIMENT,)
+NEWS = LedgerTable("human", "news", News, key=("feed", "guid", "published_at"), clock="published_at")
+News.table = NEWS
+TITLE_SCORE = LedgerTable("human", "title_score", TitleScore, key=("told_by", "channel", "item_id", "published_at"), clock="published_at")
+TitleScore.table = TITLE_SCORE
+POST = LedgerTable("human", "post", Post, key=("post_id",), clock="published_at")
+Post.table = POST
+POST_VOTE = LedgerTable("human", "post_vote", PostVote, key=("post_id", "kind"), clock="published_at")
+PostVote.table = POST_VOTE
+TABLES = (SENTIMENT, NEWS, TITLE_SCORE, POST, POST_VOTE)

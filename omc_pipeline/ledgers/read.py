@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
-from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT
 from omc_pipeline.ledgers.knowledge import PATIENCE_S, await_known
 from omc_pipeline.ledgers.series import series_columns, series_from
@@ -134,6 +134,10 @@ class LedgerReader:
     def protocol_fees(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
         """Answer the fees of one protocol or of all, newest first."""
         return self.rows(PROTOCOL_FEES, since=since, limit=limit, **_given(protocol=protocol))
+
+    def candles(self, symbol: str, currency: str, interval: str, since: datetime | None = None, limit: int = 500) -> list[Record]:
+        """Return the candles of a market, newest first; a span without a trade may have none."""
+        return self.rows(MARKET_CANDLE, since=since, limit=limit, symbol=symbol, currency=currency, interval=interval)
 
     def fills(self, user_id: str) -> list[Record]:
         """Answer all fills of a user in their total order: execution time, then fill id."""

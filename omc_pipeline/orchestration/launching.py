@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from omc_infra.errors import ConfigurationError
+from omc_infra.errors import ConfigurationError, OmcError
 from omc_pipeline.collection.readiness import not_configured_reason
-from omc_pipeline.collection.source import Source
+from omc_pipeline.collection.sections import configured_options
+from omc_pipeline.collection.source import Endpoint, Source
 from omc_pipeline.collection.state import CollectorKey, States, states
 from omc_pipeline.orchestration.resources import Platform
 
@@ -30,11 +31,21 @@ def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> 
     if not all(reasons.values()):
         with platform.database.connect("reader") as connection:
             known = states(connection)
-        reasons = {source.name: reasons[source.name] or _refusal(known, source, now) for source in sources}
+        reasons = {source.name: reasons[source.name] or _refusal(known, source, _asked(platform, source), now) for source in sources}
     return [source for source in sources if not reasons[source.name]], [reason for reason in reasons.values() if reason]
 
 
-def _refusal(known: States, source: Source, now: datetime) -> str | None:
+def _asked(platform: Platform, source: Source) -> Sequence[Endpoint]:
+    """Return the endpoints that the source's options ask for; all where the configuration is wrong."""
+    if all(endpoint.is_wanted is None for endpoint in source.endpoints):
+        return source.endpoints
+    try:
+        return source.wanted(configured_options(source, platform.configuration))
+    except OmcError:
+        return source.endpoints
+
+
+def _refusal(known: States, source: Source, endpoints: Sequence[Endpoint], now: datetime) -> str | None:
     """Say why none of a source's endpoints may be asked now; None where one may."""
-    refusals = [known.refusal(CollectorKey(source.name, endpoint.name), now) for endpoint in source.endpoints]
+    refusals = [known.refusal(CollectorKey(source.name, endpoint.name), now) for endpoint in endpoints]
     return refusals[0] if all(refusals) else None

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omc_pipeline.pnl.amounts import UNIT, exact_units, rounded_quotient
 from omc_pipeline.positions.fills import END
+from omc_pipeline.positions.known import Need
 from omc_pipeline.positions.prices import Price, price_of
-from omc_pipeline.positions.triangulation import DOLLAR, Need, Triangulation
+from omc_pipeline.positions.triangulation import DOLLAR, Triangulation
 
 if TYPE_CHECKING:
     import psycopg

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.amounts import decimal_of
 from omc_pipeline.pnl.fill import FIAT, Fill, Rate, Rates, RateUse
-from omc_pipeline.positions.triangulation import Need, Triangulation
+from omc_pipeline.positions.known import Need
+from omc_pipeline.positions.triangulation import Triangulation
 
 if TYPE_CHECKING:
     import psycopg

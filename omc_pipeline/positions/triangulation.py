@@ -1,27 +1,31 @@
 """What one unit of a coin or of money was worth in a currency at a time, from the rows that the ledgers have.
 
-The ways are tried in this order, each for what the ones before could not tell; a table of foreign exchange rates becomes the first.
+The ways are tried in this order, each for what the ones before could not tell.
 
-1. A quote in the currency, or the inverse of a quote of the currency in other money.
-2. A price in US dollars times what a dollar was worth in the currency.
-3. Money in other money by way of a coin that is quoted in both.
-4. A quote of a coin in other money times what that money was worth in the currency.
+1. Money by the reference rates of a central bank.
+2. A quote in the currency, or the inverse of a quote of the currency in other money.
+3. A price in US dollars times what a dollar was worth in the currency.
+4. Money in other money by way of a coin that is quoted in both.
+5. A quote of a coin in other money times what that money was worth in the currency.
 
-What a dollar was worth is a quote, the inverse of one, or what a coin cost in the currency over what it cost in dollars. Such a bridge
-stands on two rows of at most an hour apart: a coin moves by per cents within a day, which would be taken for a rate of exchange. Bridges
-are coins that many trade everywhere. A row counts for a day; where no way leads there is no rate, and nothing is guessed.
+What a dollar was worth is a reference rate, a quote, the inverse of one, or what a coin cost in the currency over what it cost in
+dollars. Such a bridge stands on two rows of at most an hour apart: a coin moves by per cents within a day, which would be taken for a
+rate of exchange. Bridges are coins that many trade everywhere. A quote or price counts for a day; where no way leads there is no rate,
+and nothing is guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.pnl.amounts import UNIT, exact_units, rounded_quotient
 from omc_pipeline.pnl.fill import FIAT
 from omc_pipeline.positions.fills import END
+from omc_pipeline.positions.known import Known, Lookup, Need
 from omc_pipeline.positions.prices import price_of
+from omc_pipeline.positions.reference_rates import reference_rates
 
 if TYPE_CHECKING:
     import psycopg
@@ -57,19 +61,6 @@ WITH RECURSIVE pair AS (
 )
 SELECT symbol, currency FROM pair WHERE currency = ANY(%s) ORDER BY 1, 2
 """
-Need = tuple[str, datetime]
-"""A coin or money, and when."""
-
-
-class Known(NamedTuple):
-    """A rate in 1e-18 units, the rows that say so, and when the older of them was observed."""
-
-    units: int
-    origin: str
-    at: datetime
-
-
-Lookup = Callable[[Sequence[Need]], Mapping[Need, Known]]
 
 
 class Triangulation:
@@ -83,7 +74,7 @@ class Triangulation:
 
     def __init__(self, connection: psycopg.Connection[Any], currency: str, known_at: datetime = END) -> None:
         self._connection, self._currency, self._known_at = connection, currency, known_at
-        self.ways: list[Lookup] = [self._stated, self._by_dollar, self._by_coin, self._by_other_money]
+        self.ways: list[Lookup] = [self._by_reference, self._stated, self._by_dollar, self._by_coin, self._by_other_money]
         """In order of preference."""
 
     def rates(self, needs: Sequence[Need]) -> dict[Need, Known]:
@@ -94,6 +85,9 @@ class Triangulation:
             if missing:
                 found.update(way(missing))
         return found
+
+    def _by_reference(self, needs: Sequence[Need]) -> dict[Need, Known]:
+        return reference_rates(self._connection, self._currency, needs, self._known_at)
 
     def _stated(self, needs: Sequence[Need]) -> dict[Need, Known]:
         return self._stated_in(self._currency, needs)
@@ -115,10 +109,13 @@ class Triangulation:
         return found
 
     def _dollars_in(self, currency: str, times: Sequence[datetime]) -> dict[datetime, Known]:
-        """Return what a dollar was worth in a currency, stated or by way of a coin."""
+        """Return what a dollar was worth in a currency: by a reference rate, stated, or by way of a coin."""
         if currency == DOLLAR:
             return {at: Known(UNIT, "", at) for at in times}
-        rates = {at: known for (_, at), known in self._stated_in(currency, [(DOLLAR, at) for at in times]).items()}
+        needs = [(DOLLAR, at) for at in times]
+        found = reference_rates(self._connection, currency, needs, self._known_at)
+        found.update(self._stated_in(currency, [need for need in needs if need not in found]))
+        rates = {at: known for (_, at), known in found.items()}
         for bridge in BRIDGES:
             needs = [(bridge, at) for at in times if at not in rates]
             rates.update(_bridged(self._coins_in(currency, needs), self._dollar_prices(needs)))

@@ -8,7 +8,23 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Router
 
 from omc_infra.clock import Clock, utc_now
-from omc_pipeline.sandbox import announcements, coinspot, control, defillama, edgar_feed, fear_greed, sec_edgar, snapshot
+from omc_pipeline.sandbox import (
+    announcements,
+    coinspot,
+    control,
+    cryptopanic,
+    defillama,
+    ecb,
+    edgar_feed,
+    evm,
+    fear_greed,
+    kraken,
+    nansen,
+    news,
+    reddit,
+    sec_edgar,
+    snapshot,
+)  # fmt: skip
 from omc_pipeline.sandbox.faults import Faults, Misbehaving
 from omc_pipeline.sandbox.running import home_id
 from omc_pipeline.sandbox.state import State
@@ -30,7 +46,15 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
     upstreams = {
         "defillama": defillama.routes(world),
         "defillama_coins": defillama.coin_routes(world),
+        "evm": evm.routes(world),
+        "nansen": nansen.routes(world),
+        "ecb": ecb.routes(world),
+        "kraken": kraken.routes(world),
         "fng": fear_greed.routes(world),
+        "news": news.routes(world),
+        "cryptopanic": cryptopanic.routes(world),
+        "reddit": reddit.routes(world),
+        "reddit_login": reddit.login_routes(),
         "sec_edgar": sec_edgar.routes(world, sec),
         "sec_edgar_www": edgar_feed.routes(world, sec),
         "coinspot": coinspot.routes(world),

@@ -44,6 +44,12 @@ PROTOCOLS = (
     Protocol("2983", "spark", "Spark", "Lending", ("Ethereum",), 3.8e9, None),
     Protocol("4631", "babylon", "Babylon", "Restaking", ("Bitcoin",), 4.4e9, None),
 )
+_CHAINS: dict[str, tuple[str | None, int | None]] = {
+    "Ethereum": ("ETH", 1), "Solana": ("SOL", None), "Bitcoin": ("BTC", None), "Arbitrum": ("ARB", 42161), "Base": (None, 8453),
+    "BSC": ("BNB", 56), "Tron": ("TRX", None), "Polygon": ("POL", 137), "Avalanche": ("AVAX", 43114),
+}  # fmt: skip
+_UNNAMED_USD = 2e9
+"""What a chain holds in protocols that have no name here."""
 _BY_SLUG = {protocol.slug: protocol for protocol in PROTOCOLS}
 _BY_GECKO_ID = {coin.gecko_id: coin for coin in COINS.values()}
 
@@ -65,7 +71,23 @@ def routes(world: World) -> list[Route]:
     async def fees(request: Request) -> Response:
         return JSONResponse(_fees(world.seed, present(request)))
 
-    return [Route("/protocols", protocols), Route("/protocol/{slug}", protocol), Route("/overview/fees", fees)]
+    async def chains(request: Request) -> Response:
+        return JSONResponse([_chain(world.seed, chain, _hour(present(request))) for chain in _CHAINS])
+
+    async def chain_history(request: Request) -> Response:
+        chain, now = request.path_params["chain"], present(request)
+        if chain not in _CHAINS:
+            return PlainTextResponse("Chain is not in our database", 400)
+        days = [int((day_start(now) - timedelta(days=age)).timestamp()) for age in range(HISTORY.days, -1, -1)]
+        return JSONResponse([{"date": at_s, "tvl": _chain(world.seed, chain, at_s)["tvl"]} for at_s in days])
+
+    return [
+        Route("/protocols", protocols),
+        Route("/protocol/{slug}", protocol),
+        Route("/overview/fees", fees),
+        Route("/v2/chains", chains),
+        Route("/v2/historicalChainTvl/{chain}", chain_history),
+    ]
 
 
 def coin_routes(world: World) -> list[Route]:
@@ -81,7 +103,18 @@ def coin_routes(world: World) -> list[Route]:
         asked = request.path_params["coins"].split(",")
         return JSONResponse({"coins": {name: price for name in asked if (price := _price(world.seed, name, at_s))}})
 
-    return [Route("/prices/current/{coins}", current), Route("/prices/historical/{second:int}/{coins}", historical)]
+    async def chart(request: Request) -> Response:
+        query, now_s = request.query_params, present(request).timestamp()
+        start, span = int(query["start"]), int(query.get("span", "1"))
+        times = [at_s for at_s in (start + number * DAY_S for number in range(span)) if at_s <= now_s]
+        asked = request.path_params["coins"].split(",")
+        return JSONResponse({"coins": {name: found for name in asked if (found := _chart(world.seed, name, times))}})
+
+    return [
+        Route("/prices/current/{coins}", current),
+        Route("/prices/historical/{second:int}/{coins}", historical),
+        Route("/chart/{coins}", chart),
+    ]
 
 
 def _hour(now: datetime) -> int:
@@ -100,6 +133,15 @@ def _by_chain(protocol: Protocol, tvl_usd: float) -> dict[str, float]:
     if protocol.gecko_id:
         chains["staking"] = chains[f"{protocol.chains[0]}-staking"] = round(tvl_usd * 0.031, 6)
     return chains
+
+
+def _chain(seed: int, chain: str, at_s: int) -> dict[str, Any]:
+    """Compose one row of ``/v2/chains``: what all protocols hold there, a version of a protocol not counted beside it."""
+    whole = [protocol for protocol in PROTOCOLS if protocol.parent is None]
+    elsewhere_usd = _UNNAMED_USD * math.exp(0.1 * wave(seed, f"chain/{chain}", at_s, 20 * DAY_S))
+    tvl_usd = round(elsewhere_usd + sum(_by_chain(protocol, _tvl_usd(seed, protocol, at_s)).get(chain, 0) for protocol in whole), 6)
+    symbol, number = _CHAINS[chain]
+    return {"gecko_id": chain.lower(), "tvl": tvl_usd, "tokenSymbol": symbol, "cmcId": None, "name": chain, "chainId": number}
 
 
 def _about(protocol: Protocol, tvl_usd: float) -> dict[str, Any]:
@@ -203,6 +245,15 @@ def _fee_row(seed: int, protocol: Protocol, now: datetime) -> dict[str, Any]:
 
 def _day_fees(seed: int, protocol: Protocol, day: datetime) -> int:
     return round((protocol.fees_usd or 0) * between(0.75, 1.25, seed, "fees", protocol.slug, day.date()))
+
+
+def _chart(seed: int, name: str, times: list[int]) -> dict[str, Any] | None:
+    """Compose the points of one coin: what its price was at each time; a coin that is not known has none."""
+    prices = [price for at_s in times if (price := _price(seed, name, at_s))]
+    if not prices:
+        return None
+    about: dict[str, Any] = {key: prices[0][key] for key in ("decimals", "symbol", "confidence") if key in prices[0]}
+    return {**about, "prices": [{"timestamp": price["timestamp"], "price": price["price"]} for price in prices]}
 
 
 def _price(seed: int, name: str, now_s: float) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 _SWINGS = ((30 * DAY_S, 0.09), (5 * DAY_S, 0.035), (DAY_S, 0.014), (2 * HOUR_S, 0.005), (10 * MINUTE_S, 0.0015), (MINUTE_S, 0.0004))
 """Period and height of each wave that makes up a price, relative to the coin's level."""
 _AUD_PER_USD = 1.52
+_USD_PER_EUR = 1.09
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def price_usd(seed: int, symbol: str, at_s: float) -> float:
 def aud_per_usd(seed: int, at_s: float) -> float:
     """Answer how many AUD a USD buys at an epoch second."""
     return _AUD_PER_USD * math.exp(0.015 * wave(seed, "fx", at_s, 20 * DAY_S) + 0.004 * wave(seed, "fx", at_s, DAY_S))
+
+
+def usd_per_eur(seed: int, at_s: float) -> float:
+    """Return how many USD a EUR buys at an epoch second."""
+    return _USD_PER_EUR * math.exp(0.012 * wave(seed, "eur", at_s, 20 * DAY_S) + 0.003 * wave(seed, "eur", at_s, DAY_S))
 
 
 def price_aud(seed: int, symbol: str, at_s: float) -> float:

@@ -1,12 +1,14 @@
-"""Protocol TVL, protocol fees and coin prices as DefiLlama aggregates them.
+"""Protocol TVL, protocol fees, chain TVL and coin prices as DefiLlama aggregates them.
 
-Source: DefiLlama, ``GET https://api.llama.fi/protocol/{slug}``, ``/overview/fees``, ``/protocols`` and, on another host,
-    ``https://coins.llama.fi/prices/current/{ids}`` and ``/prices/historical/{second}/{ids}``; no key,
-    limits unpublished. ``/protocols`` is several MB and is parsed but not fetched.
-Shape: told apart by what they hold. ``/protocols`` is a list whose ``tvl`` is a number; ``/protocol/{slug}`` an object whose ``tvl`` is a
-    list of ``{date, totalLiquidityUSD}``, daily with the present as last point, and which doesn't name its slug; ``/overview/fees`` has
-    ``protocols`` with ``total24h``, ``total7d``, ``total30d``, each null or missing at times; prices have ``coins`` by id, with
-    ``confidence`` or without. A symbol ``-`` means none. ``chainTvls`` mixes chains with pseudo chains and is not read.
+Source: DefiLlama, ``GET https://api.llama.fi/protocol/{slug}``, ``/overview/fees``, ``/protocols``, ``/v2/chains``,
+    ``/v2/historicalChainTvl/{chain}`` and, on another host, ``https://coins.llama.fi/prices/current/{ids}`` and
+    ``/prices/historical/{second}/{ids}``; no key, limits unpublished. ``/protocols`` is several MB and is parsed but not fetched.
+Shape: told apart by what they hold, and held to the endpoint that fetched them. ``/protocols`` is a list whose ``tvl`` is a number;
+    ``/protocol/{slug}`` an object whose ``tvl`` is a list of ``{date, totalLiquidityUSD}``, daily with the present as last point, and
+    which doesn't name its slug; ``/overview/fees`` has ``protocols`` with ``total24h``, ``total7d``, ``total30d``, each null or missing at
+    times, and negative where a protocol corrects what it had told too high; prices have ``coins`` by id, with ``confidence`` or without.
+    A symbol ``-`` means none. ``chainTvls`` mixes chains with pseudo chains and is not read. ``/v2/chains`` is a list with ``name``,
+    ``tokenSymbol``, ``tvl``, read as that only where its endpoint fetched it; the history of a chain is a list of ``{date, tvl}``.
 Units: US dollars, as JSON numbers; ``date`` and ``timestamp`` seconds since 1970. Fees and ``/protocols`` carry no time: they
     are observed in the hour of their fetch. Market cap is told for the present only, so the history of ``/protocol`` has none.
 Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
@@ -15,10 +17,11 @@ Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
@@ -26,14 +29,16 @@ from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
-from omc_pipeline.collection.json_body import Json, read_json
+from omc_pipeline.collection.items import Item, sift, told_once
+from omc_pipeline.collection.json_body import Document, Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
+from omc_pipeline.collection.parsing import ENDPOINT, HISTORY
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
 from omc_pipeline.collection.sweep import sweep
 from omc_pipeline.collection.values import amount, instant_of_epoch, optional_amount, optional_text, text
 from omc_pipeline.collection.window import Window
-from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
+from omc_pipeline.ledgers.glass import CHAIN_TVL, COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
+from omc_pipeline.sources._defillama_chains import CHAIN, ChainName, chain_history, chains_now
 
 _NAME = "glass_defillama"
 _SLUG = re.compile(r"[^\s/?#]{1,100}")
@@ -59,6 +64,11 @@ class DefiLlamaConfig(SourceConfig):
         ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito"),
         min_length=1,
         description="Slugs of the protocols whose TVL is followed.",
+    )
+    chains: tuple[ChainName, ...] = Field(
+        ("Ethereum", "Solana", "Bitcoin", "BSC", "Tron", "Base", "Arbitrum", "Polygon", "Avalanche"),
+        min_length=1,
+        description="Names of the chains whose TVL is followed, as DefiLlama writes them.",
     )
     coins: dict[str, Symbol] = Field(
         default_factory=lambda: {
@@ -88,29 +98,54 @@ def fetch_fees(context: FetchContext) -> Iterator[Payload]:
 
 def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
     """Ask for each followed protocol; the answer holds its whole history."""
-    return sweep(partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in context.config.protocols)
+    return sweep(_protocol_asks(context))
+
+
+def fetch_chains(context: FetchContext) -> Iterator[Payload]:
+    """Ask for the present TVL of all chains."""
+    yield context.http.get("/v2/chains")
 
 
 def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
-    """Ask for each followed protocol, and for the coins' prices shortly before the end of each day; fees have no history."""
+    """Ask for the coins' prices shortly before the end of each day, and for each followed protocol and chain; fees have no history."""
     ids = ",".join(context.config.coins)
-    yield from fetch_protocols(context)
     for day in window.days():
         closing = min(datetime.combine(day, _CLOSING, UTC), context.now)
         yield context.http.get(f"/prices/historical/{int(closing.timestamp())}/{ids}", host="coins", conditional=False)
+    yield from sweep([*_protocol_asks(context), *_chain_asks(context)])
+
+
+def _protocol_asks(context: FetchContext) -> list[Callable[[], Payload]]:
+    return [partial(context.http.get, f"/protocol/{slug}", context={"slug": slug}) for slug in context.config.protocols]
+
+
+def _chain_asks(context: FetchContext) -> list[Callable[[], Payload]]:
+    path = "/v2/historicalChainTvl"
+    return [partial(context.http.get, f"{path}/{quote(chain)}", context={CHAIN: chain}) for chain in context.config.chains]
 
 
 def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:
-    """Recognise which of the four answers this is, and read its rows."""
-    document = read_json(payload)
+    """Recognise which of the answers this is, hold it to the endpoint that fetched it, and read its rows."""
+    return told_once(_parsed(read_json(payload), payload, config))
+
+
+def _parsed(document: Document, payload: Payload, config: DefiLlamaConfig) -> Parsed:
     hour = payload.fetched_at.replace(minute=0, second=0, microsecond=0)
     if isinstance(document, list):
+        if CHAIN in payload.context:
+            return chain_history(document, payload.context[CHAIN])
+        if payload.context.get(ENDPOINT) == "chains":
+            return chains_now(document, frozenset(config.chains), hour)
+        _require(payload, "protocols")
         return _sifted_protocols(document, hour)
     if isinstance(coins := document.get("coins"), dict):
+        _require(payload, "prices")
         return _sifted_prices(coins, config)
     if isinstance(document.get("tvl"), list):
+        _require(payload, "protocols")
         return _sifted_history(document, payload)
     if isinstance(protocols := document.get("protocols"), list):
+        _require(payload, "fees")
         return _sifted_fees(protocols, hour)
     told = document.get("message") or document.get("error")
     if isinstance(told, str):
@@ -118,9 +153,16 @@ def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:
     raise PayloadChangedError(f"{_NAME}: no list 'tvl' or 'protocols' and no object 'coins': not an answer this source knows")
 
 
+def _require(payload: Payload, endpoint: str) -> None:
+    """Refuse an answer that has another shape than those of the endpoint that asked; a saved body names none."""
+    asked = payload.context.get(ENDPOINT, endpoint)
+    if asked not in (endpoint, HISTORY):
+        raise PayloadChangedError(f"{_NAME}: the answer to endpoint '{asked}' has the shape of '{endpoint}'")
+
+
 def _sifted_protocols(protocols: list[Json], hour: datetime) -> Parsed:
-    if not any(isinstance(protocol, dict) and "tvl" in protocol for protocol in protocols):
-        raise PayloadChangedError(f"{_NAME}: a list, but no item has 'tvl' as those of /protocols do")
+    if not any(isinstance(protocol, dict) and "tvl" in protocol and "slug" in protocol for protocol in protocols):
+        raise PayloadChangedError(f"{_NAME}: a list, but no item has 'tvl' and 'slug' as those of /protocols do")
 
     def tvl(protocol: Item) -> ProtocolTvl:
         return ProtocolTvl(
@@ -169,9 +211,9 @@ def _sifted_fees(protocols: list[Json], hour: datetime) -> Parsed:
             protocol=_slug(protocol),
             observed_at=hour,
             name=text(protocol, "name", 200),
-            fees_24h_usd=optional_amount(protocol, "total24h", least=0),
-            fees_7d_usd=optional_amount(protocol, "total7d", least=0),
-            fees_30d_usd=optional_amount(protocol, "total30d", least=0),
+            fees_24h_usd=optional_amount(protocol, "total24h"),
+            fees_7d_usd=optional_amount(protocol, "total7d"),
+            fees_30d_usd=optional_amount(protocol, "total30d"),
         )
 
     return sift(protocols, fees)
@@ -222,11 +264,12 @@ def _ticker(protocol: Item) -> str | None:
 SOURCE = Source(
     name=_NAME,
     title="DefiLlama",
-    tables=(PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE),
+    tables=(PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, CHAIN_TVL),
     endpoints=(
         Endpoint("prices", cron=_HOURLY, every_s=3_600, fetch=fetch_prices, tables=(COIN_PRICE,)),
         Endpoint("fees", cron=_HOURLY, every_s=3_600, fetch=fetch_fees, tables=(PROTOCOL_FEES,)),
         Endpoint("protocols", cron=_HOURLY, every_s=3_600, fetch=fetch_protocols, tables=(PROTOCOL_TVL,)),
+        Endpoint("chains", cron=_HOURLY, every_s=3_600, fetch=fetch_chains, tables=(CHAIN_TVL,)),
     ),
     policy=HostPolicy(
         live_urls=("https://api.llama.fi",),

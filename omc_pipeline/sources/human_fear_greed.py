@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
@@ -24,7 +24,7 @@ from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
 from omc_pipeline.collection.values import described, instant_of_epoch, optional_text
-from omc_pipeline.collection.window import Window
+from omc_pipeline.collection.window import Window, floor
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET, Sentiment
 
 METRIC = "fear_greed"
@@ -67,10 +67,18 @@ def _sentiment(day: Item) -> Sentiment:
     return Sentiment(
         symbol=WHOLE_MARKET,
         metric=METRIC,
-        observed_at=instant_of_epoch(day, "timestamp"),
+        observed_at=_midnight(day),
         score=_score(day),
         label=optional_text(day, "value_classification", 60),
     )
+
+
+def _midnight(day: Item) -> datetime:
+    """Return the day a row speaks of; another hour of a day would be a second score of it."""
+    moment = instant_of_epoch(day, "timestamp")
+    if moment != floor(moment, "day"):
+        raise ValueError(f"timestamp {moment:%Y-%m-%dT%H:%M:%SZ} is no midnight UTC")
+    return moment
 
 
 def _score(day: Item) -> Decimal:
@@ -84,7 +92,7 @@ SOURCE = Source(
     name=_NAME,
     title="Fear & Greed index",
     tables=(SENTIMENT,),
-    endpoints=(Endpoint("index", cron="15 0 * * *", every_s=86_400, fetch=fetch),),
+    endpoints=(Endpoint("index", cron="15 * * * *", every_s=3_600, fetch=fetch),),
     policy=HostPolicy(live_urls=("https://api.alternative.me",), sandbox_path="/fng", requests_per_s=0.5, burst=2),
     parse=parse,
     history=History(first_day=date(2018, 2, 1), fetch=fetch_history),

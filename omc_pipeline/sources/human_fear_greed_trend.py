@@ -96,8 +96,8 @@ SOURCE = Source(
     endpoints=(
         Endpoint(
             "trend",
-            cron="15 0 * * *",
-            every_s=86_400,
+            cron="15 * * * *",
+            every_s=3_600,
             reads=LedgerInput(SENTIMENT, sources=(_INDEX,), step="day", lookback_days=LONGEST_DAYS),
         ),
     ),

@@ -139,7 +139,7 @@ def test_an_endpoint_is_asked_since_the_newest_row_of_the_tables_it_fills(databa
         table: one(database, f"SELECT max(observed_at) FROM {table.qualified} WHERE source = %s AND recorded_at < now()", source.name)
         for table in (COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL)
     }
-    assert asked_first == {"prices": None, "fees": None, "protocols": None}
+    assert asked_first == {"prices": None, "fees": None, "protocols": None, "chains": None}
     assert seen["fees"] == newest[PROTOCOL_FEES]
     assert seen["protocols"] == newest[PROTOCOL_TVL]
     assert seen["prices"] is not None
@@ -155,7 +155,7 @@ def test_each_fetch_names_its_endpoint(database: Database, sandboxed: Settings) 
             [source.name],
         ).fetchall()
 
-    assert set(asked) == {("prices", "prices"), ("overview", "fees"), ("protocol", "protocols")}
+    assert set(asked) == {("prices", "prices"), ("overview", "fees"), ("protocol", "protocols"), ("v2", "chains")}
 
 
 def test_only_the_endpoints_whose_cadence_names_the_tick_are_asked() -> None:

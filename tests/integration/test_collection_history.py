@@ -67,6 +67,7 @@ def test_history_brings_prices_and_protocols_of_each_day(database: Database, san
 
     assert _days_of(database, "glass.coin_price", source.name) == days
     assert _days_of(database, "glass.protocol_tvl", source.name) == days
+    assert _days_of(database, "glass.chain_tvl", source.name) == days
     assert one(database, "SELECT count(DISTINCT symbol) FROM glass.coin_price WHERE source = %s", source.name) == 8
 
 
@@ -121,7 +122,14 @@ def test_sources_with_a_past_have_a_partitioned_asset_beside_the_live_one() -> N
 
     partitioned = {key.to_user_string() for key in graph.get_all_asset_keys() if key.path[-1].endswith("_history")}
 
-    assert partitioned == {"human/fear_greed_history", "human/fear_greed_trend_history", "glass/defillama_history"}
+    assert partitioned == {
+        "human/fear_greed_history",
+        "human/fear_greed_trend_history",
+        "glass/defillama_history",
+        "glass/market_candles_history",
+        "glass/fx_history",
+        "glass/coin_prices_history",
+    }
     assert all(graph.get(dg.AssetKey(key.split("/"))).partitions_def for key in partitioned)
     assert graph.get(dg.AssetKey(["human", "fear_greed"])).partitions_def is None
 

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.errors import (
+    AccessDeniedError,
+    OmcError,
+    PayloadChangedError,
+    RateLimitedError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+)
 from omc_infra.payload import Payload
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.parsing import parse_payload
@@ -21,7 +28,17 @@ READ = [  # source, file, rows, refused rows
     ("glass_defillama", "defillama/coins_prices_historical_dai.json", 1, 0),
     ("glass_defillama", "defillama/protocol_jito_2025-03.json", 1, 0),
     ("glass_defillama", "defillama/synthetic_fees_overview_nulls.json", 2, 0),
+    ("glass_market_candles", "ohlcv/kraken_ohlc_full.json", 721, 0),
+    ("glass_chain", "chain_rpc/eth_getBlockByNumber.json", 1, 0),
+    ("glass_nansen", "nansen/smart_money_netflow_rows_2026-09-27.json", 0, 2),
+    ("glass_coin_prices", "defillama/coins_prices_historical_dai.json", 1, 0),
     ("human_fear_greed", "fng/fng_limit2_2026-04.json", 2, 0),
+    ("human_reddit", "reddit/listing_askreddit_hot.json", 300, 0),
+    ("human_reddit", "reddit/listing_empty.json", 0, 0),
+    ("human_cryptopanic", "cryptopanic/v0_posts_currency_eth_2017-10.json", 80, 0),
+    ("human_cryptopanic", "cryptopanic/v0_posts_generic_2018-01.json", 160, 0),
+    ("human_news", "news_rss/coindesk_2026-09-25.xml", 2, 0),
+    ("human_news", "news_rss/cointelegraph_2026-09-30.xml", 3, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0000320193_apple_trim120.json", 120, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001800903_tiny.json", 1, 0),
     ("catalyst_sec_edgar", "sec_edgar/submissions_CIK0001940261_small.json", 5, 0),
@@ -39,9 +56,20 @@ READ = [  # source, file, rows, refused rows
     ("exchange_coinspot_account", "coinspot/api_v1_orders_history_empty.json", 0, 0),
 ]
 ERRORS = [  # source, file, error, what it says
+    ("glass_chain", "chain_rpc/error_http200_jsonrpc_1.json", UpstreamRefusedError, "execution reverted"),
+    ("glass_chain", "chain_rpc/error_http200_jsonrpc_3.json", UpstreamUnavailableError, "No state available"),
+    ("glass_chain", "chain_rpc/eth_blockNumber.json", PayloadChangedError, "not a block"),
+    ("glass_chain", "chain_rpc/error_401_alchemy.txt", PayloadChangedError, "not JSON"),
+    ("glass_market_candles", "ohlcv/coinbase_candles.json", PayloadChangedError, "not an answer of Kraken"),
+    ("glass_fx", "sec_edgar/getcurrent_atom_page0.xml", PayloadChangedError, "no Envelope"),
     ("catalyst_sec_edgar", "sec_edgar/error_404_submissions_bad_cik.xml", UpstreamRefusedError, "NoSuchKey"),
     ("catalyst_sec_edgar", "sec_edgar/error_403_accessdenied_full_index.xml", AccessDeniedError, "AccessDenied"),
     ("catalyst_sec_edgar", "sec_edgar/company_tickers_trim.json", PayloadChangedError, "not a submissions file"),
+    ("human_reddit", "reddit/error_200_json_errors.json", UpstreamRefusedError, "SUBREDDIT_EXISTS"),
+    ("human_reddit", "reddit/error_403.json", AccessDeniedError, "403"),
+    ("human_reddit", "reddit/error_404.json", UpstreamRefusedError, "Not Found"),
+    ("human_reddit", "reddit/oauth_token_response.json", PayloadChangedError, "no listing"),
+    ("human_cryptopanic", "cryptopanic/error_monthly_quota_429.json", RateLimitedError, "monthly quota"),
     ("human_fear_greed", "fng/fng_coinmarketcap_lookalike.json", PayloadChangedError, "not the index of alternative.me"),
     ("exchange_coinspot_prices", "coinspot/error_v1_invalid.json", AccessDeniedError, "'invalid'"),
     ("exchange_coinspot_prices", "coinspot/error_v1_no_nonce.json", UpstreamRefusedError, "nonce"),

@@ -1,0 +1,102 @@
+"""Erase the words of posts that were taken back: in every version, in the raw bodies, and among refused rows.
+
+The one exception to append-only: who takes a post back may expect that its words are gone, whatever we knew and when. What stays is that
+there was a post, when, with how many votes, and ``human.erasure``, which says what was erased without saying what it was. Raw bodies are
+let go whole, since their digest is their name; the rows of other posts in them stay in the ledger and can't be read again from there.
+
+Not here: telling that a post was taken back (its source does), backups and the server's own log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from omc_infra.errors import PayloadChangedError
+from omc_pipeline.ledgers.human import POST, Post, erased
+from omc_pipeline.ledgers.raw import PostgresRawStore
+from omc_pipeline.ledgers.table import row_digest
+
+_HELD_BEFORE = timedelta(hours=1)
+"""A body may have been fetched so long before its rows were recorded."""
+
+_WORDS = f"""
+SELECT {", ".join(POST.fields)}, version, recorded_at FROM human.post
+WHERE source = %s AND post_id = ANY(%s) ORDER BY post_id, version
+"""
+_ERASE = """
+UPDATE human.post SET title = %s, link = %s, text = %s, symbols = %s, row_sha256 = %s WHERE source = %s AND post_id = %s AND version = %s
+"""
+_BODIES = """
+SELECT DISTINCT payload_sha256 FROM raw.fetch JOIN raw.payload ON sha256 = payload_sha256
+WHERE (source = %s OR url LIKE 'ledger:human.post?%%') AND fetched_at >= %s AND body IS NOT NULL AND sha256 <> %s
+"""
+_REFUSED = """
+UPDATE raw.quarantine SET row = %s WHERE source = %s AND row ->> 'id' = ANY(%s) AND row <> %s
+"""
+_RECORD = "INSERT INTO human.erasure (source, post_id, reason, versions, bodies, refused) VALUES (%s, %s, %s, %s, %s, %s)"
+
+
+@dataclass(frozen=True)
+class _Version:
+    post: Post
+    version: int
+    recorded_at: datetime
+
+
+def erase_taken_back(connection: psycopg.Connection[Any], source: str, rows: Iterable[object], payload_sha256: str | None) -> None:
+    """Erase the words of those posts among rows that say they were taken back, within the caller's transaction; once each.
+
+    Args:
+        connection: Of role writer, after the rows were appended.
+        source: Who told us.
+        rows: What was appended; rows of other tables are passed over.
+        payload_sha256: The body they were read from, whose words were cut out before it was stored.
+    """
+    reasons = {row.post_id: row.removed for row in rows if isinstance(row, Post) and row.removed is not None}
+    if not reasons:
+        return
+    found = connection.execute(_WORDS, [source, list(reasons)]).fetchall()
+    known = [_Version(Post(*facts), version, recorded_at) for *facts, version, recorded_at in found]
+    worded = [each for each in known if erased(each.post, each.post.removed) != each.post]
+    if not worded:
+        return
+    for each in worded:
+        blank = erased(each.post, each.post.removed)
+        facts = [blank.title, blank.link, blank.text, blank.symbols, row_digest(blank), source, blank.post_id, each.version]
+        connection.execute(_ERASE, facts)
+    posts = sorted({each.post.post_id for each in worded})
+    versions = Counter(each.post.post_id for each in worded)
+    bodies = _let_go(connection, source, posts, min(each.recorded_at for each in worded) - _HELD_BEFORE, payload_sha256)
+    for post_id in posts:
+        refused = _erase_refused(connection, source, post_id)
+        connection.execute(_RECORD, [source, post_id, reasons[post_id], versions[post_id], bodies[post_id], refused])
+
+
+def _let_go(
+    connection: psycopg.Connection[Any], source: str, posts: Sequence[str], since: datetime, payload_sha256: str | None
+) -> Counter[str]:
+    """Let go of the bodies that name one of the posts; return how many named each. The newest of all is the one just read."""
+    raw, counts = PostgresRawStore(connection), Counter[str]()
+    for (sha256,) in connection.execute(_BODIES, [source, since, payload_sha256 or ""]).fetchall():
+        try:
+            body = raw.body(sha256)
+        except PayloadChangedError:  # damaged, so nobody can tell what it holds
+            named = list(posts)
+        else:
+            named = [post_id for post_id in posts if f'"{post_id}"'.encode() in body]
+        if named:
+            connection.execute("UPDATE raw.payload SET body = NULL WHERE sha256 = %s", [sha256])
+            counts.update(named)
+    return counts
+
+
+def _erase_refused(connection: psycopg.Connection[Any], source: str, post_id: str) -> int:
+    blank = Jsonb({"id": post_id, "erased": True})
+    return connection.execute(_REFUSED, [blank, source, [post_id], blank]).rowcount
