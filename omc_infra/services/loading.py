@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from omc_infra.private import private_folder
+from omc_infra.private import PRIVATE_UMASK, private_folder
 from omc_infra.runs.preload import PreloadError, build_location
 from omc_infra.services.supervisor import as_child_of
 from omc_infra.settings import PROJECT_ROOT

@@ -107,15 +107,22 @@ def _endpoints(source: Source) -> str:
     """Compose a row an endpoint: ``age`` in its own cadences since it was collected well, ``is_well`` whether its last try was.
 
     It is the state of its collector that counts, not a body: an endpoint that was not asked because another failed before it has no
-    answer. Of several accounts the best one speaks for the endpoint; an account's own run judges its own.
+    answer. Of several accounts the best one speaks for the endpoint; an account's own run judges its own. An endpoint that options
+    may leave out counts while it is asked: where it was tried within a day or its own dead time.
     """
-    declared = ", ".join(f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d})" for endpoint in source.endpoints)
+    declared = ", ".join(
+        f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d}, {endpoint.is_wanted is not None})"
+        for endpoint in source.endpoints
+    )
     return f"""(SELECT coalesce(found.is_well, false) AS is_well,
             extract(epoch FROM :now - found.last_success_at) / declared.every_s AS age
-        FROM (VALUES {declared}) AS declared (endpoint, every_s), LATERAL (
-            SELECT bool_or(consecutive_failures = 0 AND last_success_at IS NOT NULL) AS is_well, max(last_success_at) AS last_success_at
+        FROM (VALUES {declared}) AS declared (endpoint, every_s, is_optional), LATERAL (
+            SELECT bool_or(consecutive_failures = 0 AND last_success_at IS NOT NULL) AS is_well, max(last_success_at) AS last_success_at,
+                max(greatest(last_success_at, last_failure_at)) AS tried_at
             FROM collection.state AS s WHERE s.source = :source AND s.endpoint = declared.endpoint
-                AND (CAST(:account AS text) IS NULL OR s.account_id = :account)) AS found)"""
+                AND (CAST(:account AS text) IS NULL OR s.account_id = :account)) AS found
+        WHERE NOT declared.is_optional
+            OR found.tried_at > :now - greatest(interval '{DAY_S} s', declared.every_s * interval '{int(DEAD)} s'))"""
 
 
 def _literal(name: str) -> str:
