@@ -6,26 +6,26 @@ import dagster as dg
 
 from omc_agents.models.choice import default_model
 from omc_agents.orchestration.jobs import BRIEFS, brief_catalysts
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.orchestration.retention import maintain_sessions, maintain_sessions_schedule, session_retention
 from omc_agents.orchestration.sensors import catalyst_outbox
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
 
 
-def build_definitions(newsroom: Newsroom | None = None) -> dg.Definitions:
+def build_definitions(agent_platform: AgentPlatform | None = None) -> dg.Definitions:
     """Assemble the location; tests build the same one with other parts.
 
     Args:
-        newsroom: Settings, database and model; by default those of the process's environment, and the scripted analyst.
+        agent_platform: Settings, database and model; by default those of the process's environment, and the scripted analyst.
     """
-    parts = newsroom or Newsroom(load_settings, open_database, default_model)
+    parts = agent_platform or AgentPlatform(load_settings, open_database, default_model)
     return dg.Definitions(
         assets=[BRIEFS, session_retention],
         jobs=[brief_catalysts, maintain_sessions],
         schedules=[maintain_sessions_schedule],
         sensors=[catalyst_outbox],
-        resources={"newsroom": dg.ResourceDefinition(lambda _: parts, config_schema={})},  # without options for run config
+        resources={"agent_platform": dg.ResourceDefinition(lambda _: parts, config_schema={})},  # without options for run config
         executor=dg.in_process_executor,
     )
 

@@ -38,7 +38,7 @@ class Figure:
 
 
 def bench_document(bench: str, figures: Sequence[Figure]) -> dict[str, Any]:
-    """Answer the document that ``omc bench NAME --json`` prints."""
+    """Return the document that ``omc bench NAME --json`` prints."""
     return {
         "bench": bench,
         "machine": {

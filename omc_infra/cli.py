@@ -35,7 +35,7 @@ from omc_infra.private import PRIVATE_UMASK
 from omc_infra.settings import load_settings
 from omc_infra.signals import InterruptedCommandError, raise_on_ending_signals
 from omc_infra.statements import statement_failure
-from omc_infra.terminal import PLAIN_ERRORS, one_line, say, visible_json, write_plainly
+from omc_infra.terminal import ASCII_ERRORS, one_line, register_ascii_errors, say, visible_json
 
 COMMANDS_GROUP = "omc.commands"
 _OF_AN_UPSTREAM = (
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
         self._lazy = dict(lazy if lazy is not None else {e.name: e for e in entry_points(group=COMMANDS_GROUP)})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Answer the names of all commands, sorted; imports none of them."""
+        """Return the names of all commands, sorted; imports none of them."""
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -107,7 +107,7 @@ def emit(document: Mapping[str, Any]) -> None:
     Control, escape and bidi characters stand as ``\u202e``, so that a terminal doesn't obey them.
     """
     is_unicode = "utf" in (sys.stdout.encoding or "").lower()
-    click.echo(visible_json(json.dumps(document, default=_plain, indent=2, ensure_ascii=not is_unicode)))
+    click.echo(visible_json(json.dumps(document, default=_json_value, indent=2, ensure_ascii=not is_unicode)))
 
 
 def main() -> None:
@@ -151,10 +151,10 @@ def _prepare_process() -> None:
     """Take signals as a command does, keep what is written private, and write what a terminal without our characters can show."""
     raise_on_ending_signals()
     os.umask(PRIVATE_UMASK)
-    write_plainly()
+    register_ascii_errors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=PLAIN_ERRORS)
+            stream.reconfigure(errors=ASCII_ERRORS)
 
 
 def refuse(error: OmcError, code: int = 2) -> NoReturn:
@@ -165,7 +165,7 @@ def refuse(error: OmcError, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     if isinstance(value, Decimal):
         return format(value, "f")
     if hasattr(value, "isoformat"):

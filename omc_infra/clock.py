@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Answers the present as an aware UTC datetime."""
+"""Return the present as an aware UTC datetime."""
 
 
 def utc_now() -> datetime:
-    """Answer the present; the clock of everything but tests."""
+    """Return the present; the clock of everything but tests."""
     return datetime.now(UTC)
 
 

@@ -34,7 +34,7 @@ class OmcError(Exception):
     """What a person does about it; every class says its own, and ``docs/reference/errors.md`` shows it."""
 
     def as_document(self) -> dict[str, object]:
-        """Answer the shape that ``--json`` prints: type, message, retryable."""
+        """Return the shape that ``--json`` prints: type, message, retryable."""
         return {"error": {"type": type(self).__name__, "message": str(self), "retryable": self.retryable}}
 
 

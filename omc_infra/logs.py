@@ -20,12 +20,12 @@ _SECRET_FIELD = re.compile(
 _DEEPEST = 8
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s:]+:[^/@\s]+@")
 _URL_SECRET_PARAMETER = re.compile(r"(?i)([?&](?:auth_token|api_?key|token|key|secret|signature)=)[^&\s\"']+")
-STRUCK = "[redacted]"
+REDACTED = "[redacted]"
 
 
 def redact(text: str) -> str:
     """Strike credentials and secret query parameters out of the URLs of a text."""
-    return _URL_SECRET_PARAMETER.sub(rf"\1{STRUCK}", _URL_CREDENTIALS.sub(f"{STRUCK}@", text))
+    return _URL_SECRET_PARAMETER.sub(rf"\1{REDACTED}", _URL_CREDENTIALS.sub(f"{REDACTED}@", text))
 
 
 def configure_logs(settings: Settings) -> None:
@@ -77,7 +77,7 @@ def redact_value(name: str, value: object, depth: int = _DEEPEST) -> object:
         depth: Levels still gone through; what lies deeper is not logged.
     """
     if _SECRET_FIELD.search(name) and value is not None and not isinstance(value, bool):
-        return STRUCK
+        return REDACTED
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, (Mapping, list, tuple)) and depth == 0:

@@ -8,7 +8,7 @@ WIDTH, HEIGHT, MARGIN = 360, 90, 6
 
 
 def caption(title: str, values: Sequence[float]) -> str:
-    """Answer the plot in words: its lowest, highest and last value."""
+    """Return the plot in words: its lowest, highest and last value."""
     return f"{title}: lowest {_short(min(values))}, highest {_short(max(values))}, last {_short(values[-1])}"
 
 

@@ -226,7 +226,7 @@ class Settings(BaseModel):
         return self.model_copy(update={"database_url": None, "database_access": "roles", **dict.fromkeys(_LOGINS)})
 
     def key(self, name: str) -> str | None:
-        """Answer an upstream's key in clear, or None where it is not set."""
+        """Return an upstream's key in clear, or None where it is not set."""
         value = self.keys.get(name.lower())
         return value.get_secret_value() if value else None
 
@@ -240,12 +240,12 @@ class Settings(BaseModel):
             keys: Names of the upstream keys that it needs, each with those of every account; None: all.
         """
         wanted = {name: value for name, value in self.keys.items() if keys is None or name.partition("__")[0] in keys}
-        plain = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in wanted.items()}
+        values = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in wanted.items()}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if name != "keys" and value is not None and (field.json_schema_extra == AT_START or self._is_of_environment(name)):
-                plain[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        return plain
+                values[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        return values
 
     def origin(self, name: str) -> Literal["default", "file", "environment"]:
         """Say where the value of a field comes from."""

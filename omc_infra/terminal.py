@@ -16,9 +16,9 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-PLAIN_ERRORS = "omc.plain"
-"""Name of the error handler of streams whose terminal lacks our characters; see ``write_plainly``."""
-_PLAIN = {
+ASCII_ERRORS = "omc.plain"
+"""Name of the error handler of streams whose terminal lacks our characters; see ``register_ascii_errors``."""
+_SAFE = {
     "·": "-", "–": "-", "—": "-", "−": "-", "•": "*", "×": "x", "→": "->", "…": "...", "✓": "ok", "✗": "x", "≤": "<=", "≥": ">=",
 }  # fmt: skip
 _SPINNER = range(0x2800, 0x2900)
@@ -26,9 +26,9 @@ _KEPT = frozenset("\n\t")
 _HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 
-def write_plainly() -> None:
-    """Register ``PLAIN_ERRORS``: a character that a terminal lacks is written as a plain one, or as its escape, and never an error."""
-    codecs.register_error(PLAIN_ERRORS, _plain)
+def register_ascii_errors() -> None:
+    """Register ``ASCII_ERRORS``: a character that a terminal lacks is written as a plain one, or as its escape, and never an error."""
+    codecs.register_error(ASCII_ERRORS, _ascii_fallback)
 
 
 def visible(text: object) -> str:
@@ -71,22 +71,22 @@ def open_console(*, stderr: bool = False, width: int | None = None) -> Console:
     from rich.console import Console
     from rich.text import Text
 
-    class PlainConsole(Console):
+    class TextConsole(Console):
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(visible(text), **options)
 
-    return PlainConsole(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+    return TextConsole(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def _json_escaped(char: str) -> str:
     return json.dumps(char)[1:-1] if ord(char) >= 0x80 else f"\\u{ord(char):04x}"
 
 
-def _plain(error: UnicodeError) -> tuple[str, int]:
+def _ascii_fallback(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join("*" if ord(char) in _SPINNER else _PLAIN.get(char) or _escaped(char) for char in missing), error.end
+    return "".join("*" if ord(char) in _SPINNER else _SAFE.get(char) or _escaped(char) for char in missing), error.end
 
 
 def _escaped(char: str) -> str:

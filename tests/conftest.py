@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Answer the folder of recorded bodies and published cases, which is not part of this repository."""
+    """Return the folder of recorded bodies and published cases, which is not part of this repository."""
     folder = Path(os.environ.get("SHARED_FOLDER", PROJECT_ROOT.parent / "shared"))
     if not folder.is_dir():
         warnings.warn(f"SKIPPED for want of {folder}: tests on recorded bodies and published cases", stacklevel=1)
@@ -53,7 +53,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Answer one OMC home of this test session; its server is shared by all tests."""
+    """Return one OMC home of this test session; its server is shared by all tests."""
     return tmp_path_factory.mktemp("omc-home")
 
 
@@ -68,7 +68,7 @@ def server_url(home: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def settings(home: Path, server_url: str, request: pytest.FixtureRequest) -> Settings:
-    """Answer sandbox settings whose database is this test module's own."""
+    """Return sandbox settings whose database is this test module's own."""
     name = "t_" + re.sub(r"\W", "_", request.node.path.stem)[:40]
     return load_settings({"OMC_HOME": str(home), "OMC_DATABASE_URL": server_url.replace("{database}", name)})
 
@@ -86,7 +86,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def changed(settings: Settings) -> Callable[..., Settings]:
-    """Answer a function that gives the module's settings with some fields changed."""
+    """Return a function that gives the module's settings with some fields changed."""
 
     def change(**fields: object) -> Settings:
         return settings.model_copy(update=fields)

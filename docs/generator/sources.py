@@ -28,7 +28,7 @@ def block() -> str:
 
 
 def _section(source: Source) -> str:
-    parts = [f"## {source.name}", f"{source.title}. Documentation of the upstream: <{source.homepage}>.", *_told(source)]
+    parts = [f"## {source.name}", f"{source.title}. Documentation of the upstream: <{source.homepage}>.", *_description(source)]
     parts.append(table(ENDPOINT_HEAD, [_endpoint(source, each) for each in source.endpoints]))
     if source.policy:
         parts.append(table(LIMIT_HEAD, [_limits(policy) for policy in (source.policy, *source.policy.others.values())]))
@@ -40,7 +40,7 @@ def _asset(source: Source) -> str:
     return f"{source.ledger}/{source.name.removeprefix(f'{source.ledger}_')}"
 
 
-def _told(source: Source) -> Iterator[str]:
+def _description(source: Source) -> Iterator[str]:
     """Yield what the source's module says about what it asks and in which units the answers are."""
     pieces = _PART.split(inspect.cleandoc(sys.modules[source.parse.__module__].__doc__ or ""))
     said = dict(zip(pieces[1::2], pieces[2::2], strict=True))
@@ -63,7 +63,7 @@ def _limits(policy: HostPolicy) -> tuple[str, str, str, str]:
     rate = f"{policy.requests_per_s:g} a second" if policy.requests_per_s >= 1 else f"one in {1 / policy.requests_per_s:g} s"
     burst = f", {policy.burst} at once" if policy.burst > 1 else ""
     quota = f"{policy.quota.requests:,} in {span(policy.quota.window_s)}" if policy.quota else "none"
-    return ", ".join(policy.live_urls), f"{rate}{burst}", quota, code(policy.pace.group)
+    return ", ".join(policy.live_urls), f"{rate}{burst}", quota, code(policy.batching.group)
 
 
 def _needs(source: Source) -> str:

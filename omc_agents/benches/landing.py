@@ -53,13 +53,13 @@ def land(database: Database, name: str, count: int = 1) -> None:
 
 
 def briefed(database: Database, name: str) -> int:
-    """Answer how many briefs there are of events of a name."""
+    """Return how many briefs there are of events of a name."""
     with database.engine("reader").connect() as connection:
         return int(connection.execute(sa.text(_BRIEFED), {"prefix": f"{event_prefix(name)}%"}).scalar_one())
 
 
 def doubled(database: Database, name: str) -> int:
-    """Answer how many briefs there are too many of events of a name."""
+    """Return how many briefs there are too many of events of a name."""
     with database.engine("reader").connect() as connection:
         return int(connection.execute(sa.text(_DOUBLED), {"prefix": f"{event_prefix(name)}%"}).scalar_one())
 

@@ -112,7 +112,7 @@ def _rows(platform: RunningPlatform) -> dict[str, int]:
 
 
 def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]:
-    """Answer the longest that each source was late, in its cadences: the longest wait for a fetch, less one cadence."""
+    """Return the longest that each source was late, in its cadences: the longest wait for a fetch, less one cadence."""
     from omc_pipeline.collection.discovery import discover_sources
 
     with platform.database.engine("reader").connect() as connection:
@@ -124,20 +124,20 @@ def _lateness(platform: RunningPlatform, observed: Observed) -> dict[str, float]
 
 
 def longest_wait_s(fetched: Sequence[datetime], observed: Observed) -> float:
-    """Answer the longest time without a fetch, counted from the last one before the observation began, to its end."""
+    """Return the longest time without a fetch, counted from the last one before the observation began, to its end."""
     before = [moment for moment in fetched if moment < observed.began]
     moments = [*before[-1:], *(moment for moment in fetched if observed.began <= moment < observed.ended), observed.ended]
     return max((later - earlier).total_seconds() for earlier, later in pairwise([*([] if before else [observed.began]), *moments]))
 
 
 def warm_samples(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Answer the samples after the warm-up: the first quarter of the time, at most five minutes."""
+    """Return the samples after the warm-up: the first quarter of the time, at most five minutes."""
     begun = samples[0].at_s
     warm_up_s = min(_LONGEST_WARM_UP_S, (samples[-1].at_s - begun) * _WARM_UP_SHARE)
     return [sample for sample in samples if sample.at_s - begun >= warm_up_s]
 
 
 def memory_series(samples: Sequence[Sample]) -> dict[str, list[float]]:
-    """Answer the memory of all, and of each kind of process that is always there, over the samples."""
+    """Return the memory of all, and of each kind of process that is always there, over the samples."""
     kinds = [kind for kind in samples[0].uses if all(kind in sample.uses for sample in samples)]
     return {"all but runs": [s.memory_mb for s in samples], **{kind: [s.uses[kind].memory_mb for s in samples] for kind in kinds}}

@@ -70,7 +70,7 @@ class BenchPlatform:
         return {"ops": {"brief_batch_events": {"config": {"batch_id": str(batch)}}}}
 
     def cpu_s(self) -> float:
-        """Answer the CPU seconds all of the platform's processes and their ended children have used."""
+        """Return the CPU seconds all of the platform's processes and their ended children have used."""
         return take_sample(self.platform).cpu_s
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:

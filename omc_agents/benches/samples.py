@@ -101,7 +101,7 @@ def platform_processes(platform: RunningPlatform) -> Iterator[tuple[psutil.Proce
 
 
 def cpu_shares(samples: Sequence[Sample], *, of_machine: bool) -> list[float]:
-    """Answer the CPU used between each two samples, in per cent of all cores."""
+    """Return the CPU used between each two samples, in per cent of all cores."""
     cores = psutil.cpu_count() or 1
     used = [sample.machine_cpu_s if of_machine else sample.cpu_s for sample in samples]
     return [

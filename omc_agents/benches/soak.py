@@ -45,7 +45,7 @@ def soak(*, minutes: float, every: float, event_every: float, page: Path | None,
 
 
 def figures_of(observed: Observed) -> Iterator[Figure]:
-    """Answer the figures; where there is a limit, it stands as the baseline."""
+    """Return the figures; where there is a limit, it stands as the baseline."""
     samples, warm = observed.samples, warm_samples(observed.samples)
     of_machine, own = cpu_shares(samples, of_machine=True), cpu_shares(samples, of_machine=False)
     limit = {"baseline": "limit", "higher_is_better": False}
@@ -73,6 +73,6 @@ def figures_of(observed: Observed) -> Iterator[Figure]:
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
-    """Answer the medians of the first and of the last fifth."""
+    """Return the medians of the first and of the last fifth."""
     fifth = max(1, len(values) // 5)
     return median(values[:fifth]), median(values[-fifth:])

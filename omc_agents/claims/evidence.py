@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from omc_pipeline.ledgers.table import plain_number
+from omc_pipeline.ledgers.table import number_text
 
 _REF_SAFE = ":+.-_"
 
@@ -42,21 +42,21 @@ class Evidence:
 
 
 def ref_of(table: str, key: Sequence[object], version: object) -> str:
-    """Answer the reference of a row; parts of the key are percent-encoded, so that a hostile key can't carry text."""
-    parts = "/".join(quote(str(plain(part)), safe=_REF_SAFE)[:120] for part in key)
+    """Return the reference of a row; parts of the key are percent-encoded, so that a hostile key can't carry text."""
+    parts = "/".join(quote(str(json_value(part)), safe=_REF_SAFE)[:120] for part in key)
     return f"{table}/{parts}@{version}"
 
 
-def plain(value: object) -> Any:
-    """Answer a column's JSON form: decimals exact and without trailing zeros, times ISO 8601, the rest as it is."""
+def json_value(value: object) -> Any:
+    """Return a column's JSON form: decimals exact and without trailing zeros, times ISO 8601, the rest as it is."""
     if isinstance(value, Decimal):
-        return plain_number(value)
+        return number_text(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def canonical_sha256(document: object) -> str:
-    """Answer a digest that two equal JSON documents share, whatever the order of their fields."""
+    """Return a digest that two equal JSON documents share, whatever the order of their fields."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -35,7 +35,7 @@ class Shape:
     is_known: Callable[[str], bool] = bool
 
     def read(self, raw: object) -> Value | None:
-        """Answer the value, or None where there is none or it has another shape."""
+        """Return the value, or None where there is none or it has another shape."""
         if raw is None or isinstance(raw, bool):
             return None
         text = str(raw)
@@ -105,13 +105,13 @@ def has_printable_reference(table: str, row: Mapping[str, Any]) -> bool:
 
 
 def read_field(table: str, field: str, row: Mapping[str, Any]) -> Value | None:
-    """Answer one column's value, or None where it is not printable: unknown column, no value, another shape."""
+    """Return one column's value, or None where it is not printable: unknown column, no value, another shape."""
     shape = FIELDS.get(table, {}).get(field)
     return shape.read(row.get(field)) if shape else None
 
 
 def visible(table: str, row: Mapping[str, Any]) -> dict[str, str]:
-    """Answer the columns of a row that a model may see, as it would have to repeat them."""
+    """Return the columns of a row that a model may see, as it would have to repeat them."""
     return {name: str(row[name]) for name in FIELDS.get(table, {}) if read_field(table, name, row) is not None}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from omc_agents.claims.evidence import plain
+from omc_agents.claims.evidence import json_value
 from omc_agents.claims.fields import Value, read_field
 
 Row = Mapping[str, str]
@@ -37,7 +37,7 @@ class Kind:
 
 
 def change_pct(table: str, field: str, row: Mapping[str, object], base: Mapping[str, object]) -> Decimal | None:
-    """Answer by how many percent a column moved from ``base`` to ``row``, rounded half even to hundredths; None without both."""
+    """Return by how many percent a column moved from ``base`` to ``row``, rounded half even to hundredths; None without both."""
     now, before = read_field(table, field, row), read_field(table, field, base)
     if not isinstance(now, Decimal) or not isinstance(before, Decimal) or not before:
         return None
@@ -70,7 +70,7 @@ def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
 
 
 def _sentiment(value: Value, _field: str, row: Row, _base: Row) -> str:
-    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {plain(value)}, observed {_when(row['observed_at'])}."
+    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {json_value(value)}, observed {_when(row['observed_at'])}."
 
 
 def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:
@@ -95,7 +95,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def amount(value: object) -> str:
-    """Answer a number as a person reads it: thousands marked, two decimals from one upwards, six digits below."""
+    """Return a number as a person reads it: thousands marked, two decimals from one upwards, six digits below."""
     number = Decimal(str(value))
     return f"{number:,.2f}" if abs(number) >= 1 else f"{number:.6g}"
 

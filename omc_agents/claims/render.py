@@ -45,13 +45,13 @@ def render(verification: Verification, evidence: Mapping[str, Evidence], event_r
     banner = f"**{circumstances.profile}** · as of {circumstances.as_of.strftime('%Y-%m-%d %H:%M:%S UTC')}"
     lines = [f"{number}. {claim.text} [{_cited(claim)}]" for number, claim in enumerate(verification.claims, 1)]
     dropped = sum(verification.dropped.values())
-    told = [f"{dropped} drafted claims were dropped: no row bears them."] if dropped else []
-    body = "\n".join([banner, "", *lines, "", *quality_lines(verification.claims, evidence, circumstances), *told])
+    details = [f"{dropped} drafted claims were dropped: no row bears them."] if dropped else []
+    body = "\n".join([banner, "", *lines, "", *quality_lines(verification.claims, evidence, circumstances), *details])
     return Brief(title=title_of(evidence[event_ref]), body=body)
 
 
 def title_of(event: Evidence) -> str:
-    """Answer a title made of codes alone: ticker, form, time."""
+    """Return a title made of codes alone: ticker, form, time."""
     shown = visible(event.table, event.row)
     what = f"form {shown['form']}" if "form" in shown else shown.get("event_type", "event").replace("_", " ")
     moment = datetime.fromisoformat(shown["published_at"]).strftime("%Y-%m-%d %H:%M UTC")

@@ -20,7 +20,7 @@ _UNSAFE = (
 
 
 def unsafe_reason(text: str) -> str | None:
-    """Answer why a text may not be printed, or None where it may."""
+    """Return why a text may not be printed, or None where it may."""
     if any(is_hidden(char) for char in text):
         return "hidden character"
     return next((reason for reason, pattern in _UNSAFE if pattern.search(text)), None)
@@ -32,6 +32,6 @@ def is_hidden(char: str) -> bool:
 
 
 def visible_text(text: str, *, limit: int) -> str:
-    """Answer outside text in one normal form (NFKC), without hidden characters, in one line, capped at ``limit`` characters."""
+    """Return outside text in one normal form (NFKC), without hidden characters, in one line, capped at ``limit`` characters."""
     shown = "".join(" " if char in "\n\r\t" else char for char in unicodedata.normalize("NFKC", text))
     return " ".join("".join(char for char in shown if not is_hidden(char)).split())[:limit]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from omc_agents.claims.evidence import Evidence, plain
+from omc_agents.claims.evidence import Evidence, json_value
 from omc_agents.claims.fields import NUMBER, Value, has_printable_reference, read_claimed, read_field, visible
 from omc_agents.claims.kinds import KINDS, Kind, change_pct
 from omc_agents.claims.safety import unsafe_reason
@@ -68,7 +68,7 @@ def verify(drafts: Sequence[Draft], evidence: Mapping[str, Evidence], event_ref:
 
 
 def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> Claim:
-    """Answer the claim a draft amounts to.
+    """Return the claim a draft amounts to.
 
     Raises:
         Refusal: Unknown kind, a row that is not of the session or of another table, a column the kind may not assert, a value
@@ -81,7 +81,7 @@ def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> 
     if not all(has_printable_reference(kind.table, cited.row) for cited in (row, base) if cited):
         raise Refusal("row has an unprintable column")
     _require_order(kind, row, evidence.get(event_ref))
-    value = _borne_value(draft, kind, row, base)
+    value = _row_value(draft, kind, row, base)
     shown, shown_base = visible(kind.table, row.row), visible(kind.table, base.row) if base else {}
     try:
         text = kind.words(value, draft.field, shown, shown_base)
@@ -89,7 +89,7 @@ def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> 
         raise Refusal("row has an unprintable column") from missing
     if unsafe_reason(text):
         raise Refusal("unsafe text")
-    return Claim(draft.kind, row.ref, draft.field, str(plain(value)), text, base.ref if base else None)
+    return Claim(draft.kind, row.ref, draft.field, str(json_value(value)), text, base.ref if base else None)
 
 
 def _new(claim: Claim, claims: Sequence[Claim]) -> Claim:
@@ -121,13 +121,13 @@ def _require_order(kind: Kind, row: Evidence, event: Evidence | None) -> None:
         raise Refusal("not before the session's event")
 
 
-def _borne_value(draft: Draft, kind: Kind, row: Evidence, base: Evidence | None) -> Value:
+def _row_value(draft: Draft, kind: Kind, row: Evidence, base: Evidence | None) -> Value:
     if unsafe_reason(draft.value):
         raise Refusal("unsafe text")
     if base is None:
-        borne, claimed = read_field(kind.table, draft.field, row.row), read_claimed(kind.table, draft.field, draft.value)
+        row_value, claimed = read_field(kind.table, draft.field, row.row), read_claimed(kind.table, draft.field, draft.value)
     else:
-        borne, claimed = change_pct(kind.table, draft.field, row.row, base.row), NUMBER.read(draft.value)
-    if borne is None or claimed is None or type(borne) is not type(claimed) or borne != claimed:
+        row_value, claimed = change_pct(kind.table, draft.field, row.row, base.row), NUMBER.read(draft.value)
+    if row_value is None or claimed is None or type(row_value) is not type(claimed) or row_value != claimed:
         raise Refusal("value is not the row's")
-    return borne
+    return row_value

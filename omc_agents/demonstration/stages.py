@@ -64,7 +64,7 @@ class Demonstration:
         self.briefs: list[BriefSummary] = []
 
     def stages(self) -> list[Stage]:
-        """Answer the stages in order."""
+        """Return the stages in order."""
         return [
             Stage("daemon", "Start the Dagster daemon in the background", lambda: self._platform.start(DAEMON)),
             *(Stage(f"collect_{ledger}", f"Collect the {ledger} ledger", self._collection_of(ledger)) for ledger in LEDGERS),
@@ -141,7 +141,7 @@ def _one_line(error: Exception) -> str:
 
 
 def rows_of(platform: RunningPlatform, ledger: str) -> dict[str, int]:
-    """Answer how many facts each source holds in a ledger, each counted once whatever its versions."""
+    """Return how many facts each source holds in a ledger, each counted once whatever its versions."""
     from omc_pipeline.collection.discovery import discover_sources
 
     counts: dict[str, int] = {}

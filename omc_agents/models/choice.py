@@ -7,5 +7,5 @@ from omc_agents.models.scripted import ScriptedAnalyst
 
 
 def default_model() -> Model:
-    """Answer the model of sessions that events start: the scripted analyst, which needs no key and no network."""
+    """Return the model of sessions that events start: the scripted analyst, which needs no key and no network."""
     return ScriptedAnalyst()

@@ -72,7 +72,7 @@ class Request:
     deadline_s: float = field(default=60.0, compare=False)
 
     def as_document(self) -> dict[str, Any]:
-        """Answer what is asked, as JSON; the deadline is no part of the question."""
+        """Return what is asked, as JSON; the deadline is no part of the question."""
         document = dataclasses.asdict(self)
         document.pop("deadline_s")
         return document
@@ -119,5 +119,5 @@ class Model(Protocol):
         ...
 
     def complete(self, request: Request) -> Response:
-        """Answer one request within its deadline; raises errors of the house only."""
+        """Return one request within its deadline; raises errors of the house only."""
         ...

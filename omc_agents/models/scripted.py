@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from omc_agents.claims.evidence import plain
+from omc_agents.claims.evidence import json_value
 from omc_agents.claims.kinds import change_pct
 from omc_agents.models.protocol import Request, Response, Text, Usage
 from omc_infra.errors import BadInputError
@@ -27,12 +27,12 @@ _KINDS_BY_WORD = (
 
 
 class ScriptedAnalyst:
-    """Answers the workflow's two questions by rule."""
+    """Return the workflow's two questions by rule."""
 
     name = "scripted/analyst-1"
 
     def complete(self, request: Request) -> Response:
-        """Answer ``extraction`` or ``analysis``.
+        """Return ``extraction`` or ``analysis``.
 
         Raises:
             BadInputError: The question is neither.
@@ -79,7 +79,7 @@ def _price(_question: Row, rows: Sequence[Row]) -> Claims:
     claims = [_claim("quote", newest, "last")]
     moved = change_pct("exchange.quote", "last", newest["fields"], oldest["fields"])
     if moved is not None and newest["ref"] != oldest["ref"]:
-        claims.append(_claim("price_change", newest, "last", value=str(plain(moved)), base_ref=oldest["ref"]))
+        claims.append(_claim("price_change", newest, "last", value=str(json_value(moved)), base_ref=oldest["ref"]))
     return claims
 
 

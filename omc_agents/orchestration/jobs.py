@@ -9,7 +9,7 @@ from uuid import UUID
 
 import dagster as dg
 
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_infra.markdown import escape_markdown
 
 if TYPE_CHECKING:
@@ -35,22 +35,22 @@ class BatchConfig(dg.Config):
 
 
 @dg.op(description="Retrieve, extract, analyse, verify and publish for every event of the batch that has no finished session.")
-def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, newsroom: dg.ResourceParam[Newsroom]) -> None:
+def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, agent_platform: dg.ResourceParam[AgentPlatform]) -> None:
     """Work one batch off; the run is red when an event failed. The sensor alone decides about another attempt."""
     from omc_agents.workflow.batch import brief_batch
 
-    settings, batch_id = newsroom.settings, UUID(config.batch_id)
-    with newsroom.open_database(settings) as database:
-        assignments = newsroom.assignments(database, batch_id)
-        outcomes = brief_batch(database, settings, newsroom.make_model(), batch_id, assignments)
-    told = {"profile": settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
+    settings, batch_id = agent_platform.settings, UUID(config.batch_id)
+    with agent_platform.open_database(settings) as database:
+        assignments = agent_platform.assignments(database, batch_id)
+        outcomes = brief_batch(database, settings, agent_platform.make_model(), batch_id, assignments)
+    details = {"profile": settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
-        context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=told))
+        context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=details))
     fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]
     if fallen:
         said = "; ".join(f"{outcome.event_id}: {outcome.detail}" for outcome in fallen)
-        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], metadata=told, allow_retries=False)
-    context.add_output_metadata(told)
+        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], metadata=details, allow_retries=False)
+    context.add_output_metadata(details)
 
 
 @dg.job(

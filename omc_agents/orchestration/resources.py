@@ -16,7 +16,7 @@ from omc_infra.settings import Settings
 
 
 @dataclass(frozen=True)
-class Newsroom:
+class AgentPlatform:
     """Settings, a way to the database, and a model; nothing is opened before it is used.
 
     Attributes:

@@ -4,7 +4,7 @@ import time
 
 import dagster as dg
 
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_infra.clock import utc_now
 from omc_infra.postgres.batches import kept_since
 from omc_infra.runs.routing import WISH_TAG
@@ -16,14 +16,14 @@ LONGEST_PURGE_S = 900.0
 
 
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:agents"])
-def session_retention(newsroom: dg.ResourceParam[Newsroom]) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def session_retention(agent_platform: dg.ResourceParam[AgentPlatform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Let go of checkpoints and model-call texts of sessions finished long ago; sessions, briefs, claims and evidence stay."""
     from omc_agents.sessions.retention import purge_sessions
 
-    before = kept_since(utc_now(), newsroom.settings.keep_sessions_days)
+    before = kept_since(utc_now(), agent_platform.settings.keep_sessions_days)
     if before is None:
         return dg.MaterializeResult(metadata={"sessions": 0, "is_complete": True})
-    with newsroom.database() as database:
+    with agent_platform.database() as database:
         purged = purge_sessions(database, before, time.monotonic() + LONGEST_PURGE_S)
     return dg.MaterializeResult(metadata={"sessions": purged.count, "is_complete": purged.is_complete})
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import dagster as dg
 
 from omc_agents.orchestration.jobs import BATCH_TAG, LEDGER_TAGS, brief_catalysts
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.sessions.dispatch import dispatch_fresh, give_up, open_batches
 from omc_agents.sessions.locks import is_batch_alive
 from omc_infra.postgres.database import Database
@@ -32,10 +32,12 @@ when the code server died together with the run."""
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Starts one agent run for each batch of fresh catalyst events, exactly once for each event.",
 )
-def catalyst_outbox(context: dg.SensorEvaluationContext, newsroom: dg.ResourceParam[Newsroom]) -> dg.SensorResult | dg.SkipReason:
+def catalyst_outbox(
+    context: dg.SensorEvaluationContext, agent_platform: dg.ResourceParam[AgentPlatform]
+) -> dg.SensorResult | dg.SkipReason:
     """Claim what is fresh, then ask for a run of every batch that is open and not in work."""
-    settings = newsroom.settings
-    with newsroom.open_database(settings) as database:
+    settings = agent_platform.settings
+    with agent_platform.open_database(settings) as database:
         claimed = dispatch_fresh(database, settings.fresh_event_hours)
         requests = list(_requests(context.instance, database, open_batches(database)))
     if not requests:
@@ -61,7 +63,7 @@ def _requests(instance: dg.DagsterInstance, database: Database, batches: Sequenc
 
 
 def _attempts(instance: dg.DagsterInstance, database: Database, batch: UUID) -> list[dg.DagsterRunStatus] | None:
-    """Answer how the runs of a batch ended, or None while one is in work.
+    """Return how the runs of a batch ended, or None while one is in work.
 
     A run that is NOT_STARTED was created by a daemon that died before launching it: it counts as none, the same key is asked for
     again, and Dagster launches the run it finds under it.

@@ -42,19 +42,19 @@ class BriefSummary:
 
 
 def briefs_since(database: Database, moment: datetime) -> list[BriefSummary]:
-    """Answer the briefs published at or after ``moment``, oldest first."""
+    """Return the briefs published at or after ``moment``, oldest first."""
     with database.engine("reader").connect() as connection:
         return [BriefSummary(**row._asdict()) for row in connection.execute(text(_BRIEFS), {"moment": moment})]
 
 
 def list_sessions(database: Database, most: int = 50) -> list[Mapping[str, Any]]:
-    """Answer the newest sessions of all users, newest first."""
+    """Return the newest sessions of all users, newest first."""
     with database.engine("reader").connect() as connection:
         return [dict(row) for row in connection.execute(text(_SESSIONS), {"most": most}).mappings()]
 
 
 def show_session(database: Database, wanted: str) -> Mapping[str, Any]:
-    """Answer one session with its brief, its claims, the rows that bear them, and its model calls.
+    """Return one session with its brief, its claims, the rows that bear them, and its model calls.
 
     Args:
         database: Where it stands.

@@ -17,7 +17,7 @@ class CallLedger:
     model: Model
 
     def complete(self, request: Request) -> Response:
-        """Answer from the ledger, else ask the model and write the answer down before it is used."""
+        """Return from the ledger, else ask the model and write the answer down before it is used."""
         sha256 = request.sha256(self.model.name)
         known = self.store.remembered(self.session_id, sha256)
         if known is not None:

@@ -12,13 +12,13 @@ _BLOCKS: Mapping[str, type[Text | ToolCall | Opaque]] = {"text": Text, "tool_cal
 
 
 def as_document(response: Response) -> dict[str, Any]:
-    """Answer the JSON form of a response."""
+    """Return the JSON form of a response."""
     names = {kind: name for name, kind in _BLOCKS.items()}
     blocks = [{"block": names[type(block)], **dataclasses.asdict(block)} for block in response.blocks]
     return {**dataclasses.asdict(response), "blocks": blocks}
 
 
 def from_document(document: Mapping[str, Any]) -> Response:
-    """Answer the response a document was made of."""
+    """Return the response a document was made of."""
     blocks: list[Block] = [_BLOCKS[block["block"]](**{k: v for k, v in block.items() if k != "block"}) for block in document["blocks"]]
     return Response(**{**document, "blocks": tuple(blocks), "usage": Usage(**document["usage"])})

@@ -64,7 +64,7 @@ class Session:
 
 
 def session_id_of(source: str, event_id: str) -> str:
-    """Answer the one id the session of an event can have."""
+    """Return the one id the session of an event can have."""
     return str(uuid.uuid5(_NAMESPACE, f"{source}/{event_id}"))
 
 
@@ -95,7 +95,7 @@ class SessionStore:
         return self.database.engine("agent")
 
     def session(self, session_id: str) -> Session:
-        """Answer one session.
+        """Return one session.
 
         Raises:
             BadInputError: None of this id belongs to the user.
@@ -161,14 +161,14 @@ class SessionStore:
             connection.execute(added, stored)
 
     def evidence(self, session_id: str) -> dict[str, Evidence]:
-        """Answer the rows of a session by their reference, in the order they were read; empty before retrieval."""
+        """Return the rows of a session by their reference, in the order they were read; empty before retrieval."""
         wanted = text("SELECT ref, tool, row FROM agents.evidence WHERE session_id = :id ORDER BY n")
         with self.transaction() as connection:
             rows = connection.execute(wanted, {"id": session_id}).all()
         return {row.ref: Evidence(row.ref, row.tool, row.row) for row in rows}
 
     def remembered(self, session_id: str, request_sha256: str) -> Response | None:
-        """Answer what a model said to a question of this session, or None where it was not asked yet."""
+        """Return what a model said to a question of this session, or None where it was not asked yet."""
         wanted = text("SELECT response FROM agents.model_call WHERE session_id = :id AND request_sha256 = :sha AND response IS NOT NULL")
         with self.transaction() as connection:
             row = connection.execute(wanted, {"id": session_id, "sha": request_sha256}).one_or_none()

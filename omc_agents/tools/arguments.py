@@ -33,7 +33,7 @@ class SentimentSource(StrEnum):
 
 
 def checked_symbol(text: str) -> str:
-    """Answer a canonical symbol.
+    """Return a canonical symbol.
 
     Raises:
         BadInputError: Not one to twelve capitals and digits.
@@ -42,7 +42,7 @@ def checked_symbol(text: str) -> str:
 
 
 def checked_event_type(text: str) -> str:
-    """Answer an event type.
+    """Return an event type.
 
     Raises:
         BadInputError: Not a short word of small letters.

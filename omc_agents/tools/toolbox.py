@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy
 
-from omc_agents.claims.evidence import Evidence, plain, ref_of
+from omc_agents.claims.evidence import Evidence, json_value, ref_of
 from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import EVENT
@@ -43,7 +43,7 @@ class Toolbox:
         return LedgerReader(self.engine, as_of=self.as_of, user_id=self.user_id, session_token=self.token)
 
     def event(self, source: str, event_id: str) -> Evidence:
-        """Answer the row of the session's own event.
+        """Return the row of the session's own event.
 
         Raises:
             BadInputError: The ledger holds no such event.
@@ -54,7 +54,7 @@ class Toolbox:
         return _evidence(EVENT, row, "get_catalyst_events")
 
     def get_catalyst_events(self, symbol: str | None, event_type: str | None) -> list[Evidence]:
-        """Answer the newest events, of one coin and one type where given."""
+        """Return the newest events, of one coin and one type where given."""
         rows = self._reader.events(
             symbol=checked_symbol(symbol) if symbol else None,
             event_type=checked_event_type(event_type) if event_type else None,
@@ -63,7 +63,7 @@ class Toolbox:
         return [_evidence(EVENT, row, "get_catalyst_events") for row in rows]
 
     def get_price_data(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
-        """Answer a coin's newest quote, the oldest of the window, its newest price in USD, and the largest TVL."""
+        """Return a coin's newest quote, the oldest of the window, its newest price in USD, and the largest TVL."""
         reader, coin = self._reader, [checked_symbol(symbol)]
         quotes = _newest(reader.latest_quotes(coin, currency=QUOTE_CURRENCY))
         found: list[tuple[LedgerTable, Record]] = [(QUOTE, row) for row in quotes]
@@ -76,20 +76,20 @@ class Toolbox:
         return _distinct(_evidence(table, row, "get_price_data") for table, row in found)
 
     def get_sentiment_data(self, symbol: str | None, source: SentimentSource) -> list[Evidence]:
-        """Answer the newest score of a coin, or of the whole market."""
+        """Return the newest score of a coin, or of the whole market."""
         of = checked_symbol(symbol) if symbol else WHOLE_MARKET
         wanted = None if source is SentimentSource.ANY else source.value
         return [_evidence(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
 
     def get_order_history(self) -> list[Evidence]:
-        """Answer the newest fills of the session's own user; none where the session has no real user."""
+        """Return the newest fills of the session's own user; none where the session has no real user."""
         if self.user_id is None:
             return []
         rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id)
         return [_evidence(FILL, row, "get_order_history") for row in rows]
 
     def get_ledger_quality(self) -> list[Evidence]:
-        """Answer the newest score of each ledger."""
+        """Return the newest score of each ledger."""
         newest = sqlalchemy.text(
             "SELECT DISTINCT ON (ledger) run_id, ledger, completeness_score, timeliness_score, accuracy_score, overall_score, recorded_at"
             " FROM quality.score WHERE recorded_at <= :as_of ORDER BY ledger, recorded_at DESC"
@@ -97,7 +97,7 @@ class Toolbox:
         with self.engine.connect() as connection:
             await_known(connection, ["quality.score"], self.as_of)
             rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
-        return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _plain_row(row)) for row in rows]
+        return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _json_row(row)) for row in rows]
 
 
 def _newest(rows: Sequence[Record]) -> Sequence[Record]:
@@ -106,11 +106,11 @@ def _newest(rows: Sequence[Record]) -> Sequence[Record]:
 
 def _evidence(table: LedgerTable, row: Record, tool: str) -> Evidence:
     key = (row["source"], *(row[name] for name in table.key))
-    return Evidence(ref_of(table.qualified, key, row["version"]), tool, _plain_row(row))
+    return Evidence(ref_of(table.qualified, key, row["version"]), tool, _json_row(row))
 
 
-def _plain_row(row: Record) -> dict[str, Any]:
-    return {name: plain(value) for name, value in row.items()}
+def _json_row(row: Record) -> dict[str, Any]:
+    return {name: json_value(value) for name, value in row.items()}
 
 
 def _distinct(rows: Iterable[Evidence]) -> list[Evidence]:

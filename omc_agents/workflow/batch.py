@@ -15,7 +15,7 @@ from omc_agents.sessions.locks import batch_lock, event_lock
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment
 from omc_agents.workflow.graph import run_graph
-from omc_agents.workflow.steps import Desk, Step, steps_of
+from omc_agents.workflow.steps import SessionContext, Step, steps_of
 from omc_infra.errors import PermanentError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.postgres.database import Database
@@ -24,7 +24,7 @@ from omc_infra.settings import Settings
 _log = structlog.get_logger(__name__)
 
 Outcome = Literal["published", "refused", "failed", "retry", "skipped"]
-Steps = Callable[[Desk], Mapping[str, Step]]
+Steps = Callable[[SessionContext], Mapping[str, Step]]
 
 
 @dataclass(frozen=True)
@@ -79,31 +79,31 @@ def brief_event(database: Database, settings: Settings, model: Model, assignment
         session = store.session(assignment.session_id)
         if not session.is_finished and store.is_due(session.session_id):
             store.start(session.session_id)
-            _run(Desk(store, session, model, settings.profile, settings.alert_threshold), steps)
+            _run(SessionContext(store, session, model, settings.profile, settings.alert_threshold), steps)
             session = store.session(session.session_id)
         return _outcome(session)
 
 
-def _run(desk: Desk, steps: Steps) -> None:
-    session_id = desk.session.session_id
+def _run(context: SessionContext, steps: Steps) -> None:
+    session_id = context.session.session_id
     try:
-        run_graph(steps(desk), desk.store.database, desk.session, desk.store.token)
+        run_graph(steps(context), context.store.database, context.session, context.store.token)
     except PermanentError as error:
-        desk.store.finish(session_id, "failed", str(error))
+        context.store.finish(session_id, "failed", str(error))
     except RetryableError as error:
-        _interrupted(desk, error, error.retry_after_s)
+        _interrupted(context, error, error.retry_after_s)
     except Exception as error:  # noqa: BLE001 the agent loop: one event's failure is its own, the others of the batch go on
-        _interrupted(desk, error, None)
+        _interrupted(context, error, None)
 
 
-def _interrupted(desk: Desk, error: Exception, wait_s: float | None) -> None:
+def _interrupted(context: SessionContext, error: Exception, wait_s: float | None) -> None:
     """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long."""
-    session_id, detail = desk.session.session_id, redact(f"{type(error).__name__}: {error}")[:500]
+    session_id, detail = context.session.session_id, redact(f"{type(error).__name__}: {error}")[:500]
     _log.error("session.interrupted", session=session_id, wait_s=wait_s, trace="".join(format_exception(error)))
     if wait_s is None:
-        desk.store.note_failure(session_id, detail)
+        context.store.note_failure(session_id, detail)
     else:
-        desk.store.defer(session_id, detail, wait_s)
+        context.store.defer(session_id, detail, wait_s)
 
 
 def _outcome(session: Session) -> EventOutcome:

@@ -57,7 +57,7 @@ class Analysis(_Answer):
     claims: list[DraftedClaim] = Field(max_length=40)
 
     def drafts(self) -> list[Draft]:
-        """Answer the claims as ``claims.verify`` takes them."""
+        """Return the claims as ``claims.verify`` takes them."""
         return [Draft(**claim.model_dump()) for claim in self.claims]
 
 

@@ -28,7 +28,7 @@ NO_CLAIM = "no claim is borne by a row"
 
 
 @dataclass(frozen=True)
-class Desk:
+class SessionContext:
     """What a session is worked with."""
 
     store: SessionStore
@@ -55,29 +55,31 @@ class Desk:
 
 
 def first_state(session: Session) -> Work:
-    """Answer the state a session starts from."""
+    """Return the state a session starts from."""
     return {"session_id": session.session_id, "status": "running", "event_ref": "", "spend": {"input": 0, "output": 0, "calls": 0}}
 
 
-def steps_of(desk: Desk) -> Mapping[str, Step]:
-    """Answer the steps by name, in their order, each bound to a session."""
-    bound: Mapping[str, Callable[[Desk, Work], Work]] = dict(zip(STEPS, (retrieve, extract, analyse, verify_claims, publish), strict=True))
-    return {name: _bind(step, desk) for name, step in bound.items()}
+def steps_of(context: SessionContext) -> Mapping[str, Step]:
+    """Return the steps by name, in their order, each bound to a session."""
+    bound: Mapping[str, Callable[[SessionContext, Work], Work]] = dict(
+        zip(STEPS, (retrieve, extract, analyse, verify_claims, publish), strict=True)
+    )
+    return {name: _bind(step, context) for name, step in bound.items()}
 
 
-def retrieve(desk: Desk, work: Work) -> Work:
+def retrieve(context: SessionContext, work: Work) -> Work:
     """Read the fixed plan of rows, once: a session that has evidence reads no more."""
-    held = list(desk.evidence.values())
+    held = list(context.evidence.values())
     if not held:
-        held = _planned_rows(desk)
-        desk.store.add_evidence(desk.session.session_id, held)
+        held = _planned_rows(context)
+        context.store.add_evidence(context.session.session_id, held)
     return {**work, "event_ref": held[0].ref, "evidence": len(held), "evidence_sha256": canonical_sha256([row.sha256 for row in held])}
 
 
-def extract(desk: Desk, work: Work) -> Work:
+def extract(context: SessionContext, work: Work) -> Work:
     """Have the outside text of the event classified into enumerations."""
-    request = extraction_request(desk.evidence[work["event_ref"]], desk.session.marker)
-    answer = desk.calls.complete(request)
+    request = extraction_request(context.evidence[work["event_ref"]], context.session.marker)
+    answer = context.calls.complete(request)
     try:
         extraction = read_answer(answer.text, Extraction)
     except PayloadChangedError as error:
@@ -85,37 +87,37 @@ def extract(desk: Desk, work: Work) -> Work:
     return {**_spent(work, answer), "extraction": extraction.model_dump()}
 
 
-def analyse(desk: Desk, work: Work) -> Work:
+def analyse(context: SessionContext, work: Work) -> Work:
     """Have claims drafted from the printable columns of the evidence; the drafts stay in the call ledger."""
-    request = analysis_request(Extraction(**work["extraction"]), work["event_ref"], list(desk.evidence.values()))
-    answer = desk.calls.complete(request)
-    return {**_spent(work, answer), "analysis_sha256": request.sha256(desk.model.name)}
+    request = analysis_request(Extraction(**work["extraction"]), work["event_ref"], list(context.evidence.values()))
+    answer = context.calls.complete(request)
+    return {**_spent(work, answer), "analysis_sha256": request.sha256(context.model.name)}
 
 
-def verify_claims(desk: Desk, work: Work) -> Work:
+def verify_claims(context: SessionContext, work: Work) -> Work:
     """Hold the drafts against the evidence; without a claim that stands the session is refused."""
     try:
-        verification = _verification(desk, work)
+        verification = _verification(context, work)
     except PayloadChangedError as error:
         return _refused(work, str(error))
     counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
     return counted if verification.claims else _refused(counted, f"{NO_CLAIM}; dropped: {dict(verification.dropped)}")
 
 
-def publish(desk: Desk, work: Work) -> Work:
+def publish(context: SessionContext, work: Work) -> Work:
     """End the session: with its brief and claims in one transaction, or refused with the reason."""
     if work["status"] == "refused":
-        desk.store.finish(desk.session.session_id, "refused", work["reason"])
+        context.store.finish(context.session.session_id, "refused", work["reason"])
         return work
-    verification, evidence = _verification(desk, work), desk.evidence
-    circumstances = Circumstances(desk.profile, desk.session.as_of, desk.alert_threshold)
+    verification, evidence = _verification(context, work), context.evidence
+    circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold)
     brief = render(verification, evidence, work["event_ref"], circumstances)
-    desk.store.publish(desk.session, brief, verification, desk.profile)
+    context.store.publish(context.session, brief, verification, context.profile)
     return {**work, "status": "published"}
 
 
-def _planned_rows(desk: Desk) -> list[Evidence]:
-    box, event = desk.toolbox, desk.toolbox.event(desk.session.source, desk.session.event_id)
+def _planned_rows(context: SessionContext) -> list[Evidence]:
+    box, event = context.toolbox, context.toolbox.event(context.session.source, context.session.event_id)
     symbol, event_type = event.row["symbol"], event.row["event_type"]
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
@@ -129,11 +131,11 @@ def _planned_rows(desk: Desk) -> list[Evidence]:
     return list({row.ref: row for row in rows}.values())
 
 
-def _verification(desk: Desk, work: Work) -> Verification:
-    answer = desk.store.remembered(desk.session.session_id, work["analysis_sha256"])
+def _verification(context: SessionContext, work: Work) -> Verification:
+    answer = context.store.remembered(context.session.session_id, work["analysis_sha256"])
     if answer is None:
-        raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {desk.session.session_id}")
-    return verify(read_answer(answer.text, Analysis).drafts(), desk.evidence, work["event_ref"])
+        raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {context.session.session_id}")
+    return verify(read_answer(answer.text, Analysis).drafts(), context.evidence, work["event_ref"])
 
 
 def _refused(work: Work, reason: str) -> Work:
@@ -146,5 +148,5 @@ def _spent(work: Work, answer: Response) -> Work:
     return {**work, "spend": {"input": spend["input"] + usage.input, "output": spend["output"] + usage.output, "calls": spend["calls"] + 1}}
 
 
-def _bind(step: Callable[[Desk, Work], Work], desk: Desk) -> Step:
-    return lambda work: step(desk, work)
+def _bind(step: Callable[[SessionContext, Work], Work], context: SessionContext) -> Step:
+    return lambda work: step(context, work)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
-from omc_infra.logs import STRUCK
+from omc_infra.logs import REDACTED
 from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def init_command(as_json: bool) -> None:
 def _document(loaded: Configuration) -> dict[str, Any]:
     settings = loaded.settings
     values = settings.model_dump(mode="json", exclude={"keys"})
-    shown = {name: {"value": _struck(getattr(settings, name), value), "from": settings.origin(name)} for name, value in values.items()}
-    shown["keys"] = {"value": dict.fromkeys(sorted(settings.keys), STRUCK), "from": settings.origin("keys")}
+    shown = {name: {"value": _redacted(getattr(settings, name), value), "from": settings.origin(name)} for name, value in values.items()}
+    shown["keys"] = {"value": dict.fromkeys(sorted(settings.keys), REDACTED), "from": settings.origin("keys")}
     return {
         "profile": settings.profile,
         "file": str(loaded.file.path),
@@ -94,8 +94,8 @@ def _document(loaded: Configuration) -> dict[str, Any]:
     }
 
 
-def _struck(held: object, shown: object) -> object:
-    return STRUCK if isinstance(held, SecretStr) else shown
+def _redacted(held: object, shown: object) -> object:
+    return REDACTED if isinstance(held, SecretStr) else shown
 
 
 def _section(loaded: Configuration, name: str) -> dict[str, Any]:

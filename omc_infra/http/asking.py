@@ -15,7 +15,7 @@ from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, Re
 from omc_infra.http.auth import OAuth2ClientCredentials
 from omc_infra.http.credentials import AskToken, Credentials
 from omc_infra.http.failures import excerpt, failure, retry_after_s
-from omc_infra.http.limits import Limits, Pace, await_turn
+from omc_infra.http.limits import Limits, RateLimit, await_turn
 from omc_infra.http.policy import Host, HostPolicy
 from omc_infra.http.raw_store import RawStore
 from omc_infra.http.redaction import Redactor
@@ -106,15 +106,15 @@ class Asker:
         raise refused
 
     def _refusal(self, request: Request, host: Host, answer: Answer, payload: Payload) -> OmcError | None:
-        message = self._message(request, host, _told(answer), payload.body)
+        message = self._message(request, host, _description(answer), payload.body)
         ban_s = request.policy.ban_of(answer.status, answer.body) if request.policy.ban_of else None
         if ban_s is not None:
             return RateLimitedError(message, retry_after_s=ban_s)
-        told = request.policy.error_of(answer.status, payload.body) if request.policy.error_of else None
-        if isinstance(told, RetryableError):
-            return type(told)(f"{message} ({told})", retry_after_s=told.retry_after_s)
-        if told is not None:
-            return type(told)(f"{message} ({told})")
+        details = request.policy.error_of(answer.status, payload.body) if request.policy.error_of else None
+        if isinstance(details, RetryableError):
+            return type(details)(f"{message} ({details})", retry_after_s=details.retry_after_s)
+        if details is not None:
+            return type(details)(f"{message} ({details})")
         return failure(answer.status, message, retry_after_s(answer.headers.get("retry-after"), payload.fetched_at))
 
     def _keep_ban(self, request: Request, refused: OmcError, *, is_last: bool) -> None:
@@ -125,7 +125,7 @@ class Asker:
         if request.policy.are_apart and not is_last:
             return
         if isinstance(refused, RateLimitedError) or (is_last and wait_s > request.deadline - time.monotonic()):
-            self.ban(request.policy.pace.group, wait_s, str(refused))
+            self.ban(request.policy.rate_limit.group, wait_s, str(refused))
 
     def ban(self, group: str, seconds: float, reason: str) -> None:
         """Keep a ban of a host group, and log it."""
@@ -154,7 +154,7 @@ class Asker:
         try:
             proven = self.credentials[request.name].applied(url, request.content, deadline)
             headers = {**request.headers, **proven.headers}
-            return self._sent(request.policy, request.policy.pace, request.method, proven.url, headers, proven.content, deadline)
+            return self._sent(request.policy, request.policy.rate_limit, request.method, proven.url, headers, proven.content, deadline)
         except RetryableError as error:
             raise type(error)(self._message(request, host, str(error)), retry_after_s=error.retry_after_s) from error.__cause__
         except OmcError as error:
@@ -165,18 +165,25 @@ class Asker:
 
         def ask(auth: OAuth2ClientCredentials, content: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
             url = f"{hosts()[0].base_url}{auth.token_path}"
-            answer = self._sent(policy, policy.pace, "POST", url, {**policy.headers, **headers}, content, deadline)
+            answer = self._sent(policy, policy.rate_limit, "POST", url, {**policy.headers, **headers}, content, deadline)
             wait_s = retry_after_s(answer.headers.get("retry-after"), self.clock())
             if answer.status == _TOO_MANY_REQUESTS and wait_s:
-                self.ban(policy.pace.group, wait_s, "its token endpoint asks for that wait")
+                self.ban(policy.rate_limit.group, wait_s, "its token endpoint asks for that wait")
             return answer
 
         return ask
 
     def _sent(
-        self, policy: HostPolicy, pace: Pace, method: str, url: str, headers: Mapping[str, str], content: bytes | None, deadline: float
+        self,
+        policy: HostPolicy,
+        rate_limit: RateLimit,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        deadline: float,
     ) -> Answer:
-        await_turn(self.limits, pace, deadline)
+        await_turn(self.limits, rate_limit, deadline)
         timeout_s, max_bytes = policy.timeout_s, policy.max_body_bytes
         return self.wire.ask(method, url, headers=headers, content=content, timeout_s=timeout_s, deadline=deadline, max_bytes=max_bytes)
 
@@ -196,8 +203,8 @@ class Asker:
 
     def _kept_headers(self, request: Request, answer: Answer) -> dict[str, str]:
         """Return the headers that the parser needs; they are part of the payload, not of the request's identity."""
-        told = {name: answer.headers.get(name) for name in request.policy.kept_headers}
-        return {f"header.{name}": self.redactor.text(value)[:_LONGEST_HEADER] for name, value in told.items() if value is not None}
+        details = {name: answer.headers.get(name) for name in request.policy.kept_headers}
+        return {f"header.{name}": self.redactor.text(value)[:_LONGEST_HEADER] for name, value in details.items() if value is not None}
 
     def _kept(self, request: Request, host: Host, answer: Answer) -> bytes | None:
         """Return a body without secrets and scrubbed, or None for an error page that can't be scrubbed and so is not kept."""
@@ -206,8 +213,8 @@ class Asker:
             return self.scrub(body) if self.scrub and body else body
         except ValueError:
             if answer.status < 300:
-                told = self._message(request, host, "answered a body that can't be scrubbed, so it is not kept")
-                raise PayloadChangedError(told) from None
+                details = self._message(request, host, "answered a body that can't be scrubbed, so it is not kept")
+                raise PayloadChangedError(details) from None
             return None
 
     def _mark(self, answer: Answer, name: str) -> str | None:
@@ -217,11 +224,11 @@ class Asker:
 
     def _message(self, request: Request, host: Host, what: str, body: bytes = b"") -> str:
         said = excerpt(body)
-        told = f"{self.source}: {request.method} {host.shown}{request.target} {what}{': ' + said if said else ''}"
-        return self.redactor.text(told)
+        details = f"{self.source}: {request.method} {host.shown}{request.target} {what}{': ' + said if said else ''}"
+        return self.redactor.text(details)
 
 
-def _told(answer: Answer) -> str:
+def _description(answer: Answer) -> str:
     if answer.status not in _REDIRECTS:
         return f"answered {answer.status}"
     target = urlsplit(answer.headers.get("location", ""))

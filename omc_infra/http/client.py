@@ -59,7 +59,7 @@ class HttpClient:
             RetryableError: Still failing after all attempts, or the deadline is near; ``retry_after_s`` where a wait is asked for.
             PermanentError: Refused; asked exactly once.
         """
-        return self._told(self._request("GET", path, host, params, headers, deadline_s, None, context), conditional=conditional)
+        return self._description(self._request("GET", path, host, params, headers, deadline_s, None, context), conditional=conditional)
 
     def post(
         self,
@@ -93,7 +93,7 @@ class HttpClient:
         """
         body, typed = body_of(content, json, form)
         request = self._request("POST", path, host, params, {**typed, **(headers or {})}, deadline_s, body, context)
-        return self._told(replace(request, repeatable=repeatable), conditional=conditional)
+        return self._description(replace(request, repeatable=repeatable), conditional=conditional)
 
     def report(self, error: OmcError) -> None:
         """Keep the ban that a parser found in a body (status 200 and a page that says *too fast*), unless the client raised it itself.
@@ -103,7 +103,7 @@ class HttpClient:
         is_ours = any(known is error or known is error.__cause__ for known in self._raised)
         if isinstance(error, RateLimitedError) and error.retry_after_s and not is_ours:
             self._raised.append(error)
-            self._asker.ban(self._policy.pace.group, error.retry_after_s, str(error))
+            self._asker.ban(self._policy.rate_limit.group, error.retry_after_s, str(error))
 
     def _request(
         self,
@@ -129,7 +129,7 @@ class HttpClient:
         hosts, deadline = policy.hosts(self._settings, self._live_urls.get(name, ())), time.monotonic() + deadline_s
         return Request(method, target, name, policy, hosts, deadline, identity, declared, content, context or {})
 
-    def _told(self, request: Request, *, conditional: bool) -> Payload:
+    def _description(self, request: Request, *, conditional: bool) -> Payload:
         raw = self._asker.raw
         known = raw.validators(self._asker.source, request.identity) if conditional and raw else None
         answered = self._insist(request.conditioned(known))

@@ -130,10 +130,10 @@ class Credentials:
 
 def _refuse(answer: Answer, clock: Clock) -> None:
     """Raise what a refused token request is; the answer may echo the secret in any form, so nothing of it is told."""
-    told = f"the token request was answered {answer.status}"
+    details = f"the token request was answered {answer.status}"
     if answer.status in (400, 401):
-        raise AccessDeniedError(f"{told}: are client id and secret right?")
-    refused = failure(answer.status, told, retry_after_s(answer.headers.get("retry-after"), clock()))
+        raise AccessDeniedError(f"{details}: are client id and secret right?")
+    refused = failure(answer.status, details, retry_after_s(answer.headers.get("retry-after"), clock()))
     if refused:
         raise refused
 

@@ -42,7 +42,7 @@ class DeadlineBackend(httpcore2.NetworkBackend):
     """Opens connections, by name lookup and address after address, within the deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
-        self._deadline, self._plain = deadline, httpcore2.SyncBackend()
+        self._deadline, self._backend = deadline, httpcore2.SyncBackend()
 
     def connect_tcp(
         self,
@@ -63,7 +63,7 @@ class DeadlineBackend(httpcore2.NetworkBackend):
         for address in _addresses(host, port, self._deadline.left_s(timeout, httpcore2.ConnectTimeout)):
             left_s = self._deadline.left_s(timeout, httpcore2.ConnectTimeout)
             try:
-                stream = self._plain.connect_tcp(address, port, left_s, local_address, options)
+                stream = self._backend.connect_tcp(address, port, left_s, local_address, options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
             else:

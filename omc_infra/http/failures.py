@@ -59,7 +59,7 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
 
 
 def excerpt(body: bytes) -> str:
-    """Answer the first words of a body in one line, markup left out; empty for an empty body."""
+    """Return the first words of a body in one line, markup left out; empty for an empty body."""
     text = _MARKUP.sub(" ", body[:4096].decode("utf-8", "replace"))
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= _EXCERPT_CHARS else f"{words[:_EXCERPT_CHARS]}…"

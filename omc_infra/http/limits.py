@@ -18,7 +18,7 @@ from omc_infra.errors import RateLimitedError
 
 _log = structlog.get_logger()
 
-_TOLD_WAIT_S = 0.5
+_LOGGED_WAIT_S = 0.5
 """A shorter wait is not logged."""
 
 
@@ -36,7 +36,7 @@ class Quota:
 
 
 @dataclass(frozen=True)
-class Pace:
+class RateLimit:
     """How fast a host group may be asked.
 
     Attributes:
@@ -60,7 +60,7 @@ class Pace:
 class Limits(Protocol):
     """Counts requests and bans of host groups."""
 
-    def reserve(self, pace: Pace, patience_s: float) -> float:
+    def reserve(self, rate_limit: RateLimit, patience_s: float) -> float:
         """Take the next turn and return the seconds until it comes, 0 or more.
 
         Raises:
@@ -84,26 +84,26 @@ class Limits(Protocol):
         ...
 
 
-def await_turn(limits: Limits, pace: Pace, deadline: float, sleep: Callable[[float], None] = time.sleep) -> None:
+def await_turn(limits: Limits, rate_limit: RateLimit, deadline: float, sleep: Callable[[float], None] = time.sleep) -> None:
     """Block until the next request may leave.
 
     Args:
         limits: Where the turn is taken.
-        pace: Of the host group.
+        rate_limit: Of the host group.
         deadline: Latest moment, of ``time.monotonic``.
         sleep: Waits some seconds.
 
     Raises:
         RateLimitedError: No turn comes before the deadline, or a ban came while we waited.
     """
-    wait_s = limits.reserve(pace, max(0.0, deadline - time.monotonic()))
+    wait_s = limits.reserve(rate_limit, max(0.0, deadline - time.monotonic()))
     if wait_s <= 0:
         return
-    if wait_s >= _TOLD_WAIT_S:
-        _log.info("http.wait", group=pace.group, wait_s=round(wait_s, 2))
+    if wait_s >= _LOGGED_WAIT_S:
+        _log.info("http.wait", group=rate_limit.group, wait_s=round(wait_s, 2))
     sleep(wait_s)
-    if (banned_s := limits.banned_s(pace.group)) > 0:
-        refuse_banned(pace.group, banned_s, "while we waited for our turn")
+    if (banned_s := limits.banned_s(rate_limit.group)) > 0:
+        refuse_banned(rate_limit.group, banned_s, "while we waited for our turn")
 
 
 def refuse_banned(group: str, left_s: float, reason: str) -> NoReturn:
@@ -111,17 +111,19 @@ def refuse_banned(group: str, left_s: float, reason: str) -> NoReturn:
     raise RateLimitedError(f"{group} must not be asked for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
 
 
-def refuse_quota(pace: Pace, left_s: float) -> NoReturn:
+def refuse_quota(rate_limit: RateLimit, left_s: float) -> NoReturn:
     """Raise what an asker gets whose quota is used up."""
-    quota = pace.quota
-    told = f"{quota.requests} requests in {quota.window_s:g} s" if quota else "requests"
-    raise RateLimitedError(f"our own quota of {told} for {pace.group} is used up; it is renewed in {left_s:.0f} s", retry_after_s=left_s)
+    quota = rate_limit.quota
+    details = f"{quota.requests} requests in {quota.window_s:g} s" if quota else "requests"
+    raise RateLimitedError(
+        f"our own quota of {details} for {rate_limit.group} is used up; it is renewed in {left_s:.0f} s", retry_after_s=left_s
+    )
 
 
-def refuse_turn(pace: Pace, wait_s: float) -> NoReturn:
+def refuse_turn(rate_limit: RateLimit, wait_s: float) -> NoReturn:
     """Raise what an asker gets whose turn would come after the deadline."""
     raise RateLimitedError(
-        f"our own limit of {pace.requests_per_s:g} requests a second to {pace.group} leaves no turn within the deadline;"
+        f"our own limit of {rate_limit.requests_per_s:g} requests a second to {rate_limit.group} leaves no turn within the deadline;"
         " collect less at once",
         retry_after_s=wait_s,
     )
@@ -144,20 +146,20 @@ class InProcessLimits:
     _groups: dict[str, _Group] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reserve(self, pace: Pace, patience_s: float) -> float:
+    def reserve(self, rate_limit: RateLimit, patience_s: float) -> float:
         """See ``Limits``."""
         with self._lock:
-            group, now = self._groups.setdefault(pace.group, _Group()), self.clock()
+            group, now = self._groups.setdefault(rate_limit.group, _Group()), self.clock()
             if group.banned_until > now + patience_s:
-                refuse_banned(pace.group, group.banned_until - now, group.reason)
-            if pace.quota and now >= group.quota_from + pace.quota.window_s:
+                refuse_banned(rate_limit.group, group.banned_until - now, group.reason)
+            if rate_limit.quota and now >= group.quota_from + rate_limit.quota.window_s:
                 group.quota_from, group.quota_used = now, 0
-            if pace.quota and group.quota_used >= pace.quota.requests:
-                refuse_quota(pace, group.quota_from + pace.quota.window_s - now)
-            turn = max(group.free_at, group.banned_until, now - (pace.burst - 1) * pace.gap_s)
+            if rate_limit.quota and group.quota_used >= rate_limit.quota.requests:
+                refuse_quota(rate_limit, group.quota_from + rate_limit.quota.window_s - now)
+            turn = max(group.free_at, group.banned_until, now - (rate_limit.burst - 1) * rate_limit.gap_s)
             if turn > now + patience_s:
-                refuse_turn(pace, turn - now)
-            group.free_at = turn + pace.gap_s
+                refuse_turn(rate_limit, turn - now)
+            group.free_at = turn + rate_limit.gap_s
             group.quota_used += 1
             return max(0.0, turn - now)
 

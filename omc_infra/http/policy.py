@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from omc_infra.errors import ConfigurationError, NotConfiguredError, OmcError
 from omc_infra.http.auth import Auth, NoAuth
-from omc_infra.http.limits import Pace, Quota
+from omc_infra.http.limits import Quota, RateLimit
 from omc_infra.settings import Settings
 
 MIB = 1024 * 1024
@@ -82,9 +82,11 @@ class HostPolicy:
     others: Mapping[str, HostPolicy] = field(default_factory=dict)
 
     @property
-    def pace(self) -> Pace:
+    def rate_limit(self) -> RateLimit:
         """How fast the group may be asked."""
-        return Pace(self.group or urlsplit(self.live_urls[0]).hostname or self.live_urls[0], self.requests_per_s, self.burst, self.quota)
+        return RateLimit(
+            self.group or urlsplit(self.live_urls[0]).hostname or self.live_urls[0], self.requests_per_s, self.burst, self.quota
+        )
 
     def hosts(self, settings: Settings, live_urls: tuple[str, ...] = ()) -> tuple[Host, ...]:
         """Return the hosts of the settings' profile in the order in which they are tried.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from omc_infra.http.limits import Pace, refuse_banned, refuse_quota, refuse_turn
+from omc_infra.http.limits import RateLimit, refuse_banned, refuse_quota, refuse_turn
 
 if TYPE_CHECKING:
     import psycopg
@@ -52,12 +52,12 @@ class PostgresLimits:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
-    def reserve(self, pace: Pace, patience_s: float) -> float:
+    def reserve(self, rate_limit: RateLimit, patience_s: float) -> float:
         """See ``Limits``."""
-        bound = _bound(pace, patience_s)
+        bound = _bound(rate_limit, patience_s)
         with _alone(self._connection) as connection:
             while (row := connection.execute(_RESERVE, bound).fetchone()) is None:
-                _refuse(connection, pace, patience_s, bound)  # or go on: the row was missing, or what was in the way is gone by now
+                _refuse(connection, rate_limit, patience_s, bound)  # or go on: the row was missing, or what was in the way is gone by now
             return max(0.0, float(row[0]))
 
     def banned_s(self, group: str) -> float:
@@ -80,31 +80,31 @@ class PostgresLimits:
             return connection.execute(statement, [group]).rowcount > 0
 
 
-def _bound(pace: Pace, patience_s: float) -> dict[str, object]:
-    gap = timedelta(seconds=pace.gap_s)
+def _bound(rate_limit: RateLimit, patience_s: float) -> dict[str, object]:
+    gap = timedelta(seconds=rate_limit.gap_s)
     return {
-        "group": pace.group,
+        "group": rate_limit.group,
         "gap": gap,
-        "slack": gap * (pace.burst - 1),
+        "slack": gap * (rate_limit.burst - 1),
         "patience": timedelta(seconds=patience_s),
-        "window": timedelta(seconds=pace.quota.window_s if pace.quota else 0),
-        "most": pace.quota.requests if pace.quota else _NO_QUOTA,
+        "window": timedelta(seconds=rate_limit.quota.window_s if rate_limit.quota else 0),
+        "most": rate_limit.quota.requests if rate_limit.quota else _NO_QUOTA,
     }
 
 
-def _refuse(connection: psycopg.Connection[Any], pace: Pace, patience_s: float, bound: Mapping[str, object]) -> None:
+def _refuse(connection: psycopg.Connection[Any], rate_limit: RateLimit, patience_s: float, bound: Mapping[str, object]) -> None:
     """Raise what keeps a request from its turn; add the group where it is new."""
     row = connection.execute(_WHY_NOT, bound).fetchone()
     if row is None:
-        connection.execute("INSERT INTO omc.host_group (name) VALUES (%s) ON CONFLICT DO NOTHING", [pace.group])
+        connection.execute("INSERT INTO omc.host_group (name) VALUES (%s) ON CONFLICT DO NOTHING", [rate_limit.group])
         return
     banned_s, reason, renewed_s, is_used_up, free_s = row
     if banned_s > patience_s:
-        refuse_banned(pace.group, banned_s, reason)
+        refuse_banned(rate_limit.group, banned_s, reason)
     if is_used_up and renewed_s > 0:
-        refuse_quota(pace, renewed_s)
+        refuse_quota(rate_limit, renewed_s)
     if free_s > patience_s:
-        refuse_turn(pace, free_s)
+        refuse_turn(rate_limit, free_s)
 
 
 @contextmanager

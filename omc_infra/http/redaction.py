@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from omc_infra.errors import OmcError
-from omc_infra.logs import STRUCK, redact
+from omc_infra.logs import REDACTED, redact
 
 _SHORTEST = 6
 """A shorter value is no key, and cutting it out would mangle words."""
-_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
-_STRUCK_BYTES = STRUCK.encode()
-_STRUCK_NUMBER = b"0"
+_SAFE = re.compile(r"[A-Za-z0-9_.~-]+")
+_REDACTED_BYTES = REDACTED.encode()
+_REDACTED_NUMBER = b"0"
 _LINKS = ("__cause__", "__context__")
 
 
@@ -58,7 +58,7 @@ class Redactor:
         """Return a text without known secrets and the declared parameters' values; other parameters stay as they are."""
         for secret in self._secrets.values():
             text = secret.cut_text(text)
-        return self._parameters.sub(rf"\1{STRUCK}", text) if self._parameters else text
+        return self._parameters.sub(rf"\1{REDACTED}", text) if self._parameters else text
 
     def body(self, body: bytes) -> bytes:
         """Return a body without known secrets; JSON stays valid: a number becomes 0, and a part of a text ``[redacted]``."""
@@ -104,7 +104,7 @@ class _Secret:
     """One value in all its spellings."""
 
     def __init__(self, value: str) -> None:
-        self._core = max(_PLAIN.findall(value), key=len, default="")
+        self._core = max(_SAFE.findall(value), key=len, default="")
         self._core_bytes = self._core.encode()
         self._is_number = value.isdecimal()
         pattern = rf"(?<![\d.]){value}(?!\.?\d)" if self._is_number else "".join(_spellings(value))
@@ -112,19 +112,19 @@ class _Secret:
 
     def cut_text(self, text: str) -> str:
         """Return a text without the value."""
-        return self._in_text.sub(STRUCK, text) if self._core in text else text
+        return self._in_text.sub(REDACTED, text) if self._core in text else text
 
     def cut_body(self, body: bytes) -> bytes:
         """Return a body without the value; looking for a plain part of it first is what makes large bodies cheap."""
         if self._core_bytes not in body:
             return body
-        return self._in_body.sub(_STRUCK_NUMBER if self._is_number else _STRUCK_BYTES, body)
+        return self._in_body.sub(_REDACTED_NUMBER if self._is_number else _REDACTED_BYTES, body)
 
 
 def _spellings(value: str) -> Iterator[str]:
     """Yield a pattern for each character that matches its usual encodings, the longest first."""
     for character in value:
-        if _PLAIN.fullmatch(character):
+        if _SAFE.fullmatch(character):
             yield re.escape(character)
             continue
         percent = "".join(f"%(?:25)*(?i:{octet})" for octet in quote(character, safe="").split("%")[1:])

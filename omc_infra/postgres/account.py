@@ -32,7 +32,7 @@ class Account:
     gid: int | None = None
 
     def popen_arguments(self) -> dict[str, Any]:
-        """Answer the arguments by which ``subprocess`` changes the user."""
+        """Return the arguments by which ``subprocess`` changes the user."""
         return {} if self.uid is None else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_enter(self, folder: Path) -> bool:
@@ -61,7 +61,7 @@ class Account:
 
 
 def choose_account(folder: ServerFolder, euid: int) -> Account:
-    """Answer the user under whom the server of a folder runs, for a caller of this user id."""
+    """Return the user under whom the server of a folder runs, for a caller of this user id."""
     if euid and has_name(euid):
         return Account()
     if folder.owner == euid:
@@ -76,7 +76,7 @@ def choose_account(folder: ServerFolder, euid: int) -> Account:
 
 
 def _namespace() -> Account | None:
-    """Answer root's disguise as an unprivileged user; needs ``unshare`` of util-linux 2.36 or later."""
+    """Return root's disguise as an unprivileged user; needs ``unshare`` of util-linux 2.36 or later."""
     unshare = shutil.which("unshare")
     somebody = _unprivileged()
     return Account((unshare, "--user", f"--map-user={somebody.pw_uid}", f"--map-group={somebody.pw_gid}")) if unshare else None
@@ -91,9 +91,9 @@ def _dropped(folder: ServerFolder) -> Account:
         if account.can_enter(folder.path):
             return account
     let_pass(folder.path.parent)
-    plain = Account(uid=user.pw_uid, gid=user.pw_gid)
-    if plain.can_enter(folder.path):
-        return plain
+    values = Account(uid=user.pw_uid, gid=user.pw_gid)
+    if values.can_enter(folder.path):
+        return values
     raise ConfigurationError(
         f"{folder.path}: {user.pw_name} can't enter it, and PostgreSQL refuses root; point OMC_HOME to a folder outside private ones"
     )

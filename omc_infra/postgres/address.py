@@ -73,11 +73,11 @@ class Address:
         return f"database {self.database!r} at {self.host}:{self.port}"
 
     def at(self, database: str) -> Address:
-        """Answer another database of the same server."""
+        """Return another database of the same server."""
         return replace(self, database=database)
 
     def url(self, user: str, password: str | None, driver: str, options: Mapping[str, str]) -> URL:
-        """Answer the URL for one login; ``driver`` is psycopg, psycopg2 or empty for libpq's own form."""
+        """Return the URL for one login; ``driver`` is psycopg, psycopg2 or empty for libpq's own form."""
         from sqlalchemy import URL
 
         name = f"postgresql+{driver}" if driver else "postgresql"
@@ -145,6 +145,6 @@ def refusal(error: psycopg.OperationalError) -> Refusal:
 
 
 def _last_words(error: Exception) -> str:
-    """Answer what the server or the system said, without the preamble on where it was said."""
+    """Return what the server or the system said, without the preamble on where it was said."""
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line.rsplit("failed: ", 1)[-1].removeprefix("FATAL:").strip()

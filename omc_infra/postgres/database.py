@@ -302,8 +302,8 @@ def _address(settings: Settings, *, durable: bool) -> Iterator[Address]:
 
 
 def _embedded(settings: Settings, port: int) -> Address:
-    plain = {"sslmode": "disable"}  # loopback; and a PGSSLMODE of the user's other servers must not reach this one
-    return Address(LOOPBACK, port, settings.database_name, "", None, plain, embedded=True)
+    values = {"sslmode": "disable"}  # loopback; and a PGSSLMODE of the user's other servers must not reach this one
+    return Address(LOOPBACK, port, settings.database_name, "", None, values, embedded=True)
 
 
 def _ensure_database(address: Address) -> None:

@@ -34,7 +34,7 @@ class Server:
     user: str = ADMINISTRATOR
 
     def admin_url(self, database: str) -> str:
-        """Answer the administrator's URL of one database; it holds the password."""
+        """Return the administrator's URL of one database; it holds the password."""
         return f"postgresql://{self.user}:{self.password}@{self.host}:{self.port}/{database}"
 
 
@@ -82,7 +82,7 @@ def serving(home: Path, *, durable: bool = True, binaries: Binaries | None = Non
 
 
 def found(home: Path) -> PidFile | None:
-    """Answer process id and port of a home's server, or None where none runs; starts nothing."""
+    """Return process id and port of a home's server, or None where none runs; starts nothing."""
     if not (home / "postgres" / "data").is_dir():
         return None
     return Postmaster(ServerFolder(home / "postgres"), installed_binaries()).alive()

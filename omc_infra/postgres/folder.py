@@ -96,13 +96,13 @@ class ServerFolder:
             _give(path, self.owner)
 
     def password(self) -> str:
-        """Answer the administrator's password, made at random the first time."""
+        """Return the administrator's password, made at random the first time."""
         secret = kept_secret(self.path / "password")
         self.claim(self.path / "password")
         return secret
 
     def port(self) -> int:
-        """Answer the remembered port, or another one, remembered from now on, where it is taken."""
+        """Return the remembered port, or another one, remembered from now on, where it is taken."""
         file = self.path / "port"
         with suppress(FileNotFoundError, ValueError):
             port = int(file.read_text())
@@ -114,7 +114,7 @@ class ServerFolder:
         return port
 
     def sockets(self) -> Path:
-        """Answer the folder for the Unix socket, empty: a short one elsewhere where this path is too long for a socket."""
+        """Return the folder for the Unix socket, empty: a short one elsewhere where this path is too long for a socket."""
         own = self.path / "socket"
         self.remove_sockets()
         if len(os.fsencode(own)) + len(_LONGEST_SOCKET_NAME) <= _SOCKET_PATH_LIMIT_BYTES:
@@ -140,7 +140,7 @@ class ServerFolder:
 
 
 def kept_secret(path: Path) -> str:
-    """Answer the secret kept in a file, made at random (256 bits) and readable by its owner only where there is none."""
+    """Return the secret kept in a file, made at random (256 bits) and readable by its owner only where there is none."""
     with suppress(FileNotFoundError):
         return path.read_text()
     private_folder(path.parent)

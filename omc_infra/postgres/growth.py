@@ -111,7 +111,7 @@ def measure_growth(database: Database, now: datetime) -> Growth:
 
 
 def table_sizes(database: Database, counted_up_to_bytes: int = COUNTED_UP_TO_BYTES) -> list[TableSize]:
-    """Answer every table outside PostgreSQL's own schemas, in order of schema and name.
+    """Return every table outside PostgreSQL's own schemas, in order of schema and name.
 
     Args:
         database: Which to measure.

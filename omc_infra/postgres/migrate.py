@@ -98,7 +98,7 @@ def migrate(
 
 
 def revision(database: Database) -> str | None:
-    """Answer the newest revision applied, or None where the database was never migrated."""
+    """Return the newest revision applied, or None where the database was never migrated."""
     import psycopg
 
     with database.connect("owner") as connection:

@@ -83,7 +83,7 @@ class Postmaster:
     durable: bool = True
 
     def alive(self) -> PidFile | None:
-        """Answer the running server's pid file, or None; a stale file, or one that names a foreign process, is none."""
+        """Return the running server's pid file, or None; a stale file, or one that names a foreign process, is none."""
         if not self.folder.data.is_dir():
             return None
         found = PidFile.read(self.folder.data / "postmaster.pid")
@@ -240,7 +240,7 @@ class Postmaster:
 
 
 def _environment() -> dict[str, str]:
-    """Answer the little a server needs: no PG* variable may change it, no key of ours has business there."""
+    """Return the little a server needs: no PG* variable may change it, no key of ours has business there."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 

@@ -92,7 +92,7 @@ class Children:
     endings: OrderedDict[str, Ending] = field(default_factory=OrderedDict)
 
     def of_run(self, run_id: str) -> Child | None:
-        """Answer the process of a run."""
+        """Return the process of a run."""
         return next((child for child in self.running.values() if child.order.run_id == run_id), None)
 
     def start(self, order: Order, task: Callable[[], int]) -> Child:
@@ -138,13 +138,13 @@ class Children:
             kill_group(pid)
 
     def next_due_s(self) -> float | None:
-        """Answer in how many seconds ``attend`` has something to do by the clock."""
+        """Return in how many seconds ``attend`` has something to do by the clock."""
         due = [child.kill_at for child in self.running.values() if child.kill_at is not None]
         due += [death.due_at for death in self.deaths if death.reporter is None and self._may_report()]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def as_document(self) -> dict[str, Any]:
-        """Answer what the server's next image needs to go on as the parent of the same processes."""
+        """Return what the server's next image needs to go on as the parent of the same processes."""
         return {
             "running": [asdict(child) for child in self.running.values()],
             "deaths": [asdict(death) for death in self.deaths],

@@ -52,7 +52,7 @@ class ServerCommand:
 
     @property
     def words(self) -> list[str]:
-        """Answer the command line."""
+        """Return the command line."""
         here = ["--folder", str(self.places.folder), "--socket", str(self.places.socket)]
         return [sys.executable, "-m", "omc_infra.runs.warm_server", *here, *self.options]
 

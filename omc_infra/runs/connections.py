@@ -28,7 +28,7 @@ class Connection:
         self.received = b""
 
     def fileno(self) -> int:
-        """Answer the descriptor, for selectors."""
+        """Return the descriptor, for selectors."""
         return self.socket.fileno()
 
     def receive(self) -> bool:

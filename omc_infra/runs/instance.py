@@ -31,7 +31,7 @@ _DAGSTER_YAML = PROJECT_ROOT / "dagster.yaml"
 
 
 def dagster_home(settings: Settings) -> Path:
-    """Answer the folder of this profile's Dagster instance."""
+    """Return the folder of this profile's Dagster instance."""
     return settings.home / "dagster" / settings.profile
 
 

@@ -87,7 +87,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Answer the fields of ``config`` in ``dagster.yaml``."""
+        """Return the fields of ``config`` in ``dagster.yaml``."""
         return _CONFIG
 
     @classmethod
@@ -172,7 +172,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         )
 
     def get_run_worker_debug_info(self, run: DagsterRun, include_container_logs: bool | None = True) -> str | None:
-        """Answer what the run's process printed last."""
+        """Return what the run's process printed last."""
         last_words = tail(self._places.run_log(run.run_id))
         return f"The run's process printed last:\n{last_words}" if last_words else None
 

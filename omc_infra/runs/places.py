@@ -44,7 +44,7 @@ class Places:
         return self.folder / "reports.log"
 
     def code_socket(self, location: str) -> Path:
-        """Answer the socket of a code location's server."""
+        """Return the socket of a code location's server."""
         return self.socket.with_name(f"{location}.sock")
 
     def run_log(self, run_id: str) -> Path:
@@ -59,7 +59,7 @@ class Places:
 
 
 def places_of(dagster_home: Path) -> Places:
-    """Answer the places of a Dagster home, making their folders.
+    """Return the places of a Dagster home, making their folders.
 
     Raises:
         ConfigurationError: A folder of that name belongs to somebody else or is open to others.
@@ -78,7 +78,7 @@ def places_of(dagster_home: Path) -> Places:
 
 
 def tail(log: Path, lines: int = 60) -> str:
-    """Answer the last lines of a log, or nothing where there is none."""
+    """Return the last lines of a log, or nothing where there is none."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 16_384))

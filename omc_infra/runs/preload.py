@@ -59,7 +59,7 @@ def preload(locations: Sequence[str], libraries: Sequence[str]) -> None:
 
 
 def unsafe_to_fork(expected_files: Collection[int]) -> str | None:
-    """Answer why this process must not be forked, or None.
+    """Return why this process must not be forked, or None.
 
     Args:
         expected_files: File descriptors that may be sockets or pipes.

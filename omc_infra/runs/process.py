@@ -42,7 +42,7 @@ class RunProcess:
 
     def as_tag(self) -> str:
         """Write the value of a run's tag, as a person reads it in a list of runs."""
-        return f"pid {self.pid} on {self.host}, started {_plain(self.started)}, run {self.run_id[:_SHOWN]}"
+        return f"pid {self.pid} on {self.host}, started {_json_value(self.started)}, run {self.run_id[:_SHOWN]}"
 
     @classmethod
     def of_tag(cls, text: str | None, run_id: str) -> RunProcess | None:
@@ -73,7 +73,7 @@ class RunProcess:
         return True
 
 
-def _plain(number: float) -> str:
+def _json_value(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
@@ -84,7 +84,7 @@ def kill_group(leader: int) -> None:
 
 
 def started_at(pid: int) -> float | None:
-    """Answer when a process was started, in the unit of ``RunProcess.started``; None for none or a zombie."""
+    """Return when a process was started, in the unit of ``RunProcess.started``; None for none or a zombie."""
     return _ticks_of(pid) if _PROC.is_dir() else _seconds_of(pid)
 
 

@@ -46,7 +46,7 @@ class Order:
     launched: str = "warm"
 
     def as_document(self) -> dict[str, Any]:
-        """Answer the fields by name."""
+        """Return the fields by name."""
         return asdict(self)
 
     @classmethod

@@ -84,12 +84,12 @@ class Server:
     def take_signals(self) -> None:
         """Let signals wake the loop from here on."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._told_to_stop)
+            signal.signal(number, self._asked_to_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
 
     def descriptors(self) -> set[int]:
-        """Answer the files that are the server's own."""
+        """Return the files that are the server's own."""
         return (
             {self._listener.lock}
             | {key.fd for key in self._selector.get_map().values()}
@@ -134,7 +134,7 @@ class Server:
         self._children.give_up()
         log.info("the warm server has ended", generation=self.generation)
 
-    def _told_to_stop(self, *_: object) -> None:
+    def _asked_to_stop(self, *_: object) -> None:
         self._stop_soon = True  # and no more: a signal comes in the middle of anything
 
     def _attend(self, heard: object) -> None:

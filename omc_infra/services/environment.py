@@ -12,7 +12,7 @@ from omc_infra.postgres.roles import Role
 from omc_infra.services.table import EVERYTHING, ServiceSpec, ServiceTable
 from omc_infra.settings import Settings
 
-PLAIN = (
+INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV", "PYTHON*",
     "LD_LIBRARY_PATH", "DYLD_*", "MALLOC_*", "SSL_CERT_*",
 )  # fmt: skip
@@ -35,7 +35,7 @@ def service_environ(
         dagster: Variables of the Dagster instance, for services with Dagster's role.
         table: All services; one that launches runs gets the variables of every code location.
     """
-    patterns = [*PLAIN, *spec.variables]
+    patterns = [*INHERITED, *spec.variables]
     own: dict[str, str] = {}
     if spec.roles:
         patterns += _OF_DATABASE

@@ -33,7 +33,7 @@ def pnl(fills: int | None, full: bool, as_json: bool) -> None:
 
 
 def _figures(fills: int, in_database: int) -> Iterator[Figure]:
-    """Answer the figures of each part; a part is a function that yields figures, in a file of its own."""
+    """Return the figures of each part; a part is a function that yields figures, in a file of its own."""
     from omc_infra.settings import load_settings
     from omc_pipeline.benches.pnl_database import database_figures
     from omc_pipeline.benches.pnl_kernel import kernel_figures

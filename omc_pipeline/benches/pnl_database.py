@@ -20,7 +20,7 @@ from omc_infra.settings import load_settings
 from omc_pipeline.ledgers.exchange import Fill, Quote
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
-from omc_pipeline.positions.basis import Pace
+from omc_pipeline.positions.basis import Batching
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
@@ -84,11 +84,11 @@ def _bulk_figures(database: Database, fills: int) -> Iterator[Figure]:
     _invent(database, "sample", sample, max(sample // FILLS_A_COIN, 1))
     _invent(database, "few", sample // 10, max(sample // 10 // FILLS_A_COIN, 1))
     _invent(database, "many", fills, max(fills // FILLS_A_COIN, 1))
-    compute_positions(database, "few", pace=Pace(backfill_fills=1))  # compiles, or loads what is kept
+    compute_positions(database, "few", batching=Batching(backfill_fills=1))  # compiles, or loads what is kept
     memory = _peak_mb()
     rate = fills / _seconds(lambda: compute_positions(database, "many"))
     grown = _peak_mb() - memory
-    slow = sample / _seconds(lambda: compute_positions(database, "sample", pace=Pace(backfill_fills=None)))
+    slow = sample / _seconds(lambda: compute_positions(database, "sample", batching=Batching(backfill_fills=None)))
     yield Figure("postgres to postgres", rate, "fills/s", f"by the engine in Python integers, {sample:,} fills", slow)
     yield Figure(f"postgres to postgres, memory gained by {fills:,} fills", grown, "MB")
     yield Figure("postgres to postgres, laws broken", len(conservation_findings(database, "many")), "laws")

@@ -56,7 +56,7 @@ def bought_first(fills: int) -> Fills:
 
 
 def first_positions(given: Fills, fills: int) -> Fills:
-    """Answer the first positions, with about so many fills."""
+    """Return the first positions, with about so many fills."""
     from omc_pipeline.pnl.kernel.fills import fills_of
 
     count = max(int((given.offsets <= fills).sum()) - 1, 1)

@@ -134,7 +134,7 @@ def _match(given: Fills, method: Method, cache: Path) -> object:
 
 
 def _seconds(work: Callable[..., object], *arguments: object, runs: int = 3) -> float:
-    """Answer the least processor seconds of a few runs; results are let go in between."""
+    """Return the least processor seconds of a few runs; results are let go in between."""
     best = float("inf")
     for _ in range(runs):
         begun = time.process_time()

@@ -13,7 +13,7 @@ import psutil
 
 
 def main(what: str, fills: int, cache: Path) -> float:
-    """Answer bytes a fill at the peak of matching by an engine, or the seconds from nothing to a first result of the kernel."""
+    """Return bytes a fill at the peak of matching by an engine, or the seconds from nothing to a first result of the kernel."""
     if what == "start":
         begun = time.perf_counter()
         _kernel_peak(fills, cache)

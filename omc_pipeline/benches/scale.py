@@ -33,7 +33,7 @@ def scale(users: int, fills: int, simulated_users: int, as_json: bool) -> None:
 
 
 def figures_of(rounds: Sequence[Round], users: int, fills: int, simulated_users: int) -> Iterator[Figure]:
-    """Answer what was measured, each number of workers beside one worker, and what the simulation makes of it.
+    """Return what was measured, each number of workers beside one worker, and what the simulation makes of it.
 
     Args:
         rounds: Measured, that of one worker first.
@@ -60,7 +60,7 @@ def figures_of(rounds: Sequence[Round], users: int, fills: int, simulated_users:
 
 
 def demand_of(found: Round) -> Demand:
-    """Answer what a bucket needs, from a round whose workers did not stand in each other's way."""
+    """Return what a bucket needs, from a round whose workers did not stand in each other's way."""
     from omc_pipeline.benches.scale_model import Demand
 
     own = fmean(bucket.cpu_s for bucket in found.buckets)
@@ -68,7 +68,7 @@ def demand_of(found: Round) -> Demand:
 
 
 def simulated_figures(demand: Demand, users: int) -> Iterator[Figure]:
-    """Answer how long so many tasks take, and what bounds them, beside one task that does all of it."""
+    """Return how long so many tasks take, and what bounds them, beside one task that does all of it."""
     from omc_pipeline.benches.scale_model import SERVERS, START_S, simulated
 
     for server in SERVERS:

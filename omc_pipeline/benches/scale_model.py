@@ -46,7 +46,7 @@ class Demand(NamedTuple):
     connections: int
 
     def times(self, factor: float) -> Demand:
-        """Answer what so many times as much work needs, by the same process."""
+        """Return what so many times as much work needs, by the same process."""
         return Demand(self.task_cpu_s * factor, self.database_cpu_s * factor, self.connections)
 
 

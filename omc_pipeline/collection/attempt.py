@@ -96,9 +96,9 @@ def recorded(
     if paused is None:
         return failure
     log.warning("a source is paused", source=str(key), reason=paused.pause_reason)
-    told = type(failure)(f"{failure}; {paused.refusal(now)}")
-    told.__cause__ = failure
-    return told
+    details = type(failure)(f"{failure}; {paused.refusal(now)}")
+    details.__cause__ = failure
+    return details
 
 
 def _failed(database: Database, key: CollectorKey, error: OmcError, pause_after: int, clock: Clock) -> CollectorState | None:

@@ -53,13 +53,13 @@ def changed(payload: Payload, what: str) -> PayloadChangedError:
 
 
 def is_html(body: bytes) -> bool:
-    """Answer whether a body opens like an HTML page."""
+    """Return whether a body opens like an HTML page."""
     head = body[:_HEAD_BYTES].lstrip(_LEAD).lower()
     return head.startswith(b"<") and any(mark in head for mark in _HTML_MARKS)
 
 
 def html_title(body: bytes) -> str:
-    """Answer the shortened title of an HTML page in words."""
+    """Return the shortened title of an HTML page in words."""
     title = _HTML_TITLE.search(body[:_HEAD_BYTES])
     return f"titled '{one_line(title[1])}'" if title else "without a title"
 
@@ -89,7 +89,7 @@ def markup_error(payload: Payload, wanted: str) -> OmcError | None:
         return None if wanted == "XML" else UpstreamRefusedError(f"{payload.source}: an XML document instead of {wanted}")
     name = one_line(code[1])
     message = _XML_MESSAGE.search(head)
-    told = f"{payload.source}: XML error {name}: {one_line(message[1]) if message else 'no message'}"
+    details = f"{payload.source}: XML error {name}: {one_line(message[1]) if message else 'no message'}"
     if name == "AccessDenied":
-        return AccessDeniedError(f"{told} (HTTP 403; the store says so of a file that does not exist, too)")
-    return UpstreamRefusedError(f"{told} (HTTP 404)" if name == "NoSuchKey" else told)
+        return AccessDeniedError(f"{details} (HTTP 403; the store says so of a file that does not exist, too)")
+    return UpstreamRefusedError(f"{details} (HTTP 404)" if name == "NoSuchKey" else details)

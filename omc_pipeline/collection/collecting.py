@@ -96,8 +96,8 @@ def first_failure(outcomes: Sequence[Outcome]) -> OmcError | None:
     if len(failures) < 2:
         return failures[0] if failures else None
     chosen = next((failure for failure in failures if isinstance(failure, PermanentError)), failures[0])
-    told = "; ".join(f"{outcome.endpoint}: {outcome.failure}" for outcome in failed)
+    details = "; ".join(f"{outcome.endpoint}: {outcome.failure}" for outcome in failed)
     if isinstance(chosen, RetryableError):
         waits = [failure.retry_after_s for failure in failures if isinstance(failure, RetryableError) and failure.retry_after_s]
-        return type(chosen)(told, retry_after_s=max(waits, default=None))
-    return type(chosen)(told)
+        return type(chosen)(details, retry_after_s=max(waits, default=None))
+    return type(chosen)(details)

@@ -90,19 +90,19 @@ class Collector:
             failure = tally.kept_failure()
         except OmcError as error:
             failure = tally.failure or error
-        books, seconds, account_id = tally.books(), time.monotonic() - began, self.account.account_id if self.account else ""
+        counts, seconds, account_id = tally.counts(), time.monotonic() - began, self.account.account_id if self.account else ""
         failure = recorded(
             self.connection,
             CollectorKey(self.source.name, endpoint.name, account_id),
-            self._told(failure),
-            rows=books.rows,
+            self._description(failure),
+            rows=counts.rows,
             seconds=seconds,
             now=self.clock(),
             pause_after=self.pause_after,
         )
-        return Outcome(endpoint.name, books, failure, seconds)
+        return Outcome(endpoint.name, counts, failure, seconds)
 
-    def _told(self, failure: OmcError | None) -> OmcError | None:
+    def _description(self, failure: OmcError | None) -> OmcError | None:
         """Return a failure without the secrets of the conversation it came from, its ban kept for those who ask next."""
         if failure is None or self.http is None:
             return failure

@@ -26,7 +26,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.parsing import OPTIONS, WINDOW
 from omc_pipeline.collection.source import Endpoint, LedgerInput
 from omc_pipeline.collection.window import Step, Window, floor, following
-from omc_pipeline.ledgers.table import plain_number
+from omc_pipeline.ledgers.table import number_text
 
 if TYPE_CHECKING:
     from omc_pipeline.collection.collector import Collector
@@ -55,8 +55,8 @@ def derive(collector: Collector, endpoint: Endpoint, tally: Tally) -> None:
     reads, connection = _input_of(collector, endpoint), collector.connection
     new = _new_input(connection, reads, _cursor(collector, endpoint))
     if new.newest is None and not reads.may_be_empty:
-        told = f"{' and '.join(reads.sources)} in {reads.table.qualified}"
-        raise UpstreamRefusedError(f"{collector.source.name}: its input has no rows yet: {told}")
+        details = f"{' and '.join(reads.sources)} in {reads.table.qualified}"
+        raise UpstreamRefusedError(f"{collector.source.name}: its input has no rows yet: {details}")
     touched = _touched(new.spans, reads, floor(collector.clock(), reads.step)) or [floor(new.newest or collector.clock(), reads.step)]
     is_stored = [_computed(collector, reads, window, new.recorded_until, tally) for window in _windows(touched, reads.step)]
     if all(is_stored):
@@ -157,13 +157,13 @@ def latest_rows(connection: psycopg.Connection[Any], reads: LedgerInput, window:
 
 
 def _body(rows: Sequence[dict[str, Any]], reads: LedgerInput, window: Window) -> bytes:
-    told = {"table": reads.table.qualified, "window": str(window), "rows": [{n: _plain(v) for n, v in row.items()} for row in rows]}
-    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+    details = {"table": reads.table.qualified, "window": str(window), "rows": [{n: _json_value(v) for n, v in row.items()} for row in rows]}
+    return json.dumps(details, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     if isinstance(value, Decimal):
-        return plain_number(value)
+        return number_text(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return value.isoformat() if isinstance(value, date) else value

@@ -105,18 +105,18 @@ def _read(path: Path, folder: Path) -> Source:
     try:
         return _checked(path, _imported(path, folder))
     except ConfigurationError as error:
-        told = str(error)
-        raise ConfigurationError(told if path.name in told else f"source {path.name}: {told}") from error
+        details = str(error)
+        raise ConfigurationError(details if path.name in details else f"source {path.name}: {details}") from error
     except (Exception, SystemExit) as error:  # a file of somebody else's may raise anything, and stops only itself
-        raise ConfigurationError(f"source {path.name} does not import: {_told(error)}") from error
+        raise ConfigurationError(f"source {path.name} does not import: {_description(error)}") from error
 
 
 def broken_by(name: str, error: Exception) -> BrokenSource:
     """Return a source that imports, but that the platform can't build what it needs from."""
-    return BrokenSource(name, _ledger_of(name), f"source {name}.py can't be built: {_told(error)}")
+    return BrokenSource(name, _ledger_of(name), f"source {name}.py can't be built: {_description(error)}")
 
 
-def _told(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     return redact(" ".join(f"{type(error).__name__}: {error}".split()))[:_WORDS]
 
 
@@ -152,8 +152,8 @@ def _checked(path: Path, module: ModuleType) -> Source:
         raise ConfigurationError(f"source {path.name}: SOURCE.name is '{source.name}', not the file's name")
     ledgers = {table.ledger for table in source.tables}
     if len(ledgers) != 1 or not source.name.startswith(f"{source.ledger}_"):
-        told = ", ".join(sorted(ledgers)) or "no ledger"
-        raise ConfigurationError(f"source {path.name}: its tables belong to {told}, not to the ledger it is named after")
+        details = ", ".join(sorted(ledgers)) or "no ledger"
+        raise ConfigurationError(f"source {path.name}: its tables belong to {details}, not to the ledger it is named after")
     checked_models({f"sources.{source.name}": source.config})
     source.config()  # complete without a file
     wrong = next(_contradictions(source), None)

@@ -64,11 +64,11 @@ def collect_history(
         else:
             for endpoint in source.endpoints:
                 derive_window(collecting, endpoint, window, tally)
-        made.rows = tally.books().rows
+        made.rows = tally.counts().rows
         failure = tally.kept_failure()
         if failure is not None:
             raise failure
-    return tally.books()
+    return tally.counts()
 
 
 def readable_history(source: Source, window: Window) -> History:

@@ -18,7 +18,7 @@ _SPACING = {"Cc", "Zl", "Zp"}
 """Unicode categories that part words: control characters, separators of lines and paragraphs."""
 
 
-def plain_line(html: str, longest: int) -> str:
+def html_line(html: str, longest: int) -> str:
     """Return the text of a piece of HTML in one line, shortened at a word with ``…`` where it is too long; maybe empty.
 
     Args:

@@ -19,7 +19,7 @@ MOST_REFUSED = 10_000
 _DEEPEST, _MOST_ENTRIES, _LONGEST_TEXT = 5, 40, 500
 
 
-def sift(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
+def read_items(items: Iterable[Json], read: Callable[[Item], Row]) -> Parsed:
     """Read each item; one that raises ``ValueError`` is rejected with that reason, and does not stop the others."""
     rows: list[Row] = []
     rejected: list[Rejected] = []
@@ -44,7 +44,7 @@ def without_rows(count: int) -> list[Rejected]:
     return [Rejected("further rows of the same answer were refused, too", {"rows": count}, count)] if count else []
 
 
-def told_once(parsed: Parsed) -> Parsed:
+def distinct_rows(parsed: Parsed) -> Parsed:
     """Refuse the rows whose natural key an earlier row of the body has with other facts; the first one counts, equal ones are one."""
     first: dict[tuple[object, ...], Row] = {}
     rejected = list(parsed.rejected)
@@ -64,11 +64,11 @@ def _shown(value: object) -> Json:
 
 def refusal(reason: str, row: Item) -> Rejected:
     """Make a finding whose row is small and plain enough for a table, a terminal and JSON; the payload has the whole."""
-    plain: dict[str, Any] = {_kept(str(name)): _plain(value, _DEEPEST) for name, value in list(row.items())[:_MOST_ENTRIES]}
-    return Rejected(reason, plain)
+    kept: dict[str, Any] = {_kept(str(name)): _json_value(value, _DEEPEST) for name, value in list(row.items())[:_MOST_ENTRIES]}
+    return Rejected(reason, kept)
 
 
-def _plain(value: Json, depth: int) -> Any:
+def _json_value(value: Json, depth: int) -> Any:
     if isinstance(value, str):
         return _kept(value)
     if isinstance(value, Decimal):
@@ -76,9 +76,9 @@ def _plain(value: Json, depth: int) -> Any:
     if isinstance(value, (dict, list)) and depth == 0:
         return "…"
     if isinstance(value, dict):
-        return {_kept(name): _plain(inner, depth - 1) for name, inner in list(value.items())[:_MOST_ENTRIES]}
+        return {_kept(name): _json_value(inner, depth - 1) for name, inner in list(value.items())[:_MOST_ENTRIES]}
     if isinstance(value, list):
-        return [_plain(inner, depth - 1) for inner in value[:_MOST_ENTRIES]]
+        return [_json_value(inner, depth - 1) for inner in value[:_MOST_ENTRIES]]
     return value
 
 

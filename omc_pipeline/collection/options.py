@@ -88,8 +88,8 @@ def stored_options(model: type[Config], document: Mapping[str, Any], whose: str)
     try:
         return model.model_validate(dict(document), extra="ignore")
     except ValidationError as error:
-        told = "; ".join(_complaint(whose, each) for each in error.errors(include_url=False))
-        raise ConfigurationError(f"options of an earlier fetch no longer fit: {told}; replay with --current-options") from None
+        details = "; ".join(_complaint(whose, each) for each in error.errors(include_url=False))
+        raise ConfigurationError(f"options of an earlier fetch no longer fit: {details}; replay with --current-options") from None
 
 
 def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]) -> type[Config]:

@@ -12,7 +12,7 @@ from omc_pipeline.collection.items import refusal, without_rows
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Parsed, Rejected, Source
 from omc_pipeline.collection.window import Window
-from omc_pipeline.ledgers.table import Row, key_of, plain_values
+from omc_pipeline.ledgers.table import Row, json_values, key_of
 
 ENDPOINT, OPTIONS, WINDOW = "endpoint", "options", "window"
 """What the platform adds to a payload's context: the endpoint asked, the digest of the options, and a history's window."""
@@ -54,10 +54,10 @@ def _sound(rows: Iterable[Row], payload: Payload, skew: timedelta) -> tuple[list
     for row in rows:
         key, clock = (row.table.qualified, key_of(row)), getattr(row, row.table.clock)
         if clock > latest:
-            refused.append(refusal(f"{row.table.clock} {clock:%Y-%m-%dT%H:%M:%SZ} lies in the future of its fetch", plain_values(row)))
+            refused.append(refusal(f"{row.table.clock} {clock:%Y-%m-%dT%H:%M:%SZ} lies in the future of its fetch", json_values(row)))
         elif (first := known.setdefault(key, row)) is not row:
-            told = "twice" if first == row else "twice and differently; the first counts"
-            refused.append(refusal(f"{row.table.qualified} row of one key is told {told}", plain_values(row)))
+            details = "twice" if first == row else "twice and differently; the first counts"
+            refused.append(refusal(f"{row.table.qualified} row of one key is told {details}", json_values(row)))
         else:
             sound.append(row)
     return sound, refused

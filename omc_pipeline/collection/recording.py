@@ -61,7 +61,7 @@ def store_options(connection: psycopg.Connection[Any], source: Source, config: S
 
 
 class OptionsInForce:
-    """Answers with which options a stored payload was fetched.
+    """Return with which options a stored payload was fetched.
 
     Args:
         connection: Where the options are kept.

@@ -50,4 +50,4 @@ def replay(
     failure = tally.kept_failure()
     if failure is not None:
         raise failure
-    return tally.books()
+    return tally.counts()

@@ -96,7 +96,7 @@ class Parse(Protocol):
 class Settle(Protocol):
     """Decide what becomes of a fact that the ledger holds already; pure."""
 
-    def __call__(self, known: Row, told: Row, /) -> Row:
+    def __call__(self, known: Row, details: Row, /) -> Row:
         """Return the row to store for a fact's latest version and what a payload tells of it; ``known`` where nothing changes."""
         ...
 

@@ -52,6 +52,6 @@ def sweep_each(asks: Mapping[str, Callable[[], Payload]]) -> Iterator[Payload]:
     first = next(iter(failures.values()))
     if len(failures) == len(asks):
         raise first
-    told = "; ".join(f"{name}: {error}" for name, error in failures.items())
+    details = "; ".join(f"{name}: {error}" for name, error in failures.items())
     wait_s = first.retry_after_s if isinstance(first, RetryableError) else None
-    raise UpstreamUnavailableError(f"{len(failures)} of {len(asks)} failed: {told}", retry_after_s=wait_s) from first
+    raise UpstreamUnavailableError(f"{len(failures)} of {len(asks)} failed: {details}", retry_after_s=wait_s) from first

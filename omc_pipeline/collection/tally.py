@@ -100,7 +100,7 @@ class Tally:
             self.observed = min(known[0], *clocks), max(known[1], *clocks)
         return True
 
-    def books(self) -> Collection:
+    def counts(self) -> Collection:
         """Return what was done, whether or not it failed in the end."""
         first, last = self.observed or (None, None)
         return Collection(

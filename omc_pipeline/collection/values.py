@@ -22,7 +22,7 @@ _LEDGER_PRECISION = Context(prec=80, rounding=ROUND_HALF_EVEN)
 
 
 def amount(row: Mapping[str, Json], name: str, *, above: int | None = None, least: int | None = None) -> Decimal:
-    """Answer a number of a row, given as JSON number or as text, exactly.
+    """Return a number of a row, given as JSON number or as text, exactly.
 
     Digits beyond the ledger's 18 decimals are rounded half to even.
 
@@ -44,7 +44,7 @@ def amount(row: Mapping[str, Json], name: str, *, above: int | None = None, leas
 
 
 def optional_amount(row: Mapping[str, Json], name: str, *, above: int | None = None, least: int | None = None) -> Decimal | None:
-    """Answer a number as ``amount`` does, or None where the key is missing or null."""
+    """Return a number as ``amount`` does, or None where the key is missing or null."""
     return None if row.get(name) is None else amount(row, name, above=above, least=least)
 
 
@@ -57,7 +57,7 @@ def usable_amount(row: Mapping[str, Json], name: str, *, above: int | None = Non
 
 
 def text(row: Mapping[str, Json], name: str, longest: int = 500) -> str:
-    """Answer the trimmed text under a key.
+    """Return the trimmed text under a key.
 
     Raises:
         ValueError: Missing, no text, empty, too long, or of characters that a ledger can't hold.
@@ -76,13 +76,13 @@ def text(row: Mapping[str, Json], name: str, longest: int = 500) -> str:
 
 
 def optional_text(row: Mapping[str, Json], name: str, longest: int = 500) -> str | None:
-    """Answer text as ``text`` does, or None where it is missing, null or blank."""
+    """Return text as ``text`` does, or None where it is missing, null or blank."""
     value = row.get(name)
     return None if value is None or (isinstance(value, str) and not value.strip()) else text(row, name, longest)
 
 
 def instant_of_epoch(row: Mapping[str, Json], name: str, *, unit: str = "s") -> datetime:
-    """Answer the instant of a count of seconds (``s``) or milliseconds (``ms``) since 1970, given as integer or as digits.
+    """Return the instant of a count of seconds (``s``) or milliseconds (``ms``) since 1970, given as integer or as digits.
 
     Raises:
         ValueError: Missing, not whole, or outside 1990 to 2100, as milliseconds read as seconds are.
@@ -99,7 +99,7 @@ def instant_of_epoch(row: Mapping[str, Json], name: str, *, unit: str = "s") -> 
 
 
 def instant(row: Mapping[str, Json], name: str) -> datetime:
-    """Answer the instant of an ISO 8601 text with its zone.
+    """Return the instant of an ISO 8601 text with its zone.
 
     Raises:
         ValueError: Missing, no such text, without zone, or outside 1990 to 2100.
@@ -115,7 +115,7 @@ def instant(row: Mapping[str, Json], name: str) -> datetime:
 
 
 def storable(value: str) -> bool:
-    """Answer whether PostgreSQL and a terminal can hold a text: no NUL or other control character, no half surrogate pair."""
+    """Return whether PostgreSQL and a terminal can hold a text: no NUL or other control character, no half surrogate pair."""
     return not any(character < " " or "\x7f" <= character < "\xa0" or "\ud800" <= character <= "\udfff" for character in value)
 
 

@@ -57,8 +57,8 @@ def compute(fills: str, as_json: bool, **options: str | None) -> None:
     path = Path(fills)
     until = _instant(options["as_of"])
     prices = _given_prices(options["prices"])
-    document = _told(path, lambda: _document(path))
-    answer = _told(path, lambda: _answer(document, options, until, prices))
+    document = _description(path, lambda: _document(path))
+    answer = _description(path, lambda: _answer(document, options, until, prices))
     if options["engine"] not in ("auto", answer["engine"]["name"]):
         say(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
     if as_json:
@@ -94,7 +94,7 @@ def _answer(
 
 
 def _choice(name: str, allowed: tuple[Any, ...], document: Document, options: Mapping[str, str | None]) -> Any:
-    """Answer an option, else what the file says, else the first allowed."""
+    """Return an option, else what the file says, else the first allowed."""
     value = options[name] or document.header.get(name) or allowed[0]
     if value not in allowed:
         raise BadInputError(f"field {name!r}: {value!r} is none of {', '.join(allowed)}")
@@ -104,11 +104,11 @@ def _choice(name: str, allowed: tuple[Any, ...], document: Document, options: Ma
 def _given_prices(name: str | None) -> Mapping[str, Decimal] | None:
     from omc_pipeline.pnl.reading import read_prices
 
-    return None if name is None else _told(Path(name), lambda: read_prices(_price_rows(Path(name))))
+    return None if name is None else _description(Path(name), lambda: read_prices(_price_rows(Path(name))))
 
 
 def _stated_prices(document: Document) -> Mapping[str, Decimal] | None:
-    """Answer the price that a case file marks its one coin with, or None where it states none."""
+    """Return the price that a case file marks its one coin with, or None where it states none."""
     from omc_pipeline.pnl.reading import read_prices
 
     mark = document.header.get("mark")
@@ -144,7 +144,7 @@ def _text(path: Path) -> str:
     return decoded(content)
 
 
-def _told(path: Path, read: Callable[[], Answer]) -> Answer:
+def _description(path: Path, read: Callable[[], Answer]) -> Answer:
     """Call, and put the file's name before a complaint about it."""
     try:
         return read()

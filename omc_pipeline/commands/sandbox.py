@@ -56,7 +56,7 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
 def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, url: str | None, as_json: bool) -> None:
     """Queue one fault."""
     asked = {"upstream": upstream, "kind": kind, "count": count, "seconds": seconds, "hours": hours}
-    document = _told("faults", asked, url)
+    document = _description("faults", asked, url)
     if as_json:
         emit(document)
     else:
@@ -72,14 +72,14 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
 def announce(cik: str | None, form: str, items: str | None, url: str | None, as_json: bool) -> None:
     """Publish a filing with a fresh accession number."""
     given = {"cik": cik, "items": items}
-    document = _told("filings", {"form": form, **{name: value for name, value in given.items() if value is not None}}, url)
+    document = _description("filings", {"form": form, **{name: value for name, value in given.items() if value is not None}}, url)
     if as_json:
         emit(document)
     else:
         say(f"{form} of CIK {document['cik']} published as {document['accession_number']}")
 
 
-def _told(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any]:
+def _description(what: str, asked: Mapping[str, Any], url: str | None) -> dict[str, Any]:
     """Tell the running sandbox something and answer its document.
 
     Raises:

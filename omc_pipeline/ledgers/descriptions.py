@@ -30,7 +30,7 @@ class FieldDescription:
 
 def table_description(row: type[Row]) -> str:
     """Return the sentence that says what one row is."""
-    return _plain(inspect.cleandoc(row.__doc__ or "").split("\n\n")[0])
+    return _unwrapped(inspect.cleandoc(row.__doc__ or "").split("\n\n")[0])
 
 
 def field_descriptions(row: type[Row]) -> Mapping[str, FieldDescription]:
@@ -41,11 +41,11 @@ def field_descriptions(row: type[Row]) -> Mapping[str, FieldDescription]:
     for line in section.splitlines():
         if entry := _ENTRY.match(line):
             name = entry[1]
-            found[name] = FieldDescription(_plain(entry[3]), entry[2] or "")
+            found[name] = FieldDescription(_unwrapped(entry[3]), entry[2] or "")
         elif name and line.strip():
-            found[name] = FieldDescription(f"{found[name].text} {_plain(line)}", found[name].unit)
+            found[name] = FieldDescription(f"{found[name].text} {_unwrapped(line)}", found[name].unit)
     return found
 
 
-def _plain(text: str) -> str:
+def _unwrapped(text: str) -> str:
     return " ".join(text.replace("``", "`").split())

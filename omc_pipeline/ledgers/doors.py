@@ -48,6 +48,6 @@ def note_door(connection: psycopg.Connection[Any], source: str, staging: sql.Ide
     if foreign is None and strangers is not None and strangers[0]:
         foreign = connection.execute(sql.SQL(_TAKEN).format(incoming=staging), prepare=False).fetchone()
     if foreign is not None:
-        account, told, owner = foreign
-        raise BadInputError(f"{source}: a row of account '{account}' names user '{told}', and the account is of user '{owner}'")
+        account, details, owner = foreign
+        raise BadInputError(f"{source}: a row of account '{account}' names user '{details}', and the account is of user '{owner}'")
     connection.execute(sql.SQL(_NOTE).format(incoming=staging), [source], prepare=False)

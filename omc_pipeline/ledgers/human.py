@@ -61,7 +61,7 @@ class TitleScore(Row):
     """The sentiment of one title, with the model that computed it.
 
     Attributes:
-        told_by: Source of the title.
+        title_source: Source of the title.
         channel: Feed or forum of the title.
         item_id: The source's name of the item.
         published_at: Date of the item, UTC.
@@ -71,7 +71,7 @@ class TitleScore(Row):
         model: The model with its version, and the lexicon with its version.
     """
 
-    told_by: str
+    title_source: str
     channel: str
     item_id: str
     published_at: datetime
@@ -132,7 +132,9 @@ SENTIMENT = LedgerTable("human", "sentiment", Sentiment, key=("symbol", "metric"
 Sentiment.table = SENTIMENT
 NEWS = LedgerTable("human", "news", News, key=("feed", "guid", "published_at"), clock="published_at")
 News.table = NEWS
-TITLE_SCORE = LedgerTable("human", "title_score", TitleScore, key=("told_by", "channel", "item_id", "published_at"), clock="published_at")
+TITLE_SCORE = LedgerTable(
+    "human", "title_score", TitleScore, key=("title_source", "channel", "item_id", "published_at"), clock="published_at"
+)
 TitleScore.table = TITLE_SCORE
 POST = LedgerTable("human", "post", Post, key=("post_id",), clock="published_at")
 Post.table = POST

@@ -14,7 +14,7 @@ from datetime import UTC
 from decimal import Decimal
 
 from omc_pipeline.ledgers.exchange import Fill
-from omc_pipeline.ledgers.table import plain_number
+from omc_pipeline.ledgers.table import number_text
 
 _DIGITS = 32
 
@@ -69,4 +69,4 @@ def with_digest_ids(fills: Iterable[Fill]) -> list[Fill]:
 
 
 def _number(value: Decimal | None) -> str:
-    return "" if value is None else plain_number(value)
+    return "" if value is None else number_text(value)

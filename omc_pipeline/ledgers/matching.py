@@ -14,7 +14,7 @@ _End = tuple[_Key, _Key]
 """A fill, and the door at which it found another one."""
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """A fill as one source told it; ``is_own``: the source is the account's own."""
 
     account_id: str
@@ -43,26 +43,26 @@ class Told(NamedTuple):
 class Candidate:
     """Two fills that may be one; ``facts`` are those of the first, ``is_exact`` says that the second has the same."""
 
-    first: Told
-    second: Told
+    first: Reported
+    second: Reported
     is_exact: bool
     facts: str
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Candidate:
         """Read a row: five columns of each fill, whether they agree exactly, the facts."""
-        one, two = Told._make((*row[:4], bool(row[4]))), Told._make((*row[5:9], bool(row[9])))
+        one, two = Reported._make((*row[:4], bool(row[4]))), Reported._make((*row[5:9], bool(row[9])))
         return cls(one, two, bool(row[10]), str(row[11]))
 
     @property
     def counting(self) -> tuple[str, str]:
         """Account and fill id of the fill that counts."""
-        return min(self.first, self.second, key=lambda told: told.precedence).key
+        return min(self.first, self.second, key=lambda details: details.precedence).key
 
     @property
     def duplicate(self) -> tuple[str, str]:
         """Account and fill id of the other one."""
-        return max(self.first, self.second, key=lambda told: told.precedence).key
+        return max(self.first, self.second, key=lambda details: details.precedence).key
 
     @property
     def rule(self) -> str:

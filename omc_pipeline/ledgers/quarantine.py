@@ -61,7 +61,7 @@ def quarantine(connection: psycopg.Connection[Any], source: str, refused: Sequen
     opened, recorded_at = 0, stamp(connection, "raw.quarantine")
     for reason, row in refused:
         bound = {"source": source, "reason": reason, "digest": refused_digest(row), "payload": payload_sha256, "at": recorded_at}
-        opened += connection.execute(_KEPT, {**bound, "row": Jsonb(dict(row), dumps=_plain_json)}).rowcount
+        opened += connection.execute(_KEPT, {**bound, "row": Jsonb(dict(row), dumps=_canonical_json)}).rowcount
         if payload_sha256 is not None:
             connection.execute(_FROM_NEWER_BODY, bound)
     return opened
@@ -91,7 +91,7 @@ def resolve(connection: psycopg.Connection[Any], source: str, payloads: Collecti
 
 
 def open_rows(connection: psycopg.Connection[Any], source: str | None = None, limit: int = 1_000) -> list[Quarantined]:
-    """Answer the rows not yet resolved, newest first, of one source or of all."""
+    """Return the rows not yet resolved, newest first, of one source or of all."""
     rows = connection.execute(
         "SELECT quarantine_id, source, reason, row, row_sha256, payload_sha256, recorded_at, resolved_at FROM raw.quarantine"
         " WHERE resolved_at IS NULL AND (%(source)s::text IS NULL OR source = %(source)s) ORDER BY quarantine_id DESC LIMIT %(limit)s",
@@ -101,9 +101,9 @@ def open_rows(connection: psycopg.Connection[Any], source: str | None = None, li
 
 
 def refused_digest(row: Mapping[str, Any]) -> str:
-    """Answer a sha256 over a refused row, whatever the order of its keys."""
-    return hashlib.sha256(_plain_json(row).encode()).hexdigest()
+    """Return a sha256 over a refused row, whatever the order of its keys."""
+    return hashlib.sha256(_canonical_json(row).encode()).hexdigest()
 
 
-def _plain_json(row: Mapping[str, Any]) -> str:
+def _canonical_json(row: Mapping[str, Any]) -> str:
     return json.dumps(row, sort_keys=True, default=str)

@@ -68,7 +68,7 @@ class PostgresRawStore:
         return Validators(*row) if row and (row[0] or row[1]) else None
 
     def body(self, sha256: str) -> bytes:
-        """Answer a body.
+        """Return a body.
 
         Raises:
             LookupError: There is none of that digest, or it was let go.

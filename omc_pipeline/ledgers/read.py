@@ -60,7 +60,7 @@ class LedgerReader:
         newest_first: bool = True,
         **equals: Any,
     ) -> list[Record]:
-        """Answer the facts of a table in a total order: its clock, then its natural key.
+        """Return the facts of a table in a total order: its clock, then its natural key.
 
         Args:
             table: Which table.
@@ -106,33 +106,33 @@ class LedgerReader:
         return self._records(table, statement, bound)
 
     def latest_quotes(self, symbols: Sequence[str] | None = None, currency: str = "AUD") -> list[Record]:
-        """Answer the newest quote of each symbol, or of the given ones, in one currency."""
+        """Return the newest quote of each symbol, or of the given ones, in one currency."""
         return self.latest(QUOTE, currency=currency, **_any_of("symbol", symbols))
 
     def latest_prices_usd(self, symbols: Sequence[str] | None = None) -> list[Record]:
-        """Answer the newest US dollar price of each coin, or of the given ones."""
+        """Return the newest US dollar price of each coin, or of the given ones."""
         return self.latest(COIN_PRICE, **_any_of("symbol", symbols))
 
     def events(
         self, symbol: str | None = None, event_type: str | None = None, since: datetime | None = None, limit: int = 50
     ) -> list[Record]:
-        """Answer catalyst events, newest first."""
+        """Return catalyst events, newest first."""
         return self.rows(EVENT, since=since, limit=limit, **_given(symbol=symbol, event_type=event_type))
 
     def event(self, source: str, event_id: str) -> Record | None:
-        """Answer one catalyst event, or None where it isn't known."""
+        """Return one catalyst event, or None where it isn't known."""
         return next(iter(self.rows(EVENT, limit=1, source=source, event_id=event_id)), None)
 
     def sentiment(self, symbol: str | None = None, source: str | None = None, limit: int = 50) -> list[Record]:
-        """Answer sentiment scores, newest first."""
+        """Return sentiment scores, newest first."""
         return self.rows(SENTIMENT, limit=limit, **_given(symbol=symbol, source=source))
 
     def protocol_tvl(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
-        """Answer the value locked in one protocol or in all, newest first."""
+        """Return the value locked in one protocol or in all, newest first."""
         return self.rows(PROTOCOL_TVL, since=since, limit=limit, **_given(protocol=protocol))
 
     def protocol_fees(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
-        """Answer the fees of one protocol or of all, newest first."""
+        """Return the fees of one protocol or of all, newest first."""
         return self.rows(PROTOCOL_FEES, since=since, limit=limit, **_given(protocol=protocol))
 
     def candles(self, symbol: str, currency: str, interval: str, since: datetime | None = None, limit: int = 500) -> list[Record]:
@@ -140,7 +140,7 @@ class LedgerReader:
         return self.rows(MARKET_CANDLE, since=since, limit=limit, symbol=symbol, currency=currency, interval=interval)
 
     def fills(self, user_id: str) -> list[Record]:
-        """Answer all fills of a user in their total order: execution time, then fill id."""
+        """Return all fills of a user in their total order: execution time, then fill id."""
         return self.rows(FILL, newest_first=False, user_id=user_id)
 
     def _conditions(self, table: LedgerTable, equals: Mapping[str, Any]) -> tuple[list[str], Record]:

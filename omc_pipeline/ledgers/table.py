@@ -67,30 +67,30 @@ class LedgerTable:
 
 
 def key_of(row: Row) -> tuple[Any, ...]:
-    """Answer the natural key of a row, without its source."""
+    """Return the natural key of a row, without its source."""
     return tuple(getattr(row, name) for name in row.table.key)
 
 
-def plain_values(row: Row) -> dict[str, str | int | bool | None]:
+def json_values(row: Row) -> dict[str, str | int | bool | None]:
     """Return the facts of a row as plain JSON values, numbers and times as text."""
-    return {name: _plain(getattr(row, name)) for name in row.table.fields}
+    return {name: _json_value(getattr(row, name)) for name in row.table.fields}
 
 
 def row_digest(row: Row) -> str:
-    """Answer a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
+    """Return a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
     facts = "\x1f".join(_canonical(getattr(row, name)) for name in row.table.fields)
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
-def plain_number(value: Decimal) -> str:
+def number_text(value: Decimal) -> str:
     """Write a number in full without idle zeros, the same for equal numbers; ``normalize`` would round it to 28 digits."""
     written = format(value, "f")
     return (written.rstrip("0").rstrip(".") if "." in written else written) if value else "0"
 
 
-def _plain(value: str | int | Decimal | datetime | date | None) -> str | int | bool | None:
+def _json_value(value: str | int | Decimal | datetime | date | None) -> str | int | bool | None:
     if isinstance(value, Decimal):
-        return plain_number(value)
+        return number_text(value)
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
@@ -98,7 +98,7 @@ def _canonical(value: object) -> str:
     if value is None:
         return "\x00"
     if isinstance(value, Decimal):
-        return plain_number(value)
+        return number_text(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     return str(value)

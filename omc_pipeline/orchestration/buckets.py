@@ -36,15 +36,15 @@ class Buckets:
         return [f"{number:0{width}d}" for number in range(self.count)]
 
     def of(self, user: str) -> str:
-        """Answer the bucket of a user, the same on every machine."""
+        """Return the bucket of a user, the same on every machine."""
         return self.names[int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") % self.count]
 
     def users_in(self, users: Iterable[str], context: dg.AssetExecutionContext) -> Sequence[str]:
-        """Answer the users whose buckets a run computes."""
+        """Return the users whose buckets a run computes."""
         return [user for user, _ in self.of_users_in(((user, None) for user in users), context)]
 
     def of_users_in(self, pairs: Iterable[tuple[str, T]], context: dg.AssetExecutionContext) -> Sequence[tuple[str, T]]:
-        """Answer the pairs of a user and anything whose buckets a run computes."""
+        """Return the pairs of a user and anything whose buckets a run computes."""
         if self.partitions is None:
             return list(pairs)
         wanted = set(context.partition_keys)
@@ -52,7 +52,7 @@ class Buckets:
 
 
 def tags_of_all_buckets(job: dg.JobDefinition) -> dict[str, str]:
-    """Answer the tags by which one run of a job computes every bucket; none where it has only one."""
+    """Return the tags by which one run of a job computes every bucket; none where it has only one."""
     if job.partitions_def is None:
         return {}
     names = job.partitions_def.get_partition_keys()

@@ -8,7 +8,7 @@ from omc_infra.clock import utc_now
 from omc_pipeline.collection.source import Source
 from omc_pipeline.orchestration.accounts import account_of_run, judge_account
 from omc_pipeline.orchestration.collection import asset_key
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.fold import FoldedOutcome, fold, folded_checks
 from omc_pipeline.quality.report import CheckOutcome
@@ -55,7 +55,7 @@ def collection_checks(source: Source) -> dg.AssetChecksDefinition:
     )
     def judged(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
-        with told_to_dagster():
+        with translate_failures():
             account = account_of_run(platform.database, context.run.tags) if source.per_account else None
             outcomes = run_source_checks(platform.database, source, utc_now(), account_id=account.account_id if account else None)
             if account is not None:

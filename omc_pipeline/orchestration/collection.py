@@ -16,7 +16,7 @@ from omc_pipeline.collection.sections import configured_options
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.tally import Collection, together
 from omc_pipeline.orchestration.accounts import account_of_run, partitions_of
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.volume import rows_by_day, rows_by_hour
@@ -28,7 +28,7 @@ _PART = re.compile(r"\n\s*(Source|Shape|Units|Errors):\s*")
 
 
 def asset_key(source: Source) -> dg.AssetKey:
-    """Answer ``<ledger>/<name>``: ``glass_defillama`` is ``glass/defillama``."""
+    """Return ``<ledger>/<name>``: ``glass_defillama`` is ``glass/defillama``."""
     return dg.AssetKey([source.ledger, source.name.removeprefix(f"{source.ledger}_")])
 
 
@@ -47,12 +47,12 @@ def options_of_run(source: Source, run_options: RunOptions, platform: Platform) 
 
 
 def source_tags(source: Source) -> dict[str, str]:
-    """Answer the tags of a source's asset and runs."""
+    """Return the tags of a source's asset and runs."""
     return {"ledger": source.ledger}
 
 
 def tick_of(run_tags: Mapping[str, str]) -> datetime | None:
-    """Answer when a run was due, or None where no schedule started it."""
+    """Return when a run was due, or None where no schedule started it."""
     due = run_tags.get(_TICK_TAG)
     return datetime.fromisoformat(due) if due else None
 
@@ -83,14 +83,14 @@ def collection_asset(source: Source, not_configured: str | None = None) -> dg.As
     )
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         """Tell of the first sample at once: until then the UI shows the asset as being materialized, and samples take a minute."""
-        with told_to_dagster():
+        with translate_failures():
             options = options_of_run(source, config, platform)
             account = account_of_run(platform.database, context.run.tags) if source.per_account else None
             tick, run_id = tick_of(context.run.tags), context.run.run_id
             samples = each_sample(source, platform.database, platform.settings, tick, config=options, account=account, run_id=run_id)
             first = next(samples)
         yield dg.MaterializeResult(metadata={**collection_facts(first, options), **_plot(platform.database, source)})
-        with told_to_dagster():
+        with translate_failures():
             others = list(samples)
         whole = together([first, *others])
         context.log.info("; ".join(f"{table}: {did.inserted} inserted, {did.changed} changed" for table, did in whole.tables.items()))

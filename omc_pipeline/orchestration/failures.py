@@ -22,7 +22,7 @@ _DEFAULT_WAIT_S = 5.0
 
 
 @contextmanager
-def told_to_dagster() -> Iterator[None]:
+def translate_failures() -> Iterator[None]:
     """Translate failures raised in the body.
 
     Raises:

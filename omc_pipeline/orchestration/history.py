@@ -12,7 +12,7 @@ from omc_pipeline.collection.history import collect_history
 from omc_pipeline.collection.source import History, Source
 from omc_pipeline.collection.window import Window
 from omc_pipeline.orchestration.collection import RunOptions, asset_key, collection_facts, options_of_run, source_tags
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.resources import Platform
 
 
@@ -45,7 +45,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
     )
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         window = Window(*context.partition_time_window)
-        with told_to_dagster():
+        with translate_failures():
             options = options_of_run(source, config, platform)
             collection = collect_history(source, platform.database, platform.settings, window, config=options, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})

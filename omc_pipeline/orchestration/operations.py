@@ -9,7 +9,7 @@ from omc_infra.postgres.batches import Purged, kept_since
 from omc_infra.postgres.growth import PROJECTED_DAYS, Growth, TableGrowth, measure_growth
 from omc_infra.runs.retention import purge_dagster
 from omc_pipeline.ledgers.retention import purge_bodies
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.retention import purge_check_results
@@ -26,7 +26,7 @@ _MB, _GB = 1_000_000, 1_000_000_000
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched."""
     deadline = time.monotonic() + LONGEST_PURGE_S
-    with told_to_dagster():
+    with translate_failures():
         settings = platform.settings
         kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
         runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
@@ -52,16 +52,16 @@ def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
 )
 def growth(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Measure every table: size with indexes, rows, growth since yesterday, and where the growth of a week leads in thirty days."""
-    with told_to_dagster():
+    with translate_failures():
         found = measure_growth(platform.database, utc_now())
     limit_gb = platform.settings.growth_warning_gb
     projected_gb = (found.projected_bytes or 0) / _GB
-    told = {"projected_gb": projected_gb, "limit_gb": limit_gb, "measured": found.projected_bytes is not None}
+    details = {"projected_gb": projected_gb, "limit_gb": limit_gb, "measured": found.projected_bytes is not None}
     return dg.MaterializeResult(
         metadata=_metadata(found),
         check_results=[
             dg.AssetCheckResult(
-                check_name=GROWTH_CHECK, passed=projected_gb <= limit_gb, severity=dg.AssetCheckSeverity.WARN, metadata=told
+                check_name=GROWTH_CHECK, passed=projected_gb <= limit_gb, severity=dg.AssetCheckSeverity.WARN, metadata=details
             )
         ],
     )

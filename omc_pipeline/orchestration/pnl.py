@@ -20,7 +20,7 @@ from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.orchestration.accounts import account_of_run
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.pnl.conservation import Finding
 from omc_pipeline.positions import PositionsRun, Summary, compute_positions, conservation_findings, summary, value_positions
@@ -96,7 +96,7 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         A run of one account computes its user. Users with an account whose rows failed a blocking check wait until they pass. By
         FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
         """
-        with told_to_dagster():
+        with translate_failures():
             account = account_of_run(platform.database, context.run.tags) if buckets.partitions is None else None
             users = buckets.users_in([account.user_id] if account else users_with_fills(platform.database), context)
             stale = buckets.of_users_in(stale_users(platform.database), context)
@@ -169,7 +169,7 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     )
     def valuation(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
-        with told_to_dagster():
+        with translate_failures():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
             for user, (method, currency) in held:
                 value_positions(platform.database, user, utc_now(), method, currency)
@@ -198,7 +198,7 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
     def snapshots(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Write each position at the end of every past UTC day that is missing or was restated, at the day's last quote."""
         today = utc_now().astimezone(UTC).date()
-        with told_to_dagster():
+        with translate_failures():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
             written = [snapshot_positions(platform.database, user, today, *kind) for user, kind in held]
         return dg.MaterializeResult(

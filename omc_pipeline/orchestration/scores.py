@@ -13,7 +13,7 @@ from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import CollectorKey, record_configured
 from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.orchestration.collection import asset_key
-from omc_pipeline.orchestration.failures import told_to_dagster
+from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
 from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.run import run_suites
@@ -45,7 +45,7 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
         ],
     )
     def scored(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        with told_to_dagster():
+        with translate_failures():
             _record_configured(platform, sources)
             report = run_suites(platform.database, sources, platform.settings, utc_now(), (ledger,), broken)
         document = report.as_document()

@@ -97,7 +97,7 @@ def market_value(qty: int, price: int) -> int:
 
 
 def decimal_of(units: int) -> Decimal:
-    """Answer the exact number of so many units."""
+    """Return the exact number of so many units."""
     return Decimal(units).scaleb(-DECIMALS, _EXACT)
 
 

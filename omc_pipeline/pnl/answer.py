@@ -15,7 +15,7 @@ from omc_pipeline.pnl.trade import Match
 def answer(
     positions: Sequence[PositionResult], method: Method, exceptions: Sequence[PnlException], mark: Mark | None = None
 ) -> dict[str, Any]:
-    """Answer the document that ``omc pnl compute --json`` prints.
+    """Return the document that ``omc pnl compute --json`` prints.
 
     Args:
         positions: Of one file. Where they are several, every entry names its ``symbol``.

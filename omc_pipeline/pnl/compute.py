@@ -54,7 +54,7 @@ def match(trades: Sequence[Trade], method: Method, policy: OversellPolicy, lots:
 
 
 def queue_of(method: Method) -> Callable[[], LotQueue]:
-    """Answer what makes the empty queue of a method.
+    """Return what makes the empty queue of a method.
 
     Raises:
         BadInputError: The method has none: all that a person holds is one pool.

@@ -172,7 +172,7 @@ def _csv_document(text: str) -> Document:
 
 
 def _header(text: str) -> tuple[int, str, str]:
-    """Answer the header, its line, and what separates its columns: what a first line says, else what it has most of."""
+    """Return the header, its line, and what separates its columns: what a first line says, else what it has most of."""
     said = ""
     for number, line in enumerate(_lines(text), 1):
         stripped = line.strip()
@@ -185,7 +185,7 @@ def _header(text: str) -> tuple[int, str, str]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Answer lines with their ends, one at a time; a text without line feeds has lines that end with carriage returns."""
+    """Return lines with their ends, one at a time; a text without line feeds has lines that end with carriage returns."""
     end = "\n" if "\n" in text else "\r"
     start = 0
     while (at := text.find(end, start)) >= 0:

@@ -34,7 +34,7 @@ def decoded(content: bytes) -> str:
 
 
 def too_large(size_bytes: int | None = None) -> BadInputError:
-    """Answer the error for a file beyond the limit."""
+    """Return the error for a file beyond the limit."""
     size = "more" if size_bytes is None else f"{size_bytes / 1024**2:,.0f} MiB"
     return BadInputError(
         f"holds {size}, and at most {MOST_BYTES // 1024**2} MiB are read; split it by coin, whose gains don't depend on each other"

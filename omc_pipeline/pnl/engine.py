@@ -23,13 +23,13 @@ class LotQueue(Protocol):
         """Take a new lot in."""
 
     def best(self) -> Lot | None:
-        """Answer the lot to consume next, or None where nothing is held."""
+        """Return the lot to consume next, or None where nothing is held."""
 
     def drop(self) -> object:
         """Remove the lot that ``best`` answers; it is used up."""
 
     def lots(self) -> Iterable[Lot]:
-        """Answer the lots held, oldest first."""
+        """Return the lots held, oldest first."""
 
 
 def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy) -> Matching:

@@ -157,7 +157,7 @@ class _Expansion:
         self._add(fill, fill.id, symbol, side, units, settled.money, kind=fill.kind, price=price, fee=settled.fee, income=income)
 
     def _fee(self, fill: Fill, symbol: str, value: Decimal, qty: Decimal) -> tuple[Decimal, Decimal]:
-        """Answer what a fee is worth, and its units where it is in the coin itself; one in a third coin is a trade of its own."""
+        """Return what a fee is worth, and its units where it is in the coin itself; one in a third coin is a trade of its own."""
         coin = fill.fee_currency
         if not fill.fee:
             return _ZERO, _ZERO
@@ -178,7 +178,7 @@ class _Expansion:
             self._paid(fill, fill.fee_currency, fill.fee, ":fee")
 
     def _money_fee(self, fill: Fill) -> int:
-        """Answer the fee of a movement that was paid in money; there is no cost it could be part of, so it is an expense."""
+        """Return the fee of a movement that was paid in money; there is no cost it could be part of, so it is an expense."""
         if not fill.fee or self._is_coin(fill.fee_currency):
             return 0
         return rounded_units(product(fill.fee, self._rate(fill, fill.fee_currency)))
@@ -193,7 +193,7 @@ class _Expansion:
         self._add(fill, fill.id + suffix, coin, side, units, money, kind=kind, price=exact_units(price, PRICE_DECIMALS))
 
     def _value(self, fill: Fill) -> Decimal:
-        """Answer the value of what was traded, before the fee."""
+        """Return the value of what was traded, before the fee."""
         if fill.symbol == self._currency:
             return fill.qty
         try:
@@ -204,7 +204,7 @@ class _Expansion:
             return product(fill.qty, self._rate(fill, fill.symbol))
 
     def _lot_price(self, fill: Fill, symbol: str, value: Decimal, qty: Decimal) -> int:
-        """Answer the price of a unit without the fee, to compare lots by."""
+        """Return the price of a unit without the fee, to compare lots by."""
         if fill.price is not None and symbol == fill.symbol and (fill.currency == self._currency or fill.kind == "trade"):
             return exact_units(self._unit_price(fill), PRICE_DECIMALS)
         return rounded_units(value) * _PRICE_UNIT // exact_units(qty)
@@ -240,7 +240,7 @@ class _Expansion:
 
 
 def halves(fills: Iterable[Fill]) -> tuple[Mapping[str, Fill], Mapping[str, Fill]]:
-    """Answer the arrivals and the departures among transfers, by what both halves share."""
+    """Return the arrivals and the departures among transfers, by what both halves share."""
     arrivals: dict[str, Fill] = {}
     departures: dict[str, Fill] = {}
     for fill in fills:
@@ -250,7 +250,7 @@ def halves(fills: Iterable[Fill]) -> tuple[Mapping[str, Fill], Mapping[str, Fill
 
 
 def _amount(fill: Fill) -> Decimal:
-    """Answer the value in the fill's own currency; a stated amount wins over quantity times price."""
+    """Return the value in the fill's own currency; a stated amount wins over quantity times price."""
     if fill.amount is not None:
         return fill.amount
     if fill.price is None:

@@ -15,12 +15,12 @@ _FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
 
 
 def refusal(row: Row, name: str, complaint: object) -> BadInputError:
-    """Answer the error for one field of one row."""
+    """Return the error for one field of one row."""
     return BadInputError(f"{row.place}, field {name!r}: {complaint}")
 
 
 def optional_text(row: Row, name: str) -> str | None:
-    """Answer a field's text, stripped, or None where it is absent, null or blank."""
+    """Return a field's text, stripped, or None where it is absent, null or blank."""
     value = row.fields.get(name)
     if value is None:
         return None
@@ -35,7 +35,7 @@ def optional_text(row: Row, name: str) -> str | None:
 
 
 def required_text(row: Row, name: str) -> str:
-    """Answer a field's text, stripped."""
+    """Return a field's text, stripped."""
     value = optional_text(row, name)
     if value is None:
         raise refusal(row, name, "is missing")
@@ -43,7 +43,7 @@ def required_text(row: Row, name: str) -> str:
 
 
 def optional_number(row: Row, name: str) -> Decimal | None:
-    """Answer a field's number, exactly, or None where it is absent, null or blank."""
+    """Return a field's number, exactly, or None where it is absent, null or blank."""
     text = optional_text(row, name)
     if text is None:
         return None
@@ -55,7 +55,7 @@ def optional_number(row: Row, name: str) -> Decimal | None:
 
 
 def instant(row: Row, name: str, *, zone_optional: bool) -> datetime:
-    """Answer a field's time in UTC.
+    """Return a field's time in UTC.
 
     Args:
         row: Where it stands.

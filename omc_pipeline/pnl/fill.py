@@ -50,7 +50,7 @@ class Rate(NamedTuple):
 
 
 Rates = Callable[[Fill, str], Rate | None]
-"""Answers the rate of a coin or currency at the time of a fill, or None where nobody knows it."""
+"""Return the rate of a coin or currency at the time of a fill, or None where nobody knows it."""
 
 
 class RateUse(NamedTuple):

@@ -106,7 +106,7 @@ def quotient(numerator: int, denominator: int) -> float | None:
 
 
 def growth_of(returns: Sequence[float]) -> list[float]:
-    """Answer what one unit has become after each return."""
+    """Return what one unit has become after each return."""
     values, value = [], 1.0
     for change in returns:
         value *= 1 + change
@@ -115,7 +115,7 @@ def growth_of(returns: Sequence[float]) -> list[float]:
 
 
 def drawdowns(growth: Sequence[float]) -> list[float]:
-    """Answer how far below its highest value so far each value lies; the start of 1 counts as a value."""
+    """Return how far below its highest value so far each value lies; the start of 1 counts as a value."""
     highest, depths = 1.0, []
     for value in growth:
         highest = max(highest, value)
@@ -124,7 +124,7 @@ def drawdowns(growth: Sequence[float]) -> list[float]:
 
 
 def max_drawdown(growth: Sequence[float]) -> tuple[float | None, int | None]:
-    """Answer the deepest drawdown and the periods of the longest one, from the last high to the new one or to the end."""
+    """Return the deepest drawdown and the periods of the longest one, from the last high to the new one or to the end."""
     depths = drawdowns(growth)
     longest = under = 0
     for depth in depths:
@@ -147,7 +147,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _sample_deviation(values: Sequence[float]) -> float | None:
-    """Answer the sample standard deviation; of fewer than two values there is none, of equal ones it is exactly 0."""
+    """Return the sample standard deviation; of fewer than two values there is none, of equal ones it is exactly 0."""
     mean = _mean(values)
     if mean is None or len(values) < 2:
         return None

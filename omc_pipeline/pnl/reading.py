@@ -171,7 +171,7 @@ def _settled(amounts: _Amounts, policy: FeePolicy) -> Settled:
 
 
 def _lot_price(row: Row, amounts: _Amounts) -> int:
-    """Answer what hifo and lofo compare: the spot price without fee; where none is given, the value of a unit without fee."""
+    """Return what hifo and lofo compare: the spot price without fee; where none is given, the value of a unit without fee."""
     if amounts.side == "sell":
         return 0
     if amounts.price is None:
@@ -184,7 +184,7 @@ def _lot_price(row: Row, amounts: _Amounts) -> int:
 
 
 def _income(amounts: _Amounts) -> int:
-    """Answer the market value, before any fee, of coins that were earned."""
+    """Return the market value, before any fee, of coins that were earned."""
     if amounts.side == "sell" or amounts.kind not in INCOME_KINDS:
         return 0
     value = amounts.notional

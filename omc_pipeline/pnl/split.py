@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def remaining_share(whole: int, remaining: int, quantity: int) -> int:
-    """Answer how much of ``whole`` belongs to what remains of ``quantity``.
+    """Return how much of ``whole`` belongs to what remains of ``quantity``.
 
     A part is the difference of two such shares, so all parts sum to the whole, and what remains depends on three numbers
     alone, not on how many parts were taken before. The magnitude is rounded down, also where the whole is negative (a fee

@@ -37,7 +37,7 @@ _WIDE = frozenset({"currency", "from", "to", "price_source", "price_observed_at"
 
 
 def tables(answer: Mapping[str, Any]) -> Iterator[Table]:
-    """Answer the matches, open lots, exceptions and totals of an answer as tables; empty ones are left out."""
+    """Return the matches, open lots, exceptions and totals of an answer as tables; empty ones are left out."""
     rows = {
         "Matches": answer["matches"] or answer["realized"],
         "Open lots": answer["open_lots"],
@@ -48,7 +48,7 @@ def tables(answer: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def report_tables(document: Mapping[str, Any]) -> Iterator[Table]:
-    """Answer a report as tables: rows, tax year, totals, metrics, exceptions; empty ones are left out."""
+    """Return a report as tables: rows, tax year, totals, metrics, exceptions; empty ones are left out."""
     bounds = " ".join(f"{word} {document[word]}" for word in ("from", "to") if document[word])
     title = f"{document['user']} · {document['profile']} · by {document['by']} · {document['method']} · {document['currency']} {bounds}"
     keep = {"disposed_at", "acquired_at"} if document["by"] == "match" else set()
@@ -69,7 +69,7 @@ def report_tables(document: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Answer one table; the columns are the fields of all rows, in order of appearance."""
+    """Return one table; the columns are the fields of all rows, in order of appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     drawn = Table(title=title, title_justify="left")
     for name in columns:

@@ -32,7 +32,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Batching:
     """How work is cut into parts; the outcome is the same.
 
     Attributes:
@@ -49,7 +49,7 @@ class Pace:
     checkpoint_trades: int = 10_000
 
 
-USUAL_PACE = Pace()
+DEFAULT_BATCHING = Batching()
 
 
 @dataclass(frozen=True, slots=True)

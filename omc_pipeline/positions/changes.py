@@ -94,7 +94,7 @@ def changes_since(connection: psycopg.Connection[Any], user_id: str, known_at: d
 
 
 def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: datetime | None, without: Sequence[str] = ()) -> int:
-    """Answer what the fills recorded after ``known_at`` add to the sum of digests, those of some coins left out.
+    """Return what the fills recorded after ``known_at`` add to the sum of digests, those of some coins left out.
 
     Digests are added up as columns of digits, base 2^32; of a corrected fill the digest that it had before is taken off.
     """
@@ -114,7 +114,7 @@ def digest_since(connection: psycopg.Connection[Any], user_id: str, known_at: da
 
 
 def duplicates_digest(connection: psycopg.Connection[Any], user_id: str, coins: Sequence[str]) -> int:
-    """Answer the sum of the digests of a user's duplicates of some coins, which a run knows and does not count."""
+    """Return the sum of the digests of a user's duplicates of some coins, which a run knows and does not count."""
     return sum(int(digest, 16) for (digest,) in connection.execute(DUPLICATE_DIGESTS, (user_id, list(coins))))
 
 

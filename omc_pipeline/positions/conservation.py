@@ -15,7 +15,7 @@ from omc_pipeline.pnl.policy import Method
 from omc_pipeline.positions.basis import RunRow, latest_run
 from omc_pipeline.positions.changes import ledger_at
 from omc_pipeline.positions.lots import POOLED
-from omc_pipeline.positions.plans import for_many_rows
+from omc_pipeline.positions.query_plan import for_many_rows
 from omc_pipeline.positions.reporting import reporting_of
 from omc_pipeline.positions.run import run_of_user
 from omc_pipeline.positions.sums import Sums, sums_of

@@ -39,7 +39,7 @@ CROSS JOIN LATERAL (
 """
 
 
-class _Told(NamedTuple):
+class _Reported(NamedTuple):
     """A price in some money."""
 
     units: int
@@ -67,11 +67,11 @@ class Conversion:
 
     def before(self, needs: Sequence[Need]) -> dict[Need, Price]:
         """Return the newest price of each coin before an instant, whatever its age, at the rate of its own time."""
-        told = self._told(needs)
-        wanted = {(one.money, one.at) for found in told.values() for one in found if one.money != self._currency}
+        details = self._description(needs)
+        wanted = {(one.money, one.at) for found in details.values() for one in found if one.money != self._currency}
         rates = self._triangulation.rates(sorted(wanted))
         prices: dict[Need, Price] = {}
-        for need, found in told.items():
+        for need, found in details.items():
             newest = max(one.at for one in found)
             found.sort(key=lambda one: (one.money == self._currency and newest - one.at <= PREFERRED_FOR, one.at), reverse=True)
             for one in found:
@@ -85,7 +85,7 @@ class Conversion:
                     break
         return prices
 
-    def first_told(self, symbols: Sequence[str]) -> Mapping[str, datetime]:
+    def first_recorded(self, symbols: Sequence[str]) -> Mapping[str, datetime]:
         """Return when each coin first had a price in other money or in dollars; one that never had any is left out."""
         firsts = dict(self._connection.execute(
             "SELECT symbol, first FROM unnest(%s::text[]) AS need (symbol),"
@@ -101,25 +101,25 @@ class Conversion:
             firsts[symbol] = min(first, firsts.get(symbol, first))
         return firsts
 
-    def _told(self, needs: Sequence[Need]) -> dict[Need, list[_Told]]:
+    def _description(self, needs: Sequence[Need]) -> dict[Need, list[_Reported]]:
         """Return what the ledgers tell of each coin, in whatever money."""
-        told: dict[Need, list[_Told]] = {}
+        details: dict[Need, list[_Reported]] = {}
         if not needs:
-            return told
+            return details
         symbols, times = map(list, zip(*needs, strict=True))
         dollars = self._connection.execute(LAST_DOLLAR_PRICES, {"symbols": symbols, "times": times, "known_at": self._known_at})
         for number, source, symbol, at, version, price in dollars:
             if price > 0:
                 origin = f"glass.coin_price {source} {symbol} {at.isoformat()} v{version}"
-                told.setdefault(needs[number - 1], []).append(_Told(exact_units(price), DOLLAR, origin, at))
+                details.setdefault(needs[number - 1], []).append(_Reported(exact_units(price), DOLLAR, origin, at))
         moneys = self._triangulation.quoted_in(set(symbols))
         tried = [(symbol, money, at) for symbol, at in needs for money in moneys.get(symbol, ())]
         for number, source, symbol, money, at, version, bid, ask, last in self._quotes(tried):
             price = price_of({"bid": bid, "ask": ask, "last": last, "source": source, "observed_at": at})
             if price is not None and price.units > 0:
                 origin = f"exchange.quote {source} {symbol}/{money} {at.isoformat()} v{version}"
-                told.setdefault((symbol, tried[number - 1][2]), []).append(_Told(price.units, money, origin, at))
-        return told
+                details.setdefault((symbol, tried[number - 1][2]), []).append(_Reported(price.units, money, origin, at))
+        return details
 
     def _quotes(self, tried: Sequence[tuple[str, str, datetime]]) -> Sequence[Any]:
         if not tried:

@@ -17,7 +17,7 @@ TRAILER = b"\xff\xff"
 
 
 def copied_out(connection: psycopg.Connection[Any], statement: sql.Composed, rows: int) -> Iterator[tuple[bytes, int]]:
-    """Answer the rows of a COPY TO STDOUT in binary, so many at a time, without header and trailer, each part with its number.
+    """Return the rows of a COPY TO STDOUT in binary, so many at a time, without header and trailer, each part with its number.
 
     The last part may be empty; the connection does nothing else until it has been read.
 

@@ -67,7 +67,7 @@ class KeptException:
         return self.kind, self.symbol, self.fill, None if self.qty is None else exact_units(self.qty)
 
 
-class ExceptionBook:
+class ExceptionLog:
     """Compares what a run finds with what stands: new ones are added, those looked at again and not found are cleared.
 
     Args:
@@ -105,7 +105,7 @@ class ExceptionBook:
         self._valued = True
 
     def unsettled(self) -> list[str]:
-        """Answer the fills that wait for a rate."""
+        """Return the fills that wait for a rate."""
         return sorted({row.fill for row in self._standing if row.kind in UNSETTLED and row.fill})
 
     def keep(self) -> int:

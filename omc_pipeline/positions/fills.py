@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.ledgers.pairs import counted_only
 from omc_pipeline.pnl.fill import Fill
-from omc_pipeline.positions.basis import USUAL_PACE
+from omc_pipeline.positions.basis import DEFAULT_BATCHING
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,14 +53,14 @@ class UserFills:
         chunk_fills: Fills at a time.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], user_id: str, chunk_fills: int = USUAL_PACE.chunk_fills) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], user_id: str, chunk_fills: int = DEFAULT_BATCHING.chunk_fills) -> None:
         self._connection, self._user_id, self._chunk_fills = connection, user_id, chunk_fills
         self.counted = counted_only(connection, user_id)
         """Condition that leaves out the duplicates among rows ``f``; empty where the user has none."""
         self._latest: Mapping[Key, int] = {row[:2]: row[2] for row in connection.execute(CORRECTED, (user_id,))}
 
     def of_coin(self, coin: str, since: datetime) -> Iterator[list[Fill]]:
-        """Answer the fills that may change what is held of a coin, in chunks that never part an instant."""
+        """Return the fills that may change what is held of a coin, in chunks that never part an instant."""
         held_back: list[Fill] = []
         with self._connection.cursor(name="fills") as cursor:
             cursor.itersize = self._chunk_fills
@@ -78,11 +78,11 @@ class UserFills:
             yield held_back
 
     def transfers(self, ids: Iterable[str]) -> list[Fill]:
-        """Answer both halves of transfers, as far as they are known."""
+        """Return both halves of transfers, as far as they are known."""
         return self._current(self._connection.execute(TRANSFERS.format(counted=self.counted), (self._user_id, list(ids))).fetchall())
 
     def named(self, ids: Sequence[str]) -> list[Fill]:
-        """Answer some fills by their ids."""
+        """Return some fills by their ids."""
         bound = (self._user_id, list(ids), self._user_id)
         return self._current(self._connection.execute(NAMED.format(counted=self.counted), bound).fetchall())
 

@@ -38,7 +38,7 @@ class HeldLots:
     lots: list[Lot] = field(default_factory=list)
 
     def changed(self) -> list[Lot]:
-        """Answer the lots of which something was taken; what was used up is empty, whatever the engine left in it."""
+        """Return the lots of which something was taken; what was used up is empty, whatever the engine left in it."""
         left = {id(lot) for lot in self.queue.lots()}
         for lot in self.lots:
             if id(lot) not in left:
@@ -74,7 +74,7 @@ def lot_of(row: Sequence[Any]) -> Lot:
 
 
 def rank_of(lot: Lot, method: Method) -> str:
-    """Answer what the method goes by before time, as a decimal number."""
+    """Return what the method goes by before time, as a decimal number."""
     if method not in ("hifo", "lofo") or not lot.trade.price:
         return "0"
     whole, fraction = divmod(lot.trade.price, _PRICE_UNIT)
@@ -105,7 +105,7 @@ class Pools:
         return json.dumps({queue: [str(n) for n in (lot.trade.qty, lot.trade.money, lot.qty)] for queue, lot in self.lots()})
 
     def lots(self) -> list[tuple[str, Lot]]:
-        """Answer the one lot of each pool that holds anything."""
+        """Return the one lot of each pool that holds anything."""
         return [(queue, lot) for queue, pool in self.pools.items() for lot in pool.lots()]
 
 
@@ -117,7 +117,7 @@ def _pool_lot(qty: int, cost: int, left: int) -> Lot:
 
 
 def lot_cells(lots: Iterable[tuple[str, Lot]], method: Method) -> Iterable[tuple[Any, ...]]:
-    """Answer the columns ``LOT_COLUMNS`` of lots, each with the queue it lies in."""
+    """Return the columns ``LOT_COLUMNS`` of lots, each with the queue it lies in."""
     for queue, lot in lots:
         trade = lot.trade
         yield (

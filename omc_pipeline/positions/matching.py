@@ -17,7 +17,7 @@ from omc_pipeline.pnl.trade import Lot, Trade
 from omc_pipeline.positions.lots import POOLED, HeldLots, Pools, lot_cells, read_lots
 
 if TYPE_CHECKING:
-    from omc_pipeline.positions.book import Book
+    from omc_pipeline.positions.run_context import RunContext
 
 TAKE = """
 UPDATE pnl.lot l SET open_qty = taken.qty, open_cost = taken.cost, run_id = %s
@@ -39,42 +39,42 @@ class Matcher(Protocol):
         """Write what became of the lots, and answer who decided on them, by lot."""
 
 
-def matcher_of(book: Book, position_id: int, trades: Sequence[Trade]) -> Matcher:
-    """Answer what matches these trades by the basis of a book, in parts."""
-    if book.basis.method in POOLED:
-        return _Pooled(book, position_id)
-    if book.basis.lot_policy == "account":
-        return _ByAccount(book, position_id, trades)
-    return _Universal(book, position_id, trades)
+def matcher_of(context: RunContext, position_id: int, trades: Sequence[Trade]) -> Matcher:
+    """Return what matches these trades by the basis of a book, in parts."""
+    if context.basis.method in POOLED:
+        return _Pooled(context, position_id)
+    if context.basis.lot_policy == "account":
+        return _ByAccount(context, position_id, trades)
+    return _Universal(context, position_id, trades)
 
 
 class _Universal:
-    def __init__(self, book: Book, position_id: int, trades: Sequence[Trade]) -> None:
-        self._book, self._position_id, self._trades = book, position_id, trades
-        self._held = _read(book, position_id, "", trades)
+    def __init__(self, context: RunContext, position_id: int, trades: Sequence[Trade]) -> None:
+        self._context, self._position_id, self._trades = context, position_id, trades
+        self._held = _read(context, position_id, "", trades)
 
     def match(self, trades: Sequence[Trade]) -> Matching:
-        return match_lots(trades, self._held.queue, self._book.basis.oversell_policy)
+        return match_lots(trades, self._held.queue, self._context.basis.oversell_policy)
 
     def pools(self) -> None:
         return None
 
     def keep(self) -> dict[str, str]:
         bought = [("", trade, trade.time) for trade in self._trades if trade.side == "buy"]
-        return _keep(self._book, self._position_id, bought, {"": self._held})
+        return _keep(self._context, self._position_id, bought, {"": self._held})
 
 
 class _ByAccount:
-    def __init__(self, book: Book, position_id: int, trades: Sequence[Trade]) -> None:
-        self._book, self._position_id, self._trades = book, position_id, trades
-        self._accounts = Accounts(QUEUES[book.basis.method])
+    def __init__(self, context: RunContext, position_id: int, trades: Sequence[Trade]) -> None:
+        self._context, self._position_id, self._trades = context, position_id, trades
+        self._accounts = Accounts(QUEUES[context.basis.method])
         names = {trade.account for trade in trades} | {trade.to_account for trade in trades if trade.kind == "transfer"}
-        self._held = {name: _read(book, position_id, name, trades) for name in sorted(names)}
+        self._held = {name: _read(context, position_id, name, trades) for name in sorted(names)}
         for name, held in self._held.items():
             self._accounts.add(name, held.lots)
 
     def match(self, trades: Sequence[Trade]) -> Matching:
-        return self._accounts.match(trades, self._book.basis.oversell_policy)
+        return self._accounts.match(trades, self._context.basis.oversell_policy)
 
     def pools(self) -> None:
         return None
@@ -85,22 +85,22 @@ class _ByAccount:
         bought: list[tuple[str, Trade, datetime | None]]
         bought = [(trade.account, trade, trade.time) for trade in self._trades if trade.side == "buy"]
         bought += [(lot.trade.account, lot.trade, lot.acquired_at) for lot in self._accounts.carried]
-        return _keep(self._book, self._position_id, bought, self._held)
+        return _keep(self._context, self._position_id, bought, self._held)
 
 
 class _Pooled:
     """Pools are small: read whole, replaced as a whole."""
 
-    def __init__(self, book: Book, position_id: int) -> None:
-        self._book, self._position_id = book, position_id
-        book.lots.flush()
-        self._pools = Pools.read(book.connection, position_id)
+    def __init__(self, context: RunContext, position_id: int) -> None:
+        self._context, self._position_id = context, position_id
+        context.lots.flush()
+        self._pools = Pools.read(context.connection, position_id)
 
     def match(self, trades: Sequence[Trade]) -> Matching:
-        policy, pools = self._book.basis.oversell_policy, self._pools.pools
-        if self._book.basis.method == "uk":
-            return match_uk(trades, policy, pools.setdefault("", Pool()), self._book.zone)
-        if self._book.basis.lot_policy == "universal":
+        policy, pools = self._context.basis.oversell_policy, self._pools.pools
+        if self._context.basis.method == "uk":
+            return match_uk(trades, policy, pools.setdefault("", Pool()), self._context.zone)
+        if self._context.basis.lot_policy == "universal":
             return match_lots(trades, pools.setdefault("", Pool()), policy)
         accounts = Accounts(Pool)
         accounts.queues.update(pools)
@@ -112,25 +112,25 @@ class _Pooled:
         return self._pools.document()
 
     def keep(self) -> dict[str, str]:
-        replace_pools(self._book, self._position_id, self._pools)
+        replace_pools(self._context, self._position_id, self._pools)
         return {}
 
 
-def replace_pools(book: Book, position_id: int, pools: Pools) -> None:
+def replace_pools(context: RunContext, position_id: int, pools: Pools) -> None:
     """Write the pools of a position in place of those it had."""
-    book.connection.execute("DELETE FROM pnl.lot WHERE position_id = %s", (position_id,))
-    cells = lot_cells(pools.lots(), book.basis.method)
-    book.lots.add((position_id, book.user_id, book.run_id, *row) for row in cells)
+    context.connection.execute("DELETE FROM pnl.lot WHERE position_id = %s", (position_id,))
+    cells = lot_cells(pools.lots(), context.basis.method)
+    context.lots.add((position_id, context.user_id, context.run_id, *row) for row in cells)
 
 
-def _read(book: Book, position_id: int, queue: str, trades: Sequence[Trade]) -> HeldLots:
+def _read(context: RunContext, position_id: int, queue: str, trades: Sequence[Trade]) -> HeldLots:
     units = sum(trade.qty for trade in trades if trade.side == "sell" and queue in ("", trade.account))
-    book.lots.flush()
-    return read_lots(book.connection, position_id, queue, book.basis.method, units)
+    context.lots.flush()
+    return read_lots(context.connection, position_id, queue, context.basis.method, units)
 
 
 def _keep(
-    book: Book, position_id: int, bought: Iterable[tuple[str, Trade, datetime | None]], held: Mapping[str, HeldLots]
+    context: RunContext, position_id: int, bought: Iterable[tuple[str, Trade, datetime | None]], held: Mapping[str, HeldLots]
 ) -> dict[str, str]:
     """Write what is left of the lots that were read, and new lots with what is left of them."""
     taken = [
@@ -139,10 +139,10 @@ def _keep(
         for lot in lots.changed()
     ]
     if taken:
-        book.connection.execute(TAKE, (book.run_id, *map(list, zip(*taken, strict=True)), position_id))
+        context.connection.execute(TAKE, (context.run_id, *map(list, zip(*taken, strict=True)), position_id))
     remaining = {id(lot.trade): lot for lots in held.values() for lot in lots.queue.lots()}
     fresh = [(queue, remaining.get(id(trade)) or _used_up(trade, acquired_at)) for queue, trade, acquired_at in bought]
-    book.lots.add((position_id, book.user_id, book.run_id, *row) for row in lot_cells(fresh, book.basis.method))
+    context.lots.add((position_id, context.user_id, context.run_id, *row) for row in lot_cells(fresh, context.basis.method))
     known = [lot for lots in held.values() for lot in lots.lots] + [lot for _, lot in fresh]
     return {lot.trade.id: lot.trade.algorithm for lot in known if lot.trade.algorithm}
 

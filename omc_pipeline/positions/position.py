@@ -21,7 +21,7 @@ from omc_pipeline.positions.restate import Comparison
 from omc_pipeline.positions.sums import SUM_COLUMNS, Sums, daily_sums, sums_of
 
 if TYPE_CHECKING:
-    from omc_pipeline.positions.book import Book
+    from omc_pipeline.positions.run_context import RunContext
 
 UK_REACH = timedelta(days=31)
 """Further back than this no trade changes what UK share pooling by UTC days matched."""
@@ -56,7 +56,7 @@ FROM pnl.daily WHERE position_id = %s AND day >= %s GROUP BY 1
 class Position:
     """What is known of one position while a run carries it on."""
 
-    book: Book
+    context: RunContext
     symbol: str
     position_id: int
     last_at: datetime | None
@@ -69,30 +69,30 @@ class Position:
     matches: int = 0
 
     @classmethod
-    def load(cls, book: Book, symbol: str) -> Position:
+    def load(cls, context: RunContext, symbol: str) -> Position:
         """Read a position as the last run left it; a new one is opened by its first trade."""
-        row = book.connection.execute(LOAD, (book.user_id, book.basis.method, book.basis.currency, symbol)).fetchone()
-        return cls(book, symbol, _NOT_OPEN, None, Sums()) if row is None else cls(book, symbol, row[0], row[1], sums_of(row[2:]))
+        row = context.connection.execute(LOAD, (context.user_id, context.basis.method, context.basis.currency, symbol)).fetchone()
+        return cls(context, symbol, _NOT_OPEN, None, Sums()) if row is None else cls(context, symbol, row[0], row[1], sums_of(row[2:]))
 
     def carry_on(self, since: datetime) -> None:
         """Process the fills from ``since`` on; where trades of that time were matched already, from the checkpoint before it."""
-        uk = self.book.basis.method == "uk"
+        uk = self.context.basis.method == "uk"
         if self.last_at is not None and (uk or since <= self.last_at):
             since = self._rewind(since - self._reach if uk and since > BEGINNING + self._reach else since)
-        chunks = self.book.trades_of(self.symbol, since)
+        chunks = self.context.trades_of(self.symbol, since)
         for trades in [[trade for chunk in chunks for trade in chunk]] if uk else chunks:
             self._extend(trades)
         self._finish()
 
     @property
     def _reach(self) -> timedelta:
-        return UK_REACH if self.book.zone is UTC else UK_REACH + CLOCK_CHANGES
+        return UK_REACH if self.context.zone is UTC else UK_REACH + CLOCK_CHANGES
 
     def _extend(self, trades: Sequence[Trade]) -> None:
         if self.position_id == _NOT_OPEN and trades:
-            key = (self.book.user_id, self.book.basis.method, self.book.basis.currency, self.symbol)
-            self.position_id = self.book.connection.execute(OPEN, (*key, self.book.run_id)).fetchone()[0]  # type: ignore[index]
-        matcher = matcher_of(self.book, self.position_id, trades)
+            key = (self.context.user_id, self.context.basis.method, self.context.basis.currency, self.symbol)
+            self.position_id = self.context.connection.execute(OPEN, (*key, self.context.run_id)).fetchone()[0]  # type: ignore[index]
+        matcher = matcher_of(self.context, self.position_id, trades)
         parts = []
         for part, checkpoint_at in list(self._parts(trades)):
             if checkpoint_at is not None:
@@ -107,7 +107,7 @@ class Position:
         """Cut trades where a checkpoint is due; each part comes with the midnight of the checkpoint before it."""
         start, at = 0, None
         last, counted = self.last_at, self.sums.trades
-        since, every = self._trades_at_last_checkpoint(), self.book.pace.checkpoint_trades
+        since, every = self._trades_at_last_checkpoint(), self.context.batching.checkpoint_trades
         for number, trade in enumerate(trades):
             if last is not None and last.date() != trade.time.date():
                 is_due = last.month != trade.time.month or last.year != trade.time.year or counted + number - since >= every
@@ -122,7 +122,7 @@ class Position:
 
     def _may_end_at(self, trades: Sequence[Trade], number: int) -> bool:
         """Whether what comes later can't change what came before; in UK share pooling it can, for thirty days."""
-        if self.book.basis.method != "uk":
+        if self.context.basis.method != "uk":
             return True
         last = trades[number - 1].time if number else self.last_at
         return last is not None and trades[number].time - last > self._reach
@@ -136,17 +136,17 @@ class Position:
             self.sums = self.sums.plus(sums)
         self.last_at = trades[-1].time
         for sell, qty in matching.unmatched.items():
-            self.book.exceptions.found(oversell(self.symbol, sell, qty, self.book.basis.oversell_policy), of_sell[sell].time)
+            self.context.exceptions.found(oversell(self.symbol, sell, qty, self.context.basis.oversell_policy), of_sell[sell].time)
 
     def _sells(self, trades: Sequence[Trade]) -> dict[str, Trade]:
         of_sell = {trade.id: trade for trade in trades if trade.side == "sell"}
-        if self.book.basis.method == "uk":
-            of_sell.update(_first_of_days(of_sell.values(), self.book.zone))
+        if self.context.basis.method == "uk":
+            of_sell.update(_first_of_days(of_sell.values(), self.context.zone))
         return of_sell
 
     def _write(self, trades: Sequence[Trade], matching: Matching, algorithms: Mapping[str, str]) -> None:
         """Hand on the matches that have to be written: all, or in a replay those that differ."""
-        book, of_sell, pieces = self.book, self._sells(trades), matching.matches.pieces
+        context, of_sell, pieces = self.context, self._sells(trades), matching.matches.pieces
         rows = []
         wanted = self.comparison.differing(pieces) if self.comparison else pieces
         for sell, lot, qty, cost, proceeds, acquired_at, disposed_at, rule in wanted:
@@ -154,33 +154,35 @@ class Position:
             trade = of_sell[sell]
             rows.append(
                 (
-                    self.position_id, book.run_id, self.matches, book.user_id, trade.account, sell, lot, text_of(qty), text_of(cost),
+                    self.position_id, context.run_id, self.matches, context.user_id, trade.account, sell, lot, text_of(qty), text_of(cost),
                     text_of(proceeds), acquired_at, disposed_at, rule, trade.algorithm, algorithms.get(lot) if lot else None,
                 )
             )  # fmt: skip
-        book.matches.add(rows)
+        context.matches.add(rows)
 
     def _checkpoint(self, at: datetime, pools: str | None) -> None:
-        self.book.checkpoints.add([(self.position_id, at, self.book.user_id, self.book.run_id, self.last_at, pools, *_texts(self.sums))])
+        self.context.checkpoints.add(
+            [(self.position_id, at, self.context.user_id, self.context.run_id, self.last_at, pools, *_texts(self.sums))]
+        )
         self.checkpoint_at, self.checkpoint_trades = at, self.sums.trades
 
     def _trades_at_last_checkpoint(self) -> int:
         if self.checkpoint_trades is None:
-            row = self.book.connection.execute(CHECKPOINT_BEFORE, (self.position_id, self.last_at)).fetchone() if self.last_at else None
+            row = self.context.connection.execute(CHECKPOINT_BEFORE, (self.position_id, self.last_at)).fetchone() if self.last_at else None
             self.checkpoint_at, self.checkpoint_trades = (None, 0) if row is None else (row[0], int(row[3]))
         return self.checkpoint_trades
 
     def _rewind(self, since: datetime) -> datetime:
         """Take the position back to the checkpoint before an instant, or to its beginning, and answer from when on to replay."""
-        connection = self.book.connection
+        connection = self.context.connection
         row = connection.execute(CHECKPOINT_BEFORE, (self.position_id, since)).fetchone()
         at = BEGINNING if row is None else row[0]
         self.comparison = Comparison(connection, self.position_id, at)
-        if self.book.basis.method in POOLED:
-            replace_pools(self.book, self.position_id, Pools.parse(row[2] if row else None))
-            self.book.lots.flush()
+        if self.context.basis.method in POOLED:
+            replace_pools(self.context, self.position_id, Pools.parse(row[2] if row else None))
+            self.context.lots.flush()
         else:
-            bound = {"run": self.book.run_id, "position": self.position_id, "since": at}
+            bound = {"run": self.context.run_id, "position": self.position_id, "since": at}
             connection.execute(GIVE_BACK, bound)
             connection.execute("DELETE FROM pnl.lot WHERE position_id = %s AND arrived_at >= %s", (self.position_id, at))
         connection.execute("DELETE FROM pnl.checkpoint WHERE position_id = %s AND at > %s", (self.position_id, at))
@@ -191,34 +193,34 @@ class Position:
             _log.warning("a checkpoint is not what its lots give: replaying all", position=self.position_id, at=at.isoformat())
             self.comparison.close()
             return self._rewind(BEGINNING)
-        self.book.exceptions.replayed(self.symbol, at)
+        self.context.exceptions.replayed(self.symbol, at)
         return at
 
     def _is_whole(self) -> bool:
         """Whether the open lots are those of the checkpoint, in units and in money."""
-        row = self.book.connection.execute(HELD, (self.position_id,)).fetchone()
+        row = self.context.connection.execute(HELD, (self.position_id,)).fetchone()
         return row is not None and (exact_units(row[0]), exact_units(row[1])) == (self.sums.qty, self.sums.open_cost)
 
     def _finish(self) -> None:
         """Write what the run added to each day, and the position as it is now."""
         if self.position_id == _NOT_OPEN:
             return
-        book = self.book
+        context = self.context
         for day in sorted(self.days.keys() | self.days_before.keys()):
             delta = self.days.get(day, Sums()).minus(self.days_before.get(day, Sums()))
             if any(delta):
-                book.days.add([(self.position_id, day, book.run_id, book.user_id, *_texts(delta))])
+                context.days.add([(self.position_id, day, context.run_id, context.user_id, *_texts(delta))])
         from_at = self.comparison.close() if self.comparison else None
         if from_at is not None:
-            book.connection.execute(
+            context.connection.execute(
                 "INSERT INTO pnl.restatement (position_id, run_id, user_id, from_at) VALUES (%s, %s, %s, %s)",
-                (self.position_id, book.run_id, book.user_id, from_at),
+                (self.position_id, context.run_id, context.user_id, from_at),
             )
-        book.connection.execute(SAVE, (book.run_id, self.last_at, *_texts(self.sums), self.position_id))
+        context.connection.execute(SAVE, (context.run_id, self.last_at, *_texts(self.sums), self.position_id))
 
 
 def _first_of_days(sells: Iterable[Trade], zone: tzinfo) -> dict[str, Trade]:
-    """Answer the first sell of each day by the ids of all of it, as UK share pooling names them."""
+    """Return the first sell of each day by the ids of all of it, as UK share pooling names them."""
     days: dict[int, list[Trade]] = {}
     for sell in sells:
         if sell.kind not in AT_COST:

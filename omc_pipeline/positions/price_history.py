@@ -57,7 +57,7 @@ def price_history(
         if price is not None:
             points.setdefault(quote["symbol"], []).append(_point(price))
     conversion = Conversion(connection, currency, known_at)
-    needs = _unquoted(held_since, points, conversion.first_told(sorted(held_since)), known_at, zone, bounds)
+    needs = _unquoted(held_since, points, conversion.first_recorded(sorted(held_since)), known_at, zone, bounds)
     for symbol, point in {(symbol, _point(price)) for (symbol, _), price in conversion.before(needs).items()}:
         points.setdefault(symbol, []).append(point)
     return points
@@ -66,15 +66,15 @@ def price_history(
 def _unquoted(
     held_since: Mapping[str, datetime],
     quoted: Mapping[str, Sequence[PricePoint]],
-    told_since: Mapping[str, datetime],
+    recorded_since: Mapping[str, datetime],
     known_at: datetime,
     zone: tzinfo,
     bounds: Iterable[datetime],
 ) -> list[tuple[str, datetime]]:
     """Return the ends of days, and the bounds, before which a coin that was held had no quote but a price in other money."""
     needs = []
-    for symbol, first_told in sorted(told_since.items()):
-        start = max(first_told, held_since[symbol])
+    for symbol, first_recorded in sorted(recorded_since.items()):
+        start = max(first_recorded, held_since[symbol])
         first_quote = min((point.at for point in quoted.get(symbol, ())), default=known_at)
         ends = [*day_ends(start, first_quote, zone), *bounds] if start < first_quote else []
         needs += [(symbol, end) for end in ends if start < end and (end <= first_quote or symbol not in quoted)]

@@ -23,7 +23,7 @@ class Price:
 
 
 def price_of(quote: Mapping[str, Any]) -> Price | None:
-    """Answer the price that a quote gives, or None where it gives none that one could sell at."""
+    """Return the price that a quote gives, or None where it gives none that one could sell at."""
     bid, ask, last = ([exact_units(quote[name])] if quote[name] is not None else [] for name in ("bid", "ask", "last"))
     middle = [rounded_quotient(bid[0] + ask[0], 2)] if bid and ask else []
     units = next(iter(middle + last + bid), None)

@@ -57,7 +57,7 @@ class LedgerRates:
             self._found = {need: Rate(decimal_of(known.units), known.origin) for need, known in rates.items()}
 
     def __call__(self, fill: Fill, coin: str) -> Rate | None:
-        """Answer the rate that a fill was settled by before, else the one of its time."""
+        """Return the rate that a fill was settled by before, else the one of its time."""
         return self._kept.get((fill.account, fill.id, fill.version, coin)) or self._found.get((coin, fill.time))
 
     def keep(self, uses: Iterable[RateUse]) -> None:

@@ -189,14 +189,14 @@ def _executed(history: History, currency: str) -> list[FillRow]:
     for fill in history.fills:
         if fill.kind != "trade":
             continue
-        amount, price, fee, told = settled.get(fill.id, 0), Decimal(0), Decimal(0), fill.fee or Decimal(0)
+        amount, price, fee, details = settled.get(fill.id, 0), Decimal(0), Decimal(0), fill.fee or Decimal(0)
         rate = _rate(history, fill, fill.currency, currency) if fill.currency in (currency, *FIAT) else None
         if rate is not None and fill.price is not None and fill.amount is not None:
             amount, price = rounded_units(product(fill.amount, rate)), product(fill.price, rate)
             if fill.fee_currency == fill.symbol:
-                fee = product(told, price)
+                fee = product(details, price)
         if fill.fee_currency in (currency, *FIAT):
-            fee = product(told, _rate(history, fill, fill.fee_currency, currency) or Decimal(0))
+            fee = product(details, _rate(history, fill, fill.fee_currency, currency) or Decimal(0))
         rows.append(FillRow(fill.symbol, _utc(fill.time), rounded_units(price), amount, rounded_units(fee)))
     return rows
 

@@ -67,13 +67,13 @@ def _legs(connection: psycopg.Connection[Any], needs: Sequence[Need], known_at: 
 
 def _between(currency: str, money: str, here: _Leg | None, there: _Leg | None) -> Known | None:
     """Return what one of a money is worth: its price by way of the base of one bank on one day."""
-    told = [leg for leg in (here, there) if leg is not None]
-    if not told:
+    details = [leg for leg in (here, there) if leg is not None]
+    if not details:
         return None
-    base = told[0].base
+    base = details[0].base
     is_whole = (here is not None or currency == base) and (there is not None or money == base)
-    if not is_whole or len({(leg.source, leg.base, leg.at) for leg in told}) != 1:
+    if not is_whole or len({(leg.source, leg.base, leg.at) for leg in details}) != 1:
         return None
     units = rounded_quotient((here.units if here else UNIT) * UNIT, there.units if there else UNIT)
-    origin = f"glass.fx_rate {told[0].source} {base}/{' / '.join(leg.origin for leg in told)}"
-    return Known(units, origin if here else f"1 / {origin}", told[0].at) if units > 0 else None
+    origin = f"glass.fx_rate {details[0].source} {base}/{' / '.join(leg.origin for leg in details)}"
+    return Known(units, origin if here else f"1 / {origin}", details[0].at) if units > 0 else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def report(database: Database, user_id: str, by: str = "coin", method: Method = "fifo", currency: str | None = None) -> dict[str, Any]:
-    """Answer a user's latest run as a document: rows by the cut, totals, metrics, exceptions.
+    """Return a user's latest run as a document: rows by the cut, totals, metrics, exceptions.
 
     Raises:
         BadInputError: No run in the currency yet, one that the user doesn't report in, or an unknown cut.

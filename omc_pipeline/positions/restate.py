@@ -40,7 +40,7 @@ class Comparison:
         """From when on the matches that held no longer do; None where none is superseded."""
 
     def differing(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Answer the pieces, in order of disposal, that have to be written."""
+        """Return the pieces, in order of disposal, that have to be written."""
         for at, group in groupby(pieces, key=lambda piece: piece[_AT]):
             fresh = list(group)
             if self.from_at is None and self._next is not None:

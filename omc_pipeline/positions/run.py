@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy, Method, OversellPolicy
-from omc_pipeline.positions.basis import RULES, USUAL_PACE, Basis, Pace, RunRow, latest_run
-from omc_pipeline.positions.book import Book
-from omc_pipeline.positions.bulk.way import backfill
+from omc_pipeline.positions.basis import DEFAULT_BATCHING, RULES, Basis, Batching, RunRow, latest_run
+from omc_pipeline.positions.bulk.kernel_path import backfill
 from omc_pipeline.positions.changes import MODULUS, Changes, changes_since, digest_since
 from omc_pipeline.positions.exceptions import UNSETTLED
 from omc_pipeline.positions.fills import BEGINNING
 from omc_pipeline.positions.position import Position
 from omc_pipeline.positions.reporting import day_zone, reporting_of
+from omc_pipeline.positions.run_context import RunContext
 
 if TYPE_CHECKING:
     import psycopg
@@ -58,7 +58,7 @@ def compute_positions(
     oversell_policy: OversellPolicy = "exclude",
     lot_policy: LotPolicy = "universal",
     currency: str | None = None,
-    pace: Pace = USUAL_PACE,
+    batching: Batching = DEFAULT_BATCHING,
 ) -> PositionsRun:
     """Bring a user's positions up to what the ledger knows, in one transaction of role writer.
 
@@ -74,7 +74,7 @@ def compute_positions(
         oversell_policy: What becomes of units sold that were not held.
         lot_policy: Whether a sell may take lots of another account.
         currency: Of all money, one that the user reports in; None: the user's default.
-        pace: How the work is cut into parts.
+        batching: How the work is cut into parts.
 
     Raises:
         BadInputError: More is sold than held and the policy is ``refuse``, a sum reaches 1e20, the method pools all accounts, or
@@ -88,7 +88,7 @@ def compute_positions(
         with run_of_user(database, user_id) as connection:
             chosen = reporting_of(connection, user_id, currency)
             basis = Basis(method, fee_policy, oversell_policy, lot_policy, chosen.currency, day_zone(method, chosen.tax_zone))
-            return _compute(connection, database, user_id, basis, pace)
+            return _compute(connection, database, user_id, basis, batching)
     except (NumericValueOutOfRange, OverflowError) as error:
         raise BadInputError(f"user {user_id!r}: a sum of money or units reaches 1e20, which the ledger cannot hold") from error
 
@@ -110,34 +110,34 @@ def run_of_user(database: Database, user_id: str) -> Iterator[psycopg.Connection
             yield connection
 
 
-def _compute(connection: psycopg.Connection[Any], database: Database, user_id: str, basis: Basis, pace: Pace) -> PositionsRun:
+def _compute(connection: psycopg.Connection[Any], database: Database, user_id: str, basis: Basis, batching: Batching) -> PositionsRun:
     last = latest_run(connection, user_id, basis.method, basis.currency)
     anew = last is None or (last.basis, last.rules) != (basis, RULES)
     known_at = None if anew or last is None else last.known_at
     changes = changes_since(connection, user_id, known_at)
     run_id = connection.execute(NEXT_RUN).fetchone()[0]  # type: ignore[index]
-    book = Book(connection, user_id, basis, run_id, pace)
-    touch_settled(book, changes)
+    context = RunContext(connection, user_id, basis, run_id, batching)
+    touch_settled(context, changes)
     if last is not None and not anew and not changes.since and changes.known_at == last.known_at:
         positions, exceptions = _counts(connection, user_id, basis)
         return PositionsRun(last.run_id, True, last.fills, last.matches, positions, exceptions)
     if anew and last is not None:
         for (symbol,) in connection.execute(EVER, (user_id, basis.method, basis.currency)).fetchall():
             changes.touch([symbol], BEGINNING)
-    return _carry_on(book, changes, None if anew else last, database)
+    return _carry_on(context, changes, None if anew else last, database)
 
 
-def touch_settled(book: Book, changes: Changes) -> None:
+def touch_settled(context: RunContext, changes: Changes) -> None:
     """Touch the coins of fills that could not be settled before and now can.
 
     A user who reports in a currency without known rates may have very many of them, so they are looked at many at a time.
     """
-    waiting = book.exceptions.unsettled()
-    for start in range(0, len(waiting), book.pace.chunk_fills):
-        fills = book.fills.named(waiting[start : start + book.pace.chunk_fills])
+    waiting = context.exceptions.unsettled()
+    for start in range(0, len(waiting), context.batching.chunk_fills):
+        fills = context.fills.named(waiting[start : start + context.batching.chunk_fills])
         moved = [[fill] for fill in fills if fill.kind == "transfer"]
         for part in [[fill for fill in fills if fill.kind != "transfer"], *moved]:
-            expansion = book.settle(part)
+            expansion = context.settle(part)
             unsettled = {exception.fill for exception in expansion.exceptions if exception.kind in UNSETTLED}
             for trade in expansion.trades:
                 if len(part) == 1 and unsettled:
@@ -146,25 +146,25 @@ def touch_settled(book: Book, changes: Changes) -> None:
                     changes.touch([trade.symbol], trade.time)
 
 
-def _carry_on(book: Book, changes: Changes, last: RunRow | None, database: Database) -> PositionsRun:
+def _carry_on(context: RunContext, changes: Changes, last: RunRow | None, database: Database) -> PositionsRun:
     """Bring every touched coin up to date, as a whole where that is much work; then keep the run."""
-    connection, basis = book.connection, book.basis
-    touched: list[tuple[str, datetime]] = sorted((coin, at) for coin, at in changes.since.items() if book.is_coin(coin))
-    done = backfill(book, database, touched, changes.rows)
+    connection, basis = context.connection, context.basis
+    touched: list[tuple[str, datetime]] = sorted((coin, at) for coin, at in changes.since.items() if context.is_coin(coin))
+    done = backfill(context, database, touched, changes.rows)
     for coin, since in touched:
         if coin not in {*done.fresh, *done.restated}:
-            Position.load(book, coin).carry_on(since)
-    book.flush()
-    book.exceptions.keep()
-    digest = done.digest + digest_since(connection, book.user_id, last.known_at if last else None, done.fresh)
+            Position.load(context, coin).carry_on(since)
+    context.flush()
+    context.exceptions.keep()
+    digest = done.digest + digest_since(connection, context.user_id, last.known_at if last else None, done.fresh)
     fills, digest = changes.fills + (last.fills if last else 0), (digest + (last.digest if last else 0)) % MODULUS
     policies = (basis.method, basis.fee_policy, basis.oversell_policy, basis.lot_policy, basis.currency, basis.day_zone)
-    written = book.matches.written + done.matches
+    written = context.matches.written + done.matches
     connection.execute(
-        SAVE_RUN, (book.run_id, book.user_id, *policies, RULES, f"{digest:064x}", fills, changes.known_at, len(touched), written)
+        SAVE_RUN, (context.run_id, context.user_id, *policies, RULES, f"{digest:064x}", fills, changes.known_at, len(touched), written)
     )
-    positions, exceptions = _counts(connection, book.user_id, basis)
-    return PositionsRun(book.run_id, False, fills, written, positions, exceptions)
+    positions, exceptions = _counts(connection, context.user_id, basis)
+    return PositionsRun(context.run_id, False, fills, written, positions, exceptions)
 
 
 def _counts(connection: psycopg.Connection[Any], user_id: str, basis: Basis) -> tuple[int, int]:

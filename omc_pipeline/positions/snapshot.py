@@ -78,7 +78,7 @@ def snapshot_positions(database: Database, user_id: str, until: date, method: Me
 
 
 def _days(connection: psycopg.Connection[Any], position_id: int, since: date, until: date) -> Iterator[tuple[date, Sums, int]]:
-    """Answer the sums up to the end of each day on which something was held or happened, and the run that told them last."""
+    """Return the sums up to the end of each day on which something was held or happened, and the run that told them last."""
     before = connection.execute(BEFORE, (position_id, since)).fetchone()
     sums, run = (Sums(), 0) if before is None else (sums_of(before[:-1]), before[-1])
     happened = {day: (sums_of(rest[:-1]), rest[-1]) for day, *rest in connection.execute(DAYS, (position_id, since, until))}

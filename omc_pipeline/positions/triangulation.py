@@ -74,16 +74,16 @@ class Triangulation:
 
     def __init__(self, connection: psycopg.Connection[Any], currency: str, known_at: datetime = END) -> None:
         self._connection, self._currency, self._known_at = connection, currency, known_at
-        self.ways: list[Lookup] = [self._by_reference, self._stated, self._by_dollar, self._by_coin, self._by_other_money]
+        self.routes: list[Lookup] = [self._by_reference, self._stated, self._by_dollar, self._by_coin, self._by_other_money]
         """In order of preference."""
 
     def rates(self, needs: Sequence[Need]) -> dict[Need, Known]:
         """Return the rates that are known; others are left out."""
         found: dict[Need, Known] = {}
-        for way in self.ways:
+        for route in self.routes:
             missing = [need for need in needs if need not in found]
             if missing:
-                found.update(way(missing))
+                found.update(route(missing))
         return found
 
     def _by_reference(self, needs: Sequence[Need]) -> dict[Need, Known]:
@@ -136,7 +136,7 @@ class Triangulation:
         tried = [(coin, money, at) for coin, at in coins for money in moneys.get(coin, ())]
         quotes = self._quotes(tried)
         others = Triangulation(self._connection, self._currency, self._known_at)
-        others.ways.pop()
+        others.routes.pop()
         rates = others.rates(sorted({(tried[number][1], quote.at) for number, quote in quotes.items()}))
         found: dict[Need, Known] = {}
         for number, quote in quotes.items():

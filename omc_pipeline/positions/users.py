@@ -60,7 +60,7 @@ class Kind(NamedTuple):
 
 
 def users_with_fills(database: Database) -> list[str]:
-    """Answer all users who have fills, in order."""
+    """Return all users who have fills, in order."""
     with database.connect("reader") as connection:
         return [user for (user,) in connection.execute(USERS)]
 
@@ -75,7 +75,7 @@ def count_rows(database: Database, table: Literal["position", "snapshot"], users
 
 
 def stale_users(database: Database) -> list[tuple[str, Basis]]:
-    """Answer whom to compute, and by what.
+    """Return whom to compute, and by what.
 
     In each currency that a user reports in: every method that the user was ever computed by in it, with its latest policies, where
     the last run does not know all fills, waits for a rate or goes by other days; and the usual basis where there was no run. Not
@@ -103,6 +103,6 @@ def users_with_positions(database: Database) -> list[tuple[str, Kind]]:
 
 
 def red_exceptions(database: Database, users: list[str], limit: int = 20) -> list[KeptException]:
-    """Answer the oldest open exceptions of some users that need a person."""
+    """Return the oldest open exceptions of some users that need a person."""
     with database.connect("reader") as connection:
         return [KeptException(*row) for row in connection.execute(RED, (users, sorted(FOR_INFORMATION), limit))]

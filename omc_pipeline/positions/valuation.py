@@ -14,7 +14,7 @@ from omc_pipeline.pnl.policy import Method
 from omc_pipeline.pnl.result import PnlException
 from omc_pipeline.positions.basis import required_run
 from omc_pipeline.positions.conversion import Conversion
-from omc_pipeline.positions.exceptions import ExceptionBook
+from omc_pipeline.positions.exceptions import ExceptionLog
 from omc_pipeline.positions.prices import Price, price_of
 from omc_pipeline.positions.run import run_of_user
 
@@ -82,16 +82,16 @@ def value_positions(database: Database, user_id: str, now: datetime, method: Met
         unpriced = [position for position in held if position.symbol not in prices]
         found = [missing_price(position.symbol, position.currency, position.qty) for position in unpriced]
         found += [_stale(position, price) for position, price in priced if now - price.observed_at > STALE_AFTER]
-        book = ExceptionBook(connection, user_id, method, run.basis.currency, run.run_id)
+        context = ExceptionLog(connection, user_id, method, run.basis.currency, run.run_id)
         for exception in found:
-            book.found(exception)
-        book.valued()
-        book.keep()
+            context.found(exception)
+        context.valued()
+        context.keep()
         return Valuation(run.run_id, len(priced), tuple(position.symbol for position in unpriced))
 
 
 def _prices(reader: LedgerReader, held: Iterable[_Held], currency: str) -> dict[str, Price]:
-    """Answer the newest price of each held coin; of two sources at the same instant, the first by name."""
+    """Return the newest price of each held coin; of two sources at the same instant, the first by name."""
     prices: dict[str, Price] = {}
     wanted = [position.symbol for position in held]
     if not wanted:

@@ -27,7 +27,7 @@ class Facts:
     rows: Mapping[str, int]
 
     def rows_of(self, check: Check) -> int:
-        """Answer how many rows a check looked at; of the source as a whole all its windows together."""
+        """Return how many rows a check looked at; of the source as a whole all its windows together."""
         return self.rows[check.table.name] if check.table else sum(self.rows.values())
 
 
@@ -39,7 +39,7 @@ def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: 
 
 
 def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime, account_id: str | None = None) -> tuple[str, ...]:
-    """Answer the natural keys of a few rows that fail a check of rows; empty for a check whose fact is no share of rows."""
+    """Return the natural keys of a few rows that fail a check of rows; empty for a check whose fact is no share of rows."""
     judged = next((judged for judged in suite.tables if judged.table is check.table), None)
     if judged is None or check.good is None:
         return ()

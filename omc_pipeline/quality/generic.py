@@ -131,7 +131,7 @@ def _literal(name: str) -> str:
 
 
 def lately_s(tables: Sequence[JudgedTable]) -> int:
-    """Answer the seconds within which refused rows are set against accepted ones: the shortest window, a day at most."""
+    """Return the seconds within which refused rows are set against accepted ones: the shortest window, a day at most."""
     return min([DAY_S, *(judged.window_s for judged in tables)])
 
 

@@ -14,7 +14,7 @@ ROWS_THAT_MUST_VARY = 7
 MARKUP = "<[A-Za-z/!]"
 
 
-def _plain_title(table: LedgerTable) -> Check:
+def _clean_title(table: LedgerTable) -> Check:
     return row_check(
         table,
         "plain_title",
@@ -23,7 +23,7 @@ def _plain_title(table: LedgerTable) -> Check:
         severity="warning",
         at_least=0.98,
         needs_rows=False,
-        advice="Look at the rows that the check names. The source has a new way to write titles: correct `plain_line`, then `omc replay`.",
+        advice="Look at the rows that the check names. The source has a new way to write titles: correct `html_line`, then `omc replay`.",
     )
 
 
@@ -64,7 +64,7 @@ RULES: Mapping[str, TableRules] = {
         window_s=3 * DAY_S,
         delay_s=2 * HOUR_S,  # publishers date an item when they plan it, and release it later
         checks=(
-            _plain_title(NEWS),
+            _clean_title(NEWS),
             row_check(
                 NEWS,
                 "link",
@@ -140,7 +140,7 @@ RULES: Mapping[str, TableRules] = {
         window_s=3 * DAY_S,
         delay_s=2 * HOUR_S,
         checks=(
-            _plain_title(POST),
+            _clean_title(POST),
             row_check(
                 POST,
                 "link",

@@ -48,7 +48,7 @@ class CheckOutcome:
     advice: str = ""
 
     def as_document(self) -> dict[str, Any]:
-        """Answer the shape ``omc quality --json`` prints of a check."""
+        """Return the shape ``omc quality --json`` prints of a check."""
         fields = ("name", "dimension", "source", "passed", "severity", "observed", "expected", "rows")
         return {name: getattr(self, name) for name in fields}
 
@@ -66,7 +66,7 @@ class Alert:
     closed_at: datetime | None = None
 
     def as_document(self) -> dict[str, Any]:
-        """Answer the shape ``omc quality --json`` prints of an alert."""
+        """Return the shape ``omc quality --json`` prints of an alert."""
         return {name: getattr(self, name) for name in ("alert_id", "ledger", "dimension", "score", "threshold", "opened_at")}
 
 
@@ -102,7 +102,7 @@ class QualityReport:
         return platform_score(ledger.scores for ledger in self.ledgers.values() if ledger.scores)
 
     def as_document(self) -> dict[str, Any]:
-        """Answer the shape ``omc quality --json`` prints."""
+        """Return the shape ``omc quality --json`` prints."""
         return {
             "ledgers": {
                 name: {**ledger.as_document(), "checks": [check.as_document() for check in ledger.checks]}

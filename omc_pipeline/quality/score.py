@@ -50,18 +50,18 @@ class LedgerScore:
         return (self.completeness_score + self.timeliness_score + self.accuracy_score) / 3
 
     def as_document(self) -> dict[str, float]:
-        """Answer the five scores by their names."""
+        """Return the five scores by their names."""
         dimensions = {f"{name}_score": self.of(name) for name in DIMENSIONS}
         return {**dimensions, "overall_score": self.overall_score, "mean_score": self.mean_score}
 
     def of(self, dimension: Dimension) -> float:
-        """Answer the score of one dimension."""
+        """Return the score of one dimension."""
         score: float = getattr(self, f"{dimension}_score")
         return score
 
 
 def ramp(value: float, best: float, worst: float) -> float:
-    """Answer 1 at ``best`` and beyond, 0 at ``worst`` and beyond, linear between; the two may stand in either order."""
+    """Return 1 at ``best`` and beyond, 0 at ``worst`` and beyond, linear between; the two may stand in either order."""
     return min(1.0, max(0.0, (value - worst) / (best - worst)))
 
 
@@ -78,7 +78,7 @@ def check_score(check: Check, value: float | None, *, passed: bool) -> float | N
 
 
 def dimension_score(checks: Iterable[Scored]) -> float | None:
-    """Answer the weighted mean of one source's checks in one dimension, capped by the critical ones; None when none was judged."""
+    """Return the weighted mean of one source's checks in one dimension, capped by the critical ones; None when none was judged."""
     judged = [(check.score, check.severity) for check in checks if check.score is not None and WEIGHT[check.severity]]
     if not judged:
         return None
@@ -92,7 +92,7 @@ def ledger_score(sources: Mapping[str, Sequence[Scored]]) -> LedgerScore:
 
 
 def platform_score(ledgers: Iterable[LedgerScore]) -> float:
-    """Answer the overall score of the worst ledger; 0 without ledgers."""
+    """Return the overall score of the worst ledger; 0 without ledgers."""
     return min((ledger.overall_score for ledger in ledgers), default=0.0)
 
 

@@ -64,7 +64,7 @@ def close_alerts(connection: Connection, ledgers: Sequence[str], now: datetime) 
 
 
 def open_alerts(connection: Connection, ledgers: Sequence[str]) -> list[Alert]:
-    """Answer the open alerts of some ledgers, by ledger and dimension."""
+    """Return the open alerts of some ledgers, by ledger and dimension."""
     rows = connection.execute(
         text("""SELECT alert_id, ledger, dimension, score, threshold, opened_at, closed_at FROM quality.alert
                 WHERE closed_at IS NULL AND ledger = ANY(:ledgers) ORDER BY ledger, dimension"""),

@@ -25,7 +25,7 @@ class Suite:
     checks: tuple[Check, ...]
 
     def window_s(self, check: Check) -> int:
-        """Answer the seconds of the past that a check judges; of the source as a whole its shortest window."""
+        """Return the seconds of the past that a check judges; of the source as a whole its shortest window."""
         return next((judged.window_s for judged in self.tables if judged.table is check.table), lately_s(self.tables))
 
 

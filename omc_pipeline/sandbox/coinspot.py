@@ -29,7 +29,7 @@ Answer = Callable[[World, str, datetime, dict[str, Any]], Response]
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/coinspot``."""
+    """Return the routes below ``/coinspot``."""
     signed = _Signed(world)
 
     async def latest(request: Request) -> Response:
@@ -85,10 +85,10 @@ def _quote(seed: int, coin: str, now_s: float) -> dict[str, str]:
     is_outside = unit(seed, "outside", coin, minute) < _LAST_OUTSIDE
     last = middle * (1 + (SPREAD * 1.2 if is_outside else SPREAD * between(-0.9, 0.9, seed, "last", coin, minute)))
     prices = {"bid": middle * (1 - SPREAD), "ask": middle * (1 + SPREAD), "last": last}
-    return {name: _plain(price, COINS[coin].aud_decimals) for name, price in prices.items()}
+    return {name: _price_text(price, COINS[coin].aud_decimals) for name, price in prices.items()}
 
 
-def _plain(price: float, decimals: int) -> str:
+def _price_text(price: float, decimals: int) -> str:
     return f"{price:.{decimals}f}".rstrip("0").rstrip(".")
 
 

@@ -18,7 +18,7 @@ _LONGEST_S, _OLDEST_HOURS = 3600, 24 * 365
 
 
 def routes(world: World, faults: Faults, upstreams: frozenset[str], home_id: str) -> list[Route]:
-    """Answer the routes below ``/_control``; ``home_id`` tells whose sandbox it is."""
+    """Return the routes below ``/_control``; ``home_id`` tells whose sandbox it is."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse(

@@ -14,7 +14,7 @@ from omc_pipeline.sandbox.noise import between, pick, unit
 from omc_pipeline.sandbox.world import World, iso_ms, present
 
 KEY = "sandbox-cryptopanic"
-PLANS = ("developer", "growth")
+TIERS = ("developer", "growth")
 PAGE = 20
 PUBLISHERS = ("alpha", "beta", "gamma")
 _VOTES_GROW_FOR = timedelta(hours=8)
@@ -23,25 +23,25 @@ _CODES = {"Bitcoin": "BTC", "Ethereum": "ETH", "Solana": "SOL", "XRP": "XRP", "D
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/cryptopanic``."""
+    """Return the routes below ``/cryptopanic``."""
 
     async def posts(request: Request) -> Response:
         plan, asked = request.path_params["plan"], request.query_params
-        if asked.get("auth_token") != KEY or plan not in PLANS:
+        if asked.get("auth_token") != KEY or plan not in TIERS:
             return JSONResponse({"status": "api_error", "info": "Token not found"}, 401)
         number = int(asked["page"]) if asked.get("page", "").isdecimal() else 1
-        told = [post for post in _posts(world.seed, present(request)) if _is_wanted(post, asked.get("currencies"))]
-        page = told[(number - 1) * PAGE : number * PAGE]
+        details = [post for post in _posts(world.seed, present(request)) if _is_wanted(post, asked.get("currencies"))]
+        page = details[(number - 1) * PAGE : number * PAGE]
         link = f"https://cryptopanic.com/api/{plan}/v2/posts/?auth_token={KEY}&page={number + 1}"
-        return JSONResponse({"next": link if len(told) > number * PAGE else None, "previous": None, "results": page})
+        return JSONResponse({"next": link if len(details) > number * PAGE else None, "previous": None, "results": page})
 
     return [Route("/api/{plan}/v2/posts/", posts)]
 
 
 def _posts(seed: int, now: datetime) -> list[dict[str, Any]]:
-    told = [(story, publisher) for publisher in PUBLISHERS for story in stories(seed, f"{publisher}_gathered", now) if "-" in story.guid]
-    told.sort(key=lambda each: each[0].published_at, reverse=True)
-    return [_post(seed, story.guid, story.title, story.published_at, publisher, now) for story, publisher in told]
+    details = [(story, publisher) for publisher in PUBLISHERS for story in stories(seed, f"{publisher}_gathered", now) if "-" in story.guid]
+    details.sort(key=lambda each: each[0].published_at, reverse=True)
+    return [_post(seed, story.guid, story.title, story.published_at, publisher, now) for story, publisher in details]
 
 
 def _post(seed: int, guid: str, title: str, published_at: datetime, publisher: str, now: datetime) -> dict[str, Any]:

@@ -55,7 +55,7 @@ _BY_GECKO_ID = {coin.gecko_id: coin for coin in COINS.values()}
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/defillama``, the stand-in of ``api.llama.fi``."""
+    """Return the routes below ``/defillama``, the stand-in of ``api.llama.fi``."""
 
     async def protocols(request: Request) -> Response:
         now_s = _hour(present(request))
@@ -91,7 +91,7 @@ def routes(world: World) -> list[Route]:
 
 
 def coin_routes(world: World) -> list[Route]:
-    """Answer the routes below ``/defillama_coins``, the stand-in of ``coins.llama.fi``; coins it does not know are left out."""
+    """Return the routes below ``/defillama_coins``, the stand-in of ``coins.llama.fi``; coins it does not know are left out."""
 
     async def current(request: Request) -> Response:
         now_s = present(request).timestamp()

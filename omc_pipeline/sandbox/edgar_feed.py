@@ -88,10 +88,10 @@ def _and_strangers(world: World, followed: Iterable[Filing], now: datetime) -> I
 
 
 def _entry(filing: Filing, name: str, cik: str, role: str) -> str:
-    told = (
+    details = (
         f" <b>Filed:</b> {filing.accepted_at:%Y-%m-%d} <b>AccNo:</b> {filing.accession_number} <b>Size:</b> {filing.size_bytes // 1000} KB"
     )
-    told += "".join(f"\n<br>Item {code}: Told" for code in filing.items.split(",") if code and filing.form.startswith("8-K"))
+    details += "".join(f"\n<br>Item {code}: Told" for code in filing.items.split(",") if code and filing.form.startswith("8-K"))
     return _ENTRY.format(
         form=filing.form,
         name=escape(name),
@@ -100,7 +100,7 @@ def _entry(filing: Filing, name: str, cik: str, role: str) -> str:
         role=role,
         folder=filing.accession_number.replace("-", ""),
         accession=filing.accession_number,
-        summary=escape(told),
+        summary=escape(details),
         at=filing.accepted_at.astimezone(_eastern()).isoformat(timespec="seconds"),
     )
 

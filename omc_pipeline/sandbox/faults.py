@@ -53,7 +53,7 @@ class Faults:
         self._waiting.clear()
 
     def take(self, upstream: str) -> Fault | None:
-        """Answer the fault of the upstream's next answer, and count it off."""
+        """Return the fault of the upstream's next answer, and count it off."""
         waiting = self._waiting.get(upstream)
         if not waiting:
             return None
@@ -63,7 +63,7 @@ class Faults:
         return fault
 
     def waiting(self) -> dict[str, list[dict[str, Any]]]:
-        """Answer the faults that wait, as ``{upstream: [{"kind", "count"}]}``."""
+        """Return the faults that wait, as ``{upstream: [{"kind", "count"}]}``."""
         return {name: [{"kind": f.kind, "count": f.count} for f in queue] for name, queue in self._waiting.items() if queue}
 
 
@@ -74,7 +74,7 @@ class Misbehaving:
         self._app, self._upstream, self._faults, self._clock = app, upstream, faults, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, spoilt if a fault waits for it."""
+        """Return one request, spoilt if a fault waits for it."""
         fault = self._faults.take(self._upstream)
         age = timedelta(hours=fault.hours) if fault and fault.kind == "late" else timedelta()
         inner = {**scope, "omc.now": self._clock() - age}

@@ -17,7 +17,7 @@ _CLASSES = ((25, "Extreme Fear"), (47, "Fear"), (55, "Neutral"), (76, "Greed"), 
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/fng``."""
+    """Return the routes below ``/fng``."""
 
     async def index(request: Request) -> Response:
         limit = _limit(request.query_params.get("limit"))

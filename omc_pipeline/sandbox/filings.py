@@ -104,7 +104,7 @@ _FUND_KINDS = (_Kind("8-K", "8.01", "FORM 8-K"), _Kind("424B3", "", "424B3"), _K
 
 
 def filings_of(world: World, cik: str, now: datetime) -> list[Filing]:
-    """Answer what one issuer has filed by now, newest first."""
+    """Return what one issuer has filed by now, newest first."""
     drawn = [filing for filing in _history(world.seed, now) if filing.cik == cik]
     announced = [_announced(record) for record in world.state.records("filing") if record["cik"] == cik]
     known = [filing for filing in (*drawn, *announced) if filing.accepted_at <= now]
@@ -141,14 +141,14 @@ def checked_words(form: object, items: object) -> tuple[str, str]:
 
 def announce(world: World, cik: str | None, form: object = None, items: object = None) -> Filing:
     """Publish a filing now and remember it; without a CIK the issuers take turns. Raises as ``checked_words`` does."""
-    told_form, told_items = checked_words(form, items)
+    checked_form, checked_items = checked_words(form, items)
 
     def record(records: list[Record]) -> Record:
         before = [known for known in records if known.get("kind") == "filing"]
         filer = cik or list(ISSUERS)[len(before) % len(ISSUERS)]
         now = world.clock()
         serial = max([int(now.timestamp() * 1000), *(known["serial"] + 1 for known in before)])
-        return {"kind": "filing", "serial": serial, "cik": filer, "at": iso_ms(now), "form": told_form, "items": told_items}
+        return {"kind": "filing", "serial": serial, "cik": filer, "at": iso_ms(now), "form": checked_form, "items": checked_items}
 
     return _announced(world.state.append(record))
 

@@ -37,8 +37,8 @@ def routes(world: World) -> list[Route]:
     return [Route("/0/public/OHLC", candles)]
 
 
-def _refused(told: str) -> Response:
-    return JSONResponse({"error": [told]})
+def _refused(details: str) -> Response:
+    return JSONResponse({"error": [details]})
 
 
 def _market(asked: str) -> tuple[str, str] | None:

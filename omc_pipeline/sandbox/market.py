@@ -41,13 +41,13 @@ COINS = {
 
 
 def price_usd(seed: int, symbol: str, at_s: float) -> float:
-    """Answer a coin's price in USD at an epoch second."""
+    """Return a coin's price in USD at an epoch second."""
     drift = sum(height * wave(seed, f"{symbol}/usd", at_s, period_s) for period_s, height in _SWINGS)
     return COINS[symbol].level_usd * math.exp(drift)
 
 
 def aud_per_usd(seed: int, at_s: float) -> float:
-    """Answer how many AUD a USD buys at an epoch second."""
+    """Return how many AUD a USD buys at an epoch second."""
     return _AUD_PER_USD * math.exp(0.015 * wave(seed, "fx", at_s, 20 * DAY_S) + 0.004 * wave(seed, "fx", at_s, DAY_S))
 
 
@@ -57,5 +57,5 @@ def usd_per_eur(seed: int, at_s: float) -> float:
 
 
 def price_aud(seed: int, symbol: str, at_s: float) -> float:
-    """Answer a coin's price in AUD at an epoch second, consistent with its price in USD."""
+    """Return a coin's price in AUD at an epoch second, consistent with its price in USD."""
     return price_usd(seed, symbol, at_s) * aud_per_usd(seed, at_s)

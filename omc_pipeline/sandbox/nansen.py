@@ -37,8 +37,8 @@ def routes(world: World) -> list[Route]:
             asked = json.loads(await request.body())
             chains, page, size = asked["chains"], int(asked["pagination"]["page"]), int(asked["pagination"]["per_page"])
         except (ValueError, KeyError, TypeError):
-            told = {"error": "Unprocessable Entity", "code": "invalid_request", "param": "chains"}
-            return JSONResponse(told, 422, headers=_credits(request))
+            details = {"error": "Unprocessable Entity", "code": "invalid_request", "param": "chains"}
+            return JSONResponse(details, 422, headers=_credits(request))
         rows = [_row(world.seed, *token, present(request).timestamp()) for token in _TOKENS if token[0] in chains]
         rows.sort(key=lambda row: -row["net_flow_24h_usd"])
         shown, is_last = rows[(page - 1) * size : page * size], page * size >= len(rows)
@@ -51,8 +51,8 @@ def routes(world: World) -> list[Route]:
 def _credits(request: Request) -> dict[str, str]:
     """Return what the answer cost, and an account that fills up again each day."""
     used = int(present(request).timestamp() % DAY_S // 900) * _COST
-    told = {"cost": _COST, "used": used, "remaining": _PLAN - used}
-    return {f"x-nansen-credits-{name}": str(value) for name, value in told.items()}
+    details = {"cost": _COST, "used": used, "remaining": _PLAN - used}
+    return {f"x-nansen-credits-{name}": str(value) for name, value in details.items()}
 
 
 def _row(seed: int, chain: str, address: str, symbol: str, level_usd: float, now_s: float) -> dict[str, Any]:

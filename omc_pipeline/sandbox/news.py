@@ -52,7 +52,7 @@ class Story:
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/news``: ``/<feed>/<whatever the publisher's path is>``."""
+    """Return the routes below ``/news``: ``/<feed>/<whatever the publisher's path is>``."""
 
     async def feed(request: Request) -> Response:
         if not request.headers.get("user-agent"):
@@ -66,9 +66,9 @@ def routes(world: World) -> list[Route]:
 def stories(seed: int, feed: str, now: datetime) -> list[Story]:
     """Return what a publisher has told by now, newest first."""
     slot = int(now.timestamp() // EVERY.total_seconds())
-    told = [_story(seed, feed, slot - age, now) for age in range(ITEMS)]
-    told += [_daily(feed, day_start(now) - timedelta(days=age)) for age in range(2)]
-    return sorted((story for story in told if story.published_at <= now), key=lambda story: story.published_at, reverse=True)
+    details = [_story(seed, feed, slot - age, now) for age in range(ITEMS)]
+    details += [_daily(feed, day_start(now) - timedelta(days=age)) for age in range(2)]
+    return sorted((story for story in details if story.published_at <= now), key=lambda story: story.published_at, reverse=True)
 
 
 def _story(seed: int, feed: str, slot: int, now: datetime) -> Story:
@@ -87,8 +87,8 @@ def _daily(feed: str, day: datetime) -> Story:
     return Story(f"https://{feed}.sandbox.invalid/news/today", "/news/today", "What happened in crypto today", at, at)
 
 
-def _rss(feed: str, told: list[Story], now: datetime) -> str:
-    items = "\n".join(_item(feed, story) for story in told)
+def _rss(feed: str, details: list[Story], now: datetime) -> str:
+    items = "\n".join(_item(feed, story) for story in details)
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0" {_NAMESPACES}><channel>
 <title>{escape(feed)} of the sandbox</title><link>https://{feed}.sandbox.invalid</link>

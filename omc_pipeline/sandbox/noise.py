@@ -27,7 +27,7 @@ def pick(choices: Sequence[Choice], seed: int, *names: object) -> Choice:
 
 
 def wave(seed: int, name: str, at_s: float, period_s: float) -> float:
-    """Answer a smooth curve's value, -1 to 1, that takes a new random level each period."""
+    """Return a smooth curve's value, -1 to 1, that takes a new random level each period."""
     cell = math.floor(at_s / period_s)
     part = at_s / period_s - cell
     here, there = (between(-1, 1, seed, name, period_s, corner) for corner in (cell, cell + 1))

@@ -30,7 +30,7 @@ _AUTHORS = ("sandbox_alice", "sandbox_bob", "sandbox_carol")
 
 
 def routes(world: World) -> list[Route]:
-    """Answer the routes below ``/reddit``."""
+    """Return the routes below ``/reddit``."""
 
     async def new(request: Request) -> Response:
         if not _is_allowed(request):
@@ -38,8 +38,8 @@ def routes(world: World) -> list[Route]:
         name, now = request.path_params["subreddit"], present(request)
         if name.lower().startswith("private"):
             return JSONResponse({"reason": "private", "message": "Forbidden", "error": 403}, 403)
-        told = (_post(world.seed, name, slot, now) for slot in _slots(now))
-        return _listing([post for post in told if post["removed_by_category"] is None])
+        details = (_post(world.seed, name, slot, now) for slot in _slots(now))
+        return _listing([post for post in details if post["removed_by_category"] is None])
 
     async def info(request: Request) -> Response:
         if not _is_allowed(request):
@@ -54,7 +54,7 @@ def routes(world: World) -> list[Route]:
 
 
 def login_routes() -> list[Route]:
-    """Answer the routes below ``/reddit_login``."""
+    """Return the routes below ``/reddit_login``."""
 
     async def token(request: Request) -> Response:
         if request.headers.get("authorization") != f"Basic {base64.b64encode(CLIENT.encode()).decode()}":

@@ -49,7 +49,7 @@ def gate() -> Refusal:
 
 
 def routes(world: World, refusal: Refusal) -> list[Route]:
-    """Answer the routes below ``/sec_edgar``; ``refusal`` is counted over all hosts of the SEC."""
+    """Return the routes below ``/sec_edgar``; ``refusal`` is counted over all hosts of the SEC."""
 
     async def submissions(request: Request) -> Response:
         refused = refusal(request)
@@ -131,7 +131,7 @@ def _columns(filings: Sequence[Filing]) -> dict[str, list[Any]]:
 
 
 def _filing_date(filing: Filing) -> str:
-    """Answer the day a filing counts for: after 22:30 UTC, New York's 17:30 in winter, the next one, and never a weekend's."""
+    """Return the day a filing counts for: after 22:30 UTC, New York's 17:30 in winter, the next one, and never a weekend's."""
     late = (filing.accepted_at.hour, filing.accepted_at.minute) >= (22, 30)
     day = filing.accepted_at + timedelta(days=int(late))
     return f"{day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0):%Y-%m-%d}"

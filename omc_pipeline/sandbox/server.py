@@ -28,7 +28,7 @@ _LONGEST_PREFIX = 100
 
 @contextmanager
 def serving(settings: Settings, clock: Clock = utc_now) -> Iterator[str]:
-    """Answer the base URL of a running sandbox: the one that ``settings.sandbox_url`` names, or a platform runs on this home, or a new one.
+    """Return the base URL of a running sandbox: the one that ``settings.sandbox_url`` names, or a platform runs on this home, or a new one.
 
     A new one gets a free port, keeps its state in the settings' home, and stops with the block.
     """

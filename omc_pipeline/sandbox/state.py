@@ -25,7 +25,7 @@ class State:
         self._memory: list[Record] = []
 
     def records(self, kind: str) -> list[Record]:
-        """Answer the records of one kind, oldest first. A last line torn by a crash is passed over."""
+        """Return the records of one kind, oldest first. A last line torn by a crash is passed over."""
         return [record for record in self._all() if record.get("kind") == kind]
 
     def append(self, compose: Callable[[list[Record]], Record]) -> Record:
@@ -39,7 +39,7 @@ class State:
         return record
 
     def opened(self, moment: datetime) -> datetime:
-        """Answer when the seeded account was opened; ``moment`` if that is asked for the first time."""
+        """Return when the seeded account was opened; ``moment`` if that is asked for the first time."""
 
         def first(records: list[Record]) -> Record:
             known = [record for record in records if record.get("kind") == "opened"]

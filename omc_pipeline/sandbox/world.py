@@ -23,12 +23,12 @@ class World:
 
 
 def day_start(moment: datetime) -> datetime:
-    """Answer 00:00 UTC of a moment's day."""
+    """Return 00:00 UTC of a moment's day."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def present(request: Request) -> datetime:
-    """Answer the present of one request, which the fault ``late`` sets back."""
+    """Return the present of one request, which the fault ``late`` sets back."""
     moment: datetime = request.scope["omc.now"]
     return moment
 

@@ -20,7 +20,7 @@ _LONGEST_TICKER = 20
 
 
 def opened(payload: Payload) -> Item:
-    """Answer the object inside an answer that CoinSpot calls ok.
+    """Return the object inside an answer that CoinSpot calls ok.
 
     The status is ``ok``, ``error``, ``invalid`` or ``no nonce``; ``message`` may be missing.
 
@@ -34,20 +34,20 @@ def opened(payload: Payload) -> Item:
     if not isinstance(document, dict) or not isinstance(status, str):
         raise PayloadChangedError(f"{payload.source}: not an answer of CoinSpot: no text 'status'")
     message = document.get("message")
-    told = f"{payload.source}: CoinSpot answered status '{one_line(status, 40)}'" + (
+    details = f"{payload.source}: CoinSpot answered status '{one_line(status, 40)}'" + (
         f": {one_line(message)}" if isinstance(message, str) else ""
     )
     if status == "invalid":
-        raise AccessDeniedError(f"{told}: the key or the signature is refused; check OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET")
+        raise AccessDeniedError(f"{details}: the key or the signature is refused; check OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET")
     if status == "no nonce":
-        raise UpstreamRefusedError(f"{told}: the request came without a nonce above the last one")
+        raise UpstreamRefusedError(f"{details}: the request came without a nonce above the last one")
     if status != "ok" or message not in (None, "ok"):
-        raise UpstreamRefusedError(told)
+        raise UpstreamRefusedError(details)
     return document
 
 
 def symbol_of(ticker: str, beside: Container[str] = ()) -> str:
-    """Answer the canonical symbol of a CoinSpot ticker.
+    """Return the canonical symbol of a CoinSpot ticker.
 
     Args:
         ticker: As CoinSpot writes it, in any case.

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from omc_infra.errors import PayloadChangedError
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.source import Parsed
 from omc_pipeline.collection.values import amount, instant_of_epoch, optional_text, text
@@ -47,14 +47,14 @@ def chains_now(chains: list[Json], followed: Collection[str], hour: datetime) ->
         symbol = optional_text(chain, "tokenSymbol", 60)
         return ChainTvl(text(chain, "name", 100), hour, None if symbol in (None, "-") else symbol, amount(chain, "tvl", least=0))
 
-    return sift((chain for chain in chains if not _is_passed_over(chain, followed)), tvl)
+    return read_items((chain for chain in chains if not _is_passed_over(chain, followed)), tvl)
 
 
 def chain_history(points: list[Json], chain: str) -> Parsed:
     """Read ``/v2/historicalChainTvl/{chain}``, a point a day."""
     if not any(isinstance(point, dict) and {"date", "tvl"} <= point.keys() for point in points):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'date' and 'tvl' as the history of a chain does")
-    return sift(points, lambda point: ChainTvl(chain, instant_of_epoch(point, "date"), None, amount(point, "tvl", least=0)))
+    return read_items(points, lambda point: ChainTvl(chain, instant_of_epoch(point, "date"), None, amount(point, "tvl", least=0)))
 
 
 def _is_passed_over(chain: Json, followed: Collection[str]) -> bool:

@@ -95,15 +95,15 @@ def _item(element: Element) -> Item:
 
 
 def _entry(item: Item) -> Entry:
-    told, title = _ID.fullmatch(text(item, "id", 100)), _TITLE.fullmatch(text(item, "title", 300))
-    if told is None:
+    details, title = _ID.fullmatch(text(item, "id", 100)), _TITLE.fullmatch(text(item, "title", 300))
+    if details is None:
         raise ValueError(f"id is {described(item.get('id'))}, not one that ends in an accession number")
     if title is None:
         raise ValueError(f"title is {described(item.get('title'))}, not like '8-K - Name (0001050446) (Filer)'")
     form, summary = optional_text(item, "category", 30) or title["form"], optional_text(item, "summary", _LONGEST_TEXT) or ""
     filed, items = _FILED.search(summary), _FILED_ITEM.findall(summary) if form.startswith("8-K") else []
     return Entry(
-        accession=told[1],
+        accession=details[1],
         form=form,
         cik=int(title["cik"]),
         name=title["name"],

@@ -24,8 +24,8 @@ _CODE = re.compile(r"\d{1,2}(\.\d{2})?", re.ASCII)
 
 def filing_title(form: str, items: str | None, issuer: str) -> str:
     """Return ``8-K Results of Operations (2.02), Exhibits (9.01) - Apple Inc.``; only codes of items are read as items."""
-    told = _items(items) if has_items(form) else FORMS.get(form.removesuffix("/A"), "")
-    return f"{form}{' ' if told else ''}{told} - {issuer}"
+    details = _items(items) if has_items(form) else FORMS.get(form.removesuffix("/A"), "")
+    return f"{form}{' ' if details else ''}{details} - {issuer}"
 
 
 def _items(items: str | None) -> str:

@@ -23,7 +23,7 @@ from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
@@ -64,14 +64,14 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 def parse(payload: Payload, _config: AnnouncementsConfig) -> Parsed:
     """Read one event an article."""
     articles = _document(payload)["articles"]
-    return sift(articles if isinstance(articles, list) else (), _event)
+    return read_items(articles if isinstance(articles, list) else (), _event)
 
 
 def _document(payload: Payload) -> Item:
     document = read_json(payload)
     if isinstance(document, dict) and isinstance(error := document.get("error"), (str, dict)):
-        told = error if isinstance(error, str) else str(error.get("title", "unnamed"))
-        raise UpstreamRefusedError(f"{_NAME}: the help centre reports: {one_line(told)}")
+        details = error if isinstance(error, str) else str(error.get("title", "unnamed"))
+        raise UpstreamRefusedError(f"{_NAME}: the help centre reports: {one_line(details)}")
     if not isinstance(document, dict) or not isinstance(document.get("articles"), list):
         raise PayloadChangedError(f"{_NAME}: no list 'articles': not an answer of a help centre")
     return document
@@ -97,7 +97,7 @@ def _event(article: Item) -> CatalystEvent:
     if article.get("draft") is True:
         raise ValueError("a draft, not published")
     rule = announcement_rule(title)
-    tokens = tokens_in(title) or (tokens_in(_plain(article)) if rule.type in _SPEAKS_OF_COINS else [])
+    tokens = tokens_in(title) or (tokens_in(_json_value(article)) if rule.type in _SPEAKS_OF_COINS else [])
     coins = [symbol_of(token) for token in tokens]
     return CatalystEvent(
         event_id=str(number),
@@ -115,7 +115,7 @@ def _event(article: Item) -> CatalystEvent:
     )
 
 
-def _plain(article: Item) -> str:
+def _json_value(article: Item) -> str:
     body = article.get("body")
     return unescape(_TAG.sub(" ", body[:_READ_CHARACTERS])) if isinstance(body, str) else ""
 

@@ -101,8 +101,8 @@ def _events(coin: _Coin, missing: timedelta) -> Iterator[CatalystEvent]:
     if coin.first_at > coin.feed_first_at:
         yield _event("listing", coin.symbol, coin.first_at, coin.first_at, f"{coin.symbol} is quoted at {_VENUE}")
     if coin.missing_at is not None and coin.feed_last_at - coin.missing_at >= missing - _SAMPLE:
-        told = f"{coin.symbol} is no longer quoted at {_VENUE}, since {coin.missing_at:%Y-%m-%d %H:%M} UTC"
-        yield _event("delisting", coin.symbol, coin.missing_at, coin.missing_at + missing, told)
+        details = f"{coin.symbol} is no longer quoted at {_VENUE}, since {coin.missing_at:%Y-%m-%d %H:%M} UTC"
+        yield _event("delisting", coin.symbol, coin.missing_at, coin.missing_at + missing, details)
 
 
 def _event(kind: str, symbol: str, since: datetime, published_at: datetime, title: str) -> CatalystEvent:

@@ -33,7 +33,7 @@ from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimited
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import html_title, is_html, one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
@@ -136,24 +136,24 @@ def parse(payload: Payload, config: EdgarConfig) -> Parsed:
     filer = _filer(document, config)
     rows = _filings(recent)
     zone = zone_of(rows)
-    return sift(rows, lambda filing: _event(filing, filer, zone))
+    return read_items(rows, lambda filing: _event(filing, filer, zone))
 
 
-def settle(known: Row, told: Row) -> Row:
+def settle(known: Row, details: Row) -> Row:
     """Return what a filing is that was known already: its time stays, the file completes what the feed said.
 
     The feed adds nothing to a known filing but the time of one whose zone was undecided. A filing in the files of two followed filers is
     told as by the one with the lower CIK, whichever came last.
     """
-    if not isinstance(known, CatalystEvent) or not isinstance(told, CatalystEvent):
-        return told
-    if told.published_zone == OFFSET:
+    if not isinstance(known, CatalystEvent) or not isinstance(details, CatalystEvent):
+        return details
+    if details.published_zone == OFFSET:
         is_corrected = known.published_zone == UNDECIDED
-        return replace(known, published_at=told.published_at, published_zone=OFFSET) if is_corrected else known
-    if _cik_of(known) < _cik_of(told):
+        return replace(known, published_at=details.published_at, published_zone=OFFSET) if is_corrected else known
+    if _cik_of(known) < _cik_of(details):
         return known
-    impact = told.impact if known.impact is not None else None  # filings of before there was any are not restated for it
-    return replace(told, published_at=known.published_at, published_zone=known.published_zone, impact=impact)
+    impact = details.impact if known.impact is not None else None  # filings of before there was any are not restated for it
+    return replace(details, published_at=known.published_at, published_zone=known.published_zone, impact=impact)
 
 
 def _cik_of(event: CatalystEvent) -> int:
@@ -174,8 +174,8 @@ def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
     ban_s = ban_of(200, body)
     if ban_s is not None:
         return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': asked too fast", retry_after_s=ban_s)
-    told = f"{_NAME}: EDGAR served an HTML block page instead of data, {html_title(body)}"
-    return AccessDeniedError(f"{told}; set OMC_CONTACT to your address and ask more slowly")
+    details = f"{_NAME}: EDGAR served an HTML block page instead of data, {html_title(body)}"
+    return AccessDeniedError(f"{details}; set OMC_CONTACT to your address and ask more slowly")
 
 
 def _filer(document: Item, config: EdgarConfig) -> _Filer:
@@ -199,8 +199,8 @@ def _filings(recent: Item) -> list[dict[str, Json]]:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         odd = min(lengths, key=lambda name: lengths[name])
-        told = f"{one_line(odd, 40)} has {lengths[odd]}, the longest {max(lengths.values())}"
-        raise PayloadChangedError(f"{_NAME}: columns of filings.recent differ in length: {told}")
+        details = f"{one_line(odd, 40)} has {lengths[odd]}, the longest {max(lengths.values())}"
+        raise PayloadChangedError(f"{_NAME}: columns of filings.recent differ in length: {details}")
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -228,8 +228,8 @@ def _event(filing: Item, filer: _Filer, zone: str) -> CatalystEvent:
 
 def _url(filing: Item, filer: _Filer, accession: str) -> str:
     document = filing.get("primaryDocument")
-    is_plain = isinstance(document, str) and _DOCUMENT.fullmatch(document) and ".." not in document
-    return f"{ARCHIVE}/{filer.cik}/{accession.replace('-', '')}/{document if is_plain else f'{accession}-index.htm'}"
+    is_simple = isinstance(document, str) and _DOCUMENT.fullmatch(document) and ".." not in document
+    return f"{ARCHIVE}/{filer.cik}/{accession.replace('-', '')}/{document if is_simple else f'{accession}-index.htm'}"
 
 
 def _filed_on(filing: Item) -> date:

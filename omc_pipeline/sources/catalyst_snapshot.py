@@ -24,13 +24,13 @@ from omc_infra.errors import PayloadChangedError, RateLimitedError, UpstreamRefu
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, refusal, sift
+from omc_pipeline.collection.items import Item, read_items, refusal
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.values import described, instant_of_epoch, text, usable_amount
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
-from omc_pipeline.ledgers.table import plain_number
+from omc_pipeline.ledgers.table import number_text
 from omc_pipeline.sources._catalyst_rules import impact_of
 
 _NAME = "catalyst_snapshot"
@@ -94,7 +94,7 @@ def parse(payload: Payload, config: SnapshotConfig) -> Parsed:
     proposals = _proposals(payload)
     if any(isinstance(each, dict) and "voter" in each for each in proposals):
         raise PayloadChangedError(f"{_NAME}: votes instead of proposals")
-    return sift(proposals, lambda proposal: _event(proposal, config))
+    return read_items(proposals, lambda proposal: _event(proposal, config))
 
 
 def _proposals(payload: Payload) -> list[Json]:
@@ -109,14 +109,14 @@ def _proposals(payload: Payload) -> list[Json]:
     if not isinstance(document, dict):
         raise PayloadChangedError(f"{_NAME}: a list instead of a GraphQL answer")
     if isinstance(error := document.get("error"), str):
-        told = one_line(str(document.get("error_description") or error))
-        kind = RateLimitedError if "too many requests" in told.lower() else UpstreamRefusedError
-        raise kind(f"{_NAME}: Snapshot reports: {told}")
+        details = one_line(str(document.get("error_description") or error))
+        kind = RateLimitedError if "too many requests" in details.lower() else UpstreamRefusedError
+        raise kind(f"{_NAME}: Snapshot reports: {details}")
     errors, data = document.get("errors"), document.get("data")
     if isinstance(errors, list) and errors:
         first = errors[0]
-        told = one_line(str(first.get("message"))) if isinstance(first, dict) else "an error without a message"
-        raise UpstreamRefusedError(f"{_NAME}: Snapshot reports: {told}")
+        details = one_line(str(first.get("message"))) if isinstance(first, dict) else "an error without a message"
+        raise UpstreamRefusedError(f"{_NAME}: Snapshot reports: {details}")
     proposals = data.get("proposals") if isinstance(data, dict) else None
     if not isinstance(proposals, list):
         raise PayloadChangedError(f"{_NAME}: no list 'data.proposals': not an answer about proposals")
@@ -175,7 +175,7 @@ def _outcome(proposal: Item) -> str | None:
     if not total:
         return "no votes"
     chosen = refusal("", {"choice": choices[known.index(most)]}).row["choice"]
-    share = plain_number((100 * most / total).quantize(Decimal("0.1")))
+    share = number_text((100 * most / total).quantize(Decimal("0.1")))
     return f"{one_line(str(chosen), _LONGEST_CHOICE)} {share} %"[:_LONGEST_ITEMS]
 
 

@@ -31,7 +31,7 @@ from functools import partial
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
@@ -96,7 +96,7 @@ def sign(body: bytes, keys: Mapping[str, str], nonce: int) -> Signed:
 
 
 def _orders(ask: Ask, first: date, last: date) -> list[Payload]:
-    """Answer the payloads that together hold all orders of the days from first to last, each of them less than full."""
+    """Return the payloads that together hold all orders of the days from first to last, each of them less than full."""
     window: dict[str, Json] = {"startdate": first.isoformat(), "enddate": last.isoformat(), "limit": PAGE_ROWS}
     payload = ask("/api/v2/ro/my/orders/completed", window)
     if not _is_full(payload):
@@ -127,11 +127,11 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     document = opened(payload)
     user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
     if "buyorders" in document or "sellorders" in document:
-        return _sifted_orders(document, user_id, account_id)
+        return _order_rows(document, user_id, account_id)
     if "balances" in document or "balance" in document:
-        return _sifted_balances(document, user_id, account_id, payload.fetched_at.replace(microsecond=0))
+        return _balance_rows(document, user_id, account_id, payload.fetched_at.replace(microsecond=0))
     if isinstance(orders := document.get("orders"), list):
-        return sift(orders, _sideless)
+        return read_items(orders, _sideless)
     if "sendtransactions" in document or "receivetransactions" in document:
         raise PayloadChangedError(f"{_NAME}: a my/sendreceive answer: transfers are not collected yet")
     if "prices" in document:
@@ -139,7 +139,7 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     raise PayloadChangedError(f"{_NAME}: neither orders nor balances of an account")
 
 
-def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
+def _order_rows(document: Item, user_id: str, account_id: str) -> Parsed:
     sides = {"buy": document.get("buyorders"), "sell": document.get("sellorders")}
     if not all(isinstance(orders, list) for orders in sides.values()):
         raise PayloadChangedError(f"{_NAME}: expected both lists 'buyorders' and 'sellorders'")
@@ -147,7 +147,7 @@ def _sifted_orders(document: Item, user_id: str, account_id: str) -> Parsed:
     rejected: list[Rejected] = []
     for side, orders in sides.items():
         read = partial(_fill, side=side, user_id=user_id, account_id=account_id)
-        parsed = sift(orders if isinstance(orders, list) else (), read)
+        parsed = read_items(orders if isinstance(orders, list) else (), read)
         rows += [row for row in parsed.rows if isinstance(row, Fill)]
         rejected += parsed.rejected
     alike = Counter(map(fact_digest, rows))
@@ -190,7 +190,7 @@ def _sideless(_order: Item) -> Fill:
     raise ValueError("the v1 order history tells neither side nor whose order it was")
 
 
-def _sifted_balances(document: Item, user_id: str, account_id: str, second: datetime) -> Parsed:
+def _balance_rows(document: Item, user_id: str, account_id: str, second: datetime) -> Parsed:
     held = document.get("balances", document.get("balance"))
     entries: list[Json]
     if isinstance(held, dict):
@@ -209,12 +209,12 @@ def _sifted_balances(document: Item, user_id: str, account_id: str, second: date
         symbol = symbol_of(coin, tickers)
         if symbol in seen:
             raise ValueError(f"{symbol} is listed twice")
-        told: Item = of_coin if isinstance(of_coin, dict) else {"balance": of_coin}
-        qty, value_aud = amount(told, "balance", least=0), usable_amount(told, "audbalance", least=0)
+        details: Item = of_coin if isinstance(of_coin, dict) else {"balance": of_coin}
+        qty, value_aud = amount(details, "balance", least=0), usable_amount(details, "audbalance", least=0)
         seen.add(symbol)
         return Balance(user_id, account_id, symbol, second, qty, value_aud)
 
-    return sift(entries, balance)
+    return read_items(entries, balance)
 
 
 SOURCE = Source(

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
@@ -57,7 +57,7 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     items: Iterator[Json] = (
         {**price, "market": key} if isinstance(price, dict) else {"market": key, "quote": price} for key, price in prices.items()
     )
-    return sift(items, quote)
+    return read_items(items, quote)
 
 
 def _quote(item: Item, second: datetime, tickers: set[str]) -> Quote:

@@ -25,7 +25,7 @@ from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, Up
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
@@ -79,9 +79,9 @@ def error_of(_status: int, body: bytes) -> OmcError | None:
 
 
 def _failure(document: Mapping[str, Any]) -> OmcError | None:
-    told = document.get("error")
-    if isinstance(told, dict):
-        code, said = told.get("code"), f"error {one_line(str(told.get('code')), 20)}: {one_line(str(told.get('message')))}"
+    details = document.get("error")
+    if isinstance(details, dict):
+        code, said = details.get("code"), f"error {one_line(str(details.get('code')), 20)}: {one_line(str(details.get('message')))}"
         if code in _TOO_FAST:
             return RateLimitedError(said)
         return UpstreamUnavailableError(said) if code in _OF_SERVER else UpstreamRefusedError(said)
@@ -100,7 +100,7 @@ def parse(payload: Payload, _config: ChainConfig) -> Parsed:
         raise type(failure)(f"{_NAME}: the node reports {failure}")
     if not isinstance(document.get("result"), dict):
         raise PayloadChangedError(f"{_NAME}: result is {described(document.get('result'))}, not a block")
-    return sift([document["result"]], partial(_block, chain=payload.context.get(_CHAIN, "ethereum")))
+    return read_items([document["result"]], partial(_block, chain=payload.context.get(_CHAIN, "ethereum")))
 
 
 def _block(block: Item, chain: str) -> ChainBlock:

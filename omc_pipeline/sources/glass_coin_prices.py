@@ -23,7 +23,7 @@ from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
@@ -127,11 +127,13 @@ def parse(payload: Payload, config: CoinPricesConfig) -> Parsed:
     document = read_json(payload)
     coins = document.get("coins") if isinstance(document, dict) else None
     if not isinstance(coins, dict):
-        told = document.get("message") if isinstance(document, dict) else None
-        if isinstance(told, str):
-            raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(told)}")
+        details = document.get("message") if isinstance(document, dict) else None
+        if isinstance(details, str):
+            raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(details)}")
         raise PayloadChangedError(f"{_NAME}: no object 'coins': not prices as DefiLlama gives them")
-    return sift((point for coin_id, coin in coins.items() for point in _points(coin_id, coin)), lambda point: _price(point, config.coins))
+    return read_items(
+        (point for coin_id, coin in coins.items() for point in _points(coin_id, coin)), lambda point: _price(point, config.coins)
+    )
 
 
 def _points(coin_id: str, coin: Json) -> Iterator[Json]:

@@ -29,7 +29,7 @@ from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift, told_once
+from omc_pipeline.collection.items import Item, distinct_rows, read_items
 from omc_pipeline.collection.json_body import Document, Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.parsing import ENDPOINT, HISTORY
@@ -126,7 +126,7 @@ def _chain_asks(context: FetchContext) -> list[Callable[[], Payload]]:
 
 def parse(payload: Payload, config: DefiLlamaConfig) -> Parsed:
     """Recognise which of the answers this is, hold it to the endpoint that fetched it, and read its rows."""
-    return told_once(_parsed(read_json(payload), payload, config))
+    return distinct_rows(_parsed(read_json(payload), payload, config))
 
 
 def _parsed(document: Document, payload: Payload, config: DefiLlamaConfig) -> Parsed:
@@ -137,19 +137,19 @@ def _parsed(document: Document, payload: Payload, config: DefiLlamaConfig) -> Pa
         if payload.context.get(ENDPOINT) == "chains":
             return chains_now(document, frozenset(config.chains), hour)
         _require(payload, "protocols")
-        return _sifted_protocols(document, hour)
+        return _protocol_rows(document, hour)
     if isinstance(coins := document.get("coins"), dict):
         _require(payload, "prices")
-        return _sifted_prices(coins, config)
+        return _price_rows(coins, config)
     if isinstance(document.get("tvl"), list):
         _require(payload, "protocols")
-        return _sifted_history(document, payload)
+        return _history_rows(document, payload)
     if isinstance(protocols := document.get("protocols"), list):
         _require(payload, "fees")
-        return _sifted_fees(protocols, hour)
-    told = document.get("message") or document.get("error")
-    if isinstance(told, str):
-        raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(told)}")
+        return _fee_rows(protocols, hour)
+    details = document.get("message") or document.get("error")
+    if isinstance(details, str):
+        raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(details)}")
     raise PayloadChangedError(f"{_NAME}: no list 'tvl' or 'protocols' and no object 'coins': not an answer this source knows")
 
 
@@ -160,7 +160,7 @@ def _require(payload: Payload, endpoint: str) -> None:
         raise PayloadChangedError(f"{_NAME}: the answer to endpoint '{asked}' has the shape of '{endpoint}'")
 
 
-def _sifted_protocols(protocols: list[Json], hour: datetime) -> Parsed:
+def _protocol_rows(protocols: list[Json], hour: datetime) -> Parsed:
     if not any(isinstance(protocol, dict) and "tvl" in protocol and "slug" in protocol for protocol in protocols):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'tvl' and 'slug' as those of /protocols do")
 
@@ -175,10 +175,10 @@ def _sifted_protocols(protocols: list[Json], hour: datetime) -> Parsed:
             mcap_usd=optional_amount(protocol, "mcap", least=0),
         )
 
-    return sift(protocols, tvl)
+    return read_items(protocols, tvl)
 
 
-def _sifted_history(protocol: Item, payload: Payload) -> Parsed:
+def _history_rows(protocol: Item, payload: Payload) -> Parsed:
     try:
         slug = _slug({**protocol, **({"slug": payload.context["slug"]} if "slug" in payload.context else {})})
         name, symbol, category = text(protocol, "name", 200), _ticker(protocol), optional_text(protocol, "category", 200)
@@ -199,10 +199,10 @@ def _sifted_history(protocol: Item, payload: Payload) -> Parsed:
             mcap_usd=None,
         )
 
-    return sift(points, tvl)
+    return read_items(points, tvl)
 
 
-def _sifted_fees(protocols: list[Json], hour: datetime) -> Parsed:
+def _fee_rows(protocols: list[Json], hour: datetime) -> Parsed:
     if not any(isinstance(protocol, dict) and "total24h" in protocol for protocol in protocols):
         raise PayloadChangedError(f"{_NAME}: 'protocols' without any 'total24h': not /overview/fees")
 
@@ -216,14 +216,14 @@ def _sifted_fees(protocols: list[Json], hour: datetime) -> Parsed:
             fees_30d_usd=optional_amount(protocol, "total30d"),
         )
 
-    return sift(protocols, fees)
+    return read_items(protocols, fees)
 
 
-def _sifted_prices(coins: Item, config: DefiLlamaConfig) -> Parsed:
+def _price_rows(coins: Item, config: DefiLlamaConfig) -> Parsed:
     if not coins:
         raise PayloadChangedError(f"{_NAME}: 'coins' is empty: DefiLlama knows none of the ids asked for")
-    told = ({"id": coin_id, **coin} if isinstance(coin, dict) else coin for coin_id, coin in coins.items())
-    return sift(told, lambda coin: _price(coin, config))
+    details = ({"id": coin_id, **coin} if isinstance(coin, dict) else coin for coin_id, coin in coins.items())
+    return read_items(details, lambda coin: _price(coin, config))
 
 
 def _price(coin: Item, config: DefiLlamaConfig) -> CoinPrice:
@@ -249,7 +249,7 @@ def _coin_symbol(coin: Item, followed: Mapping[str, str]) -> str:
 
 
 def _slug(protocol: Item) -> str:
-    """Answer the slug, or where the body tells none the one DefiLlama derives from the name."""
+    """Return the slug, or where the body tells none the one DefiLlama derives from the name."""
     slug = optional_text(protocol, "slug", 100) or text(protocol, "name", 100).lower().replace(" ", "-").replace("'", "")
     if not _SLUG.fullmatch(slug):
         raise ValueError(f"slug {one_line(slug, 60)!r} is no slug")

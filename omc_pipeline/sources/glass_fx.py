@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field
 from omc_infra.errors import PayloadChangedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
@@ -86,7 +86,9 @@ def parse(payload: Payload, config: FxConfig) -> Parsed:
     days = [element for element in root.iter() if local_name(element.tag) == "Cube" and "time" in element.attrib]
     if not days:
         raise PayloadChangedError(f"{_NAME}: an Envelope without a day: no Cube has a time")
-    return sift((rate for day in days for rate in _rates(day, frozenset(config.currencies))), partial(_rate, zone=ZoneInfo(_FRANKFURT)))
+    return read_items(
+        (rate for day in days for rate in _rates(day, frozenset(config.currencies))), partial(_rate, zone=ZoneInfo(_FRANKFURT))
+    )
 
 
 def _rates(day: Element, wanted: frozenset[str]) -> Iterator[dict[str, Json]]:

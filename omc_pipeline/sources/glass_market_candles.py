@@ -26,7 +26,7 @@ from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, Up
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import sift
+from omc_pipeline.collection.items import read_items
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT
@@ -125,11 +125,11 @@ def _venue_name(symbol: str) -> str:
 def parse(payload: Payload, _config: CandlesConfig) -> Parsed:
     """Read one row a candle; the candle that is still forming is not final."""
     document = read_json(payload)
-    told = document.get("error") if isinstance(document, dict) else None
-    if not isinstance(document, dict) or not isinstance(told, list):
+    details = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(details, list):
         raise PayloadChangedError(f"{_NAME}: no list 'error': not an answer of Kraken")
-    if told:
-        raise _refusal(one_line("; ".join(str(text) for text in told)))
+    if details:
+        raise _refusal(one_line("; ".join(str(text) for text in details)))
     key, candles, last = _result(document.get("result"))
     pair = payload.context.get(_PAIR) or _market(key)
     interval = payload.context.get(_INTERVAL) or _interval(payload, candles)
@@ -137,14 +137,14 @@ def parse(payload: Payload, _config: CandlesConfig) -> Parsed:
         raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is no interval of this source")
     items: list[Json] = [dict(zip(_COLUMNS, row, strict=True)) if isinstance(row, list) and len(row) == 8 else row for row in candles]
     ended_before = min(int(payload.fetched_at.timestamp()), last + int(INTERVALS[interval].total_seconds()))
-    return sift(items, partial(_candle, pair=pair, interval=interval, ended_before=datetime.fromtimestamp(ended_before, UTC)))
+    return read_items(items, partial(_candle, pair=pair, interval=interval, ended_before=datetime.fromtimestamp(ended_before, UTC)))
 
 
-def _refusal(told: str) -> OmcError:
-    message = f"{_NAME}: Kraken reports: {told}"
-    if any(mark in told for mark in _TOO_FAST):
+def _refusal(details: str) -> OmcError:
+    message = f"{_NAME}: Kraken reports: {details}"
+    if any(mark in details for mark in _TOO_FAST):
         return RateLimitedError(message)
-    return UpstreamUnavailableError(message) if any(mark in told for mark in _DOWN) else UpstreamRefusedError(message)
+    return UpstreamUnavailableError(message) if any(mark in details for mark in _DOWN) else UpstreamRefusedError(message)
 
 
 def _result(result: Json) -> tuple[str, list[Json], int]:

@@ -26,7 +26,7 @@ from omc_infra.errors import OmcError, PayloadChangedError, QuotaExhaustedError,
 from omc_infra.http import HeaderKey, HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
@@ -90,16 +90,16 @@ def parse(payload: Payload, _config: NansenConfig) -> Parsed:
     if not isinstance(document, dict) or not isinstance(tokens, list):
         raise _refusal(document if isinstance(document, dict) else {})
     observed_at = payload.fetched_at - (payload.fetched_at - datetime(2020, 1, 1, tzinfo=UTC)) % _QUARTER
-    flows = sift(tokens, partial(_flow, observed_at=observed_at))
+    flows = read_items(tokens, partial(_flow, observed_at=observed_at))
     return flows if flows.rejected and not flows.rows else Parsed([*flows.rows, _credit(payload)], flows.rejected)
 
 
 def _refusal(document: Item) -> OmcError:
-    told = next((document[name] for name in ("message", "error", "detail") if document.get(name)), None)
-    if told is None:
+    details = next((document[name] for name in ("message", "error", "detail") if document.get(name)), None)
+    if details is None:
         return PayloadChangedError(f"{_NAME}: no list 'data': not flows as Nansen gives them")
-    said = f"{_NAME}: Nansen answered: {one_line(str(told))}"
-    return QuotaExhaustedError(said) if "credit" in str(told).lower() else UpstreamRefusedError(said)
+    said = f"{_NAME}: Nansen answered: {one_line(str(details))}"
+    return QuotaExhaustedError(said) if "credit" in str(details).lower() else UpstreamRefusedError(said)
 
 
 def _flow(token: Item, observed_at: datetime) -> SmartMoneyFlow:
@@ -127,25 +127,25 @@ def _flow(token: Item, observed_at: datetime) -> SmartMoneyFlow:
     return row
 
 
-def _symbol(told: str | None) -> tuple[str | None, str | None]:
+def _symbol(details: str | None) -> tuple[str | None, str | None]:
     """Part the symbol from the marks in front of it."""
-    if told is None:
+    if details is None:
         return None, None
-    symbol = told.lstrip(_MARKS)
-    marks = told[: len(told) - len(symbol)].strip()
+    symbol = details.lstrip(_MARKS)
+    marks = details[: len(details) - len(symbol)].strip()
     return symbol or None, marks or None
 
 
 def _credit(payload: Payload) -> ApiCredit:
-    told = {name: payload.context.get(f"header.{name}") for name in _CREDITS}
-    cost, used, remaining = (_credits(told[name]) for name in _CREDITS)
+    details = {name: payload.context.get(f"header.{name}") for name in _CREDITS}
+    cost, used, remaining = (_credits(details[name]) for name in _CREDITS)
     return ApiCredit("nansen", _REQUEST, payload.fetched_at, cost, used, remaining)
 
 
-def _credits(told: str | None) -> Decimal | None:
+def _credits(details: str | None) -> Decimal | None:
     """Read a header; one that is no number is none, for the flows are sound without it."""
     try:
-        return optional_amount({"credits": told}, "credits", least=0)
+        return optional_amount({"credits": details}, "credits", least=0)
     except ValueError:
         return None
 

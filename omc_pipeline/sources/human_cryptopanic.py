@@ -26,8 +26,8 @@ from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, R
 from omc_infra.http import HostPolicy, QueryKey
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.html_text import plain_line
-from omc_pipeline.collection.items import Item, refusal, sift
+from omc_pipeline.collection.html_text import html_line
+from omc_pipeline.collection.items import Item, read_items, refusal
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.paging import by_cursor
@@ -85,7 +85,7 @@ def parse(payload: Payload, _config: CryptoPanicConfig) -> Parsed:
         raise PayloadChangedError(f"{_NAME}: no list 'results'")
     votes: list[PostVote] = []
     unfit: list[Rejected] = []
-    posts = sift(results, lambda item: _post(item, votes, unfit))
+    posts = read_items(results, lambda item: _post(item, votes, unfit))
     return Parsed([*posts.rows, *votes], [*posts.rejected, *unfit])
 
 
@@ -101,17 +101,17 @@ def _document(payload: Payload) -> Mapping[str, Json]:
 
 
 def _reported(said: str, body: bytes) -> OmcError:
-    told = f"{_NAME}: the API reports: {said}"
+    details = f"{_NAME}: the API reports: {said}"
     if _QUOTA.search(body):
-        return RateLimitedError(told, retry_after_s=DAY_S)
-    return AccessDeniedError(f"{told}; is OMC_KEY_CRYPTOPANIC of the plan?") if _DENIED.search(said) else UpstreamRefusedError(told)
+        return RateLimitedError(details, retry_after_s=DAY_S)
+    return AccessDeniedError(f"{details}; is OMC_KEY_CRYPTOPANIC of the plan?") if _DENIED.search(said) else UpstreamRefusedError(details)
 
 
 def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
     number = item.get("id")
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 10**18:
         raise ValueError(f"id is {described(number)}, not a whole number above zero")
-    title = plain_line(str(item["title"]), _LONGEST_TITLE) if isinstance(item.get("title"), str) else ""
+    title = html_line(str(item["title"]), _LONGEST_TITLE) if isinstance(item.get("title"), str) else ""
     if not title:
         raise ValueError("title is missing or empty")
     description, origin = item.get("description"), item.get("original_url")
@@ -121,7 +121,7 @@ def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
         published_at=instant(item, "published_at" if item.get("published_at") is not None else "created_at"),
         title=title,
         link=web_link(origin if isinstance(origin, str) and origin.strip() else text(item, "url", 4_000)),
-        text=(plain_line(description, _LONGEST_TEXT) or None) if isinstance(description, str) else None,
+        text=(html_line(description, _LONGEST_TEXT) or None) if isinstance(description, str) else None,
         symbols=_symbols(item),
         removed=None,
     )

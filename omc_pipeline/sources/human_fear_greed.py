@@ -19,7 +19,7 @@ from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
@@ -60,7 +60,7 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     days = document["data"]
     if not isinstance(days, list) or not days:
         raise PayloadChangedError(f"{_NAME}: 'data' holds no day")
-    return sift(days, _sentiment)
+    return read_items(days, _sentiment)
 
 
 def _sentiment(day: Item) -> Sentiment:

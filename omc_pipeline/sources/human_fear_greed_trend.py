@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, History, LedgerInput, Parsed, Source
@@ -56,7 +56,7 @@ def parse(payload: Payload, config: TrendConfig) -> Parsed:
     if not isinstance(rows, list) or not rows:
         raise PayloadChangedError(f"{_NAME}: no rows of {_INDEX}: not an input of this computation")
     scores: dict[datetime, Decimal] = {}
-    read = sift(rows, lambda row: _score(row, scores))
+    read = read_items(rows, lambda row: _score(row, scores))
     return Parsed(list(_trend(scores, config.days)), read.rejected)
 
 

@@ -26,8 +26,8 @@ from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.feed_dates import feed_date
-from omc_pipeline.collection.html_text import clean_line, plain_line
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.html_text import clean_line, html_line
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT
@@ -128,7 +128,7 @@ def parse(payload: Payload, config: NewsConfig) -> Parsed:
     items = [_texts(item) for item in channel.iter("item")]
     if not items:
         raise PayloadChangedError(f"{_NAME}: the feed has no item")
-    return sift(items, lambda item: _news(item, feed, config.summary_chars))
+    return read_items(items, lambda item: _news(item, feed, config.summary_chars))
 
 
 def _texts(item: Element) -> dict[str, Json]:
@@ -142,7 +142,7 @@ def _texts(item: Element) -> dict[str, Json]:
 
 
 def _news(item: Item, feed: str, summary_chars: int) -> News:
-    title = plain_line(str(item.get("title") or ""), _LONGEST_TITLE)
+    title = html_line(str(item.get("title") or ""), _LONGEST_TITLE)
     if not title:
         raise ValueError("title is missing or empty")
     link = web_link(text(item, "link", 4_000))
@@ -153,7 +153,7 @@ def _news(item: Item, feed: str, summary_chars: int) -> News:
         published_at=feed_date(text(item, "pubDate", 60), "pubDate"),
         title=title,
         link=link,
-        summary=plain_line(str(item.get("description") or ""), summary_chars) or None if summary_chars else None,
+        summary=html_line(str(item.get("description") or ""), summary_chars) or None if summary_chars else None,
         updated_at=feed_date(updated, "updated") if updated else None,
     )
 

@@ -26,8 +26,8 @@ from omc_infra.http import HostPolicy, OAuth2ClientCredentials
 from omc_infra.http.failures import failure
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import one_line
-from omc_pipeline.collection.html_text import clean_line, plain_line, shortened
-from omc_pipeline.collection.items import Item, refusal, sift
+from omc_pipeline.collection.html_text import clean_line, html_line, shortened
+from omc_pipeline.collection.items import Item, read_items, refusal
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
@@ -104,7 +104,7 @@ def parse(payload: Payload, _config: RedditConfig) -> Parsed:
         raise PayloadChangedError(f"{_NAME}: no listing of posts")
     votes: list[PostVote] = []
     unfit: list[Rejected] = []
-    posts = sift(map(_inner, children), lambda item: _post(item, votes, unfit))
+    posts = read_items(map(_inner, children), lambda item: _post(item, votes, unfit))
     return Parsed([*posts.rows, *votes], [*posts.rejected, *unfit])
 
 
@@ -122,9 +122,9 @@ def _reported(document: Mapping[str, Json]) -> OmcError | None:
     if status is None:
         return None
     said = one_line(" ".join(str(document[name]) for name in ("error", "message", "reason") if document.get(name)))
-    told = f"{_NAME}: Reddit reports: {said or 'an error without a text'}"
+    details = f"{_NAME}: Reddit reports: {said or 'an error without a text'}"
     is_status = isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600
-    return (failure(status, told) if is_status else None) or UpstreamRefusedError(told)  # type: ignore[arg-type] # checked above
+    return (failure(status, details) if is_status else None) or UpstreamRefusedError(details)  # type: ignore[arg-type] # checked above
 
 
 def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
@@ -142,7 +142,7 @@ def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
         published_at=_created(item),
         title=shortened(title, _LONGEST_TITLE),
         link=f"{_SITE}/comments/{post_id}" if reason else _link(item, post_id),
-        text=(plain_line(words, _LONGEST_TEXT) or None) if isinstance(words, str) else None,
+        text=(html_line(words, _LONGEST_TEXT) or None) if isinstance(words, str) else None,
         symbols=None,
         removed=reason,
     )

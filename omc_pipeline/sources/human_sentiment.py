@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 
 from omc_infra.errors import BadInputError, PayloadChangedError
 from omc_infra.payload import Payload
-from omc_pipeline.collection.items import Item, sift
+from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, History, LedgerInput, Parsed, Source
@@ -76,7 +76,7 @@ def parse(payload: Payload, config: SentimentConfig) -> Parsed:
     except BadInputError as error:
         raise PayloadChangedError(f"{_NAME}: {error}") from error
     scores: list[TitleScore] = []
-    read = sift(rows, lambda row: _scored(row, config, model, scores))
+    read = read_items(rows, lambda row: _scored(row, config, model, scores))
     return Parsed([*read.rows, *_means(scores, config.neutral_below)], read.rejected)
 
 
@@ -85,7 +85,7 @@ def _scored(row: Item, config: SentimentConfig, model: Model, scores: list[Title
     title = text(row, "title")
     score = model.score(title)
     scored = TitleScore(
-        told_by=text(row, "source", 60),
+        title_source=text(row, "source", 60),
         channel=text(row, "feed", 60),
         item_id=text(row, "guid"),
         published_at=instant(row, "published_at"),

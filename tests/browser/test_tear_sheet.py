@@ -168,4 +168,4 @@ CONTRASTS = """() => {
   }
   return {checked, poor};
 }"""
-"""Answers every text whose contrast with the ground behind it is below 4.5 to 1."""
+"""Return every text whose contrast with the ground behind it is below 4.5 to 1."""

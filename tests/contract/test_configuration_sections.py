@@ -29,10 +29,10 @@ def test_a_new_file_names_every_option_and_uncommented_it_says_the_defaults(tmp_
 
     for profile in ("sandbox", "live"):
         spelled = load_configuration({"OMC_HOME": str(tmp_path), "OMC_PROFILE": profile})
-        plain = load_configuration({"OMC_HOME": str(tmp_path / "nothing"), "OMC_PROFILE": profile})
+        values = load_configuration({"OMC_HOME": str(tmp_path / "nothing"), "OMC_PROFILE": profile})
 
-        assert {name: spelled.digest(name) for name in spelled.models} == {name: plain.digest(name) for name in plain.models}
-        assert spelled.settings.model_dump(exclude={"home"}) == plain.settings.model_dump(exclude={"home"})
+        assert {name: spelled.digest(name) for name in spelled.models} == {name: values.digest(name) for name in values.models}
+        assert spelled.settings.model_dump(exclude={"home"}) == values.settings.model_dump(exclude={"home"})
     flat = text.replace("\n# ", " ")  # prose is wrapped
     for name, model in _models().items():
         for key in model.model_fields.keys() - (IN_ENVIRONMENT_ONLY.keys() if name == "settings" else set()):

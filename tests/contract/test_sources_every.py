@@ -158,7 +158,7 @@ def test_the_same_bytes_fetched_at_the_same_time_give_the_same_rows(source: Sour
     for payload in _samples(source):
         again = Payload(payload.source, bytes(payload.body), payload.fetched_at, "", context=payload.context)
 
-        assert _plain(parse_payload(source, payload)) == _plain(parse_payload(source, again))
+        assert _json_value(parse_payload(source, payload)) == _json_value(parse_payload(source, again))
 
 
 @every_source
@@ -325,7 +325,7 @@ def _outcome(source: Source, body: bytes) -> Parsed | OmcError:
         return error
 
 
-def _plain(parsed: Parsed) -> tuple[list[Row], list[object]]:
+def _json_value(parsed: Parsed) -> tuple[list[Row], list[object]]:
     return list(parsed.rows), [dataclasses.asdict(rejected) for rejected in parsed.rejected]
 
 

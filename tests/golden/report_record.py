@@ -33,7 +33,7 @@ LAST = date(2026, 6, 30)
 
 
 def record(method: Method = "fifo", fee_policy: FeePolicy = "capitalise") -> Record:
-    """Answer the record; prices are quoted every fourth day, marks on the last one."""
+    """Return the record; prices are quoted every fourth day, marks on the last one."""
     trades = [_trade(*row, fee_policy=fee_policy) for row in TRADES]  # type: ignore[arg-type]
     positions = compute(trades, method, "exclude")
     decided = {trade.id: trade.algorithm for trade in trades}
@@ -77,7 +77,7 @@ def _trade(
 
 
 def _quotes(symbol: str) -> list[PricePoint]:
-    """Answer prices that run straight from one of the user's own trades to the next, and on to a last mark."""
+    """Return prices that run straight from one of the user's own trades to the next, and on to a last mark."""
     own = [(datetime.fromisoformat(row[1]), Decimal(row[5])) for row in TRADES if row[2] == symbol]
     own.append((datetime(LAST.year, LAST.month, LAST.day, 6, tzinfo=UTC), own[-1][1] * Decimal("1.08")))
     points = []

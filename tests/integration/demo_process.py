@@ -19,7 +19,7 @@ DEADLINE_S = 170
 
 
 def environ_of(home: Path) -> dict[str, str]:
-    """Answer this process's variables, with nothing of OMC's but the home."""
+    """Return this process's variables, with nothing of OMC's but the home."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_") and name != "PYTHONDONTWRITEBYTECODE"}
     return {**inherited, "OMC_HOME": str(home)}
 
@@ -53,5 +53,5 @@ def query(home: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def column(home: Path, sql: str) -> list[str]:
-    """Answer the first column of a query."""
+    """Return the first column of a query."""
     return [row[0] for row in query(home, sql)]

@@ -123,7 +123,7 @@ def test_the_fills_of_an_account_are_erased_with_its_bodies_and_profit_and_loss_
 
 @pytest.fixture
 def omc(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Answer a function that runs ``omc accounts`` and gives its document."""
+    """Return a function that runs ``omc accounts`` and gives its document."""
     for name, value in settings.environ().items():
         monkeypatch.setenv(name, value)
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import show_session
-from omc_agents.workflow.steps import STEPS, Desk, Step, Work, steps_of
+from omc_agents.workflow.steps import STEPS, SessionContext, Step, Work, steps_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -135,8 +135,8 @@ def test_a_killed_session_continues_where_it_was_and_pays_for_no_answer_twice(
 ) -> None:
     model, seen = CountingAnalyst(), list[str]()
 
-    def recording(desk: Desk) -> Mapping[str, Step]:
-        return {name: _noted(name, real, seen) for name, real in steps_of(desk).items()}
+    def recording(context: SessionContext) -> Mapping[str, Step]:
+        return {name: _noted(name, real, seen) for name, real in steps_of(context).items()}
 
     outcome = brief(database, settings, model, EVENTS[step], recording)
 

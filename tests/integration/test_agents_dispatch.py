@@ -17,7 +17,7 @@ from omc_agents.definitions import build_definitions
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.orchestration.jobs import BATCH_TAG
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.orchestration.sensors import MOST_RUNS, catalyst_outbox
 from omc_agents.sessions.briefs import briefs_since, show_session
 from omc_agents.sessions.dispatch import BATCH_SIZE, dispatch_fresh, open_batches, unfinished_events
@@ -76,12 +76,12 @@ class Busy(ScriptedAnalyst):
 
 
 @pytest.fixture
-def newsroom(database: Database, settings: Settings) -> Newsroom:
+def agent_platform(database: Database, settings: Settings) -> AgentPlatform:
     @contextmanager
     def lend(_: Settings) -> Iterator[Database]:
         yield database
 
-    return Newsroom(lambda: settings, lend, ScriptedAnalyst)
+    return AgentPlatform(lambda: settings, lend, ScriptedAnalyst)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def tick(instance: dg.DagsterInstance, newsroom: Newsroom) -> list[dg.RunRequest]:
-    with dg.build_sensor_context(instance=instance, resources={"newsroom": newsroom}) as context:
+def tick(instance: dg.DagsterInstance, agent_platform: AgentPlatform) -> list[dg.RunRequest]:
+    with dg.build_sensor_context(instance=instance, resources={"agent_platform": agent_platform}) as context:
         answer = catalyst_outbox(context)
     return list(answer.run_requests or []) if isinstance(answer, dg.SensorResult) else []
 
@@ -103,8 +103,8 @@ def create_run(instance: dg.DagsterInstance, request: dg.RunRequest, status: dg.
     )
 
 
-def run(instance: dg.DagsterInstance, newsroom: Newsroom, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-    job = build_definitions(newsroom).get_job_def("brief_catalysts")
+def run(instance: dg.DagsterInstance, agent_platform: AgentPlatform, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    job = build_definitions(agent_platform).get_job_def("brief_catalysts")
     return job.execute_in_process(run_config=request.run_config, tags=dict(request.tags), instance=instance, raise_on_error=False)
 
 
@@ -151,89 +151,89 @@ def test_many_events_become_batches_of_limited_size(database: Database, announce
 
 
 def test_a_second_tick_without_a_new_event_asks_for_no_new_run(
-    instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000002-26-000001"))
 
-    first, second = tick(instance, newsroom), tick(instance, newsroom)
+    first, second = tick(instance, agent_platform), tick(instance, agent_platform)
 
     assert [request.run_key for request in first] == [request.run_key for request in second]
     assert first[0].tags == {BATCH_TAG: str(first[0].run_config["ops"]["brief_batch_events"]["config"]["batch_id"]), "ledger": "catalyst"}
 
 
-def test_a_quiet_tick_says_why_it_asks_for_nothing(instance: dg.DagsterInstance, newsroom: Newsroom) -> None:
-    with dg.build_sensor_context(instance=instance, resources={"newsroom": newsroom}) as context:
+def test_a_quiet_tick_says_why_it_asks_for_nothing(instance: dg.DagsterInstance, agent_platform: AgentPlatform) -> None:
+    with dg.build_sensor_context(instance=instance, resources={"agent_platform": agent_platform}) as context:
         answer = catalyst_outbox(context)
 
     assert isinstance(answer, dg.SkipReason)
 
 
 def test_a_claim_whose_launch_was_lost_is_asked_for_again(
-    database: Database, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000003-26-000001"))
     (batch,) = dispatch_fresh(database, 24)  # and here the daemon dies
 
-    (request,) = tick(instance, newsroom)
+    (request,) = tick(instance, agent_platform)
 
     assert request.run_key == f"{batch}#0"
 
 
 def test_a_run_that_was_created_and_never_launched_is_asked_for_under_its_own_key(
-    instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000004-26-000001"))
-    (request,) = tick(instance, newsroom)
+    (request,) = tick(instance, agent_platform)
     create_run(instance, request, dg.DagsterRunStatus.NOT_STARTED)
 
-    (again,) = tick(instance, newsroom)
+    (again,) = tick(instance, agent_platform)
 
     assert again.run_key == request.run_key
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
 def test_a_batch_in_work_is_left_alone(
-    status: dg.DagsterRunStatus, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    status: dg.DagsterRunStatus, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000005-26-000001"))
-    (request,) = tick(instance, newsroom)
+    (request,) = tick(instance, agent_platform)
     create_run(instance, request, status)
 
-    assert tick(instance, newsroom) == []
+    assert tick(instance, agent_platform) == []
 
 
 def test_a_run_briefs_its_batch_and_closes_it(
-    database: Database, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000006-26-000001"), filing("0000000006-26-000002"))
-    (request,) = tick(instance, newsroom)
+    (request,) = tick(instance, agent_platform)
 
-    result = run(instance, newsroom, request)
+    result = run(instance, agent_platform, request)
 
     assert result.success
     assert sorted(brief.event for brief in briefs_since(database, EPOCH)) == ["0000000006-26-000001", "0000000006-26-000002"]
-    assert tick(instance, newsroom) == []
+    assert tick(instance, agent_platform) == []
 
 
 def test_a_failed_run_is_followed_by_one_other_that_finishes(
-    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000007-26-000001"))
-    (request,) = tick(instance, newsroom)
-    failed = run(instance, Newsroom(lambda: settings, newsroom.open_database, Broken), request)
+    (request,) = tick(instance, agent_platform)
+    failed = run(instance, AgentPlatform(lambda: settings, agent_platform.open_database, Broken), request)
 
-    (again,) = tick(instance, newsroom)
-    result = run(instance, newsroom, again)
+    (again,) = tick(instance, agent_platform)
+    result = run(instance, agent_platform, again)
 
     assert not failed.success
     assert again.run_key == str(request.run_key).replace("#0", "#1")
     assert result.success
     assert len(briefs_since(database, EPOCH)) == 1
-    assert tick(instance, newsroom) == []
+    assert tick(instance, agent_platform) == []
 
 
 def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
-    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     class Allergic(ScriptedAnalyst):
         def complete(self, request: Request) -> Response:
@@ -242,7 +242,7 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
             return super().complete(request)
 
     announce(filing("000000000X-26-000001", symbol="ETH"), filing("0000000008-26-000002"))
-    allergic = Newsroom(lambda: settings, newsroom.open_database, Allergic)
+    allergic = AgentPlatform(lambda: settings, agent_platform.open_database, Allergic)
 
     runs = 0
     while requests := tick(instance, allergic):
@@ -255,10 +255,10 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
 
 
 def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_up_no_other(
-    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000099-26-000001", symbol="ETH"), filing("0000000098-26-000002"))
-    busy, Busy.asked[:] = Newsroom(lambda: settings, newsroom.open_database, Busy), []
+    busy, Busy.asked[:] = AgentPlatform(lambda: settings, agent_platform.open_database, Busy), []
     (request,) = tick(instance, busy)
     run(instance, busy, request)
 
@@ -275,18 +275,18 @@ def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_
 
 
 def test_a_session_is_tried_again_when_the_wait_of_its_model_is_over_and_waits_are_no_failures(
-    database: Database, settings: Settings, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000099-26-000004", symbol="ETH"))
-    busy = Newsroom(lambda: settings, newsroom.open_database, Busy)
+    busy = AgentPlatform(lambda: settings, agent_platform.open_database, Busy)
     for _ in range(MOST_FAILURES + 1):
         (request,) = tick(instance, busy)
         run(instance, busy, request)
         with database.engine("owner").begin() as connection:  # the wait goes by
             connection.execute(text("UPDATE agents.session SET retry_at = retry_at - interval '1 hour'"))
 
-    (request,) = tick(instance, newsroom)
-    result = run(instance, newsroom, request)
+    (request,) = tick(instance, agent_platform)
+    result = run(instance, agent_platform, request)
 
     assert result.success
     assert [brief.event for brief in briefs_since(database, EPOCH)] == ["0000000099-26-000004"]
@@ -305,29 +305,29 @@ def test_an_absurd_wait_of_a_model_is_bounded(database: Database, announce: Call
 
 
 def test_a_batch_whose_runs_never_get_anywhere_is_given_up(
-    database: Database, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000009-26-000001"))
     for _ in range(MOST_RUNS):
-        (request,) = tick(instance, newsroom)
+        (request,) = tick(instance, agent_platform)
         create_run(instance, request, dg.DagsterRunStatus.FAILURE)
 
-    assert tick(instance, newsroom) == []
+    assert tick(instance, agent_platform) == []
     assert show_session(database, "0000000009-26-000001")["session"]["status"] == "failed"
     assert open_batches(database) == []
 
 
 def test_a_run_whose_process_vanished_is_ended_and_followed_by_another(
-    database: Database, instance: dg.DagsterInstance, newsroom: Newsroom, announce: Callable[..., None]
+    database: Database, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
     announce(filing("0000000010-26-000001"))
-    (request,) = tick(instance, newsroom)
+    (request,) = tick(instance, agent_platform)
     started = create_run(instance, request, dg.DagsterRunStatus.STARTED)
     backdate(instance, started, seconds=60)
 
     with batch_lock(database, UUID(request.tags[BATCH_TAG])):
-        while_it_lives = tick(instance, newsroom)
-    (again,) = tick(instance, newsroom)
+        while_it_lives = tick(instance, agent_platform)
+    (again,) = tick(instance, agent_platform)
 
     assert while_it_lives == []
     assert again.run_key == str(request.run_key).replace("#0", "#1")
@@ -345,8 +345,8 @@ def backdate(instance: dg.DagsterInstance, run: dg.DagsterRun, *, seconds: int) 
         connection.execute("UPDATE runs SET update_timestamp = ? WHERE run_id = ?", (then.strftime("%Y-%m-%d %H:%M:%S.%f"), run.run_id))
 
 
-def test_the_code_location_has_its_job_its_sensor_and_its_owner(newsroom: Newsroom) -> None:
-    definitions = build_definitions(newsroom)
+def test_the_code_location_has_its_job_its_sensor_and_its_owner(agent_platform: AgentPlatform) -> None:
+    definitions = build_definitions(agent_platform)
 
     sensor = definitions.get_sensor_def("catalyst_outbox")
     assert sensor.minimum_interval_seconds == 1

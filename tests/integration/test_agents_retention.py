@@ -14,7 +14,7 @@ from psycopg import errors
 
 from omc_agents.definitions import build_definitions
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.orchestration.resources import Newsroom
+from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.sessions.briefs import show_session
 from omc_agents.sessions.retention import SESSIONS_A_BATCH, purge_sessions
 from omc_agents.sessions.store import session_id_of
@@ -164,9 +164,9 @@ def test_the_daily_job_keeps_to_the_setting_and_keeps_all_for_no_days(
 ) -> None:
     settings = changed(keep_sessions_days=keep_days)
     session = finished(database, settings, accession(f"by-job-{keep_days}"), 91)
-    newsroom = Newsroom(lambda: settings, lambda _: nullcontext(database), ScriptedAnalyst)
+    agent_platform = AgentPlatform(lambda: settings, lambda _: nullcontext(database), ScriptedAnalyst)
 
-    result = build_definitions(newsroom).resolve_job_def("maintain_sessions").execute_in_process()
+    result = build_definitions(agent_platform).resolve_job_def("maintain_sessions").execute_in_process()
 
     assert result.success
     assert bool(left(database, session)["texts"]) is texts_left

@@ -112,8 +112,8 @@ def test_a_terminal_that_knows_only_ascii_gets_plain_characters(home: Path, comm
 
 def test_characters_that_a_terminal_lacks_are_written_plainly_or_as_their_escape() -> None:
     code = (
-        "import sys; from omc_infra.terminal import PLAIN_ERRORS, write_plainly; write_plainly();"
-        "sys.stdout.reconfigure(encoding='ascii', errors=PLAIN_ERRORS); print('a · b – c ✓ ✗ ⠋ ü …')"
+        "import sys; from omc_infra.terminal import ASCII_ERRORS, register_ascii_errors; register_ascii_errors();"
+        "sys.stdout.reconfigure(encoding='ascii', errors=ASCII_ERRORS); print('a · b – c ✓ ✗ ⠋ ü …')"
     )
 
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)

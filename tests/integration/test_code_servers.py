@@ -74,25 +74,25 @@ def test_a_killed_server_serves_again(servers: RunningServices) -> None:
 
 def test_changed_code_is_served_and_broken_code_is_told_until_it_is_mended(servers: RunningServices, source: Path) -> None:
     source.write_text(SOURCE.format(job="second"))
-    assert told_by(servers)[-2:] == ["the code has changed; loading it", f"{LOCATION}: the changed code is loaded"]
+    assert title_source(servers)[-2:] == ["the code has changed; loading it", f"{LOCATION}: the changed code is loaded"]
     servers.await_healthy(SERVICE)
     assert "second" in jobs_of(servers)
 
     source.write_text("raise ValueError('a typing\\nerror')\n")
-    assert told_by(servers)[-1] == f"{LOCATION}.definitions does not load: ValueError: a typing error"
+    assert title_source(servers)[-1] == f"{LOCATION}.definitions does not load: ValueError: a typing error"
     servers.await_healthy(SERVICE)
     assert "a typing" in jobs_of(servers)
 
     source.write_text("import os; os._exit(3)\n")
-    assert told_by(servers)[-1].startswith(f"{LOCATION} does not load; see ")
+    assert title_source(servers)[-1].startswith(f"{LOCATION} does not load; see ")
 
     source.write_text(SOURCE.format(job="third"))
-    assert told_by(servers)[-1] == f"{LOCATION}: the changed code is loaded"
+    assert title_source(servers)[-1] == f"{LOCATION}: the changed code is loaded"
     servers.await_healthy(SERVICE)
     assert "third" in jobs_of(servers)
 
 
-def told_by(servers: RunningServices) -> list[str]:
+def title_source(servers: RunningServices) -> list[str]:
     """Return what a change of the code makes the platform say, until it has said how loading went."""
     lines: list[str] = []
 
@@ -118,7 +118,7 @@ def test_a_service_that_does_not_become_ready_is_told_with_its_log(source: Path,
 
 
 def jobs_of(servers: RunningServices) -> str:
-    """Answer the names of a location's jobs, or how it failed to load."""
+    """Return the names of a location's jobs, or how it failed to load."""
     (entry,) = yaml.safe_load(servers.workspace.read_text())["load_from"]
     origin = GrpcServerCodeLocationOrigin(host="localhost", socket=entry["grpc_server"]["socket"], location_name=LOCATION)
     with DagsterInstance.ephemeral() as instance:

@@ -79,18 +79,18 @@ def test_a_source_collected_by_hand_has_a_materialization_and_results_of_all_its
     collected = _collect(settings, name)
 
     assert (collected.returncode, "not in Dagster's catalog" in collected.stderr) == (0, False), collected.stderr
-    (told,) = instance.fetch_materializations(key, limit=5).records
-    assert told.asset_materialization is not None
-    assert told.asset_materialization.metadata["rows"].value == json.loads(collected.stdout)["rows"]
-    assert (told.partition_key is not None) == source.per_account
+    (details,) = instance.fetch_materializations(key, limit=5).records
+    assert details.asset_materialization is not None
+    assert details.asset_materialization.metadata["rows"].value == json.loads(collected.stdout)["rows"]
+    assert (details.partition_key is not None) == source.per_account
     checks = [dg.AssetCheckKey(key, check.name) for check in folded_checks(suite_of(source))]
     results = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
     assert set(results) == set(checks)
     if source.per_account:
-        _assert_forgotten(instance, str(told.partition_key))
+        _assert_forgotten(instance, str(details.partition_key))
         return
     newest = {record.event.asset_check_evaluation.target_materialization_data.storage_id for record in results.values()}  # type: ignore[union-attr]
-    assert newest == {told.storage_id}
+    assert newest == {details.storage_id}
 
 
 def test_a_range_of_the_past_collected_by_hand_fills_its_partitions(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -61,10 +61,10 @@ def test_a_cut_body_does_not_keep_a_conditional_source_from_the_whole_one(
 
     with pytest.raises(PayloadChangedError):
         collected("catalyst_sec_edgar", upstream, database, settings)
-    told, unchanged = (collected("catalyst_sec_edgar", upstream, database, settings) for _ in range(2))
+    details, unchanged = (collected("catalyst_sec_edgar", upstream, database, settings) for _ in range(2))
 
-    assert told.rows > 0
-    assert unchanged.rows == told.rows
+    assert details.rows > 0
+    assert unchanged.rows == details.rows
     sent = [asked.headers.get("If-None-Match") for asked in upstream.asked]
     assert sent == [None] * 2 * len(FILERS) + ['"v1"'] * len(FILERS)
     fetches = "SELECT status, parsed_at IS NOT NULL, count(*) FROM raw.fetch WHERE source = %s GROUP BY 1, 2 ORDER BY min(fetch_id)"

@@ -233,9 +233,9 @@ def test_two_processes_that_fail_at_once_are_both_counted(database: Database, co
             return record_failure(own, FEED, PayloadChangedError("no list"), now=NOW, pause_after=16) is not None
 
     with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(fail, range(16)))
+        details = list(pool.map(fail, range(16)))
 
-    assert (states(connection).of(FEED).permanent_failures, sum(told)) == (16, 1)
+    assert (states(connection).of(FEED).permanent_failures, sum(details)) == (16, 1)
 
 
 def test_reading_the_states_of_hundreds_of_collectors_is_one_quick_query(connection: psycopg.Connection[Any]) -> None:

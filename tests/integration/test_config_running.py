@@ -32,19 +32,19 @@ def warm(tmp_path_factory: pytest.TempPathFactory, database: Database, file: Pat
             yield opened
 
 
-def _told(warm: WarmHome) -> tuple[DagsterRunStatus, str]:
+def _description(warm: WarmHome) -> tuple[DagsterRunStatus, str]:
     run_id = warm.launch("telling")
     return warm.ended(run_id), warm.messages(run_id)
 
 
 def test_each_warm_run_sees_the_file_as_it_is_and_a_wrong_file_fails_runs_only_until_it_is_mended(warm: WarmHome, file: Path) -> None:
-    before, server = _told(warm), warm.server()["pid"]
+    before, server = _description(warm), warm.server()["pid"]
     file.write_text("[settings]\nalert_threshold = 0.75\n")
-    changed = _told(warm)
+    changed = _description(warm)
     file.write_text("[settings]\n\nalert_threshold = 7\n")
-    wrong = _told(warm)
+    wrong = _description(warm)
     file.write_text("[settings]\nalert_threshold = 0.5\n")
-    mended = _told(warm)
+    mended = _description(warm)
 
     assert before[0] is changed[0] is mended[0] is DagsterRunStatus.SUCCESS, before[1]
     assert "the threshold is 0.25" in before[1]

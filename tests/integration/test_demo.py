@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Answer a home whose path holds a space."""
+    """Return a home whose path holds a space."""
     return tmp_path_factory.mktemp("a home with spaces")
 
 

@@ -165,7 +165,7 @@ def test_rows_of_a_future_day_are_quarantined_and_the_others_kept(database: Data
     assert one(database, "SELECT count(*) FROM human.sentiment") > 0
     assert one(database, "SELECT count(*) FROM human.sentiment WHERE observed_at > %s AND payload_sha256 IS NOT NULL", AT) == 0
     assert one(database, "SELECT count(*) FROM raw.quarantine WHERE reason LIKE '%%future%%'") == 1
-    assert tally.books().quarantined >= 1
+    assert tally.counts().quarantined >= 1
 
 
 def test_a_million_refused_rows_are_counted_and_the_first_of_them_kept(database: Database) -> None:
@@ -173,6 +173,6 @@ def test_a_million_refused_rows_are_counted_and_the_first_of_them_kept(database:
 
     tally = _taken(database, human_fear_greed.SOURCE, body)
 
-    assert tally.books().quarantined == 1_000_000
+    assert tally.counts().quarantined == 1_000_000
     assert one(database, "SELECT count(*) FROM raw.quarantine") <= 1_001
     assert one(database, "SELECT (row ->> 'rows')::int FROM raw.quarantine WHERE row ? 'rows'") == 999_000

@@ -28,7 +28,7 @@ from omc_infra.settings import Settings
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import digest_fill_id
-from omc_pipeline.ledgers.table import plain_number, row_digest
+from omc_pipeline.ledgers.table import number_text, row_digest
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.sources.exchange_coinspot_account import SOURCE
 
@@ -47,23 +47,23 @@ def order(minute: int = 0, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def old_id(told: Mapping[str, Any], user: str, occurrence: int = 0) -> str:
+def old_id(details: Mapping[str, Any], user: str, occurrence: int = 0) -> str:
     """Compute the id that the first release gave."""
 
     def canonical(value: Any) -> str:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return plain_number(Decimal(str(value)))
+            return number_text(Decimal(str(value)))
         return "" if value is None else str(value).strip()
 
-    facts = [user, "coinspot", "buy", *(canonical(told.get(name)) for name in NAMES)]
+    facts = [user, "coinspot", "buy", *(canonical(details.get(name)) for name in NAMES)]
     digest = hashlib.sha256("\x1f".join(facts).encode()).hexdigest()
     return "cs-" + hashlib.sha256(f"{digest}#{occurrence}".encode()).hexdigest()[:32]
 
 
-def fill_of(told: Mapping[str, Any], user: str, fill_id: str) -> Fill:
-    qty, price, total = (Decimal(str(told[name])) for name in ("amount", "rate", "total"))
-    fee = Decimal(str(told["audfeeExGst"])) + Decimal(str(told["audGst"]))
-    return Fill(fill_id, user, "coinspot", "BTC", "AUD", "buy", qty, price, total, fee, "AUD", datetime.fromisoformat(told["solddate"]))
+def fill_of(details: Mapping[str, Any], user: str, fill_id: str) -> Fill:
+    qty, price, total = (Decimal(str(details[name])) for name in ("amount", "rate", "total"))
+    fee = Decimal(str(details["audfeeExGst"])) + Decimal(str(details["audGst"]))
+    return Fill(fill_id, user, "coinspot", "BTC", "AUD", "buy", qty, price, total, fee, "AUD", datetime.fromisoformat(details["solddate"]))
 
 
 class FirstRelease:
@@ -168,11 +168,11 @@ def added_by_replay(database: Database, user: str, account: str, orders: list[di
 
 def test_a_fill_that_is_collected_again_is_the_stored_one_however_it_is_written(old: tuple[Database, Settings]) -> None:
     database, _ = old
-    told, later = order(), order(7, rate=95000.5, solddate="2026-05-21T13:29:45.120Z")
+    details, later = order(), order(7, rate=95000.5, solddate="2026-05-21T13:29:45.120Z")
 
     def write(release: FirstRelease) -> None:
-        payload = release.answer("ada", [told, later], FIRST)
-        for one in (told, later):
+        payload = release.answer("ada", [details, later], FIRST)
+        for one in (details, later):
             release.row(fill_of(one, "ada", old_id(one, "ada")), FIRST, payload)
 
     given(database, write)
@@ -181,10 +181,10 @@ def test_a_fill_that_is_collected_again_is_the_stored_one_however_it_is_written(
     for fill, digest in fills(database):
         assert fill.fill_id == digest_fill_id(fill)
         assert digest == row_digest(fill)
-    respelled = told | {"rate": 95000.50, "market": "btc/aud", "coin": "btc", "solddate": int(T0.timestamp() * 1000), "type": "Instant"}
+    respelled = details | {"rate": 95000.50, "market": "btc/aud", "coin": "btc", "solddate": int(T0.timestamp() * 1000), "type": "Instant"}
     assert added_by_replay(database, "ada", "coinspot", [respelled, later]) == 0
     aliases = rows(database, "SELECT alias_id, fill_id FROM exchange.fill_alias ORDER BY alias_id")
-    assert aliases == sorted((old_id(one, "ada"), digest_fill_id(fill_of(one, "ada", ""))) for one in (told, later))
+    assert aliases == sorted((old_id(one, "ada"), digest_fill_id(fill_of(one, "ada", ""))) for one in (details, later))
 
 
 def test_equal_orders_of_one_answer_stay_two_fills(old: tuple[Database, Settings]) -> None:
@@ -302,11 +302,11 @@ def test_profit_and_loss_names_the_fills_by_their_new_ids_and_its_runs_know_thei
 
 def test_a_fill_that_two_sources_told_by_one_id_is_counted_once(old: tuple[Database, Settings]) -> None:
     database, _ = old
-    told = fill_of(order(), "ada", "t-1")
+    details = fill_of(order(), "ada", "t-1")
 
     def write(release: FirstRelease) -> None:
-        release.row(told, FIRST, None)
-        release.row(told, SECOND, None, source="file")
+        release.row(details, FIRST, None)
+        release.row(details, SECOND, None, source="file")
 
     given(database, write)
     migrate(database, without_backup=True)

@@ -17,7 +17,7 @@ from omc_pipeline.ledgers.pairs import decide_pair, pair_fills, pairs
 from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions import compute_positions, summary
-from omc_pipeline.positions.basis import Pace
+from omc_pipeline.positions.basis import Batching
 from omc_pipeline.positions.record import read_record
 
 API, FILE = "exchange_venue_account", "file_export"
@@ -28,7 +28,7 @@ D = Decimal
 
 @pytest.fixture
 def user(database: Database, request: pytest.FixtureRequest) -> str:
-    """Answer a user of the test's own, with an account that the API collects."""
+    """Return a user of the test's own, with an account that the API collects."""
     name = f"u{abs(hash(request.node.name)) % 10**9}"
     with database.connect("writer") as connection:
         add_account(connection, name, "venue", API)
@@ -200,9 +200,9 @@ def many(database: Database, user: str) -> list[Fill]:
 
 
 def test_the_kernel_leaves_duplicates_out_as_the_engine_does(database: Database, user: str, many: list[Fill]) -> None:
-    by_kernel = compute_positions(database, user, pace=Pace(backfill_fills=1, chunk_fills=7))
+    by_kernel = compute_positions(database, user, batching=Batching(backfill_fills=1, chunk_fills=7))
     cost = summary(database, user).cost
-    by_engine = compute_positions(database, user, "lifo", pace=Pace(backfill_fills=None))
+    by_engine = compute_positions(database, user, "lifo", batching=Batching(backfill_fills=None))
 
     with database.connect("reader") as connection:
         digests = connection.execute("SELECT DISTINCT input_sha256 FROM pnl.run WHERE user_id = %s", [user]).fetchall()

@@ -56,7 +56,7 @@ def assert_printed_as_text(printed: str) -> None:
 
 
 class _Refuses(BaseHTTPRequestHandler):
-    """Answer everything with 403 and markup, as an upstream that is not ours may."""
+    """Return everything with 403 and markup, as an upstream that is not ours may."""
 
     def do_GET(self) -> None:
         body = f"[/red] {HOSTILE}".encode()

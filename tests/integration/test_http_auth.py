@@ -185,7 +185,7 @@ def test_neither_token_nor_its_request_is_stored_logged_or_shown(upstream: Upstr
     with capture_logs() as logs, pytest.raises(UpstreamUnavailableError) as raised, opened(upstream, OAUTH, raw) as http:
         http.get("/a")
 
-    told = f"{raised.value!r} {raised.value.__cause__!r} {logs} {caplog.text} {[payload.body for payload in raw.stored]}"
+    details = f"{raised.value!r} {raised.value.__cause__!r} {logs} {caplog.text} {[payload.body for payload in raw.stored]}"
     assert [payload.url for payload in raw.stored] == ["sandbox:/api/a"] * 4
-    assert "[redacted]" in told
-    assert not [secret for secret in ("t0ken", "s3cr3t", "grant_type", "Basic ") if secret in told]
+    assert "[redacted]" in details
+    assert not [secret for secret in ("t0ken", "s3cr3t", "grant_type", "Basic ") if secret in details]

@@ -33,7 +33,7 @@ from omc_infra.errors import (
     UpstreamUnavailableError,
 )
 from omc_infra.http import HeaderKey, HostPolicy, HttpClient, InProcessLimits, Limits, SignedBody, open_http
-from omc_infra.http.limits import Pace
+from omc_infra.http.limits import RateLimit
 from omc_infra.settings import load_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -349,10 +349,10 @@ def test_no_key_is_told_to_rows_errors_or_logs(upstream: Upstream, raw: Memory, 
     with opened(upstream, raw) as http, capture_logs() as logs:
         said = _url_or_message(http, path)
 
-    told = f"{said} {logs} {[kept.url for kept in raw.stored]}"
-    assert "[redacted]" in told
-    assert KEY not in told
-    assert "whatever" not in told
+    details = f"{said} {logs} {[kept.url for kept in raw.stored]}"
+    assert "[redacted]" in details
+    assert KEY not in details
+    assert "whatever" not in details
     assert upstream.asked[0].path == f"/api{path}"
 
 
@@ -385,9 +385,9 @@ def test_a_key_that_can_not_be_a_header_is_told_to_nobody_not_even_in_a_cause(up
         http.get("/")
 
     error = raised.value
-    told = str(serializable_error_info_from_exc_info((type(error), error, error.__traceback__)))  # type: ignore[arg-type] # it has one
-    assert "cannot be sent" in told
-    assert "k3y" not in told
+    details = str(serializable_error_info_from_exc_info((type(error), error, error.__traceback__)))  # type: ignore[arg-type] # it has one
+    assert "cannot be sent" in details
+    assert "k3y" not in details
 
 
 def test_a_failure_of_the_parser_leaves_the_block_without_the_key(upstream: Upstream) -> None:
@@ -513,9 +513,9 @@ def test_requests_leave_at_the_hosts_rate_across_clients(upstream: Upstream) -> 
 
 
 def test_a_burst_leaves_at_once_and_then_the_rate_holds() -> None:
-    limits, pace = InProcessLimits(clock=lambda: 1000.0), Pace("api.example", requests_per_s=2, burst=5)
+    limits, rate_limit = InProcessLimits(clock=lambda: 1000.0), RateLimit("api.example", requests_per_s=2, burst=5)
 
-    waits = [limits.reserve(pace, 60) for _ in range(7)]
+    waits = [limits.reserve(rate_limit, 60) for _ in range(7)]
 
     assert waits == [0, 0, 0, 0, 0, 0.5, 1.0]
 

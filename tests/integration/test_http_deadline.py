@@ -30,9 +30,9 @@ def talking(talk: Talk) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                threading.Thread(target=told, args=(connection,), daemon=True).start()
+                threading.Thread(target=details, args=(connection,), daemon=True).start()
 
-    def told(connection: socket.socket) -> None:
+    def details(connection: socket.socket) -> None:
         with suppress(OSError), connection:
             talk(connection)
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from omc_infra.errors import AccessDeniedError, RateLimitedError, RetryableError, UpstreamUnavailableError
 from omc_infra.http import HostPolicy, InProcessLimits, Limits, PostgresLimits, Quota, open_http
-from omc_infra.http.limits import Pace, await_turn
+from omc_infra.http.limits import RateLimit, await_turn
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 
@@ -91,27 +91,27 @@ def test_four_processes_share_one_rate(database: Database, upstream: Upstream, g
 
 
 def test_turns_come_at_once_while_a_burst_is_left_and_then_a_gap_apart(limits: Limits, group: str) -> None:
-    pace = Pace(group, requests_per_s=0.01, burst=3)
+    rate_limit = RateLimit(group, requests_per_s=0.01, burst=3)
 
-    waits = [limits.reserve(pace, 1000) for _ in range(5)]
+    waits = [limits.reserve(rate_limit, 1000) for _ in range(5)]
 
     assert waits[:3] == [0, 0, 0]
     assert [round(wait_s, -1) for wait_s in waits[3:]] == [100, 200]
 
 
 def test_a_turn_beyond_the_patience_is_refused_and_not_taken(limits: Limits, group: str) -> None:
-    pace = Pace(group, requests_per_s=0.01)
-    limits.reserve(pace, 1)
+    rate_limit = RateLimit(group, requests_per_s=0.01)
+    limits.reserve(rate_limit, 1)
 
     for _ in range(2):
         with pytest.raises(RateLimitedError, match=r"our own limit of 0\.01 requests a second") as raised:
-            limits.reserve(pace, 10)
+            limits.reserve(rate_limit, 10)
 
         assert raised.value.retry_after_s == pytest.approx(100, abs=20)
 
 
 def test_a_quota_holds_over_its_window_and_is_renewed_after_it(limits: Limits, group: str) -> None:
-    daily = Pace(group, requests_per_s=1000, burst=100, quota=Quota(2, window_s=86_400))
+    daily = RateLimit(group, requests_per_s=1000, burst=100, quota=Quota(2, window_s=86_400))
 
     waits = [limits.reserve(daily, 1) for _ in range(2)]
     with pytest.raises(RateLimitedError, match="quota of 2 requests in 86400 s") as raised:
@@ -119,41 +119,41 @@ def test_a_quota_holds_over_its_window_and_is_renewed_after_it(limits: Limits, g
 
     assert waits == [0, 0]
     assert raised.value.retry_after_s == pytest.approx(86_400, abs=60)
-    short = Pace(group, requests_per_s=1000, burst=100, quota=Quota(1, window_s=0.001))
+    short = RateLimit(group, requests_per_s=1000, burst=100, quota=Quota(1, window_s=0.001))
     time.sleep(0.01)
     assert limits.reserve(short, 1) == 0
 
 
 def test_a_ban_refuses_everybody_until_it_is_over(limits: Limits, group: str) -> None:
-    pace = Pace(group, requests_per_s=1000)
+    rate_limit = RateLimit(group, requests_per_s=1000)
     limits.ban(group, 600, "asked too fast")
     limits.ban(group, 5, "a shorter one changes nothing")
 
     with pytest.raises(RateLimitedError, match="asked too fast") as raised:
-        limits.reserve(pace, 60)
+        limits.reserve(rate_limit, 60)
 
     assert raised.value.retry_after_s == pytest.approx(600, abs=20)
     assert limits.banned_s(group) == pytest.approx(600, abs=20)
-    assert limits.reserve(Pace("another", 1), 60) == 0
+    assert limits.reserve(RateLimit("another", 1), 60) == 0
 
 
 def test_a_ban_within_the_patience_is_waited_for(limits: Limits, group: str) -> None:
     limits.ban(group, 30, "busy")
 
-    assert limits.reserve(Pace(group, requests_per_s=1000), 60) == pytest.approx(30, abs=10)
+    assert limits.reserve(RateLimit(group, requests_per_s=1000), 60) == pytest.approx(30, abs=10)
 
 
 def test_a_ban_that_comes_while_one_waits_is_heeded(limits: Limits, group: str) -> None:
-    pace = Pace(group, requests_per_s=0.1)
-    limits.reserve(pace, 1)
+    rate_limit = RateLimit(group, requests_per_s=0.1)
+    limits.reserve(rate_limit, 1)
 
     with pytest.raises(RateLimitedError, match="must not be asked"):
-        await_turn(limits, pace, time.monotonic() + 60, sleep=lambda _: limits.ban(group, 600, "others were too fast"))
+        await_turn(limits, rate_limit, time.monotonic() + 60, sleep=lambda _: limits.ban(group, 600, "others were too fast"))
 
 
 def test_a_wait_and_a_ban_are_logged_with_the_name_of_the_group(limits: Limits, upstream: Upstream, group: str) -> None:
     upstream.replies = [Reply(429, headers={"Retry-After": "900"})]
-    slow = Pace(f"slow {group}", requests_per_s=0.1)
+    slow = RateLimit(f"slow {group}", requests_per_s=0.1)
 
     with capture_logs() as logs:
         limits.reserve(slow, 1)
@@ -169,7 +169,7 @@ def test_a_ban_can_be_lifted(connection: psycopg.Connection[Any], group: str) ->
     limits.ban(group, 600, "by mistake")
 
     assert (limits.lift(group), limits.lift(group)) == (True, False)
-    assert limits.reserve(Pace(group, 1), 1) == 0
+    assert limits.reserve(RateLimit(group, 1), 1) == 0
 
 
 @pytest.mark.parametrize(
@@ -233,10 +233,10 @@ def test_a_refusal_that_is_no_ban_bans_nobody(limits: Limits, upstream: Upstream
 
 
 def test_a_turn_leaves_no_transaction_open_and_can_not_be_taken_in_one(connection: psycopg.Connection[Any], group: str) -> None:
-    limits, pace = PostgresLimits(connection), Pace(group, requests_per_s=1000)
+    limits, rate_limit = PostgresLimits(connection), RateLimit(group, requests_per_s=1000)
 
-    limits.reserve(pace, 1)
+    limits.reserve(rate_limit, 1)
 
     assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     with pytest.raises(psycopg.ProgrammingError), connection.transaction():
-        limits.reserve(pace, 1)
+        limits.reserve(rate_limit, 1)

@@ -131,8 +131,10 @@ def test_of_a_post_taken_back_no_word_is_left_in_any_version_body_or_refused_row
     assert "Stays" in kept
     assert one(database, "SELECT count(*) FROM human.post WHERE source = %s AND post_id = 'aaa'", source.name) == 3
     with database.connect("reader") as connection:
-        told = connection.execute("SELECT post_id, reason, versions, bodies FROM human.erasure WHERE source = %s", [source.name]).fetchall()
-    assert told == [("aaa", "deleted", 2, 3)]
+        details = connection.execute(
+            "SELECT post_id, reason, versions, bodies FROM human.erasure WHERE source = %s", [source.name]
+        ).fetchall()
+    assert details == [("aaa", "deleted", 2, 3)]
 
 
 def test_an_erasure_is_done_once_and_its_post_is_watched_no_more(database: Database, settings: Settings, upstream: Upstream) -> None:

@@ -121,14 +121,14 @@ def test_fetches_of_before_have_the_identity_that_their_next_request_will_have(c
 
 
 def test_an_unchanged_answer_is_recorded_as_a_fetch_and_leaves_the_validators(connection: psycopg.Connection) -> None:
-    store, told = PostgresRawStore(connection), _payload(b"told", source="unchanged")
-    store.store(told, etag='"1"', last_modified=None)
-    store.mark_parsed(told)
+    store, details = PostgresRawStore(connection), _payload(b"told", source="unchanged")
+    store.store(details, etag='"1"', last_modified=None)
+    store.mark_parsed(details)
 
     store.store(Payload("unchanged", b"told", AT + timedelta(minutes=5), "https://x/y", not_modified=True), etag=None, last_modified=None)
 
     assert _count(connection, "fetch", "unchanged") == 2
-    assert _etag(store, told) == '"1"'
+    assert _etag(store, details) == '"1"'
 
 
 def test_stored_payloads_come_back_as_they_were_fetched_oldest_first_and_without_failures(connection: psycopg.Connection) -> None:

@@ -22,7 +22,7 @@ from omc_pipeline.ledgers.table import LedgerTable, row_digest
 
 @pytest.fixture(scope="module")
 def old_home(settings: Settings) -> Iterator[tuple[Database, HomeFacts]]:
-    """Answer the old home after its migration, and what it said before."""
+    """Return the old home after its migration, and what it said before."""
     with opened_old_home(settings) as database:
         assert revision(database) == REVISION
         before = facts_of_home(database)

@@ -64,9 +64,9 @@ def _pair() -> dict[str, Source]:
     """Return two sources that share a cadence, one of which needs a key."""
     known = SOURCES["human_fear_greed"]
     assert known.policy is not None
-    plain = dataclasses.replace(known, endpoints=(dataclasses.replace(known.endpoints[0], cron="* * * * *"),))
+    values = dataclasses.replace(known, endpoints=(dataclasses.replace(known.endpoints[0], cron="* * * * *"),))
     policy = dataclasses.replace(known.policy, auth=HeaderKey("X-Key", "papers"))
-    return {plain.name: plain, "human_keyed": dataclasses.replace(plain, name="human_keyed", policy=policy, title="Papers")}
+    return {values.name: values, "human_keyed": dataclasses.replace(values, name="human_keyed", policy=policy, title="Papers")}
 
 
 def test_a_live_source_without_its_key_starts_no_run(live: Settings) -> None:
@@ -132,9 +132,9 @@ class _Failing:
         def parse(payload: Payload, config: SourceConfig) -> Parsed:
             return Parsed([])
 
-        plain = SOURCES["human_fear_greed"]
-        endpoints = (dataclasses.replace(plain.endpoints[0], fetch=self.fetch),)
-        return {"human_failing": dataclasses.replace(plain, name="human_failing", endpoints=endpoints, parse=parse)}
+        values = SOURCES["human_fear_greed"]
+        endpoints = (dataclasses.replace(values.endpoints[0], fetch=self.fetch),)
+        return {"human_failing": dataclasses.replace(values, name="human_failing", endpoints=endpoints, parse=parse)}
 
 
 def _run(variables: dict[str, str], sources: dict[str, Source], job: str = "collect_human") -> dg.ExecuteInProcessResult:

@@ -19,8 +19,8 @@ from omc_pipeline.ledgers.exchange import Fill
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.pnl.policy import FeePolicy, Method, OversellPolicy
 from omc_pipeline.positions import compute_positions, conservation_findings, exceptions
-from omc_pipeline.positions.basis import Pace
-from omc_pipeline.positions.bulk.plain import plain_coins
+from omc_pipeline.positions.basis import Batching
+from omc_pipeline.positions.bulk.simple_coins import simple_coins
 
 T0 = datetime(2026, 1, 30, 20, tzinfo=UTC)
 D = Decimal
@@ -119,8 +119,8 @@ def test_every_row_is_that_of_the_python_engine(
 ) -> None:
     for fills, backfill_fills in zip(users, (1, None), strict=True):
         store(database, fills, fills[0].user_id)
-        pace = Pace(backfill_fills, chunk, every)
-        compute_positions(database, fills[0].user_id, method, fees, policy, pace=pace)
+        batching = Batching(backfill_fills, chunk, every)
+        compute_positions(database, fills[0].user_id, method, fees, policy, batching=batching)
 
     kernel, python = (fills[0].user_id for fills in users)
     for table in TABLES:
@@ -149,9 +149,9 @@ def test_a_late_fill_after_a_backfill_is_restated_as_if_there_had_been_none(data
             for n in range(120)
         ]  # fmt: skip
         store(database, fills, user)
-        compute_positions(database, user, method, pace=Pace(backfill_fills, 17, 25))
+        compute_positions(database, user, method, batching=Batching(backfill_fills, 17, 25))
         store(database, [replace(fills[0], fill_id="late", executed_at=T0 + timedelta(days=31, minutes=5))], user)
-        compute_positions(database, user, method, pace=Pace(backfill_fills, 17, 25))
+        compute_positions(database, user, method, batching=Batching(backfill_fills, 17, 25))
         assert conservation_findings(database, user, method) == []
 
     for table in ("position", "lot", "lot_match", "daily"):
@@ -166,10 +166,10 @@ def test_late_fills_restated_through_the_kernel_write_what_the_python_engine_wri
 ) -> None:
     late = data.draw(st.sets(st.integers(0, len(users[0]) - 1)))
     for fills, backfill_fills in zip(users, (1, None), strict=True):
-        user, pace = fills[0].user_id, Pace(backfill_fills, 5, 4)
+        user, batching = fills[0].user_id, Batching(backfill_fills, 5, 4)
         for part in ([f for n, f in enumerate(fills) if n not in late], [f for n, f in enumerate(fills) if n in late]):
             store(database, part, user)
-            compute_positions(database, user, method, oversell_policy=policy, pace=pace)
+            compute_positions(database, user, method, oversell_policy=policy, batching=batching)
             assert conservation_findings(database, user, method) == []
 
     kernel, python = (fills[0].user_id for fills in users)
@@ -184,23 +184,23 @@ def test_late_fills_restated_through_the_kernel_write_what_the_python_engine_wri
 def test_only_coins_that_are_bought_and_sold_for_money_and_touched_by_nothing_else_are_backfilled(database: Database) -> None:
     from omc_pipeline.positions.basis import Basis
 
-    plain = Fill("1", "mixed", "a", "AAA", "AUD", "buy", D(1), D(1), D(1), D(0), "AUD", T0)
+    values = Fill("1", "mixed", "a", "AAA", "AUD", "buy", D(1), D(1), D(1), D(0), "AUD", T0)
     odd = [
-        replace(plain, fill_id="2", symbol="BBB", currency="CCC"),
-        replace(plain, fill_id="3", symbol="DDD", fee=D(1), fee_currency="EEE"),
-        replace(plain, fill_id="4", symbol="FFF", kind="staking"),
-        replace(plain, fill_id="5", symbol="GGG", fee=D("0.1"), fee_currency="GGG"),
-        replace(plain, fill_id="6", symbol="HHH", currency="USD"),
+        replace(values, fill_id="2", symbol="BBB", currency="CCC"),
+        replace(values, fill_id="3", symbol="DDD", fee=D(1), fee_currency="EEE"),
+        replace(values, fill_id="4", symbol="FFF", kind="staking"),
+        replace(values, fill_id="5", symbol="GGG", fee=D("0.1"), fee_currency="GGG"),
+        replace(values, fill_id="6", symbol="HHH", currency="USD"),
     ]
-    store(database, [plain, *odd], "mixed")
+    store(database, [values, *odd], "mixed")
     coins = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH"]
 
     with database.connect("reader") as connection:
-        capitalised = plain_coins(connection, "mixed", Basis(), coins)
-        expensed = plain_coins(connection, "mixed", Basis(fee_policy="expense"), coins)
+        capitalised = simple_coins(connection, "mixed", Basis(), coins)
+        expensed = simple_coins(connection, "mixed", Basis(fee_policy="expense"), coins)
 
     assert (capitalised, expensed) == (["AAA", "GGG"], ["AAA"])
-    compute_positions(database, "mixed", pace=Pace(backfill_fills=1))
+    compute_positions(database, "mixed", batching=Batching(backfill_fills=1))
     assert conservation_findings(database, "mixed") == []
 
 
@@ -209,6 +209,6 @@ def test_a_sum_beyond_what_the_ledger_holds_is_refused_in_one_line(database: Dat
     fills = [Fill(f"{n}", "huge", "a", "AAA", "AUD", "buy", huge, D(1), huge, D(0), "AUD", T0 + timedelta(days=n)) for n in range(3)]
     store(database, fills, "huge")
 
-    for pace in (Pace(backfill_fills=1), Pace(backfill_fills=None)):
+    for batching in (Batching(backfill_fills=1), Batching(backfill_fills=None)):
         with pytest.raises(BadInputError, match="1e20"):
-            compute_positions(database, "huge", pace=pace)
+            compute_positions(database, "huge", batching=batching)

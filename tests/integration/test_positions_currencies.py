@@ -32,13 +32,13 @@ from omc_pipeline.pnl.methods.uk import match_uk
 from omc_pipeline.pnl.policy import Method
 from omc_pipeline.pnl.trade import Trade, in_order
 from omc_pipeline.positions import compute_positions, conservation_findings, exceptions, summary, value_positions
-from omc_pipeline.positions.basis import Basis, Pace
-from omc_pipeline.positions.book import Book
+from omc_pipeline.positions.basis import Basis, Batching
 from omc_pipeline.positions.changes import Changes
 from omc_pipeline.positions.fills import OF_COIN
 from omc_pipeline.positions.report import report
 from omc_pipeline.positions.reporting import EVERYBODY, remove_reporting, reporting_currencies, set_reporting
 from omc_pipeline.positions.run import run_of_user, touch_settled
+from omc_pipeline.positions.run_context import RunContext
 from omc_pipeline.positions.snapshot import Snapshots, snapshot_positions
 from omc_pipeline.positions.users import stale_users, users_with_positions
 
@@ -54,7 +54,7 @@ def user(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def quoted(database: Database) -> Database:
-    """Answer the module's database with a euro of 1.6 AUD, quoted every twelve hours."""
+    """Return the module's database with a euro of 1.6 AUD, quoted every twelve hours."""
     times = [T0 - timedelta(days=1) + timedelta(hours=12 * n) for n in range(100)]
     store(database, *(Quote("EUR", "AUD", at, D("1.6"), D("1.6"), None) for at in times))
     return database
@@ -188,8 +188,8 @@ def test_dollars_of_a_user_who_reports_in_dollars_need_no_rate_and_go_through_th
         store(database, *(replace(one, user_id=who, fill_id=f"{who}:{one.fill_id[-2:]}") for one in trades))
         set_reporting(database, who, "USD", "America/Chicago")
 
-    compute_positions(database, user, pace=Pace(backfill_fills=1))
-    compute_positions(database, twin, pace=Pace(backfill_fills=None))
+    compute_positions(database, user, batching=Batching(backfill_fills=1))
+    compute_positions(database, twin, batching=Batching(backfill_fills=None))
 
     assert kinds(database, user) == []
     assert [row[3:] for row in live_matches(database, user, "USD")] == [row[3:] for row in live_matches(database, twin, "USD")]
@@ -217,7 +217,7 @@ def test_a_euro_of_one_price_gives_in_eur_what_aud_gives_and_the_kernel_gives_wa
     set_reporting(quoted, user, "EUR", "Europe/Berlin")
 
     for currency in ("AUD", "EUR"):
-        compute_positions(quoted, user, method, currency=currency, pace=Pace(backfill_fills=1))
+        compute_positions(quoted, user, method, currency=currency, batching=Batching(backfill_fills=1))
 
     australian, european = (summary(quoted, user, method, currency) for currency in ("AUD", "EUR"))
     assert [(one.symbol, one.qty) for one in australian.by_symbol] == [(one.symbol, one.qty) for one in european.by_symbol]
@@ -273,7 +273,7 @@ def test_late_fills_of_a_british_user_give_what_the_engine_gives_once(
     set_reporting(database, user, "GBP", "Europe/London")
     for part in (made[:first], made[first:]):
         store(database, *part)
-        compute_positions(database, user, "uk", pace=Pace(checkpoint_trades=1))
+        compute_positions(database, user, "uk", batching=Batching(checkpoint_trades=1))
 
     ordered = in_order([
         Trade(one.fill_id, "BTC", "GBP", one.executed_at, one.side, exact_units(one.qty), exact_units(one.qty * (one.price or D(0))))  # type: ignore[arg-type]
@@ -424,7 +424,7 @@ def test_fills_of_several_coins_are_found_by_their_index(database: Database, use
     assert "fill_of_several_coins" in "\n".join(line for (line,) in plan)
 
 
-class CountingBook(Book):
+class CountingBook(RunContext):
     """A book that counts how often it settles."""
 
     settled = 0
@@ -443,12 +443,12 @@ def test_many_fills_that_wait_for_a_rate_are_looked_at_together(database: Databa
     changes = Changes()
 
     with run_of_user(database, user) as connection:
-        book = CountingBook(connection, user, Basis(currency="SEK"), run.run_id)
-        touch_settled(book, changes)
+        context = CountingBook(connection, user, Basis(currency="SEK"), run.run_id)
+        touch_settled(context, changes)
     compute_positions(database, user)
 
     assert kinds(database, user) == ["missing_price"] * 30
-    assert book.settled == 1
+    assert context.settled == 1
     assert changes.since == {"XMR": T0 + timedelta(days=1.03)}
     assert summary(database, user).cost == 30 * 6
     assert conservation_findings(database, user) == []

@@ -179,10 +179,10 @@ def test_the_assets_tell_how_many_rows_there_are_when_nothing_changed_and_no_sum
 
     again = job.execute_in_process(instance=instance)
 
-    told = {event.asset_key.path[1]: event.materialization.metadata for event in again.get_asset_materialization_events()}
-    assert told["positions"]["matches_added"].value == 0
-    assert int(str(told["positions"]["dagster/row_count"].value)) >= 2
-    summed = str(told["valuation"]["summary"].value)
+    details = {event.asset_key.path[1]: event.materialization.metadata for event in again.get_asset_materialization_events()}
+    assert details["positions"]["matches_added"].value == 0
+    assert int(str(details["positions"]["dagster/row_count"].value)) >= 2
+    summed = str(details["valuation"]["summary"].value)
     assert summed.splitlines()[0].startswith("| method | currency | users | realized")
     assert len(summed.splitlines()) == 3
     assert "333.00" not in summed.splitlines()[0]

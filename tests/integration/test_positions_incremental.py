@@ -22,7 +22,7 @@ from omc_pipeline.ledgers.write import append
 from omc_pipeline.pnl.amounts import exact_units
 from omc_pipeline.pnl.compute import compute
 from omc_pipeline.pnl.expand import expand
-from omc_pipeline.pnl.fill import Fill as Told
+from omc_pipeline.pnl.fill import Fill as Reported
 from omc_pipeline.pnl.fill import Rate
 from omc_pipeline.pnl.policy import METHOD_NAMES, LotPolicy, Method
 from omc_pipeline.pnl.result import PositionResult
@@ -48,7 +48,7 @@ amounts = st.one_of(st.integers(1, 40).map(lambda n: D(n) / 8), st.decimals("0.0
 
 @pytest.fixture(scope="module")
 def quoted(database: Database) -> Database:
-    """Answer the module's database with a quote every twelve hours, always the same, so that a rate does not depend on its time."""
+    """Return the module's database with a quote every twelve hours, always the same, so that a rate does not depend on its time."""
     times = [T0 - timedelta(days=1) + timedelta(hours=12 * n) for n in range(240)]
     store(database, *(Quote(coin, "AUD", at, price, price, price) for coin, price in QUOTED.items() for at in times))
     return database
@@ -86,12 +86,13 @@ def fills_of_a_user(draw: st.DrawFn, rich: bool = False) -> list[Fill]:
 
 
 def once(fills: Sequence[Fill], method: Method, lots: LotPolicy = "universal") -> Mapping[str, PositionResult]:
-    told = [
-        Told(f.fill_id, f.account_id, f.symbol, f.currency, f.side, f.qty, f.price, f.quote_amount, f.fee, f.fee_currency, f.executed_at,
+    details = [
+        Reported(f.fill_id, f.account_id, f.symbol, f.currency, f.side, f.qty, f.price, f.quote_amount, f.fee, f.fee_currency,
+            f.executed_at,
              f.kind, f.trade_id)  # type: ignore[arg-type]
         for f in fills
     ]  # fmt: skip
-    trades = expand(told, lambda _fill, coin: Rate(QUOTED[coin], ""), "AUD", lots=lots).trades
+    trades = expand(details, lambda _fill, coin: Rate(QUOTED[coin], ""), "AUD", lots=lots).trades
     return {position.symbol: position for position in compute(trades, method, "exclude", lots)}
 
 
@@ -137,9 +138,9 @@ def expect_equal(database: Database, fills: Sequence[Fill], method: Method, lots
 
 def run(database: Database, user: str, method: Method = "fifo", lots: LotPolicy = "universal") -> PositionsRun:
     """Run, and see that no checkpoint had to be thrown away."""
-    with capture_logs() as told:
+    with capture_logs() as details:
         found = compute_positions(database, user, method, lot_policy=lots)
-    assert told == []
+    assert details == []
     return found
 
 
@@ -287,10 +288,10 @@ def test_a_checkpoint_that_its_lots_contradict_is_thrown_away_and_all_is_replaye
 
     late = fill(user, 50, "sell", "1", "3", 95)
     store(database, late)
-    with capture_logs() as told:
+    with capture_logs() as details:
         compute_positions(database, user)
 
-    assert [line["log_level"] for line in told] == ["warning"]
+    assert [line["log_level"] for line in details] == ["warning"]
     expect_equal(database, [*fills, late], "fifo")
 
 

@@ -49,7 +49,7 @@ def store(database: Database, *rows: Row, source: str = "venue") -> None:
 
 
 def figures(database: Database, user: str, method: Any = "fifo") -> dict[str, Any]:
-    """Answer the figures of every cut; exceptions tell of what is new and are left out."""
+    """Return the figures of every cut; exceptions tell of what is new and are left out."""
     found = {by: report(database, user, by, method) for by in CUTS}
     return {by: (document["rows"], document["totals"], document["metrics"]) for by, document in found.items()}
 

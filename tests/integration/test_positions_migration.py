@@ -37,7 +37,7 @@ INSERT INTO pnl.exception (user_id, method, run_id, kind, symbol, qty, message) 
 
 @pytest.fixture
 def before(home: Path, server_url: str, tmp_path: Path) -> Iterator[Database]:
-    """Answer a database at the last of the first revisions, with the rows of one user."""
+    """Return a database at the last of the first revisions, with the rows of one user."""
     folders = []
     for number, folder in enumerate(migration_folders()):
         folders.append(tmp_path / str(number))

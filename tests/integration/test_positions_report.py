@@ -129,9 +129,9 @@ def test_parquet_needs_a_file_and_keeps_all_digits(reported: Settings, tmp_path:
     from pyarrow import parquet
 
     target = tmp_path / "matches.parquet"
-    told = document(reported, "--by", "match", "--out", str(target))
+    details = document(reported, "--by", "match", "--out", str(target))
 
-    assert (told["format"], told["rows"], told["size_bytes"]) == ("parquet", 3, target.stat().st_size)
+    assert (details["format"], details["rows"], details["size_bytes"]) == ("parquet", 3, target.stat().st_size)
     assert parquet.read_table(target)["gain"].to_pylist()[2] == D("-0.906543210987654322")
     with pytest.raises(BadInputError, match="--out"):
         run(reported, "--format", "parquet")

@@ -62,7 +62,7 @@ PATIENCE_S = 60.0
 
 @pytest.fixture
 def own_settings(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """Answer settings for a database of this test alone, dropped at the end."""
+    """Return settings for a database of this test alone, dropped at the end."""
     assert settings.database_url is not None
     server = settings.database_url.get_secret_value().rsplit("/", 1)[0]
     name = f"b_{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}"
@@ -81,7 +81,7 @@ def old(own_settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def revisions(tmp_path: Path, old: Database) -> Callable[..., Path]:
-    """Answer a function that adds a revision to a folder, after the newest; it answers the folder."""
+    """Return a function that adds a revision to a folder, after the newest; it answers the folder."""
     head = [revision(old)]
 
     def add(name: str, *, rewrites: bool = True, seconds: float = 0) -> Path:

@@ -20,7 +20,7 @@ OMC = "from omc_infra.cli import main; main()"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Answer an empty home; its server is stopped at the end, whatever happened."""
+    """Return an empty home; its server is stopped at the end, whatever happened."""
     home = tmp_path_factory.mktemp("command home")
     yield home
     embedded.stop(home, force=True)
@@ -28,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def omc(home: Path, *arguments: str, **variables: str) -> CompletedProcess[str]:
     """Call ``omc db`` in a process of its own."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
-    environment = {**plain, "OMC_HOME": str(home), **variables}
+    values = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
+    environment = {**values, "OMC_HOME": str(home), **variables}
     command = [sys.executable, "-c", OMC, "db", *arguments]
     return run(command, capture_output=True, text=True, timeout=120, check=False, cwd=PROJECT_ROOT, env=environment)
 

@@ -42,7 +42,7 @@ def _url_of(settings: Settings, database: str) -> str:
 
 @pytest.fixture
 def fresh(settings: Settings, changed: Callable[..., Settings], request: pytest.FixtureRequest) -> Iterator[Callable[..., Settings]]:
-    """Answer a function that gives settings for another database of the session's server, dropped at the end."""
+    """Return a function that gives settings for another database of the session's server, dropped at the end."""
     made: list[str] = []
 
     def name(suffix: str, **fields: object) -> Settings:
@@ -61,7 +61,7 @@ def _with_url(settings: Settings, url: str, **fields: object) -> Settings:
 
 @pytest.fixture(scope="module")
 def fills(database: Database) -> Database:
-    """Answer the database with one fill each of two users."""
+    """Return the database with one fill each of two users."""
     with database.connect("writer") as connection:
         for user in ("alice", "bob"):
             connection.execute(FILL, [f"fill-of-{user}", user])
@@ -87,10 +87,10 @@ def test_each_role_logs_in_with_psycopg_3_and_2_and_bare_urls(database: Database
         with (
             psycopg.connect(database.url(role, driver="")) as bare,
             database.engine(role).connect() as pooled,
-            database.connect(role) as plain,
+            database.connect(role) as values,
         ):
             assert bare.execute("SELECT current_user").fetchone() == (name,)
-            assert plain.execute("SELECT current_user, current_setting('application_name')").fetchone() == (name, f"omc {role}")
+            assert values.execute("SELECT current_user, current_setting('application_name')").fetchone() == (name, f"omc {role}")
             assert pooled.execute(text("SELECT current_user")).scalar_one() == name
         old = psycopg2.connect(database.url(role, "psycopg2").replace("+psycopg2", ""))
         old.close()

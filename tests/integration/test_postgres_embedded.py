@@ -42,7 +42,7 @@ with running(Path(sys.argv[1]), durable=False) as server:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Answer a home whose cluster is made, with the table ``kept``; tests copy it to save the making."""
+    """Return a home whose cluster is made, with the table ``kept``; tests copy it to save the making."""
     home = tmp_path_factory.mktemp("made")
     with running(home, durable=False) as server, _admin(server) as connection:
         connection.execute("CREATE TABLE kept (word text)")
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(made: Path, tmp_path: Path) -> Path:
-    """Answer a copy of the made home, with a port of its own."""
+    """Return a copy of the made home, with a port of its own."""
     shutil.copytree(made, tmp_path / "home")
     (tmp_path / "home" / "postgres" / "port").unlink()
     return tmp_path / "home"
@@ -158,8 +158,8 @@ def test_the_password_is_asked_for_and_kept_private(home: Path) -> None:
                     )
 
     kept = home / "postgres"
-    told = "".join(path.read_text() for path in [kept / "start.log", *(kept / "log").iterdir()])
-    assert server.password not in told
+    details = "".join(path.read_text() for path in [kept / "start.log", *(kept / "log").iterdir()])
+    assert server.password not in details
     assert server.password not in repr(server)
     assert (kept / "password").stat().st_mode & 0o777 == 0o600
     assert kept.stat().st_mode & 0o777 == 0o700

@@ -97,14 +97,14 @@ class Platform:
     database: Database
     settings: Settings
 
-    def add(self, told_by: Source, *rows: Row, recorded_at: datetime = NOW, payload: str = "body") -> None:
+    def add(self, title_source: Source, *rows: Row, recorded_at: datetime = NOW, payload: str = "body") -> None:
         """Insert rows as new versions."""
         with self.database.engine("writer").begin() as connection:
             for row in rows:
                 table = row.table
                 key = " AND ".join(f"{name} = :{name}" for name in ("source", *table.key))
                 values = {name: getattr(row, name) for name in table.fields}
-                book = {"source": told_by.name, "recorded_at": recorded_at, "payload_sha256": payload, "row_sha256": row_digest(row)}
+                book = {"source": title_source.name, "recorded_at": recorded_at, "payload_sha256": payload, "row_sha256": row_digest(row)}
                 connection.execute(
                     text(
                         f"INSERT INTO {table.qualified} ({', '.join([*values, *book])}, version) VALUES "
@@ -174,7 +174,7 @@ class Platform:
 
 @pytest.fixture
 def platform(database: Database, settings: Settings) -> Platform:
-    """Answer an empty platform."""
+    """Return an empty platform."""
     tables = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, SENTIMENT, EVENT, QUOTE, FILL, BALANCE)
     others = (
         "raw.payload",

@@ -264,7 +264,7 @@ def test_two_purges_at_once_share_the_work(past: Past) -> None:
 
 
 def _output(past: Past, run_id: str) -> Path:
-    """Answer where a run's captured output lies."""
+    """Return where a run's captured output lies."""
     return next(
         (past.folder / "storage" / run_id / "compute_logs").glob("*.out"), past.folder / "storage" / run_id / "compute_logs" / "none"
     )

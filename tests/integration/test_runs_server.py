@@ -30,7 +30,7 @@ Open = Callable[..., WarmHome]
 
 @pytest.fixture
 def opened(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Answer a function that opens a home of its own, the fixtures' location or a changed copy of it in ``src``."""
+    """Return a function that opens a home of its own, the fixtures' location or a changed copy of it in ``src``."""
     monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "src", FIXTURES))
     with ExitStack() as stack:
         yield lambda name="home", **config: stack.enter_context(_home(tmp_path / name, database, **config))

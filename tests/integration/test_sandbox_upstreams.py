@@ -75,7 +75,7 @@ def spoil(client: httpx2.Client, upstream: str, kind: str, **more: float) -> Non
 
 
 def keys_of(document: Any, path: str = "") -> set[str]:
-    """Answer the paths of all keys, list places left out."""
+    """Return the paths of all keys, list places left out."""
     if isinstance(document, dict):
         return {f"{path}.{name}" for name in document} | {key for name, part in document.items() for key in keys_of(part, f"{path}.{name}")}
     if isinstance(document, list):

@@ -75,7 +75,7 @@ class WarmHome:
         return run
 
     def process(self, run_id: str) -> RunProcess:
-        """Answer the process the run says it has."""
+        """Return the process the run says it has."""
         process = RunProcess.of_tag(self.run(run_id).tags.get(PROCESS_TAG), run_id)
         assert process is not None
         return process
@@ -86,12 +86,12 @@ class WarmHome:
         return self.run(run_id).status
 
     def messages(self, run_id: str) -> str:
-        """Answer everything its log says."""
+        """Return everything its log says."""
         entries = self.instance.all_logs(run_id)
         return "\n".join((entry.dagster_event.message if entry.dagster_event else None) or entry.user_message for entry in entries)
 
     def facts(self, run_id: str) -> dict[str, Any]:
-        """Answer what the asset ``trivial`` said of its process."""
+        """Return what the asset ``trivial`` said of its process."""
         for entry in self.instance.all_logs(run_id):
             if entry.dagster_event and entry.dagster_event.is_step_materialization:
                 return {name: value.value for name, value in entry.dagster_event.step_materialization_data.materialization.metadata.items()}
@@ -149,10 +149,10 @@ def eventually(holds: Callable[[], bool], what: str, within_s: float = PATIENCE_
 
 
 def descendants_of(pid: int) -> list[psutil.Process]:
-    """Answer the processes a process has, zombies included."""
+    """Return the processes a process has, zombies included."""
     return psutil.Process(pid).children(recursive=True)
 
 
 def python_path(*folders: Path) -> str:
-    """Answer the variable under which subprocesses find modules of ``folders``."""
+    """Return the variable under which subprocesses find modules of ``folders``."""
     return os.pathsep.join(str(folder) for folder in folders)

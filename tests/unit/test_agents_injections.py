@@ -21,7 +21,7 @@ from omc_agents.claims.verify import Verification
 from omc_agents.models.protocol import Model, Request, Response, Text
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.store import Session, SessionStore
-from omc_agents.workflow.steps import STEPS, Desk, first_state, steps_of
+from omc_agents.workflow.steps import STEPS, SessionContext, first_state, steps_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVENT_REF = "catalyst.event/catalyst_sec_edgar/0000000001-26-000001@1"
@@ -117,7 +117,7 @@ def rows(title: str, issuer: str, **codes: str) -> list[Evidence]:
 def briefed(model: Model, evidence: Sequence[Evidence]) -> MemoryStore:
     store = MemoryStore(evidence)
     session = Session("s", "system", "catalyst_sec_edgar", "e", "running", model.name, "m4rk", NOON, NOON, 1, None)
-    steps = steps_of(Desk(cast("SessionStore", store), session, model, "sandbox", 0.7))
+    steps = steps_of(SessionContext(cast("SessionStore", store), session, model, "sandbox", 0.7))
     work = first_state(session)
     for name in STEPS:
         if work["status"] != "refused" or name == "publish":

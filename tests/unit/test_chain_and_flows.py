@@ -73,10 +73,10 @@ def test_recorded_errors_within_status_200_are_failures(shared: Path, number: in
 def test_a_token_is_named_by_its_address_and_a_mark_of_the_source_is_no_part_of_its_symbol() -> None:
     parsed = _parsed(glass_nansen.SOURCE, (FIXTURES / "glass_nansen/netflow.json").read_bytes())
 
-    marked, plain = (row for row in parsed.rows if isinstance(row, SmartMoneyFlow))
+    marked, values = (row for row in parsed.rows if isinstance(row, SmartMoneyFlow))
     assert (marked.chain, marked.token_address) == ("ethereum", "0xabcdef0000000000000000000000000000000001")
-    assert (marked.symbol, marked.marks, plain.symbol, plain.marks) == ("HRB/X", "\U0001f331", "MILL", None)
-    assert plain.token_address == "MiLL1111111111111111111111111111111111111111"
+    assert (marked.symbol, marked.marks, values.symbol, values.marks) == ("HRB/X", "\U0001f331", "MILL", None)
+    assert values.token_address == "MiLL1111111111111111111111111111111111111111"
     assert (marked.net_flow_1h_usd, marked.net_flow_7d_usd) == (Decimal("0.0000125"), Decimal("-3685700.51"))
     assert marked.observed_at == datetime(2026, 9, 21, 14, 30, tzinfo=UTC)
     assert [rejected.reason for rejected in parsed.rejected] == ["token_address is missing"]
@@ -84,9 +84,9 @@ def test_a_token_is_named_by_its_address_and_a_mark_of_the_source_is_no_part_of_
 
 def test_what_an_answer_cost_is_a_row_and_unknown_where_it_does_not_say() -> None:
     body = {"data": [], "pagination": {"is_last_page": True}}
-    told = {"header.x-nansen-credits-cost": "5", "header.x-nansen-credits-used": "45", "header.x-nansen-credits-remaining": "n/a"}
+    details = {"header.x-nansen-credits-cost": "5", "header.x-nansen-credits-used": "45", "header.x-nansen-credits-remaining": "n/a"}
 
-    (known,), (unknown,) = _parsed(glass_nansen.SOURCE, body, **told).rows, _parsed(glass_nansen.SOURCE, body).rows
+    (known,), (unknown,) = _parsed(glass_nansen.SOURCE, body, **details).rows, _parsed(glass_nansen.SOURCE, body).rows
 
     assert known == ApiCredit("nansen", "smart-money/netflow", AT, Decimal(5), Decimal(45), None)
     assert unknown == ApiCredit("nansen", "smart-money/netflow", AT, None, None, None)

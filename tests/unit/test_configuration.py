@@ -140,15 +140,15 @@ def test_a_mistake_is_told_also_where_the_environment_hides_it(tmp_path: Path) -
 
 
 def test_the_digest_is_that_of_the_effective_values_however_they_are_written(tmp_path: Path) -> None:
-    plain = _load(tmp_path, "").digest("sources.filings")
+    values = _load(tmp_path, "").digest("sources.filings")
 
     same = _load(tmp_path, "[sources.filings]\nforms = ['8-K', '10-Q']\nmost = 40\nfilers = {1 = 'BTC'}\n").digest("sources.filings")
     turned = _load(tmp_path, "[sources.filings]\nforms = ['10-Q', '8-K', '8-K']\n").digest("sources.filings")
     other = _load(tmp_path, "[sources.filings]\nmost = 41\n").digest("sources.filings")
 
-    assert re.fullmatch("[0-9a-f]{64}", plain)
-    assert (same, turned) == (plain, plain)
-    assert other != plain
+    assert re.fullmatch("[0-9a-f]{64}", values)
+    assert (same, turned) == (values, values)
+    assert other != values
 
 
 def test_hosts_of_the_file_count_in_the_live_profile_only(tmp_path: Path) -> None:

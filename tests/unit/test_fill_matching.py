@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omc_pipeline.ledgers.matching import Candidate, Told, assigned
+from omc_pipeline.ledgers.matching import Candidate, Reported, assigned
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def api(name: str, account: str = "one") -> Told:
-    return Told(account, name, "api", T0 + timedelta(hours=1), True)
+def api(name: str, account: str = "one") -> Reported:
+    return Reported(account, name, "api", T0 + timedelta(hours=1), True)
 
 
-def file(name: str, account: str = "one", source: str = "file") -> Told:
-    return Told(account, name, source, T0, False)
+def file(name: str, account: str = "one", source: str = "file") -> Reported:
+    return Reported(account, name, source, T0, False)
 
 
-def pair(first: Told, second: Told, *, is_exact: bool = False) -> Candidate:
+def pair(first: Reported, second: Reported, *, is_exact: bool = False) -> Candidate:
     return Candidate(first, second, is_exact, "facts")
 
 

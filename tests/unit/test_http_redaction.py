@@ -98,11 +98,11 @@ def test_a_failure_as_dagster_serializes_it_holds_no_secret_in_any_of_its_causes
     cleaned = Redactor([KEY]).failure(caught)
 
     assert cleaned is caught
-    told = str(serializable_error_info_from_exc_info((type(cleaned), cleaned, cleaned.__traceback__)))  # type: ignore[arg-type] # it has one
-    assert KEY not in told
-    assert told.count("[redacted]") >= 4
-    assert "LookupError: no [redacted]" in told
-    assert "test_http_redaction.py" in told
+    details = str(serializable_error_info_from_exc_info((type(cleaned), cleaned, cleaned.__traceback__)))  # type: ignore[arg-type] # it has one
+    assert KEY not in details
+    assert details.count("[redacted]") >= 4
+    assert "LookupError: no [redacted]" in details
+    assert "test_http_redaction.py" in details
 
 
 def test_an_exception_of_a_library_is_replaced_where_its_message_holds_a_secret() -> None:

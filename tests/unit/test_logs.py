@@ -8,7 +8,7 @@ import re
 import pytest
 import structlog
 
-from omc_infra.logs import STRUCK, VisibleFormatter, configure_logs, redact_value
+from omc_infra.logs import REDACTED, VisibleFormatter, configure_logs, redact_value
 from omc_infra.settings import load_settings
 
 
@@ -16,8 +16,8 @@ from omc_infra.settings import load_settings
     "name", ["password", "api_key", "apikey", "key", "access_token", "token", "client_secret", "Authorization", "sign"]
 )
 def test_a_field_that_names_a_secret_is_redacted_whatever_it_holds(name: str) -> None:
-    assert redact_value(name, "x") == STRUCK
-    assert redact_value(name, ["x"]) == STRUCK
+    assert redact_value(name, "x") == REDACTED
+    assert redact_value(name, ["x"]) == REDACTED
 
 
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens", "key_count", "keys_missing", "signal", "monkey", "token_count"])
@@ -30,7 +30,7 @@ def test_secrets_deep_inside_a_value_are_redacted() -> None:
         "request", {"headers": [{"api_key": "k", "accept": "*/*"}], "url": "https://a.example/?token=abc", "usage": (1, 2)}
     )
 
-    assert logged == {"headers": [{"api_key": STRUCK, "accept": "*/*"}], "url": f"https://a.example/?token={STRUCK}", "usage": [1, 2]}
+    assert logged == {"headers": [{"api_key": REDACTED, "accept": "*/*"}], "url": f"https://a.example/?token={REDACTED}", "usage": [1, 2]}
 
 
 def test_a_value_without_end_is_cut() -> None:

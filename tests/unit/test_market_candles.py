@@ -24,8 +24,8 @@ def _parsed(document: Any, fetched_at: datetime = AT, **context: str) -> Parsed:
 
 
 def _row(at_s: int, **changes: Any) -> list[Any]:
-    told = {"open": "10.0", "high": "12.0", "low": "9.0", "close": "11.0", "vwap": "10.5", "volume": "2.5", "trades": 4} | changes
-    return [at_s, *told.values()]
+    details = {"open": "10.0", "high": "12.0", "low": "9.0", "close": "11.0", "vwap": "10.5", "volume": "2.5", "trades": 4} | changes
+    return [at_s, *details.values()]
 
 
 def _answer(*rows: list[Any], key: str = "SOLAUD", last: int = MINUTE - 60) -> dict[str, Any]:
@@ -101,9 +101,9 @@ def test_a_candle_that_can_not_be_is_refused_and_its_neighbours_are_kept() -> No
         ("EQuery:Unknown asset pair", UpstreamRefusedError),
     ],
 )
-def test_an_error_within_status_200_has_its_name(told: str, error: type[OmcError]) -> None:
-    with pytest.raises(error, match=told):
-        _parsed({"error": [told]})
+def test_an_error_within_status_200_has_its_name(details: str, error: type[OmcError]) -> None:
+    with pytest.raises(error, match=details):
+        _parsed({"error": [details]})
 
 
 def test_a_body_that_does_not_say_how_long_its_candles_are_is_refused() -> None:

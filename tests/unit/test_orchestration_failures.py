@@ -16,7 +16,7 @@ from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_run
 from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, RateLimitedError, UpstreamUnavailableError
 from omc_infra.settings import PROJECT_ROOT
 from omc_pipeline.definitions import build_definitions
-from omc_pipeline.orchestration.failures import LONGEST_WAIT_S, MAX_RETRIES, told_to_dagster
+from omc_pipeline.orchestration.failures import LONGEST_WAIT_S, MAX_RETRIES, translate_failures
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def failing(error: OmcError, attempts: list[float], policy: dg.RetryPolicy | Non
     @dg.asset(retry_policy=policy)
     def collected() -> None:
         attempts.append(time.monotonic())
-        with told_to_dagster():
+        with translate_failures():
             raise error
 
     return collected
@@ -66,7 +66,7 @@ def test_a_transient_failure_is_tried_again_after_the_wait_that_was_asked_for(in
 
 
 def raised(error: OmcError) -> Exception:
-    with pytest.raises((dg.RetryRequested, dg.Failure)) as found, told_to_dagster():
+    with pytest.raises((dg.RetryRequested, dg.Failure)) as found, translate_failures():
         raise error
     return found.value
 

@@ -25,11 +25,11 @@ D = Decimal
 
 def fill(id: str, side: Any, qty: str, price: str | None = None, day: int = 0, symbol: str = "BTC", **fields: Any) -> Fill:  # noqa: A002 the field's name
     amount = None if price is None else D(qty) * D(price)
-    told = {"account": "main", "currency": "AUD", "fee": D(0), "fee_currency": "AUD", "amount": amount}
+    details = {"account": "main", "currency": "AUD", "fee": D(0), "fee_currency": "AUD", "amount": amount}
     numbers = {name: D(fields.pop(name)) for name in ("fee", "amount") if name in fields}
     return Fill(
         id=id, symbol=symbol, side=side, qty=D(qty), price=None if price is None else D(price),
-        time=T0 + timedelta(days=day), **{**told, **fields, **numbers},
+        time=T0 + timedelta(days=day), **{**details, **fields, **numbers},
     )  # fmt: skip
 
 

@@ -18,22 +18,22 @@ from omc_pipeline.pnl.encoding import MOST_BYTES
 
 HEADER = "id,time,symbol,side,qty,price,fee"
 ROWS = (HEADER, "a,2026-01-01T00:00:00Z,BTC,buy,2,100,0", "b,2026-01-02T00:00:00Z,BTC,sell,0.5,150,0")
-PLAIN = "\n".join(ROWS) + "\n"
+INHERITED = "\n".join(ROWS) + "\n"
 QUOTED = "\r\n".join(",".join(f'"{cell}"' for cell in row.split(",")) for row in ROWS)
-SEMICOLONS = PLAIN.replace(",", ";")
+SEMICOLONS = INHERITED.replace(",", ";")
 READ = {
-    "plain": PLAIN.encode(),
-    "no newline at the end": PLAIN.rstrip().encode(),
-    "byte order mark": b"\xef\xbb\xbf" + PLAIN.encode(),
-    "crlf": PLAIN.replace("\n", "\r\n").encode(),
-    "old mac": PLAIN.replace("\n", "\r").encode(),
+    "plain": INHERITED.encode(),
+    "no newline at the end": INHERITED.rstrip().encode(),
+    "byte order mark": b"\xef\xbb\xbf" + INHERITED.encode(),
+    "crlf": INHERITED.replace("\n", "\r\n").encode(),
+    "old mac": INHERITED.replace("\n", "\r").encode(),
     "quotes": QUOTED.encode(),
     "semicolons": SEMICOLONS.encode(),
-    "tabs": PLAIN.replace(",", "\t").encode(),
+    "tabs": INHERITED.replace(",", "\t").encode(),
     "said separator": b"sep=;\r\n" + SEMICOLONS.encode(),
-    "utf-16 of a spreadsheet": PLAIN.replace(",", "\t").encode("utf-16"),
-    "utf-16, big end first": b"\xfe\xff" + PLAIN.encode("utf-16-be"),
-    "blank lines": ("\n\n" + PLAIN.replace("\n", "\n\n")).encode(),
+    "utf-16 of a spreadsheet": INHERITED.replace(",", "\t").encode("utf-16"),
+    "utf-16, big end first": b"\xfe\xff" + INHERITED.encode("utf-16-be"),
+    "blank lines": ("\n\n" + INHERITED.replace("\n", "\n\n")).encode(),
     "empty columns at the end": "\n".join(f"{row},,," for row in ROWS).encode(),
     "other order and capitals": b"PRICE,Side,Qty,ID,Time,Symbol\n100,BUY,2,a,2026-01-01T00:00:00Z,btc\n"
     b"150,Sell,0.5,b,2026-01-02T00:00:00Z,BTC\n",
@@ -45,27 +45,27 @@ REFUSED = {
         SEMICOLONS.replace("0.5", "0,5"),
         "row 2 (line 3), field 'qty': '0,5' is not a finite decimal number; write decimals with",
     ),
-    "thousands": (PLAIN + 'c,2026-01-03T00:00:00Z,BTC,buy,1,"1,000",0', "row 3 (line 4), field 'price': '1,000' is not a finite"),
-    "currency sign": (PLAIN + LATE.replace("100", "$100"), "row 3 (line 4), field 'price'"),
+    "thousands": (INHERITED + 'c,2026-01-03T00:00:00Z,BTC,buy,1,"1,000",0', "row 3 (line 4), field 'price': '1,000' is not a finite"),
+    "currency sign": (INHERITED + LATE.replace("100", "$100"), "row 3 (line 4), field 'price'"),
     "spreadsheet time": (
-        PLAIN + LATE.replace("2026-01-03T00:00:00Z", "3/01/2026 10:00"),
+        INHERITED + LATE.replace("2026-01-03T00:00:00Z", "3/01/2026 10:00"),
         "row 3 (line 4), field 'time': '3/01/2026 10:00'",
     ),
-    "formula error": (PLAIN + LATE.replace("100", "#VALUE!"), "row 3 (line 4), field 'price'"),
-    "too many cells": (PLAIN + LATE + ",surplus", "row 3 (line 4): 8 cells under 7 columns"),
-    "too few cells": (PLAIN + "c,2026-01-03T00:00:00Z", "row 3 (line 4): 2 cells under 7 columns"),
-    "open quote": (PLAIN + '"c,2026-01-03T00:00:00Z,BTC,buy,1,100,0\n' + LATE, "is a quote left open?"),
-    "doubled id": (PLAIN + LATE.replace("c", "a"), "row 3 (line 4), field 'id': 'a' was given in row 1 (line 2) already"),
-    "escape sequence": (PLAIN + LATE.replace("c", "\x1b[31mc"), "row 3 (line 4), field 'id': '\\x1b[31mc' holds characters"),
-    "endless id": (PLAIN + LATE.replace("c", "c" * 5000), "has 5000 characters"),
-    "endless cell": (PLAIN + LATE.replace("c", "c" * 200_000), "line 4"),
-    "1e40": (PLAIN + LATE.replace("buy,1,", "buy,1e40,"), "row 3 (line 4), field 'qty': 1e40 is too large"),
-    "NaN": (PLAIN + LATE.replace("buy,1,", "buy,NaN,"), "row 3 (line 4), field 'qty'"),
-    "negative": (PLAIN + LATE.replace("buy,1,", "buy,-1,"), "row 3 (line 4), field 'qty': -1 must be greater than 0"),
-    "unknown side": (PLAIN + LATE.replace("buy", "swap"), "row 3 (line 4), field 'side': 'swap' is neither buy nor sell"),
-    "naive time": (PLAIN + LATE.replace("00Z", "00"), "row 3 (line 4), field 'time'"),
+    "formula error": (INHERITED + LATE.replace("100", "#VALUE!"), "row 3 (line 4), field 'price'"),
+    "too many cells": (INHERITED + LATE + ",surplus", "row 3 (line 4): 8 cells under 7 columns"),
+    "too few cells": (INHERITED + "c,2026-01-03T00:00:00Z", "row 3 (line 4): 2 cells under 7 columns"),
+    "open quote": (INHERITED + '"c,2026-01-03T00:00:00Z,BTC,buy,1,100,0\n' + LATE, "is a quote left open?"),
+    "doubled id": (INHERITED + LATE.replace("c", "a"), "row 3 (line 4), field 'id': 'a' was given in row 1 (line 2) already"),
+    "escape sequence": (INHERITED + LATE.replace("c", "\x1b[31mc"), "row 3 (line 4), field 'id': '\\x1b[31mc' holds characters"),
+    "endless id": (INHERITED + LATE.replace("c", "c" * 5000), "has 5000 characters"),
+    "endless cell": (INHERITED + LATE.replace("c", "c" * 200_000), "line 4"),
+    "1e40": (INHERITED + LATE.replace("buy,1,", "buy,1e40,"), "row 3 (line 4), field 'qty': 1e40 is too large"),
+    "NaN": (INHERITED + LATE.replace("buy,1,", "buy,NaN,"), "row 3 (line 4), field 'qty'"),
+    "negative": (INHERITED + LATE.replace("buy,1,", "buy,-1,"), "row 3 (line 4), field 'qty': -1 must be greater than 0"),
+    "unknown side": (INHERITED + LATE.replace("buy", "swap"), "row 3 (line 4), field 'side': 'swap' is neither buy nor sell"),
+    "naive time": (INHERITED + LATE.replace("00Z", "00"), "row 3 (line 4), field 'time'"),
     "no such columns": ("time;symbol;side\n", "line 1 (header): no column 'id', 'qty'"),
-    "numbers with arabic digits": (PLAIN + LATE.replace("buy,1,", "buy,١,"), "row 3 (line 4), field 'qty'"),
+    "numbers with arabic digits": (INHERITED + LATE.replace("buy,1,", "buy,١,"), "row 3 (line 4), field 'qty'"),
 }
 
 
@@ -105,11 +105,11 @@ def test_a_row_that_cannot_be_trusted_is_named(name: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (PLAIN.replace("BTC", "BÜC").encode("cp1252"), "line 2: not text in UTF-8; save the file as CSV UTF-8"),
-        (PLAIN.encode("utf-16-le"), "line 1: holds a zero byte"),
-        (PLAIN.encode() + b"\x00", "line 4: holds a zero byte"),
+        (INHERITED.replace("BTC", "BÜC").encode("cp1252"), "line 2: not text in UTF-8; save the file as CSV UTF-8"),
+        (INHERITED.encode("utf-16-le"), "line 1: holds a zero byte"),
+        (INHERITED.encode() + b"\x00", "line 4: holds a zero byte"),
         (b"\xff\xfea", "not text in UTF-16"),
-        (PLAIN.encode("utf-32"), "zero byte"),
+        (INHERITED.encode("utf-32"), "zero byte"),
         (b"PK\x03\x04" + bytes(range(256)), "not text in UTF-8"),
         (b"\xef\xbb\xbf", "the file is empty"),
         (b'{"trades": [{"id": "\\ud800"}]}', "row 1"),
@@ -135,7 +135,7 @@ def test_what_is_no_text_is_refused_by_its_line(content: bytes, complaint: str, 
 )
 def test_prices_are_as_strict(name: str, text: str, complaint: str, tmp_path: Path) -> None:
     file, prices = tmp_path / "fills.csv", tmp_path / name
-    file.write_text(PLAIN)
+    file.write_text(INHERITED)
     prices.write_text(text)
 
     assert complaint in refused(file, "--prices", str(prices))
@@ -144,7 +144,7 @@ def test_prices_are_as_strict(name: str, text: str, complaint: str, tmp_path: Pa
 @pytest.mark.parametrize("text", ["sep=;\nsymbol;price\nBTC;120\n", '\ufeff"symbol","price"\r\n"BTC","120"\r\n', "btc\t120"])
 def test_prices_of_a_spreadsheet_are_read(text: str, tmp_path: Path) -> None:
     file, prices = tmp_path / "fills.csv", tmp_path / "prices.csv"
-    file.write_text(PLAIN)
+    file.write_text(INHERITED)
     prices.write_text(text)
 
     assert computed(file, "--prices", str(prices))["mark"]["value"] == "180"
@@ -153,21 +153,21 @@ def test_prices_of_a_spreadsheet_are_read(text: str, tmp_path: Path) -> None:
 def test_a_file_of_two_gigabytes_is_refused_at_once(tmp_path: Path) -> None:
     file = tmp_path / "fills.csv"
     with file.open("wb") as sparse:
-        sparse.write(PLAIN.encode())
+        sparse.write(INHERITED.encode())
         sparse.truncate(2 * 1024**3)
 
-    peak_mib, code, told = measured(file)
+    peak_mib, code, details = measured(file)
 
-    assert (code, told.count("\n")) == (2, 1)
-    assert "holds 2,048 MiB, and at most 64 MiB are read; split it by coin" in told
+    assert (code, details.count("\n")) == (2, 1)
+    assert "holds 2,048 MiB, and at most 64 MiB are read; split it by coin" in details
     assert peak_mib < 120
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no endless device here")
 def test_an_endless_file_is_read_no_further_than_the_limit() -> None:
-    peak_mib, code, told = measured(Path("/dev/zero"))
+    peak_mib, code, details = measured(Path("/dev/zero"))
 
-    assert (code, told.count("\n")) == (2, 1)
+    assert (code, details.count("\n")) == (2, 1)
     assert peak_mib < 120 + 2 * MOST_BYTES / 1024**2
 
 
@@ -176,9 +176,9 @@ def test_fifty_megabytes_of_nothing_are_refused_within_twice_their_size(tmp_path
     with file.open("wb") as sparse:
         sparse.truncate(50 * 1024**2)
 
-    peak_mib, code, told = measured(file)
+    peak_mib, code, details = measured(file)
 
-    assert (code, told.count("\n")) == (2, 1)
+    assert (code, details.count("\n")) == (2, 1)
     assert peak_mib < 120 + 2 * 50
 
 
@@ -206,9 +206,9 @@ def measured(file: Path) -> tuple[int, int, str]:
     )
     omc = Path(sys.executable).parent / "omc"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
-    told = subprocess.run(
+    details = subprocess.run(
         [sys.executable, "-c", command, omc, "pnl", "compute", "--fills", file, "--json"],
         capture_output=True, text=True, check=True, env=environ,
     ).stdout  # fmt: skip
-    peak, code, complaint = told.split(" ", 2)
+    peak, code, complaint = details.split(" ", 2)
     return int(peak), int(code), complaint

@@ -58,7 +58,7 @@ def trades_of(rows: Sequence[tuple[str, int, int, int, str]], position: int = 0)
 
 
 def rows_of(matching: Matching) -> tuple[object, ...]:
-    """Answer everything a matching says, with the order of what has one."""
+    """Return everything a matching says, with the order of what has one."""
     return list(matching.matches), list(matching.open_lots), list(matching.realized.items()), list(matching.unmatched.items())
 
 

@@ -32,7 +32,7 @@ class Sleeper:
         self.child = int(self.process.stdout.readline())
 
     def describe(self, **changes: object) -> RunProcess:
-        """Answer what its tag would say, with changes."""
+        """Return what its tag would say, with changes."""
         pid = self.process.pid
         return dataclasses.replace(RunProcess("r", socket.gethostname(), pid, started_at(pid) or 0.0), **changes)
 

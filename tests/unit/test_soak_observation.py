@@ -18,7 +18,7 @@ T0 = datetime(2026, 11, 26, tzinfo=UTC)
 
 @pytest.fixture
 def observed() -> Observed:
-    """Answer ten minutes in which one core of those there are was busy a tenth of the time, and memory grew by 1 MB a minute."""
+    """Return ten minutes in which one core of those there are was busy a tenth of the time, and memory grew by 1 MB a minute."""
     samples = [Sample(60.0 * n, 6.0 * n, 12.0 * n, {"daemon": Use(1, 100.0 + n, 5)}, 4) for n in range(11)]
     return Observed(T0, T0 + timedelta(minutes=10), samples, late={"a_source": 3.0}, runs={"SUCCESS": 9, "FAILURE": 1})
 

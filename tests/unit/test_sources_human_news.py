@@ -12,7 +12,7 @@ from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.feed_dates import feed_date
-from omc_pipeline.collection.html_text import plain_line
+from omc_pipeline.collection.html_text import html_line
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.sections import source_config
 from omc_pipeline.collection.source import Parsed
@@ -41,14 +41,14 @@ def test_recorded_feeds_give_every_item_with_clean_title_link_and_summary(shared
     rows = _parsed((shared / "payloads/news_rss/cointelegraph_2026-09-30.xml").read_bytes(), "cointelegraph").rows
     rows = [*rows, *_parsed((shared / "payloads/news_rss/coindesk_2026-09-25.xml").read_bytes()).rows]
 
-    told = {row.title: row for row in rows if isinstance(row, News)}
-    thor = told["Could THORChain face prosecution over stolen Bitget funds?"]
-    assert len(told) == 5
+    details = {row.title: row for row in rows if isinstance(row, News)}
+    thor = details["Could THORChain face prosecution over stolen Bitget funds?"]
+    assert len(details) == 5
     assert thor.link == "https://cointelegraph.com/magazine/does-thorchain-face-a-criminal-reckoning-near-intents-bitget"
     assert thor.updated_at is not None
     assert thor.updated_at < thor.published_at == datetime(2026, 9, 30, 13, 30, tzinfo=UTC)
-    assert all("<" not in (row.summary or "") and "utm_" not in row.link for row in told.values())
-    assert told["Circle and Tether step in to freeze hacker wallet after massive Bitget crypto heist"].guid.startswith("a0b4a6ba-")
+    assert all("<" not in (row.summary or "") and "utm_" not in row.link for row in details.values())
+    assert details["Circle and Tether step in to freeze hacker wallet after massive Bitget crypto heist"].guid.startswith("a0b4a6ba-")
 
 
 def test_one_guid_of_two_days_names_two_items() -> None:
@@ -169,7 +169,7 @@ def test_feeds_need_names_and_https_addresses(feeds: dict[str, str]) -> None:
 def test_html_without_end_is_read_in_no_time(piece: str) -> None:
     began = time.monotonic()
 
-    line = plain_line(piece * 1_000_000, 100)
+    line = html_line(piece * 1_000_000, 100)
 
     assert time.monotonic() - began < 0.5
     assert len(line) <= 100

@@ -335,9 +335,9 @@ def test_an_order_keeps_its_id_when_its_numbers_are_written_otherwise_or_fields_
 
 def test_a_time_without_milliseconds_is_the_same_as_one_with_none() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
-    told = [order | {"solddate": sold} for sold in ("2026-09-01T01:02:03Z", "2026-09-01T01:02:03.000Z", 1788224523000)]
+    details = [order | {"solddate": sold} for sold in ("2026-09-01T01:02:03Z", "2026-09-01T01:02:03.000Z", 1788224523000)]
 
-    assert len({_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in told}) == 1
+    assert len({_parsed(ACCOUNT, {"status": "ok", "buyorders": [one], "sellorders": []}).rows[0].fill_id for one in details}) == 1
 
 
 def test_orders_that_agree_in_every_fact_are_told_apart_by_their_place() -> None:

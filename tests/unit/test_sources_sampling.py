@@ -18,7 +18,7 @@ TICK = datetime(2026, 9, 21, 14, 35, tzinfo=UTC)
 
 
 def _marks(started_s: float, *, took_s: float = 0.5, source: Endpoint = QUOTES) -> list[float]:
-    """Answer at which seconds after its tick a run samples that begins so late and whose samples take so long."""
+    """Return at which seconds after its tick a run samples that begins so late and whose samples take so long."""
     now, sampled = TICK + timedelta(seconds=started_s), [started_s]
     while (mark := next_mark(source, TICK, now + timedelta(seconds=took_s))) is not None:
         now = max(mark, now + timedelta(seconds=took_s))

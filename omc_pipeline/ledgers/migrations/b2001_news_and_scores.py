@@ -25,10 +25,10 @@ CREATE TABLE human.news (
 CREATE INDEX ON human.news (published_at);
 CREATE INDEX ON human.news USING brin (recorded_at) WITH (autosummarize = on);
 CREATE TABLE human.title_score (
-    source text NOT NULL, told_by text NOT NULL, channel text NOT NULL, item_id text NOT NULL, published_at timestamptz NOT NULL,
+    source text NOT NULL, title_source text NOT NULL, channel text NOT NULL, item_id text NOT NULL, published_at timestamptz NOT NULL,
     symbols text NOT NULL, score numeric(38,18) NOT NULL CHECK (score BETWEEN -1 AND 1), label text NOT NULL, model text NOT NULL,
     {BOOKKEEPING},
-    PRIMARY KEY (source, told_by, channel, item_id, published_at, version)
+    PRIMARY KEY (source, title_source, channel, item_id, published_at, version)
 );
 CREATE INDEX ON human.title_score (published_at);
 """

@@ -61,7 +61,7 @@ class Engine:
         return [one(trades) for trades in positions] if found is None else found
 
     def document(self) -> Mapping[str, object]:
-        """Answer what an answer says of its engine."""
+        """Return what an answer says of its engine."""
         return {"name": self.used, "reason": self.reason, "positions_by_python": self.by_python}
 
     def _choice(self, method: Method, lots: LotPolicy) -> tuple[EngineName, str]:

@@ -72,7 +72,7 @@ def from_arrow(name: str, values: pa.Array | pa.ChunkedArray, scale: int | None 
 
 
 def one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Answer an array in one piece; only several pieces are copied."""
+    """Return an array in one piece; only several pieces are copied."""
     import pyarrow as pa
 
     if not isinstance(values, pa.ChunkedArray):

@@ -16,7 +16,7 @@ _UNDER = 1.0 - 2.0**-48
 
 @inlined
 def remaining_share(money: int, remaining: int, quantity: int) -> int:
-    """Answer what ``pnl.split.remaining_share`` answers; ``remaining`` is not negative, ``quantity`` is positive."""
+    """Return what ``pnl.split.remaining_share`` answers; ``remaining`` is not negative, ``quantity`` is positive."""
     share = _quotient(product(-money if money < integer(0) else money, remaining), quantity)
     return -share if money < integer(0) else share
 

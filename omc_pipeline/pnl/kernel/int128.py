@@ -40,12 +40,12 @@ register_model(WideInteger)(lambda manager, kind: models.PrimitiveModel(manager,
 
 
 def integer(value: int) -> int:
-    """Answer a 64-bit integer with 128 bits."""
+    """Return a 64-bit integer with 128 bits."""
     raise NotImplementedError
 
 
 def limit() -> int:
-    """Answer 1e38, which no amount and no sum of a position reaches."""
+    """Return 1e38, which no amount and no sum of a position reaches."""
     raise NotImplementedError
 
 
@@ -60,7 +60,7 @@ def store(column: Column, index: int, value: int) -> None:
 
 
 def wide(magnitude: int) -> int:
-    """Answer a magnitude with 256 bits."""
+    """Return a magnitude with 256 bits."""
     raise NotImplementedError
 
 
@@ -70,7 +70,7 @@ def product(left: int, right: int) -> int:
 
 
 def as_float(magnitude: int) -> float:
-    """Answer a 256-bit magnitude as a float; the relative error is below 2**-50."""
+    """Return a 256-bit magnitude as a float; the relative error is below 2**-50."""
     raise NotImplementedError
 
 
@@ -157,7 +157,7 @@ def _store(context: Any, builder: Any, signature: Any, values: Sequence[Any]) ->
 
 
 def _place(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
-    """Answer the address of a column's value."""
+    """Return the address of a column's value."""
     column = context.make_array(signature.args[0])(context, builder, values[0])
     return builder.gep(builder.bitcast(column.data, _BITS_128.as_pointer()), [values[1]])
 

@@ -99,7 +99,7 @@ def _pour(lots: Lots, qty: int, cost: int, left: int, left_cost: int) -> None:
 
 @inlined
 def best(lots: Lots, method: int) -> int:
-    """Answer the slot to consume next, or -1 where nothing is held."""
+    """Return the slot to consume next, or -1 where nothing is held."""
     if method == FIFO:
         return int(lots.at[FIRST]) if lots.at[FIRST] < lots.at[END] else -1
     if method in (HIFO, LOFO):
@@ -131,13 +131,13 @@ def take(lots: Lots, fills: Fills, slot: int, units: int) -> int:
 
 @inlined
 def whole_qty(lots: Lots, fills: Fills, slot: int) -> int:
-    """Answer the units that a lot's or the pool's money stood for."""
+    """Return the units that a lot's or the pool's money stood for."""
     return load(lots.pool, WHOLE_QTY) if lots.row[slot] == POOL else load(fills.qty, lots.row[slot])
 
 
 @inlined
 def whole_cost(lots: Lots, fills: Fills, slot: int) -> int:
-    """Answer that money."""
+    """Return that money."""
     return load(lots.pool, WHOLE_COST) if lots.row[slot] == POOL else load(fills.money, lots.row[slot])
 
 

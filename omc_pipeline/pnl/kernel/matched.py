@@ -86,7 +86,7 @@ class Matched:
     beyond: Rows
 
     def rows_of(self, ends: Rows, position: int) -> slice:
-        """Answer the rows of one position."""
+        """Return the rows of one position."""
         return slice(int(ends[position - 1]) if position else 0, int(ends[position]))
 
     def to_arrow(self) -> Mapping[str, pa.Table]:

@@ -61,7 +61,7 @@ class _Reader:
         self._acquired = [*(trade.time for trade in trades), None, None]
 
     def matchings(self) -> list[Matching]:
-        """Answer a matching a position."""
+        """Return a matching a position."""
         return [
             Matching(self._matches(place), self._open_lots(place), self._realized(place, trades), self._unmatched(place))
             for place, trades in enumerate(self._positions)

@@ -28,7 +28,7 @@ class Pool:
         self._pool.acquired_at = None
 
     def best(self) -> Lot | None:
-        """Answer the pool, or None where it is empty."""
+        """Return the pool, or None where it is empty."""
         return self._pool
 
     def drop(self) -> None:
@@ -36,7 +36,7 @@ class Pool:
         self._pool = None
 
     def lots(self) -> Iterable[Lot]:
-        """Answer the pool, if it holds anything."""
+        """Return the pool, if it holds anything."""
         return [] if self._pool is None else [self._pool]
 
 

@@ -20,11 +20,11 @@ class OldestFirst:
         self.drop = self._lots.popleft
 
     def best(self) -> Lot | None:
-        """Answer the oldest lot."""
+        """Return the oldest lot."""
         return self._lots[0] if self._lots else None
 
     def lots(self) -> Iterable[Lot]:
-        """Answer the lots held, oldest first."""
+        """Return the lots held, oldest first."""
         return self._lots
 
 

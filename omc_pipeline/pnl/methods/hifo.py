@@ -29,7 +29,7 @@ class ByPrice:
         self._added += 1
 
     def best(self) -> Lot | None:
-        """Answer the lot of the best price."""
+        """Return the lot of the best price."""
         return self._heap[0][2] if self._heap else None
 
     def drop(self) -> None:
@@ -37,7 +37,7 @@ class ByPrice:
         heapq.heappop(self._heap)
 
     def lots(self) -> Iterable[Lot]:
-        """Answer the lots held, oldest first."""
+        """Return the lots held, oldest first."""
         return [lot for _, _, lot in sorted(self._heap, key=lambda entry: entry[1])]
 
 

@@ -19,11 +19,11 @@ class NewestFirst:
         self.drop = self._lots.pop
 
     def best(self) -> Lot | None:
-        """Answer the newest lot."""
+        """Return the newest lot."""
         return self._lots[-1] if self._lots else None
 
     def lots(self) -> Iterable[Lot]:
-        """Answer the lots held, oldest first."""
+        """Return the lots held, oldest first."""
         return self._lots
 
 

@@ -108,7 +108,7 @@ def day_of(trade: Trade, zone: tzinfo) -> int:
 
 
 def _by_day(trades: Iterable[Trade], side: Side, zone: tzinfo) -> dict[int, Trade]:
-    """Answer one trade for each day that has any of that side, by the day's number, in order."""
+    """Return one trade for each day that has any of that side, by the day's number, in order."""
     own = (trade for trade in trades if trade.side == side and trade.kind not in AT_COST)
     return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: day_of(trade, zone))}
 

@@ -64,7 +64,7 @@ def draw(series: Sequence[Sequence[float]], days: Sequence[date], label: Callabl
 
 
 def scale(low: float, high: float) -> tuple[float, float, list[float]]:
-    """Answer round bounds around values and 0, and the four to seven round steps between them."""
+    """Return round bounds around values and 0, and the four to seven round steps between them."""
     low, high = min(low, 0.0), max(high, 0.0)
     rough = (high - low) / 5 or 0.2
     power = 10.0 ** math.floor(math.log10(rough))
@@ -84,7 +84,7 @@ def _y(value: float, low: float, high: float) -> float:
 
 
 def _dates(days: Sequence[date], most: int = 6) -> list[Tick]:
-    """Answer at most six days, evenly spread; the years are written where they differ."""
+    """Return at most six days, evenly spread; the years are written where they differ."""
     step = max(1, math.ceil(len(days) / most))
     shown = [days[place] for place in range(0, len(days), step)]
     spans_years = (days[-1] - days[0]).days > 400
@@ -93,7 +93,7 @@ def _dates(days: Sequence[date], most: int = 6) -> list[Tick]:
 
 
 def _strips(texts: Sequence[str]) -> list[Strip]:
-    """Answer strips side by side, each with the text of its last day; many days share one."""
+    """Return strips side by side, each with the text of its last day; many days share one."""
     each = max(1, math.ceil(len(texts) / MOST_STRIPS))
     width = WIDTH / len(texts)
     starts = range(0, len(texts), each)

@@ -92,7 +92,7 @@ class Standing:
 
 
 def standings(record: Record, window: Window) -> list[Standing]:
-    """Answer every coin that was traded or held in a window.
+    """Return every coin that was traded or held in a window.
 
     With an open end, what is held are the open lots, worth their current mark; at any other instant it is what had come in and
     not left, worth the last price before it.
@@ -130,7 +130,7 @@ def _counted(window: Window, at: datetime, before: _Tallies, within: _Tallies, t
 
 
 def by_coin(record: Record, rows: Iterable[Standing]) -> list[Cells]:
-    """Answer one row a coin: what is held at the end and what the window brought."""
+    """Return one row a coin: what is held at the end and what the window brought."""
     return [
         {
             "symbol": row.symbol,
@@ -187,7 +187,7 @@ def identity_holds(row: Standing) -> bool:
 
 
 def by_period(record: Record, window: Window, kind: PeriodKind, zone: tzinfo) -> list[Cells]:
-    """Answer one row a period in which anything was traded, oldest first."""
+    """Return one row a period in which anything was traded, oldest first."""
     tallies: dict[Period, Tally] = {}
     for trade in record.trades:
         if window.has(trade.time):
@@ -221,7 +221,7 @@ def _traded(tally: Tally, currency: str) -> Cells:
 
 
 def by_account(record: Record, window: Window) -> list[Cells]:
-    """Answer one row for each account that sold; lots it took may have been bought in another, where lots are universal."""
+    """Return one row for each account that sold; lots it took may have been bought in another, where lots are universal."""
     tallies: dict[str, Tally] = {}
     for trade in record.trades:
         if window.has(trade.time):
@@ -233,7 +233,7 @@ def by_account(record: Record, window: Window) -> list[Cells]:
 
 
 def by_algorithm(record: Record, window: Window) -> list[Cells]:
-    """Answer one row for each pair of who bought and who sold; None is a trade that no algorithm decided on."""
+    """Return one row for each pair of who bought and who sold; None is a trade that no algorithm decided on."""
     tallies: dict[tuple[str, str], Tally] = {}
     for match in record.matches:
         if window.has(match.disposed_at):
@@ -253,7 +253,7 @@ def by_algorithm(record: Record, window: Window) -> list[Cells]:
 
 
 def by_match(record: Record, window: Window) -> list[Cells]:
-    """Answer one row a match, in order of disposal: the lots behind every gain."""
+    """Return one row a match, in order of disposal: the lots behind every gain."""
     return [match_cells(match, record.currency) for match in record.matches if window.has(match.disposed_at)]
 
 

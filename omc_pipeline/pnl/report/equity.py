@@ -91,7 +91,7 @@ def months(days: Iterable[Day]) -> list[Month]:
 
 
 def _closes(record: Record, ends: Sequence[datetime], marks: Mapping[str, PricePoint], at_cost: set[str]) -> list[_Close]:
-    """Answer the state at each instant, which come in order; at the last one, marks win over the history of prices."""
+    """Return the state at each instant, which come in order; at the last one, marks win over the history of prices."""
     trades = sorted(record.trades, key=lambda trade: trade.time)
     matches = sorted(record.matches, key=lambda match: match.disposed_at)
     tallies: dict[str, Tally] = {}

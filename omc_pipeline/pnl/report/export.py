@@ -104,7 +104,7 @@ def as_parquet(document: Mapping[str, Any]) -> bytes:
 
 
 def as_table(document: Mapping[str, Any]) -> Any:
-    """Answer a report's rows as an Arrow table."""
+    """Return a report's rows as an Arrow table."""
     import pyarrow as pa
 
     types = {

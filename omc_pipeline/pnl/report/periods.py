@@ -25,11 +25,11 @@ class Window:
             raise BadInputError(f"nothing lies between {self.start.isoformat()} and {self.end.isoformat()}; from must be before to")
 
     def has(self, moment: datetime) -> bool:
-        """Answer whether an instant lies within."""
+        """Return whether an instant lies within."""
         return not self.is_after(moment) and (self.end is None or moment < self.end)
 
     def is_after(self, moment: datetime) -> bool:
-        """Answer whether the window begins only after an instant."""
+        """Return whether the window begins only after an instant."""
         return self.start is not None and moment < self.start
 
 
@@ -42,7 +42,7 @@ class Period(NamedTuple):
 
 
 def period_of(moment: datetime, kind: PeriodKind, zone: tzinfo = UTC) -> Period:
-    """Answer the period that an instant lies in, by the clocks of a zone; an hour that clocks show twice is two periods."""
+    """Return the period that an instant lies in, by the clocks of a zone; an hour that clocks show twice is two periods."""
     local = moment.astimezone(zone)
     if kind == "hour":
         first = local.replace(minute=0, second=0, microsecond=0)
@@ -60,12 +60,12 @@ def period_of(moment: datetime, kind: PeriodKind, zone: tzinfo = UTC) -> Period:
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """Answer the instant at which a day begins in a zone, in UTC."""
+    """Return the instant at which a day begins in a zone, in UTC."""
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def day_ends(start: datetime, last: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Answer the ends of all days of a zone from that of ``start`` to that of ``last``, in UTC."""
+    """Return the ends of all days of a zone from that of ``start`` to that of ``last``, in UTC."""
     day, final = start.astimezone(zone).date(), last.astimezone(zone).date()
     while day <= final:
         day += timedelta(days=1)

@@ -153,7 +153,7 @@ class Record:
 
 
 def price_before(points: Sequence[PricePoint], end: datetime) -> PricePoint | None:
-    """Answer the last price before an instant, or None where there is none; ``points`` are oldest first."""
+    """Return the last price before an instant, or None where there is none; ``points`` are oldest first."""
     at = bisect_left(points, end, key=lambda point: point.at)
     return points[at - 1] if at else None
 
@@ -177,7 +177,7 @@ def with_own_trades(quotes: Mapping[str, Sequence[PricePoint]], fills: Iterable[
 
 
 def rows_of(positions: Iterable[PositionResult]) -> tuple[list[MatchRow], list[OpenLotRow]]:
-    """Answer the matches, in order of disposal, and the open lots of positions that were just computed."""
+    """Return the matches, in order of disposal, and the open lots of positions that were just computed."""
     matches, lots = [], []
     for position in positions:
         matches += [

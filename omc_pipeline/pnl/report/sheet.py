@@ -177,7 +177,7 @@ def years(found: Sequence[Month]) -> list[Year]:
 
 
 def _tiles(rows: Sequence[Standing], window: Window) -> dict[str, Any]:
-    """Answer what stands on top: of a window with a start, what is unrealized is its change."""
+    """Return what stands on top: of a window with a start, what is unrealized is its change."""
     realized = sum(row.within.realized for row in rows)
     end, start, value = (_sum(getattr(row, name) for row in rows) for name in ("unrealized", "unrealized_before", "value"))
     change = None if end is None or start is None else end - start
@@ -211,7 +211,7 @@ def _span(days: Sequence[Day]) -> str:
 
 
 def _groups(found: Report) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Answer the metrics by group: name, how it looks, what it means."""
+    """Return the metrics by group: name, how it looks, what it means."""
     parts = {"trades": found.figures.trades, "returns": found.figures.returns, "activity": found.figures.activity}
     return [
         (title, [(entry.name, entry.show(getattr(parts[entry.part], entry.field)), entry.meaning) for entry in entries])

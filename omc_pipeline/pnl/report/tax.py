@@ -115,7 +115,7 @@ def tax_year_of(day: date) -> int:
 
 
 def discount_from(acquired_on: date) -> date:
-    """Answer the first day of sale that leaves 12 full months between it and the day of acquisition."""
+    """Return the first day of sale that leaves 12 full months between it and the day of acquisition."""
     first = acquired_on + timedelta(days=1)
     try:
         return first.replace(year=first.year + 1)
@@ -135,7 +135,7 @@ def treat(match: MatchRow, zone: str = ZONE_NAME) -> TaxMatch:
 
 
 def tax_rows(found: TaxYear, currency: str) -> list[dict[str, Any]]:
-    """Answer one row a match, in order of disposal."""
+    """Return one row a match, in order of disposal."""
     return [
         {
             **match_cells(row.match, currency),

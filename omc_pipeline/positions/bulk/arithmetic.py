@@ -13,7 +13,7 @@ from omc_pipeline.pnl.kernel.jit import compiled
 def settled(
     is_sell: npt.NDArray[np.uint8], fee_in_coin: npt.NDArray[np.uint8], qty: Column, amount: Column, fee: Column, *, expensed: bool
 ) -> tuple[Column, Column, Column]:
-    """Answer units, money and the expensed fee of each fill.
+    """Return units, money and the expensed fee of each fill.
 
     A fee in the coin itself changes the units and leaves the money; such fees are not for expensing here.
     """

@@ -20,7 +20,7 @@ from omc_pipeline.positions.sums import SUM_COLUMNS, Sums
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
-    from omc_pipeline.positions.book import Book
+    from omc_pipeline.positions.run_context import RunContext
 
 _SLICE = 1 << 20
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -40,13 +40,13 @@ class Backfill:
     """Matches all fills of whole coins of a user.
 
     Args:
-        book: Of the run.
+        context: Of the run.
         database: For a connection that reads what the run sees.
         then: What becomes of the rows of a table after each chunk, which then lie in ``pg_temp.bulk_<table>``.
     """
 
-    def __init__(self, book: Book, database: Database, then: Callable[[str], None]) -> None:
-        self._book, self._database, self._then = book, database, then
+    def __init__(self, context: RunContext, database: Database, then: Callable[[str], None]) -> None:
+        self._context, self._database, self._then = context, database, then
         self._carry = Carry()
         self.matches, self.digest = 0, 0
 
@@ -56,11 +56,13 @@ class Backfill:
         Args:
             ids: Of their positions, by coin.
         """
-        book = self._book
+        context = self._context
         for table, columns in TABLES.items():
-            book.connection.execute(f"DROP TABLE IF EXISTS pg_temp.bulk_{table}")
-            book.connection.execute(f"CREATE TEMPORARY TABLE bulk_{table} ON COMMIT DROP AS SELECT {columns} FROM pnl.{table} WITH NO DATA")
-        snapshot = book.connection.execute("SELECT pg_export_snapshot()").fetchone()[0]  # type: ignore[index]
+            context.connection.execute(f"DROP TABLE IF EXISTS pg_temp.bulk_{table}")
+            context.connection.execute(
+                f"CREATE TEMPORARY TABLE bulk_{table} ON COMMIT DROP AS SELECT {columns} FROM pnl.{table} WITH NO DATA"
+            )
+        snapshot = context.connection.execute("SELECT pg_export_snapshot()").fetchone()[0]  # type: ignore[index]
         with closing(self._chunks(snapshot, list(ids))) as chunks, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             reading: Future[tuple[bytes, int] | None] = reader.submit(next, chunks, None)
             writing: Future[None] | None = None
@@ -80,7 +82,7 @@ class Backfill:
                 writing.result()
 
     def _chunks(self, snapshot: str, coins: list[str]) -> Generator[tuple[bytes, int], None, None]:
-        """Answer rows as they come, so many at a time; in the end none."""
+        """Return rows as they come, so many at a time; in the end none."""
         from psycopg import IsolationLevel, sql
 
         with self._database.connect("reader") as connection:
@@ -88,13 +90,13 @@ class Backfill:
             connection.read_only = True
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
             connection.execute("SET LOCAL enable_sort = off")  # an index has them in order already; a sort would keep them all
-            counted = sql.SQL(self._book.fills.counted)
-            statement = sql.SQL(FILLS).format(user=sql.Literal(self._book.user_id), coins=sql.Literal(coins), counted=counted)
-            yield from copied_out(connection, statement, self._book.pace.chunk_fills)
+            counted = sql.SQL(self._context.fills.counted)
+            statement = sql.SQL(FILLS).format(user=sql.Literal(self._context.user_id), coins=sql.Literal(coins), counted=counted)
+            yield from copied_out(connection, statement, self._context.batching.chunk_fills)
 
     def _match(self, content: bytes, rows: int, ids: Mapping[str, int], *, is_last: bool) -> tuple[Output | None, bytes, int]:
         """Match the rows up to the last instant, whose fills may go on in the next chunk; answer those that are left, too."""
-        basis, given = self._book.basis, np.frombuffer(content, np.uint8)
+        basis, given = self._context.basis, np.frombuffer(content, np.uint8)
         fills = read_fills(given, rows)
         end = rows if is_last else _last_instant(given, fills)
         if end == 0 and not is_last:
@@ -103,12 +105,12 @@ class Backfill:
         chunk = matched_chunk(given, part, self._carry, basis.method, basis.fee_policy, basis.oversell_policy)
         if len(chunk.matched.beyond):
             raise OverflowError("a sum of money or units reaches 1e20")
-        output = output_of(chunk, self._carry, ids, basis.method, self._book.pace.checkpoint_trades, is_last=is_last)
+        output = output_of(chunk, self._carry, ids, basis.method, self._context.batching.checkpoint_trades, is_last=is_last)
         self._carry = output.carry
         self.digest += digest_of(given, part)
         self.matches += len(chunk.matched.matches.sell)
         for symbol, sell, qty, at in output.unmatched:
-            self._book.exceptions.found(oversell(symbol, sell, qty, basis.oversell_policy), _EPOCH + timedelta(microseconds=at))
+            self._context.exceptions.found(oversell(symbol, sell, qty, basis.oversell_policy), _EPOCH + timedelta(microseconds=at))
         left = b"" if end == rows else content[int(fills.begins[end]) :]
         return output, left, rows - end
 
@@ -118,34 +120,34 @@ class Backfill:
                 self._copy(table, content)
                 self._then(table)
         if output.ended:
-            run = self._book.run_id
-            self._book.connection.cursor().executemany(SAVE, [(run, *_cells(ended, ids)) for ended in output.ended])
+            run = self._context.run_id
+            self._context.connection.cursor().executemany(SAVE, [(run, *_cells(ended, ids)) for ended in output.ended])
 
     def _copy(self, table: str, content: Bytes) -> None:
-        with self._book.connection.cursor().copy(f"COPY pg_temp.bulk_{table} ({TABLES[table]}) FROM STDIN (FORMAT binary)") as copy:
+        with self._context.connection.cursor().copy(f"COPY pg_temp.bulk_{table} ({TABLES[table]}) FROM STDIN (FORMAT binary)") as copy:
             copy.write(HEADER)
             for at in range(0, len(content), _SLICE):
                 copy.write(content[at : at + _SLICE].tobytes())
             copy.write(TRAILER)
 
 
-def move(book: Book, table: str) -> None:
+def move(context: RunContext, table: str) -> None:
     """Put the rows that a chunk left in a temporary table into its table."""
-    keep(book, table)
-    book.connection.execute(f"TRUNCATE pg_temp.bulk_{table}")
+    keep(context, table)
+    context.connection.execute(f"TRUNCATE pg_temp.bulk_{table}")
 
 
-def keep(book: Book, table: str) -> None:
+def keep(context: RunContext, table: str) -> None:
     """Copy the rows of a temporary table into its table."""
     columns, (extra, values) = TABLES[table], EXTRA.get(table, ("", ""))
-    book.connection.execute(
+    context.connection.execute(
         f"INSERT INTO pnl.{table} (user_id, run_id, {columns}{extra}) SELECT %s, %s, {columns}{values} FROM pg_temp.bulk_{table}",
-        (book.user_id, book.run_id),
+        (context.user_id, context.run_id),
     )
 
 
 def _last_instant(content: Bytes, fills: FillColumns) -> int:
-    """Answer the first row of the last instant of the last coin."""
+    """Return the first row of the last instant of the last coin."""
     from omc_pipeline.positions.bulk.reading import SYMBOL
 
     changes = differs_from_last(content, fills.starts[:, SYMBOL], fills.lengths[:, SYMBOL])

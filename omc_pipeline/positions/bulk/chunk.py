@@ -45,7 +45,7 @@ class Ledger:
         return len(self.side)
 
     def rows(self, chosen: Rows) -> Ledger:
-        """Answer some rows, with a copy of just their texts."""
+        """Return some rows, with a copy of just their texts."""
         lengths = self.lengths[chosen]
         sizes = np.maximum(lengths, 0).astype(np.int64)
         ends = np.cumsum(sizes).reshape(sizes.shape)
@@ -55,7 +55,7 @@ class Ledger:
         return Ledger(self.content[at], ends - sizes, lengths, *arrays)
 
     def followed_by(self, other: Ledger) -> Ledger:
-        """Answer these rows and then others."""
+        """Return these rows and then others."""
         if not len(self):
             return other
         arrays = [
@@ -74,7 +74,7 @@ NO_ROWS = np.empty(0, np.int64)
 
 
 def empty_ledger() -> Ledger:
-    """Answer no rows."""
+    """Return no rows."""
     none = empty_column(0)
     texts = np.empty((0, len(TEXTS)), np.int64), np.empty((0, len(TEXTS)), np.int32)
     return Ledger(np.empty(0, np.uint8), *texts, np.empty(0, np.uint8), NO_ROWS, none, none, none, none, none)
@@ -167,7 +167,7 @@ def _where(fills: FillColumns, text: int, rows: Rows) -> tuple[list[int], list[i
 
 
 def _first_rows(content: Bytes, fills: FillColumns) -> Rows:
-    """Answer the rows at which a coin begins."""
+    """Return the rows at which a coin begins."""
     from omc_pipeline.positions.bulk.reading import differs_from_last
 
     return np.flatnonzero(differs_from_last(content, fills.starts[:, SYMBOL], fills.lengths[:, SYMBOL]))

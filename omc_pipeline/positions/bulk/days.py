@@ -29,7 +29,7 @@ class DaySums(NamedTuple):
 
 
 def no_sums(rows: int) -> DaySums:
-    """Answer sums of nothing."""
+    """Return sums of nothing."""
     return DaySums(*(np.zeros((rows, 2), np.int64) for _ in DaySums._fields))
 
 

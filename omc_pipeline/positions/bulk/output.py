@@ -196,7 +196,7 @@ def _unmatched(chunk: Chunk) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _carry(chunk: Chunk, ended_open: int, running: DaySums, trades: Rows, carry: Carry, checkpoint: int) -> Carry:
-    """Answer what is open of the last coin: its lots, its last day, its sums up to that day."""
+    """Return what is open of the last coin: its lots, its last day, its sums up to that day."""
     opened, days, last = chunk.matched.open_lots, chunk.days, len(chunk.days.day) - 1
     rows = opened.lot[ended_open:]
     lots = chunk.ledger.rows(np.maximum(rows, 0))

@@ -147,7 +147,7 @@ def _numeric(content: Bytes, at: int, column: Column, row: int) -> int:
 
 @inlined
 def _times_plus(low: Any, high: Any, factor: Any, addend: Any) -> tuple[Any, Any]:
-    """Answer 128-bit ``value * factor + addend``, for factors below 2**32."""
+    """Return 128-bit ``value * factor + addend``, for factors below 2**32."""
     mask = np.uint64(0xFFFFFFFF)
     first = (low & mask) * factor + addend
     second = (low >> np.uint64(32)) * factor + (first >> np.uint64(32))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from omc_pipeline.positions.bulk.backfill import keep
 from omc_pipeline.positions.bulk.output import TABLES
-from omc_pipeline.positions.plans import for_many_rows
+from omc_pipeline.positions.query_plan import for_many_rows
 from omc_pipeline.positions.sums import Sums
 
 if TYPE_CHECKING:
-    from omc_pipeline.positions.book import Book
+    from omc_pipeline.positions.run_context import RunContext
 
 _MATCH = "position_id, disposed_at, sell_fill, lot_fill, qty, cost, proceeds, acquired_at, rule"
 _NAMES = Sums._fields
@@ -48,10 +48,10 @@ WHERE ({", ".join(f"coalesce(f.{name}, 0)" for name in _NAMES)}) <> ({", ".join(
 """
 
 
-def restate(book: Book, positions: Sequence[int]) -> int:
+def restate(context: RunContext, positions: Sequence[int]) -> int:
     """Write what the rows in the temporary tables change of these positions, and answer how many matches were written."""
-    bound = {"positions": list(positions), "run": book.run_id, "user": book.user_id}
-    connection = book.connection
+    bound = {"positions": list(positions), "run": context.run_id, "user": context.user_id}
+    connection = context.connection
     with for_many_rows(connection):
         connection.execute(DIFFERING, bound)
         connection.execute(SUPERSEDE, bound)
@@ -59,5 +59,5 @@ def restate(book: Book, positions: Sequence[int]) -> int:
         connection.execute(DAYS, bound)
     for table in ("lot", "checkpoint"):
         connection.execute(f"DELETE FROM pnl.{table} WHERE position_id = ANY(%(positions)s)", bound)
-        keep(book, table)
+        keep(context, table)
     return written

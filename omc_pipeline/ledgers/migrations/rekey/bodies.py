@@ -45,7 +45,7 @@ def _number(order: Mapping[str, Any], name: str) -> Decimal:
 
 
 def _instant(order: Mapping[str, Any]) -> datetime:
-    told = order.get("solddate", order.get("created"))
-    if isinstance(told, int):
-        return datetime.fromtimestamp(told // 1000, UTC).replace(microsecond=told % 1000 * 1000)
-    return datetime.fromisoformat(str(told)).astimezone(UTC)
+    details = order.get("solddate", order.get("created"))
+    if isinstance(details, int):
+        return datetime.fromtimestamp(details // 1000, UTC).replace(microsecond=details % 1000 * 1000)
+    return datetime.fromisoformat(str(details)).astimezone(UTC)

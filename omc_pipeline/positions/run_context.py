@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from omc_pipeline.pnl.expand import Expansion, expand
 from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.trade import Trade, in_order
-from omc_pipeline.positions.basis import USUAL_PACE, Basis, Pace
-from omc_pipeline.positions.exceptions import ExceptionBook
+from omc_pipeline.positions.basis import DEFAULT_BATCHING, Basis, Batching
+from omc_pipeline.positions.exceptions import ExceptionLog
 from omc_pipeline.positions.fills import UserFills
 from omc_pipeline.positions.lots import LOT_COLUMNS
 from omc_pipeline.positions.rates import LedgerRates
@@ -25,7 +25,7 @@ MATCH_COLUMNS = """position_id, run_id, match_no, user_id, account_id, sell_fill
     rule, sell_algorithm, lot_algorithm"""
 
 
-class Book:
+class RunContext:
     """A user's positions by one method, in the transaction of one run.
 
     Args:
@@ -33,7 +33,7 @@ class Book:
         user_id: Whose.
         basis: By what they are computed.
         run_id: The run.
-        pace: How the work is cut into parts.
+        batching: How the work is cut into parts.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Book:
         user_id: str,
         basis: Basis,
         run_id: int,
-        pace: Pace = USUAL_PACE,
+        batching: Batching = DEFAULT_BATCHING,
     ) -> None:
-        self.connection, self.user_id, self.basis, self.run_id, self.pace = connection, user_id, basis, run_id, pace
-        self.exceptions = ExceptionBook(connection, user_id, basis.method, basis.currency, run_id)
-        self.fills = UserFills(connection, user_id, pace.chunk_fills)
+        self.connection, self.user_id, self.basis, self.run_id, self.batching = connection, user_id, basis, run_id, batching
+        self.exceptions = ExceptionLog(connection, user_id, basis.method, basis.currency, run_id)
+        self.fills = UserFills(connection, user_id, batching.chunk_fills)
         self._rates = LedgerRates(connection, user_id, basis.currency)
         self.matches = TableWriter(connection, "lot_match", MATCH_COLUMNS)
         self.lots = TableWriter(connection, "lot", f"position_id, user_id, run_id, {LOT_COLUMNS}")
@@ -63,7 +63,7 @@ class Book:
         return symbol != self.basis.currency and symbol not in FIAT
 
     def trades_of(self, symbol: str, since: datetime) -> Iterator[Sequence[Trade]]:
-        """Answer the trades of a coin from a time on, in order, in parts that never divide an instant."""
+        """Return the trades of a coin from a time on, in order, in parts that never divide an instant."""
         done: datetime | None = None
         for fills in self.fills.of_coin(symbol, since):
             until = fills[-1].time

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from omc_pipeline.positions.basis import Basis
-from omc_pipeline.positions.bulk.plain import plain_coins
+from omc_pipeline.positions.bulk.simple_coins import simple_coins
 from omc_pipeline.positions.changes import duplicates_digest
 from omc_pipeline.positions.fills import BEGINNING
 from omc_pipeline.positions.sums import SUM_COLUMNS, Sums
 
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
-    from omc_pipeline.positions.book import Book
+    from omc_pipeline.positions.run_context import RunContext
 
 log = structlog.get_logger()
 OPEN = f"""
@@ -48,29 +48,29 @@ class Backfilled(NamedTuple):
     digest: int = 0
 
 
-def backfill(book: Book, database: Database, touched: Sequence[tuple[str, datetime]], fills: int) -> Backfilled:
+def backfill(context: RunContext, database: Database, touched: Sequence[tuple[str, datetime]], fills: int) -> Backfilled:
     """Compute those of the coins as a whole that are plain enough and have much to compute, where the kernel runs.
 
     Args:
-        book: Of the run.
+        context: Of the run.
         database: For a connection that reads what the run sees.
         touched: Coins, each with the time from which on its fills may have changed.
         fills: New in the run; coins without a position go together where these are many.
     """
-    least, basis = book.pace.backfill_fills, book.basis
+    least, basis = context.batching.backfill_fills, context.basis
     if least is None or not _has_compiled_form(basis):
         return Backfilled()
-    whose = (book.user_id, basis.method, basis.currency)
-    known = book.connection.execute(KNOWN, (*map(list, zip(*touched, strict=True)), *whose)).fetchall() if touched else []
+    whose = (context.user_id, basis.method, basis.currency)
+    known = context.connection.execute(KNOWN, (*map(list, zip(*touched, strict=True)), *whose)).fetchall() if touched else []
     ids = {symbol: position for symbol, position, is_late, replayed in known if is_late and replayed >= least}
     fresh = {coin for coin, _ in touched} - {row[0] for row in known} if fills >= least else set[str]()
     if not ids and not fresh:
         return Backfilled()
-    plain = plain_coins(book.connection, book.user_id, basis, [*fresh, *ids], book.fills.counted)
-    return _computed(book, database, [coin for coin in plain if coin in fresh], {coin: ids[coin] for coin in plain if coin in ids})
+    simple = simple_coins(context.connection, context.user_id, basis, [*fresh, *ids], context.fills.counted)
+    return _computed(context, database, [coin for coin in simple if coin in fresh], {coin: ids[coin] for coin in simple if coin in ids})
 
 
-def _computed(book: Book, database: Database, fresh: Sequence[str], late: dict[str, int]) -> Backfilled:
+def _computed(context: RunContext, database: Database, fresh: Sequence[str], late: dict[str, int]) -> Backfilled:
     if not fresh and not late:
         return Backfilled()
     from omc_pipeline.pnl.kernel.jit import keep_compiled_code
@@ -79,17 +79,17 @@ def _computed(book: Book, database: Database, fresh: Sequence[str], late: dict[s
     from omc_pipeline.positions.bulk.backfill import Backfill, move
     from omc_pipeline.positions.bulk.restate import restate
 
-    whose = (book.user_id, book.basis.method, book.basis.currency)
-    new = Backfill(book, database, partial(move, book))
+    whose = (context.user_id, context.basis.method, context.basis.currency)
+    new = Backfill(context, database, partial(move, context))
     if fresh:
-        new.run(dict(book.connection.execute(OPEN, (*whose, book.run_id, list(fresh))).fetchall()))
+        new.run(dict(context.connection.execute(OPEN, (*whose, context.run_id, list(fresh))).fetchall()))
     matches = new.matches
     if late:
         for coin in late:
-            book.exceptions.replayed(coin, BEGINNING)
-        Backfill(book, database, lambda table: None).run(late)
-        matches += restate(book, list(late.values()))
-    digest = new.digest + (duplicates_digest(book.connection, book.user_id, fresh) if fresh else 0)
+            context.exceptions.replayed(coin, BEGINNING)
+        Backfill(context, database, lambda table: None).run(late)
+        matches += restate(context, list(late.values()))
+    digest = new.digest + (duplicates_digest(context.connection, context.user_id, fresh) if fresh else 0)
     return Backfilled(fresh, list(late), matches, digest)
 
 

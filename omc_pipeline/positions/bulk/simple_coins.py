@@ -18,15 +18,15 @@ FROM exchange.fill f WHERE user_id = %(user)s{counted} GROUP BY 1, 2, 3
 """
 
 
-def plain_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str], counted: str = "") -> list[str]:
-    """Answer those of the coins that a backfill can compute: every fill of them is a plain trade.
+def simple_coins(connection: psycopg.Connection[Any], user_id: str, basis: Basis, coins: Collection[str], counted: str = "") -> list[str]:
+    """Return those of the coins that a backfill can compute: every fill of them is a plain trade.
 
     ``counted`` is the condition that leaves out duplicates.
     """
     bound = {"user": user_id, "capitalised": basis.fee_policy == "capitalise"}
     odd: set[str] = set()
-    for symbol, currency, fee_currency, has_fee, is_plain in connection.execute(SURVEY.format(counted=counted), bound):
-        if not is_plain or currency != basis.currency:
+    for symbol, currency, fee_currency, has_fee, is_simple in connection.execute(SURVEY.format(counted=counted), bound):
+        if not is_simple or currency != basis.currency:
             odd |= {symbol, currency}
         if has_fee and fee_currency not in (symbol, currency):
             odd |= {symbol, fee_currency}
