@@ -63,7 +63,7 @@ def _limits(policy: HostPolicy) -> tuple[str, str, str, str]:
     rate = f"{policy.requests_per_s:g} a second" if policy.requests_per_s >= 1 else f"one in {1 / policy.requests_per_s:g} s"
     burst = f", {policy.burst} at once" if policy.burst > 1 else ""
     quota = f"{policy.quota.requests:,} in {span(policy.quota.window_s)}" if policy.quota else "none"
-    return ", ".join(policy.live_urls), f"{rate}{burst}", quota, code(policy.batching.group)
+    return ", ".join(policy.live_urls), f"{rate}{burst}", quota, code(policy.rate_limit.group)
 
 
 def _needs(source: Source) -> str:
