@@ -167,7 +167,7 @@ _FILLS = (
     ),
     row_check(
         FILL,
-        "distinct_rows",
+        "told_once",
         f"""NOT EXISTS (SELECT 1 FROM {FILL.qualified} AS d WHERE {_SAME_TRADE}
                   AND d.payload_sha256 IS DISTINCT FROM w.payload_sha256)""",
         "No trade is held twice under two ids from two answers.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omc_agents.claims.evidence import Evidence, ref_of, values
+from omc_agents.claims.evidence import Evidence, json_value, ref_of
 from omc_agents.claims.fields import visible
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.safety import unsafe_reason, visible_text
@@ -145,7 +145,7 @@ def test_outside_text_is_shown_in_one_plain_line() -> None:
 
 def test_a_reference_can_not_carry_text() -> None:
     assert ref_of("catalyst.event", ("s", "a b/c\nd<e>"), 2) == "catalyst.event/s/a%20b%2Fc%0Ad%3Ce%3E@2"
-    assert values(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00+00:00"
+    assert json_value(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_candle_that_can_not_be_is_refused_and_its_neighbours_are_kept() -> No
 
 
 @pytest.mark.parametrize(
-    ("told", "error"),
+    ("details", "error"),
     [
         ("EGeneral:Too many requests", RateLimitedError),
         ("EAPI:Rate limit exceeded", RateLimitedError),
