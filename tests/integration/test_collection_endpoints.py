@@ -68,7 +68,7 @@ def test_a_host_that_is_dead_turns_its_check_red_at_once_and_alerts_within_two_c
     at_once = {o.name: o for o in run_source_checks(database, source, began + hour)}
     before_two = run_suites(database, [source], sandboxed, began + 1.95 * hour)
 
-    assert (at_once["endpoints_answer"].passed, at_once["endpoints_answer"].value) == (False, pytest.approx(2 / 3))
+    assert (at_once["endpoints_answer"].passed, at_once["endpoints_answer"].value) == (False, pytest.approx(3 / 4))
     assert before_two.ledgers["glass"].scores is not None
     assert before_two.ledgers["glass"].scores.timeliness_score < sandboxed.alert_threshold
     assert "timeliness" in {alert.dimension for alert in before_two.alerts}

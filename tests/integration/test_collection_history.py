@@ -125,6 +125,8 @@ def test_sources_with_a_past_have_a_partitioned_asset_beside_the_live_one() -> N
     assert partitioned == {
         "human/fear_greed_history",
         "human/fear_greed_trend_history",
+        "human/sentiment_history",
+        "catalyst/coinspot_listings_history",
         "glass/defillama_history",
         "glass/market_candles_history",
         "glass/fx_history",

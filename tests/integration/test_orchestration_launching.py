@@ -73,7 +73,8 @@ def test_a_live_source_without_its_key_starts_no_run(live: Settings) -> None:
     said = _asked(live.environ(), "collect_exchange_coinspot_account")
 
     assert said == "exchange_coinspot_account is not configured: set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET"
-    assert _asked(live.environ(), "collect_catalyst") == "catalyst_sec_edgar is not configured: set OMC_CONTACT"
+    edgar = {"catalyst_sec_edgar": SOURCES["catalyst_sec_edgar"]}
+    assert _asked(live.environ(), "collect_catalyst", edgar) == "catalyst_sec_edgar is not configured: set OMC_CONTACT"
 
 
 def test_with_its_key_it_does(live: Settings) -> None:
@@ -92,12 +93,12 @@ def test_a_paused_or_banned_source_starts_no_run_and_the_tick_says_why(database:
     key, now = CollectorKey("glass_defillama"), datetime.now(UTC)
     with database.connect("writer") as connection:
         pause(connection, key, by="ada", now=now, reason="too noisy")
-        while_paused = _asked(settings.environ(), "collect_glass")
+        while_paused = _asked(settings.environ(), "collect_glass", {key.source: SOURCES[key.source]})
         resume(connection, key)
         record_failure(connection, key, RateLimitedError("slow", retry_after_s=600), now=now, pause_after=0)
-        while_banned = _asked(settings.environ(), "collect_glass")
+        while_banned = _asked(settings.environ(), "collect_glass", {key.source: SOURCES[key.source]})
         record_success(connection, key, rows=1, seconds=1, now=now)
-        afterwards = _asked(settings.environ(), "collect_glass")
+        afterwards = _asked(settings.environ(), "collect_glass", {key.source: SOURCES[key.source]})
 
     assert while_paused == "glass_defillama is paused by ada (too noisy); `omc sources resume glass_defillama`"
     assert "glass_defillama must not be asked before" in while_banned
@@ -217,9 +218,10 @@ def test_a_wait_that_an_upstream_asks_for_outlives_the_collection(database: Data
 
 
 def test_scoring_records_what_the_platform_can_collect_and_gives_no_score_without_it(live: Settings) -> None:
+    edgar = {"catalyst_sec_edgar": SOURCES["catalyst_sec_edgar"]}
     (asset,) = (
         asset
-        for asset in build_definitions(platform=Platform(variables=live.environ())).assets or ()
+        for asset in build_definitions(edgar, platform=Platform(variables=live.environ())).assets or ()
         if isinstance(asset, dg.AssetsDefinition) and asset.keys == {dg.AssetKey(["quality", "catalyst"])}
     )
 

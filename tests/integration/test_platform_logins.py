@@ -27,7 +27,7 @@ def test_each_process_has_the_logins_of_its_roles_and_the_platform_works() -> No
         assert held["webserver"] == {"dagster"}
         assert held["warm server"] == {"dagster"}, "every run forks from it"
         assert held["code-omc_agents"] == {"writer", "dagster"}
-        assert held["code-omc_pipeline"] == {"reader", "dagster"}
+        assert held["code-omc_pipeline"] == {"reader", "writer", "dagster"}, "its schedules keep the state of collectors and accounts"
         assert held["daemon"] == {"writer", "reader", "agent", "dagster"}
         assert not any("administrator" in found or "owner" in found for found in held.values())
         for location, job in (("omc_agents", "maintain_sessions"), ("omc_pipeline", "collect_human")):

@@ -22,7 +22,7 @@ from omc_pipeline.collection.discovery import discover_sources
 from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed
 
-AT = datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)
+AT = datetime(2026, 10, 2, 14, 35, 7, tzinfo=UTC)
 READ = [  # source, file, rows, refused rows
     ("glass_defillama", "defillama/coins_prices_current_2025.json", 3, 0),
     ("glass_defillama", "defillama/coins_prices_historical_dai.json", 1, 0),

@@ -32,4 +32,4 @@ def upgrade() -> None:
     op.execute(COLUMNS)
     joined = r" || '\x1f'::bytea || ".join(rf"coalesce(convert_to({cell}, 'UTF8'), '\x00'::bytea)" for cell in _CELLS)
     op.execute(f"UPDATE exchange.quote SET is_crossed = coalesce(bid > ask, false), row_sha256 = encode(sha256({joined}), 'hex')")
-    op.execute("ALTER TABLE exchange.quote ALTER COLUMN is_crossed SET NOT NULL")
+    op.execute("ALTER TABLE exchange.quote ALTER COLUMN is_crossed SET DEFAULT false, ALTER COLUMN is_crossed SET NOT NULL")
