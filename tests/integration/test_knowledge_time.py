@@ -19,9 +19,11 @@ from omc_agents.tools.toolbox import Toolbox
 from omc_infra.postgres.database import Database
 from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.read import LedgerReader
+from omc_pipeline.ledgers.table import LEDGERS
 
 
-def test_every_ledger_table_has_rows_in_this_test() -> None:
+def test_every_ledger_has_tables_in_this_test() -> None:
+    assert {name.partition(".")[0] for name in TABLES} == set(LEDGERS)
     assert set(ROWS) == set(TABLES)
 
 
