@@ -26,8 +26,8 @@ def event_prefix(name: str) -> str:
     return f"{zlib.crc32(name.encode()):010d}-26-"
 
 
-def land(database: Database, name: str, count: int = 1) -> None:
-    """Append fresh filings in one transaction; their ids begin with ``event_prefix`` of the name."""
+def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
+    """Append fresh filings in one transaction; their ids begin with ``event_prefix`` of the name, and are numbered from ``first``."""
     from omc_pipeline.ledgers.catalyst import CatalystEvent
     from omc_pipeline.ledgers.write import append
 
@@ -46,7 +46,7 @@ def land(database: Database, name: str, count: int = 1) -> None:
             filed_on=now.date(),
             published_at=now,
         )
-        for number in range(count)
+        for number in range(first, first + count)
     ]
     with database.connect("writer") as connection:
         append(connection, SOURCE, rows, None)

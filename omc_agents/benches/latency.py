@@ -91,7 +91,7 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
         database = bench.platform.database
         trivial, collection = _cpu(bench, runs)
         for number in range(events):
-            land(database, f"single-{number:05d}")
+            land(database, "single", first=number)
             time.sleep(spacing)
         await_briefs(database, "single", events)
         begun, since = time.monotonic(), utc_now()

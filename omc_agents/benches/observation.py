@@ -97,7 +97,7 @@ def _watch(platform: RunningPlatform, observed: Observed, seconds: float, every:
             observed.samples.append(take_sample(platform))
             sampled += 1
         if now >= landed * event_every:
-            land(platform.database, f"{EVENTS}-{landed:05d}")
+            land(platform.database, EVENTS, first=landed)
             landed += 1
         observed.restarted += platform.watch()
         time.sleep(_LOOK_S)
