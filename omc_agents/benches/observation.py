@@ -35,7 +35,7 @@ class Observed:
         ended: When the last one was.
         samples: In order.
         landed: Events landed meanwhile.
-        restarted: Services that ended by themselves.
+        said: What the platform said meanwhile: services that ended, ticks that failed, statements that were ended.
         rows: Facts gained, by ledger.
         grown_mb: What each table with its indexes gained, the largest first.
         runs: Number of runs by how they ended.
@@ -48,7 +48,7 @@ class Observed:
     ended: datetime
     samples: list[Sample] = field(default_factory=list)
     landed: int = 0
-    restarted: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     rows: Mapping[str, int] = field(default_factory=dict)
     grown_mb: Mapping[str, float] = field(default_factory=dict)
     runs: Mapping[str, int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def _watch(platform: RunningPlatform, observed: Observed, seconds: float, every:
         if now >= landed * event_every:
             land(platform.database, EVENTS, first=landed)
             landed += 1
-        observed.restarted += platform.watch()
+        observed.said += platform.watch()
         time.sleep(_LOOK_S)
     observed.landed = landed
 

@@ -39,6 +39,8 @@ def soak(*, minutes: float, every: float, event_every: float, page: Path | None,
     figures = list(figures_of(observed))
     written = write_page(page or load_settings().home / "bench" / "soak.html", observed, figures)
     print_figures("soak", figures, as_json=as_json)
+    for line in observed.said:
+        say(line, err=True)
     say(f"Plots: {written}", err=True)
     if observed.runs.get("FAILURE") or observed.lost or observed.doubled:
         raise click.exceptions.Exit(1)
@@ -61,7 +63,7 @@ def figures_of(observed: Observed) -> Iterator[Figure]:
         yield Figure(f"late {source}, longest", round(late, 2), "cadences", baseline_value=LIMIT_LATE_CADENCES, **limit)  # type: ignore[arg-type]
     yield Figure("runs", sum(observed.runs.values()), "runs")
     yield Figure("runs failed", observed.runs.get("FAILURE", 0), "runs")
-    yield Figure("services restarted", len(observed.restarted), "services")
+    yield Figure("trouble said on the console", len(observed.said), "lines")
     yield Figure("events landed", observed.landed, "events")
     yield Figure("events lost", observed.lost, "events")
     yield Figure("events doubled", observed.doubled, "events")
