@@ -94,4 +94,4 @@ class OptionsInForce:
         if row is None:
             lost = f"{self._source.name}: options {digest[:12]} of an earlier fetch are not kept"
             raise ConfigurationError(f"{lost}; replay with --current-options")
-        return stored_options(self._source.config, row[0], self._source.name)
+        return stored_options(self._source.config, row[0], self._source.name).with_assets(self._current.assets)

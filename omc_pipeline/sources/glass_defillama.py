@@ -17,7 +17,7 @@ Errors: an unknown slug is a 400 with text or ``{"message": ..}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Annotated
@@ -28,6 +28,8 @@ from pydantic import AfterValidator, Field
 from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.names import clean_ticker
+from omc_pipeline.assets.reading import shipped
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import Item, distinct_rows, read_items
 from omc_pipeline.collection.json_body import Document, Json, read_json
@@ -40,10 +42,11 @@ from omc_pipeline.collection.window import Window
 from omc_pipeline.ledgers.glass import CHAIN_TVL, COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL, CoinPrice, ProtocolFees, ProtocolTvl
 from omc_pipeline.sources._defillama_chains import CHAIN, ChainName, chain_history, chains_now
 
-_NAME = "glass_defillama"
+_NAME, _VENUE = "glass_defillama", "defillama"
 _SLUG = re.compile(r"[^\s/?#]{1,100}")
 _FEES_ONLY = {"excludeTotalDataChart": "true", "excludeTotalDataChartBreakdown": "true"}
 _HOURLY = "5 * * * *"
+_FOLLOWED = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "LINK")
 _CLOSING = time(23, 55)
 """DefiLlama gives the price nearest to a second, which may be some minutes off; it must not be of the next day."""
 
@@ -71,16 +74,7 @@ class DefiLlamaConfig(SourceConfig):
         description="Names of the chains whose TVL is followed, as DefiLlama writes them.",
     )
     coins: dict[str, Symbol] = Field(
-        default_factory=lambda: {
-            "coingecko:bitcoin": "BTC",
-            "coingecko:ethereum": "ETH",
-            "coingecko:solana": "SOL",
-            "coingecko:ripple": "XRP",
-            "coingecko:cardano": "ADA",
-            "coingecko:dogecoin": "DOGE",
-            "coingecko:litecoin": "LTC",
-            "coingecko:chainlink": "LINK",
-        },
+        default_factory=lambda: shipped().price_ids(_FOLLOWED),
         min_length=1,
         description="Symbols of the coins whose price is followed, by DefiLlama's id; no other id may use their symbols.",
     )
@@ -135,15 +129,15 @@ def _parsed(document: Document, payload: Payload, config: DefiLlamaConfig) -> Pa
         if CHAIN in payload.context:
             return chain_history(document, payload.context[CHAIN])
         if payload.context.get(ENDPOINT) == "chains":
-            return chains_now(document, frozenset(config.chains), hour)
+            return chains_now(document, frozenset(config.chains), hour, partial(_symbol, config, at=payload.fetched_at))
         _require(payload, "protocols")
-        return _protocol_rows(document, hour)
+        return _protocol_rows(document, hour, partial(_ticker, config=config, at=payload.fetched_at))
     if isinstance(coins := document.get("coins"), dict):
         _require(payload, "prices")
         return _price_rows(coins, config)
     if isinstance(document.get("tvl"), list):
         _require(payload, "protocols")
-        return _history_rows(document, payload)
+        return _history_rows(document, payload, partial(_ticker, config=config, at=payload.fetched_at))
     if isinstance(protocols := document.get("protocols"), list):
         _require(payload, "fees")
         return _fee_rows(protocols, hour)
@@ -160,7 +154,7 @@ def _require(payload: Payload, endpoint: str) -> None:
         raise PayloadChangedError(f"{_NAME}: the answer to endpoint '{asked}' has the shape of '{endpoint}'")
 
 
-def _protocol_rows(protocols: list[Json], hour: datetime) -> Parsed:
+def _protocol_rows(protocols: list[Json], hour: datetime, ticker: Callable[[Item], str | None]) -> Parsed:
     if not any(isinstance(protocol, dict) and "tvl" in protocol and "slug" in protocol for protocol in protocols):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'tvl' and 'slug' as those of /protocols do")
 
@@ -168,7 +162,7 @@ def _protocol_rows(protocols: list[Json], hour: datetime) -> Parsed:
         return ProtocolTvl(
             protocol=_slug(protocol),
             observed_at=hour,
-            symbol=_ticker(protocol),
+            symbol=ticker(protocol),
             name=text(protocol, "name", 200),
             category=optional_text(protocol, "category", 200),
             tvl_usd=amount(protocol, "tvl", least=0),
@@ -178,10 +172,10 @@ def _protocol_rows(protocols: list[Json], hour: datetime) -> Parsed:
     return read_items(protocols, tvl)
 
 
-def _history_rows(protocol: Item, payload: Payload) -> Parsed:
+def _history_rows(protocol: Item, payload: Payload, ticker: Callable[[Item], str | None]) -> Parsed:
     try:
         slug = _slug({**protocol, **({"slug": payload.context["slug"]} if "slug" in payload.context else {})})
-        name, symbol, category = text(protocol, "name", 200), _ticker(protocol), optional_text(protocol, "category", 200)
+        name, symbol, category = text(protocol, "name", 200), ticker(protocol), optional_text(protocol, "category", 200)
     except ValueError as error:
         raise PayloadChangedError(f"{_NAME}: /protocol without a usable head: {error}") from error
     points = protocol["tvl"]
@@ -231,21 +225,24 @@ def _price(coin: Item, config: DefiLlamaConfig) -> CoinPrice:
     if confidence is not None and confidence > 1:
         raise ValueError(f"confidence {confidence} is above 1")
     return CoinPrice(
-        symbol=_coin_symbol(coin, config.coins),
+        symbol=_coin_symbol(coin, config),
         observed_at=instant_of_epoch(coin, "timestamp"),
         price_usd=amount(coin, "price", above=0),
         confidence=confidence,
     )
 
 
-def _coin_symbol(coin: Item, followed: Mapping[str, str]) -> str:
+def _coin_symbol(coin: Item, config: DefiLlamaConfig) -> str:
+    """Return the symbol of an id; one that nobody knows is named ``DEFILLAMA:TICKER``, whatever it calls itself."""
     coin_id = str(coin["id"])
-    if followed.get(coin_id):
-        return followed[coin_id]
-    symbol = text(coin, "symbol", 40).upper()
-    if symbol in followed.values():
+    if config.coins.get(coin_id):
+        return config.coins[coin_id]
+    if known := config.assets.of_price_id(coin_id):
+        return known.symbol
+    symbol = clean_ticker(text(coin, "symbol", 40))
+    if symbol in config.coins.values():
         raise ValueError(f"{one_line(coin_id, 80)} calls itself {symbol}, which is another coin's symbol")
-    return symbol
+    return f"{_VENUE.upper()}:{symbol}"
 
 
 def _slug(protocol: Item) -> str:
@@ -256,9 +253,18 @@ def _slug(protocol: Item) -> str:
     return slug
 
 
-def _ticker(protocol: Item) -> str | None:
-    symbol = optional_text(protocol, "symbol", 60)
-    return None if symbol in (None, "-") else symbol.upper()
+def _ticker(protocol: Item, config: DefiLlamaConfig, at: datetime) -> str | None:
+    return _symbol(config, optional_text(protocol, "symbol", 60), at)
+
+
+def _symbol(config: DefiLlamaConfig, ticker: str | None, at: datetime) -> str | None:
+    """Return the symbol of a protocol's or chain's coin; None where it has none, or one that imitates another."""
+    if ticker in (None, "-"):
+        return None
+    try:
+        return config.assets.symbol_of(_VENUE, ticker, at)
+    except ValueError:  # the row is good without it
+        return None
 
 
 SOURCE = Source(
