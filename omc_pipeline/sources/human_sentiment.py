@@ -63,7 +63,7 @@ class SentimentConfig(SourceConfig):
     neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores smaller than this, of either sign, are neutral.")
     keywords: Annotated[dict[str, tuple[str, ...]], AfterValidator(_checked_keywords)] = Field(
         default_factory=lambda: shipped().title_words(),
-        description="Words by which a title names a coin; one in capitals counts in capitals only.",
+        description="Words by which titles name coins; one in capitals counts in capitals only.",
     )
 
 
