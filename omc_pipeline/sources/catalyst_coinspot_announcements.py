@@ -110,7 +110,7 @@ def _event(article: Item, assets: Registry) -> CatalystEvent:
         issuer=_VENUE,
         title=title,
         form=None,
-        items=",".join(coins)[:_LONGEST_ITEMS] or None,
+        items=",".join(tokens)[:_LONGEST_ITEMS] or None,
         url=_link(article, number),
         filed_on=None,
         published_at=published_at,

@@ -74,7 +74,7 @@ def test_fees_that_nobody_knows_are_none_and_not_nothing() -> None:
 def test_a_coin_that_borrows_the_symbol_of_a_followed_one_is_refused() -> None:
     parsed = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "prices.json"))
 
-    assert {row.symbol: row.price_usd for row in parsed.rows} == {"BTC": Decimal("64000.12345678901"), "HRB": Decimal("0.0000125")}
+    assert {row.symbol: row.price_usd for row in parsed.rows} == {"BTC": Decimal("64000.12345678901"), "DEFILLAMA:HRB": Decimal("0.0000125")}
     assert parsed.rows[1].confidence is None
     assert parsed.rejected[0].reason == "solana:Fake111 calls itself BTC, which is another coin's symbol"
     assert parsed.rejected[0].row["id"] == "solana:Fake111"
@@ -194,12 +194,12 @@ def test_quotes_are_stamped_with_the_second_of_their_fetch_and_crossed_ones_mark
     quotes = {(row.symbol, row.currency): (row.bid, row.ask, row.last) for row in parsed.rows}
     assert quotes[("BTC", "AUD")] == (Decimal("98000.5"), Decimal("98100"), Decimal("98200.75"))
     assert quotes[("BTC", "USDT")][0] == 64000
-    assert quotes[("THIN", "AUD")] == (None, Decimal(3), None)
+    assert quotes[("COINSPOT:THIN", "AUD")] == (None, Decimal(3), None)
     assert ("XLM", "AUD") in quotes
-    assert quotes[("UPSIDEDOWN", "AUD")][:2] == (2, 1)
-    assert [row.symbol for row in parsed.rows if row.is_crossed] == ["UPSIDEDOWN"]
+    assert quotes[("COINSPOT:UPSIDEDOWN", "AUD")][:2] == (2, 1)
+    assert [row.symbol for row in parsed.rows if row.is_crossed] == ["COINSPOT:UPSIDEDOWN"]
     assert {row.observed_at for row in parsed.rows} == {datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)}
-    assert quotes[("FREE", "AUD")] == quotes[("ODD", "AUD")] == (None, 1, 1)
+    assert quotes[("COINSPOT:FREE", "AUD")] == quotes[("COINSPOT:ODD", "AUD")] == (None, 1, 1)
     assert [rejected.row["market"] for rejected in parsed.rejected] == ["dead"]
 
 
@@ -209,17 +209,17 @@ def test_an_unusable_price_is_absent_and_its_row_is_kept(shared: Path) -> None:
     )
 
     assert {row.symbol: (row.bid, row.ask, row.last) for row in nan.rows if row.symbol != "BTC"} == {
-        "ZED": (Decimal("0.1"), Decimal("0.2"), None),
-        "KAT": (None, Decimal("0.3"), Decimal("0.25")),
-        "WOW": (None, Decimal("0.3"), None),
+        "COINSPOT:ZED": (Decimal("0.1"), Decimal("0.2"), None),
+        "COINSPOT:KAT": (None, Decimal("0.3"), Decimal("0.25")),
+        "COINSPOT:WOW": (None, Decimal("0.3"), None),
     }
     assert [(each.row["market"], each.reason) for each in nan.rejected] == [
         ("yak", "no usable price: bid is 'NaN', ask is 'NaN', last is 'NaN'")
     ]
     assert {row.symbol: row.bid for row in zero.rows if row.bid is None or row.is_crossed} == {
-        "ABC": None, "DEF": Decimal("0.6"), "JKL": None, "MNO": None, "VWX": None,
+        "COINSPOT:ABC": None, "COINSPOT:DEF": Decimal("0.6"), "COINSPOT:JKL": None, "COINSPOT:MNO": None, "COINSPOT:VWX": None,
     }  # fmt: skip
-    assert [row.symbol for row in zero.rows if row.is_crossed] == ["DEF"]
+    assert [row.symbol for row in zero.rows if row.is_crossed] == ["COINSPOT:DEF"]
     assert [each.row["market"] for each in zero.rejected] == ["pqr"]
 
 
@@ -229,7 +229,7 @@ def test_a_holding_without_a_usable_value_is_a_holding(shared: Path) -> None:
 
     held = {row.symbol: (row.qty, row.value_aud) for row in _parsed(ACCOUNT, body).rows}
 
-    assert (held["ZED"], held["ABC"]) == ((5, None), (5, None))
+    assert (held["COINSPOT:ZED"], held["COINSPOT:ABC"]) == ((5, None), (5, None))
     assert [(row.qty, row.value_aud) for row in _parsed(ACCOUNT, odd).rows] == [(5, None)]
 
 
