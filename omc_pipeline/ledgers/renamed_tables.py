@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -12,8 +12,22 @@ from omc_pipeline.assets.asset import Asset
 from omc_pipeline.assets.registry import Registry
 from omc_pipeline.ledgers.renamed_fills import rename_fills
 from omc_pipeline.ledgers.renaming import Named, Renaming, plan, rename, row_digest_of
+from omc_pipeline.ledgers.table import LedgerTable
 
 FILLS = "exchange.fill"
+_SYMBOLS, _LISTS = ("symbol", "currency", "fee_currency"), ("symbols",)
+_LEFT_OUT = frozenset({"glass.smart_money_flow", "glass.coin_price", "glass.fx_rate"})
+"""Where ``PLACE:TICKER`` names a contract or id that only calls itself so, or where there is only money."""
+
+
+def named_tables(tables: Iterable[LedgerTable]) -> list[Named]:
+    """Return the ledger tables in which a symbol may stand that a user has yet to map."""
+    found = []
+    for table in tables:
+        columns, lists = (tuple(name for name in names if name in table.fields) for names in (_SYMBOLS, _LISTS))
+        if (columns or lists) and table.qualified not in _LEFT_OUT:
+            found.append(Named(table.qualified, columns, lists, table.clock, table.identity, table.fields))
+    return found
 
 
 def turning_points(registry: Registry) -> list[datetime]:

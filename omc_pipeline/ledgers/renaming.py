@@ -76,9 +76,6 @@ def plan(
     """
     found: list[Renaming] = []
     for column in columns or named.columns:
-        statement = (
-            f"SELECT source, {column}, min({named.clock}), max({named.clock}) FROM {named.table} WHERE {column} IS NOT NULL GROUP BY 1, 2"
-        )
         for source, old, first, last in connection.execute(statement.encode()).fetchall():
             starts = [first, *(point for point in turning_points if first < point <= last)]
             for start, until in zip(starts, [*starts[1:], datetime.max.replace(tzinfo=first.tzinfo)], strict=True):
@@ -115,4 +112,4 @@ def _statement(connection: psycopg.Connection[Any], named: Named, column: str, n
     digest = row_digest_of(connection, named, {column: symbol})
     statement = f"""UPDATE {named.table} t SET {column} = {symbol}, row_sha256 = {digest}
         WHERE t.source = %(source)s AND t.{column} = %(old)s AND t.{named.clock} >= %(since)s AND t.{named.clock} < %(until)s {is_free}"""
-    return sql.SQL(statement)  # type: ignore[arg-type]  # made of names of our own tables
+    return sql.SQL(statement)
