@@ -57,15 +57,15 @@ def _with(document: str) -> Registry:
             raise ValueError(f"assets.aliases: {written} is for {symbol}, and no asset has that symbol; `omc assets list` shows them")
         assets[symbol] = replace(assets[symbol], aliases=(alias, *assets[symbol].aliases))
         mapped.add((alias.venue, alias.ticker))
-    mine = {str(read_alias(written)) for written in config.aliases}
-    kept = [replace(asset, aliases=tuple(_kept(asset.aliases, mapped, mine))) for asset in assets.values()]
+    mine = {(symbol, str(read_alias(written))) for written, symbol in config.aliases.items()}
+    kept = [replace(asset, aliases=tuple(_kept(asset, mapped, mine))) for asset in assets.values()]
     venues = {**base.venues, **{venue: base.venues.get(venue, ()) for venue, _ in mapped if venue != ANY}}
     return Registry(kept, base.renames, base.migrations, base.namesakes, venues)
 
 
-def _kept(aliases: tuple[Alias, ...], mapped: set[tuple[str, str]], mine: set[str]) -> list[Alias]:
+def _kept(asset: Asset, mapped: set[tuple[str, str]], mine: set[tuple[str, str]]) -> list[Alias]:
     """Leave out shipped aliases of a ticker that the user has mapped."""
-    return [alias for alias in aliases if (alias.venue, alias.ticker) not in mapped or str(alias) in mine]
+    return [alias for alias in asset.aliases if (alias.venue, alias.ticker) not in mapped or (asset.symbol, str(alias)) in mine]
 
 
 def read_alias(written: str) -> Alias:

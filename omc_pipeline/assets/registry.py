@@ -19,7 +19,7 @@ class Registry:
     """Assets by all their names.
 
     Args:
-        assets: With unique ids and symbols; of two with one alias the earlier one has it.
+        assets: With unique ids and symbols; an alias that two have at one time is ambiguous.
         renames: Which tickers became which.
         migrations: Which coins were replaced by others.
         namesakes: Symbols by a ticker that several coins have.

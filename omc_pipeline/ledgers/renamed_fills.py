@@ -27,9 +27,9 @@ FROM exchange.fill f JOIN (
     WHERE symbol = ANY(%(olds)s) OR currency = ANY(%(olds)s) OR fee_currency = ANY(%(olds)s)
 ) touched USING (account_id, fill_id)
 """
-_LATEST = f"""
-SELECT DISTINCT ON (f.account_id, f.fill_id) {", ".join(f"f.{name}" for name in Fill.__dataclass_fields__)}
-FROM exchange.fill f JOIN pg_temp.renamed_fill r ON r.account_id = f.account_id AND r.was = f.fill_id
+_LATEST = """
+SELECT DISTINCT ON (f.account_id, f.fill_id) {} FROM exchange.fill f
+JOIN pg_temp.renamed_fill r ON r.account_id = f.account_id AND r.was = f.fill_id
 WHERE f.fill_id ~ '^d-[0-9a-f]{{32}}$' ORDER BY f.account_id, f.fill_id, f.version DESC
 """
 _IS_THERE = "SELECT EXISTS (SELECT FROM exchange.fill WHERE account_id = %s AND fill_id = %s)"
@@ -72,7 +72,7 @@ def rename_fills(connection: psycopg.Connection[Any], named: Named, renamings: S
     bound = {"olds": sorted({each.old for each in renamings})}
     connection.execute(_BEFORE, bound)
     rename(connection, named, renamings)
-    _rename_ids(connection)
+    _rename_ids(connection, named.fields)
     digest = row_digest_of(connection, named)
     changed = connection.execute(
         f"""UPDATE exchange.fill t SET row_sha256 = {digest} FROM pg_temp.renamed_fill r
@@ -85,10 +85,11 @@ def rename_fills(connection: psycopg.Connection[Any], named: Named, renamings: S
     return counts
 
 
-def _rename_ids(connection: psycopg.Connection[Any]) -> None:
+def _rename_ids(connection: psycopg.Connection[Any], fields: Sequence[str]) -> None:
     """Give fills without an id of their venue the digests of what they now say; one that is there already was told twice."""
     places: Counter[tuple[str, str]] = Counter()
-    fills = [Fill(*row) for row in connection.execute(_LATEST).fetchall()]
+    latest = _LATEST.format(", ".join(f"f.{name}" for name in fields)).encode()
+    fills = [Fill(**dict(zip(fields, row, strict=True))) for row in connection.execute(latest).fetchall()]
     for fill in fills:
         digest = fact_digest(fill)
         place = places[fill.account_id, digest]

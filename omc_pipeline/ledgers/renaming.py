@@ -76,6 +76,8 @@ def plan(
     """
     found: list[Renaming] = []
     for column in columns or named.columns:
+        spans = f"min({named.clock}), max({named.clock})"
+        statement = f"SELECT source, {column}, {spans} FROM {named.table} WHERE {column} IS NOT NULL GROUP BY 1, 2"
         for source, old, first, last in connection.execute(statement.encode()).fetchall():
             starts = [first, *(point for point in turning_points if first < point <= last)]
             for start, until in zip(starts, [*starts[1:], datetime.max.replace(tzinfo=first.tzinfo)], strict=True):

@@ -74,7 +74,10 @@ def test_fees_that_nobody_knows_are_none_and_not_nothing() -> None:
 def test_a_coin_that_borrows_the_symbol_of_a_followed_one_is_refused() -> None:
     parsed = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "prices.json"))
 
-    assert {row.symbol: row.price_usd for row in parsed.rows} == {"BTC": Decimal("64000.12345678901"), "DEFILLAMA:HRB": Decimal("0.0000125")}
+    assert {row.symbol: row.price_usd for row in parsed.rows} == {
+        "BTC": Decimal("64000.12345678901"),
+        "DEFILLAMA:HRB": Decimal("0.0000125"),
+    }
     assert parsed.rows[1].confidence is None
     assert parsed.rejected[0].reason == "solana:Fake111 calls itself BTC, which is another coin's symbol"
     assert parsed.rejected[0].row["id"] == "solana:Fake111"

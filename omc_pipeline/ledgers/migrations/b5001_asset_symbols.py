@@ -54,7 +54,8 @@ TABLES = (
     ),
     Named(
         "catalyst.event", ("symbol",), (), "published_at", ("source", "event_id"),
-        ("event_id", "event_type", "symbol", "ticker", "issuer", "title", "form", "items", "url", "filed_on", "published_at", "published_zone", "impact"),
+        ("event_id", "event_type", "symbol", "ticker", "issuer", "title", "form", "items", "url", "filed_on",
+         "published_at", "published_zone", "impact"),
     ),
     Named(
         "human.post", (), ("symbols",), "published_at", ("source", "post_id"),
