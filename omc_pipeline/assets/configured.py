@@ -17,7 +17,7 @@ def configured_registry(configuration: Configuration) -> Registry:
     """Return the registry with what users have added in ``omc.toml``.
 
     Raises:
-        ConfigurationError: An alias there is for a symbol that no asset has, or its ticker is none.
+        ConfigurationError: The ticker of an alias there is none.
     """
     if SECTION not in configuration.models:
         return shipped()

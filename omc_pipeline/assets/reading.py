@@ -37,7 +37,7 @@ def registry_with(config: AssetsConfig) -> Registry:
     """Return the shipped registry with a user's assets and aliases, which go before its own.
 
     Raises:
-        ValueError: An alias is for a symbol that no asset has.
+        ValueError: The ticker of an alias is none.
     """
     return _with(config.model_dump_json())
 
@@ -53,8 +53,6 @@ def _with(document: str) -> Registry:
     mapped: set[tuple[str, str]] = set()
     for written, symbol in config.aliases.items():
         alias = read_alias(written)
-        if symbol not in assets:
-            raise ValueError(f"assets.aliases: {written} is for {symbol}, and no asset has that symbol; `omc assets list` shows them")
         assets[symbol] = replace(assets[symbol], aliases=(alias, *assets[symbol].aliases))
         mapped.add((alias.venue, alias.ticker))
     mine = {(symbol, str(read_alias(written))) for written, symbol in config.aliases.items()}

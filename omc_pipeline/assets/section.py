@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from omc_infra.configuration import Section
 
@@ -58,6 +58,15 @@ class AssetsConfig(Section):
     own: dict[OwnSymbol, OwnAsset] = Field(
         default_factory=dict, description="Assets by symbol, each with `name`, `coingecko`, `contracts`."
     )
+
+    @model_validator(mode="after")
+    def _are_for_assets(self) -> Self:
+        from omc_pipeline.assets.reading import shipped  # which reads this section
+
+        for written, symbol in self.aliases.items():
+            if symbol not in self.own and shipped().asset(symbol) is None:
+                raise ValueError(f"{written} is for {symbol}, and no asset has that symbol; `omc assets list` shows them")
+        return self
 
 
 def config_models() -> Mapping[str, type[BaseModel]]:
