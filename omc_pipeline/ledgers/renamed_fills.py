@@ -45,6 +45,10 @@ INSERT INTO exchange.fill_alias (account_id, alias_id, fill_id)
 UPDATE exchange.fill_alias a SET fill_id = r.fill_id FROM pg_temp.renamed_fill r
     WHERE r.was <> r.fill_id AND a.account_id = r.account_id AND a.fill_id = r.was;
 """
+_CHANGED = """
+SELECT count(*) FROM pg_temp.renamed_fill r JOIN exchange.fill f
+ON f.account_id = r.account_id AND f.fill_id = r.fill_id AND f.version = r.version WHERE f.row_sha256 <> r.digest
+"""
 _NAMES = (
     ("exchange.fill_pair", "fill_id", "account_id"),
     ("exchange.fill_pair", "duplicate_fill_id", "duplicate_account_id"),
@@ -74,11 +78,12 @@ def rename_fills(connection: psycopg.Connection[Any], named: Named, renamings: S
     rename(connection, named, renamings)
     _rename_ids(connection, named.fields)
     digest = row_digest_of(connection, named)
-    changed = connection.execute(
+    connection.execute(
         f"""UPDATE exchange.fill t SET row_sha256 = {digest} FROM pg_temp.renamed_fill r
         WHERE t.account_id = r.account_id AND t.fill_id = r.fill_id AND t.version = r.version AND t.row_sha256 <> {digest}""".encode()
-    ).rowcount
-    counts = {"exchange.fill": connection.execute("SELECT FROM pg_temp.renamed_fill r WHERE was <> fill_id").rowcount or changed}
+    )
+    ((changed,),) = connection.execute(_CHANGED).fetchall()
+    counts = {"exchange.fill": int(changed)}
     counts |= _rename_positions(connection, renamings, bound)
     _correct_runs(connection)
     connection.execute("DROP TABLE pg_temp.renamed_fill")

@@ -63,6 +63,16 @@ def test_a_how_to_works_to_the_letter(page: str, seeded_home: Path, tmp_path: Pa
     assert missing_lines(page, outputs) == []
 
 
+@pytest.mark.slow
+def test_a_ticker_is_mapped_to_the_letter(seeded_home: Path, tmp_path: Path) -> None:
+    try:
+        outputs = follow("how-to/map-a-ticker.md", seeded_home, tmp_path)
+    finally:
+        (seeded_home / "omc.toml").unlink(missing_ok=True)  # the other pages know no such asset
+
+    assert outputs[-1].splitlines()[-1] == "nothing was renamed"
+
+
 def _make_backup(home: Path) -> None:
     """Make what the migration of an older home would have made."""
     with open_database(load_settings({"OMC_HOME": str(home)})) as database:
