@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 LONGEST = 40
-_PLAIN = re.compile(r"[A-Z0-9][A-Z0-9.$@_*+/-]{0,39}", re.ASCII)
+_ASCII = re.compile(r"[A-Z0-9][A-Z0-9.$@_*+/-]{0,39}", re.ASCII)
 _INVISIBLE = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _UNLIKE_LATIN = ("CJK UNIFIED", "HIRAGANA", "KATAKANA", "HANGUL SYLLABLE")
 """Begin the Unicode names of letters that nobody takes for a Latin one; venues list tickers of them."""
@@ -26,7 +26,7 @@ def clean_ticker(written: str) -> str:
     if "|||" in written:
         raise ValueError("an NFT, not a coin")
     ticker = written.strip().upper()
-    if _PLAIN.fullmatch(ticker):
+    if _ASCII.fullmatch(ticker):
         return ticker
     return _cleaned(written)
 
@@ -38,7 +38,7 @@ def _cleaned(written: str) -> str:
     if any(unicodedata.category(character) in _INVISIBLE for character in written.strip()):
         raise ValueError(f"{shown} is no ticker: it holds invisible characters")
     ticker = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", written).strip().upper())
-    if _PLAIN.fullmatch(ticker):
+    if _ASCII.fullmatch(ticker):
         return ticker
     if not ticker or len(ticker) > LONGEST:
         raise ValueError(f"{shown} is no ticker")
