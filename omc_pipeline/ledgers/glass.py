@@ -179,7 +179,8 @@ class SmartMoneyFlow(Row):
         chain: Name of the chain, lower case.
         token_address: The token's contract; with the chain it names the token, which its symbol doesn't.
         observed_at: Quarter of an hour of the fetch.
-        symbol: As the token calls itself, not unique; NULL where nobody tells.
+        symbol: Unique symbol of a known contract; else what the token calls itself, which is not unique, with the chain in front
+            (``SOLANA:LINK``) where that is the symbol of another asset. NULL where nobody tells, or the name imitates another.
         marks: The source's own signs, taken off the symbol: a young token, a warning. NULL without.
         net_flow_1h_usd (US dollars): Flow of the last hour, negative where more left than came; NULL where not told.
         net_flow_24h_usd (US dollars): Flow of the last 24 hours; NULL where not told.

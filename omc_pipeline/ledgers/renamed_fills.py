@@ -49,6 +49,13 @@ _CHANGED = """
 SELECT count(*) FROM pg_temp.renamed_fill r JOIN exchange.fill f
 ON f.account_id = r.account_id AND f.fill_id = r.fill_id AND f.version = r.version WHERE f.row_sha256 <> r.digest
 """
+_EXCEPTIONS = """
+UPDATE pnl.exception e SET symbol = %(new)s, cleared_at = CASE WHEN e.cleared_at IS NULL AND EXISTS (
+    SELECT FROM pnl.exception o WHERE o.cleared_at IS NULL AND o.symbol = %(new)s
+    AND (o.user_id, o.method, o.currency, o.kind) = (e.user_id, e.method, e.currency, e.kind)
+    AND o.fill_id IS NOT DISTINCT FROM e.fill_id AND o.qty IS NOT DISTINCT FROM e.qty
+) THEN clock_timestamp() ELSE e.cleared_at END WHERE e.symbol = %(old)s AND e.user_id IN ({})
+"""
 _NAMES = (
     ("exchange.fill_pair", "fill_id", "account_id"),
     ("exchange.fill_pair", "duplicate_fill_id", "duplicate_account_id"),
@@ -143,10 +150,7 @@ def _rename_positions(connection: psycopg.Connection[Any], renamings: Sequence[R
         users = "SELECT user_id FROM pg_temp.renamed_fill"
         new = next(iter(names))
         counts["pnl.exception"] = (
-            counts.get("pnl.exception", 0)
-            + connection.execute(
-                f"UPDATE pnl.exception SET symbol = %s WHERE symbol = %s AND user_id IN ({users})".encode(), [new, old]
-            ).rowcount
+            counts.get("pnl.exception", 0) + connection.execute(_EXCEPTIONS.format(users).encode(), {"new": new, "old": old}).rowcount
         )
         for column in ("coin", "currency"):
             counts["pnl.rate_use"] = (

@@ -25,6 +25,8 @@ from pydantic import AfterValidator, Field
 from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, UpstreamRefusedError, UpstreamUnavailableError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.asset import Asset
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import read_items
 from omc_pipeline.collection.json_body import Json, read_json
@@ -108,12 +110,22 @@ def _sweep(context: FetchContext, intervals: tuple[str, ...], since: datetime | 
 
 def _asked(context: FetchContext, pair: str, interval: str, since: datetime | None) -> Payload:
     minutes = int(INTERVALS[interval] / timedelta(minutes=1))
-    symbol, _, currency = pair.partition("/")
+    symbol, _, currency = _named(pair, context.config.assets).partition("/")
     ticker = partial(context.config.assets.ticker_of, _VENUE)
     params = {"pair": f"{ticker(symbol)}{ticker(currency)}", "interval": str(minutes)}
     if since is not None:
         params["since"] = str(int(since.timestamp()) - 1)  # Kraken gives what began after it
     return context.http.get("/0/public/OHLC", params=params, conditional=False, context={_PAIR: pair, _INTERVAL: interval})
+
+
+def _named(pair: str, assets: Registry) -> str:
+    """Return a market as a user writes it with unique symbols, ``KRAKEN:TICKER`` for what the registry doesn't know."""
+    return "/".join(_symbol(part, assets) for part in pair.split("/"))
+
+
+def _symbol(written: str, assets: Registry) -> str:
+    found = assets.resolve(written)
+    return found.symbol if isinstance(found, Asset) else written if ":" in written else f"{_VENUE.upper()}:{written}"
 
 
 def parse(payload: Payload, config: CandlesConfig) -> Parsed:
@@ -125,7 +137,8 @@ def parse(payload: Payload, config: CandlesConfig) -> Parsed:
     if details:
         raise _refusal(one_line("; ".join(str(text) for text in details)))
     key, candles, last = _result(document.get("result"))
-    pair = payload.context.get(_PAIR) or _market(key, partial(config.assets.symbol_of, _VENUE, at=payload.fetched_at))
+    asked = payload.context.get(_PAIR)
+    pair = _named(asked, config.assets) if asked else _market(key, partial(config.assets.symbol_of, _VENUE, at=payload.fetched_at))
     interval = payload.context.get(_INTERVAL) or _interval(payload, candles)
     if interval not in INTERVALS:
         raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is no interval of this source")

@@ -21,6 +21,7 @@ from omc_pipeline.assets.section import AssetsConfig
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.ledgers import catalyst, exchange, glass, human
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE, Balance, Fill, Quote
+from omc_pipeline.ledgers.glass import MARKET_CANDLE, MarketCandle
 from omc_pipeline.ledgers.identity import digest_fill_id, with_digest_ids
 from omc_pipeline.ledgers.renamed_tables import mapped_name, named_tables, planned, rename_all
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
@@ -38,6 +39,11 @@ ALL = named_tables((*glass.TABLES, *human.TABLES, *catalyst.TABLES, *exchange.TA
 
 def quote(symbol: str, minute: int = 0) -> Quote:
     return Quote(symbol, "AUD", T0 + timedelta(minutes=minute), Decimal("0.5"), Decimal("0.6"), None)
+
+
+def candle(symbol: str) -> MarketCandle:
+    one = Decimal(1)
+    return MarketCandle("kraken", symbol, "AUD", "1d", T0, one, one, one, one, None, one, 1, is_final=True)
 
 
 def trade(user: str, symbol: str, qty: int, day: int, side: str = "buy") -> Fill:
@@ -84,13 +90,16 @@ def test_old_tickers_become_unique_symbols_and_the_digests_follow(old: Database)
     write(old, PRICES, [quote("MATIC"), quote("LUNA"), quote("BTC"), quote("ZZZ"), quote("MATIC", 1), quote("POL", 1)])
     write(old, ACCOUNT.name, [Balance("ada", "ada", "RNDR", T0, Decimal(5), None)])
 
+    write(old, "glass_market_candles", [candle("MATIC"), candle("ZZZ")])
+
     migrate(old, without_backup=True)
 
     quotes = stored(old, QUOTE)
     assert [row.symbol for row, _ in quotes] == ["BTC", "COINSPOT:ZZZ", "LUNC", "POL", "COINSPOT:MATIC", "POL"]
+    assert [row.symbol for row, _ in stored(old, MARKET_CANDLE)] == ["KRAKEN:ZZZ", "POL"]
     held = stored(old, BALANCE)
     assert [(row.symbol, row.qty) for row, _ in held] == [("RENDER", 5)]
-    assert all(digest == row_digest(row) for row, digest in (*quotes, *held))
+    assert all(digest == row_digest(row) for row, digest in (*quotes, *held, *stored(old, MARKET_CANDLE)))
 
 
 def test_a_renamed_fill_is_found_again_and_profit_and_loss_follows_it(old: Database) -> None:

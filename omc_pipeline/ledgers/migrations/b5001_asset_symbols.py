@@ -29,6 +29,7 @@ VENUES = {
     "catalyst_coinspot_announcements": "coinspot",
     "catalyst_coinspot_listings": "coinspot",
     "glass_defillama": "defillama",
+    "glass_market_candles": "kraken",
     "human_cryptopanic": "cryptopanic",
 }
 """The sources whose rows hold tickers of a venue; those of others are chosen by the user or made of rows of these."""
@@ -47,6 +48,11 @@ TABLES = (
     Named(
         "glass.protocol_tvl", ("symbol",), (), "observed_at", ("source", "protocol", "observed_at"),
         ("protocol", "observed_at", "symbol", "name", "category", "tvl_usd", "mcap_usd"),
+    ),
+    Named(
+        "glass.market_candle", ("symbol", "currency"), (), "opened_at",
+        ("source", "venue", "symbol", "currency", "interval", "opened_at"),
+        ("venue", "symbol", "currency", "interval", "opened_at", "open", "high", "low", "close", "vwap", "volume", "trades", "is_final"),
     ),
     Named(
         "glass.chain_tvl", ("symbol",), (), "observed_at", ("source", "chain", "observed_at"),
