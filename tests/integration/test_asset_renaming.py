@@ -26,6 +26,7 @@ from omc_pipeline.ledgers.identity import digest_fill_id, with_digest_ids
 from omc_pipeline.ledgers.renamed_tables import mapped_name, named_tables, planned, rename_all
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
 from omc_pipeline.ledgers.write import append
+from omc_pipeline.positions.changes import ledger_at
 from omc_pipeline.positions.run import compute_positions
 from omc_pipeline.sources.exchange_coinspot_account import SOURCE as ACCOUNT
 
@@ -86,6 +87,12 @@ def stored(database: Database, table: LedgerTable) -> list[tuple[Any, str]]:
     return [(table.row(*row[:-1]), row[-1]) for row in found]
 
 
+def latest_known(database: Database) -> datetime:
+    ((known_at,),) = rows(database, "SELECT max(known_at) FROM pnl.run")
+    assert isinstance(known_at, datetime)
+    return known_at
+
+
 def test_old_tickers_become_unique_symbols_and_the_digests_follow(old: Database) -> None:
     write(old, PRICES, [quote("MATIC"), quote("LUNA"), quote("BTC"), quote("ZZZ"), quote("MATIC", 1), quote("POL", 1)])
     write(old, ACCOUNT.name, [Balance("ada", "ada", "RNDR", T0, Decimal(5), None)])
@@ -114,6 +121,9 @@ def test_a_renamed_fill_is_found_again_and_profit_and_loss_follows_it(old: Datab
     assert all(digest == row_digest(row) for row, digest in fills)
     after = compute_positions(old, "ada")
     assert (after.unchanged, after.run_id) == (True, before.run_id)
+    with old.connect("reader") as connection:
+        fills_known, digest = ledger_at(connection, "ada", latest_known(old))
+    assert rows(old, "SELECT fills, input_sha256 FROM pnl.run") == [(fills_known, f"{digest:064x}")]
     names = rows(old, "SELECT p.symbol, m.sell_fill, m.lot_fill FROM pnl.live_match m JOIN pnl.position p USING (position_id)")
     assert names == [("POL", fills[1][0].fill_id, fills[0][0].fill_id)]
     body = {"status": "ok", "buyorders": [order(ada[0], "MATIC")], "sellorders": [order(ada[1], "POL")]}
