@@ -19,6 +19,8 @@ INHERITED = (
 """Patterns of the variables that every process gets where they are set."""
 _NEVER = ("OMC_*", "PYTHONDONTWRITEBYTECODE", "PGPASSWORD", "PGPASSFILE", "PGUSER", "PGSERVICE*")
 _OF_DAGSTER, _OF_DATABASE = ("DAGSTER_*",), ("PG*",)
+ALLOCATOR = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives each thread a heap of its own, which keeps what was freed; threads that share Python's lock need no more than two."""
 DAGSTER_ROLE: Role = "dagster"
 
 
@@ -47,7 +49,7 @@ def service_environ(
         own |= _settings_of(spec, settings) | database_environ(spec, database)
     if spec.launches_runs:
         own |= {name: value for other in table if other.code_location for name, value in other.environ.items()}
-    return {**_inherited(patterns), **own, **spec.environ}
+    return {**ALLOCATOR, **_inherited(patterns), **own, **spec.environ}
 
 
 def reads_settings(spec: ServiceSpec) -> bool:
