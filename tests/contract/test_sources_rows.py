@@ -100,9 +100,9 @@ def test_a_malformed_row_is_refused_and_its_neighbours_are_read(source: Source) 
                 found = _read(source, sample, json.dumps(_with(document, steps, bad)).encode())
                 assert found is not None, (sample.context, steps, bad)
                 assert not _facts(neighbours) - _facts(found), (sample.context, steps, bad)
-                if isinstance(steps[-1], int) or bad is not None:  # what is null is absent, which is no mistake of many a field
+                if isinstance(steps[-1], int):  # a member of an object may be absent, or empty
                     least = min(len(neighbours.rejected), len(parsed.rejected))
-                    assert len(steps) == 1 or len(found.rejected) > least, (sample.context, steps, bad)
+                    assert len(found.rejected) > least, (sample.context, steps, bad)
                 tried += 1
     assert tried or all(sample.media_type != "json" for sample in _samples(source)) or source.name in SINGLE
 
