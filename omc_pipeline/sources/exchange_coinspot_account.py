@@ -232,6 +232,7 @@ SOURCE = Source(
     policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
+    keys_at="https://www.coinspot.com.au/my/api",
     per_account=True,
     venue=ACCOUNT,
 )
