@@ -240,9 +240,7 @@ print(told, round(time.monotonic() - began), resource.getrusage(resource.RUSAGE_
 FRAMES = {
     "human_fear_greed": ("index", '{"name":"Fear and Greed Index","metadata":{"error":null},"data":[', "]}"),
     "glass_defillama": ("protocols", "[", "]"),
-    "exchange_coinspot_account": ("orders", '{"status":"ok","sellorders":[],"buyorders":[', "]}"),
     "human_reddit": ("posts", '{"kind":"Listing","data":{"children":[', "]}}"),
-    "glass_market_candles": ("1m", '{"error":[],"result":{"last":1,"XBTAUD":[', "]}}"),
     "human_news": ("coindesk", '<rss version="2.0"><channel><title>t</title>', "</channel></rss>"),
     "glass_fx": ("rates", '<Envelope xmlns="http://www.gesmes.org/xml/2002-08-01"><Cube>', "</Cube></Envelope>"),
 }
@@ -254,7 +252,7 @@ ITEMS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FRAMES)
-@pytest.mark.parametrize("size", [50_000_000, 39_000_000, 12_000_000])
+@pytest.mark.parametrize("size", [50_000_000, 11_900_000])
 def test_a_huge_body_of_anything_takes_less_than_500_mb_and_no_minute(name: str, size: int) -> None:
     endpoint, head, tail = FRAMES[name]
     for item in ITEMS["xml" if head.startswith("<") else "json"]:
