@@ -41,6 +41,10 @@ _AHEAD = timedelta(days=1)
 """So far beyond the present rows count as held: clocks differ."""
 
 
+Progress = Callable[[Collection], None]
+"""Is told what a collection has stored so far."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of asking one endpoint.
@@ -125,8 +129,8 @@ class Collector:
         reads, window = LedgerInput(table, (self.source.name,)), Window(since, now + _AHEAD)
         return latest_rows(self.connection, reads, window, now + _AHEAD)
 
-    def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
-        """Parse and store payloads as they come.
+    def take(self, payloads: Iterable[Payload], tally: Tally, progress: Progress = lambda _collection: None) -> None:
+        """Parse and store payloads as they come; ``progress`` is told after each what has been stored so far.
 
         Raises:
             UpstreamRefusedError: There was none.
@@ -134,6 +138,7 @@ class Collector:
         for payload in payloads:
             # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
             tally.take(self.connection, self.raw.marked(payload), self.config)
+            progress(tally.counts())
         if not tally.payloads:
             raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
 

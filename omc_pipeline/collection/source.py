@@ -177,6 +177,7 @@ class Source:
         endpoints: What it is asked for; each is collected for itself.
         parse: Reads the rows of a payload of any endpoint; ``payload.context["endpoint"]`` names it where it was fetched.
         homepage: The API's documentation.
+        keys_at: The page where a user makes its keys; empty: the homepage says it.
         policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
         hosts_of: Returns the policies of further hosts that its options name, by the name to ask them with; they stand beside, and before,
             the ``others`` of the policy.
@@ -205,6 +206,7 @@ class Source:
     per_account: bool = False
     venue: str = ""
     may_be_silent: bool = False
+    keys_at: str = ""
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property

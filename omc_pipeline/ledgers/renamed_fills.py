@@ -6,14 +6,13 @@ count as made by older rules, so the next run computes all positions anew from t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from omc_pipeline.ledgers.exchange import Fill
-from omc_pipeline.ledgers.identity import digest_fill_id, fact_digest
+from omc_pipeline.ledgers.identity import with_digest_ids
 from omc_pipeline.ledgers.renaming import Named, Renaming, rename, row_digest_of
 
 _MODULUS = 1 << 256
@@ -99,14 +98,9 @@ def rename_fills(connection: psycopg.Connection[Any], named: Named, renamings: S
 
 def _rename_ids(connection: psycopg.Connection[Any], fields: Sequence[str]) -> None:
     """Give fills without an id of their venue the digests of what they now say; one that is there already was told twice."""
-    places: Counter[tuple[str, str]] = Counter()
     latest = _LATEST.format(", ".join(f"f.{name}" for name in fields)).encode()
     fills = [Fill(**dict(zip(fields, row, strict=True))) for row in connection.execute(latest).fetchall()]
-    for fill in fills:
-        digest = fact_digest(fill)
-        place = places[fill.account_id, digest]
-        places[fill.account_id, digest] += 1
-        fresh = digest_fill_id(fill, place)
+    for fill, fresh in ((fill, named.fill_id) for fill, named in zip(fills, with_digest_ids(fills), strict=True)):
         if fresh == fill.fill_id:
             continue
         ((is_there,),) = connection.execute(_IS_THERE, [fill.account_id, fresh]).fetchall()

@@ -69,7 +69,7 @@ def append(
     for row in rows:
         of_table[row.table].append(row)
     tables = sorted(of_table, key=lambda table: table.qualified)
-    staged = {table: _stage(connection, table, of_table[table]) for table in tables}  # before any lock: the longest part for many rows
+    staged = {table: stage(connection, table, of_table[table]) for table in tables}  # before any lock: the longest part for many rows
     # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
     stamps = {table: stamp(connection, table.qualified) for table in tables}
     bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
@@ -109,18 +109,18 @@ def append_bulk(
     return total
 
 
-def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row]) -> int:
+def stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row]) -> int:
     """Copy the rows, of each key the last, and their digests into a temporary table of their own; return how many."""
     natural_key, facts = attrgetter(*table.key), attrgetter(*table.fields)
     distinct = {natural_key(row): row for row in rows}
-    staging, fields = _staging(table), sql.SQL(", ").join(map(sql.Identifier, table.fields))
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(staging))
+    staged, fields = staging(table), sql.SQL(", ").join(map(sql.Identifier, table.fields))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(staged))
     connection.execute(
         sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, row_sha256 FROM {} WITH NO DATA").format(
             sql.Identifier(_staging_name(table)), fields, _name(table)
         )
     )
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} ({}, row_sha256) FROM STDIN").format(staging, fields)) as copy:
+    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} ({}, row_sha256) FROM STDIN").format(staged, fields)) as copy:
         for row in distinct.values():
             copy.write_row((*facts(row), row_digest(row)))
     return len(distinct)
@@ -128,8 +128,8 @@ def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterab
 
 def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int, bound: Mapping[str, Any]) -> Appended:
     if table.per_account:
-        note_door(connection, bound["source"], _staging(table))
-    statement = _insertion(table, _NOT_TURNED_BACK if bound["replayed_from"] else sql.SQL("true"))
+        note_door(connection, bound["source"], staging(table))
+    statement = insertion(table, is_replay=bool(bound["replayed_from"]))
     added = connection.execute(statement, bound, prepare=False).fetchone()
     inserted, changed = (int(count) for count in added) if added else (0, 0)
     return Appended(inserted, changed, staged - inserted - changed)
@@ -138,7 +138,7 @@ def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int
 _NOT_TURNED_BACK = sql.SQL(
     """
     NOT EXISTS (
-        SELECT FROM {table} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
+        SELECT FROM {known} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
     ) AND NOT EXISTS (
         SELECT FROM raw.fetch AS told WHERE told.payload_sha256 = latest.payload_sha256
         AND told.source = %(source)s AND told.fetched_at > %(replayed_from)s
@@ -147,21 +147,31 @@ _NOT_TURNED_BACK = sql.SQL(
 )
 
 
-def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
-    """Compose the insert of new versions; answers how many keys were new, and how many had changed."""
+def insertion(
+    table: LedgerTable, *, is_replay: bool, known: sql.Composable | None = None, target: sql.Composable | None = None
+) -> sql.Composed:
+    """Compose the insert of the staged rows that are new versions; it returns how many keys were new, and how many had changed.
+
+    Args:
+        table: Whose rows.
+        is_replay: Whether ``replayed_from`` is bound.
+        known: What the rows are compared with, by any name; None: the table.
+        target: Where the new versions go; None: the table.
+    """
     same_key = sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(sql.Identifier("known", field), sql.Identifier("incoming", field)) for field in table.key
     )
     if not table.per_account:
         same_key = sql.SQL("known.source = %(source)s AND {}").format(same_key)
+    compared = {"known": _name(table) if known is None else known, "same_key": same_key}
     return sql.SQL(
         """
         WITH added AS (
-            INSERT INTO {table} (source, {fields}, version, recorded_at, payload_sha256, row_sha256)
+            INSERT INTO {target} (source, {fields}, version, recorded_at, payload_sha256, row_sha256)
             SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(recorded_at)s, %(payload_sha256)s, incoming.row_sha256
             FROM {staging} AS incoming
             LEFT JOIN LATERAL (
-                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {table} AS known
+                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {known} AS known
                 WHERE {same_key}
                 ORDER BY known.version DESC LIMIT 1
             ) AS latest ON true
@@ -171,13 +181,13 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
         SELECT count(*) FILTER (WHERE version = 1), count(*) FILTER (WHERE version > 1) FROM added
         """
     ).format(
-        table=_name(table),
-        staging=_staging(table),
+        target=_name(table) if target is None else target,
+        staging=staging(table),
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
-        same_key=same_key,
         may_correct=MAY_CORRECT if table.per_account else sql.SQL("true"),
-        is_wanted=is_wanted.format(table=_name(table), same_key=same_key),
+        is_wanted=_NOT_TURNED_BACK.format(**compared) if is_replay else sql.SQL("true"),
+        **compared,
     )
 
 
@@ -185,7 +195,8 @@ def _name(table: LedgerTable) -> sql.Identifier:
     return sql.Identifier(table.ledger, table.name)
 
 
-def _staging(table: LedgerTable) -> sql.Identifier:
+def staging(table: LedgerTable) -> sql.Identifier:
+    """Return the temporary table that ``stage`` copies rows into; it ends with the transaction."""
     return sql.Identifier("pg_temp", _staging_name(table))
 
 

@@ -5,9 +5,10 @@ Source: CoinSpot, ``POST https://www.coinspot.com.au/api/v2/ro/my/orders/complet
     one of the key, so one process at a time may use a key. A window is two UTC dates, read as inclusive, and at most 500 rows
     without a cursor: a full one is halved.
 Shape: orders ``{"status", "buyorders": [..], "sellorders": [..]}`` with rows ``coin, type, market, rate, amount, total, solddate,
-    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of what was read of these and of
-    its place among equal rows, so it doesn't depend on how they are written. Rows of ``my/transactions`` lack rate or total and
-    are rejected. The v1 ``orders`` history tells no side; its rows are rejected, too.
+    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of market, side, amount, time and
+    its place among rows that agree in these, so it depends neither on how they are written nor on a rate, total or fee that is told
+    later. One of rate and total may be missing or no amount, as in rows of ``my/transactions``; a row without both is rejected. The v1
+    ``orders`` history tells no side; its rows are rejected, too.
     Balances come as object ``balance`` {btc: n}, as list ``balance`` of one-key objects, or as list ``balances`` of
     {"BTC": {"balance", "audbalance", "rate"}}; AUD is one of the coins, NFTs are keys ``NFT|||0x..|||id`` and rejected.
 Units: ``amount`` in units of the coin; ``rate`` and ``total`` (before the fee) in the second coin of ``market``; fee = audfeeExGst + audGst
@@ -36,7 +37,7 @@ from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
-from omc_pipeline.collection.values import amount, instant, instant_of_epoch, text, usable_amount
+from omc_pipeline.collection.values import amount, described, instant, instant_of_epoch, text, usable_amount
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import fact_digest, with_digest_ids
 from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
@@ -160,7 +161,10 @@ def _order_rows(document: Item, user_id: str, account_id: str, assets: Registry)
 def _fill(order: Item, side: str, user_id: str, account_id: str, assets: Registry) -> Fill:
     sold_at = _sold_at(order)
     symbol, currency = _market(order, partial(symbol_of, assets, at=sold_at))
-    qty, price, total = (amount(order, name, above=0) for name in ("amount", "rate", "total"))
+    qty = amount(order, "amount", above=0)
+    price, total = (usable_amount(order, name, above=0) for name in ("rate", "total"))
+    if price is None and total is None:
+        raise ValueError(f"neither rate nor total is usable: they are {described(order.get('rate'))} and {described(order.get('total'))}")
     parts = [usable_amount(order, name, least=0) for name in ("audfeeExGst", "audGst")]
     fee = None if None in parts else sum((part for part in parts if part is not None), Decimal(0))
     return Fill("", user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", sold_at)
@@ -230,6 +234,7 @@ SOURCE = Source(
     policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
+    keys_at="https://www.coinspot.com.au/my/api",
     per_account=True,
     venue=ACCOUNT,
 )

@@ -283,7 +283,7 @@ SOURCE = Source(
         requests_per_s=2.0,
         burst=4,
         others={
-            "coins": HostPolicy(live_urls=("https://coins.llama.fi",), sandbox_path="/defillama_coins", requests_per_s=2.0, burst=2),
+            "coins": HostPolicy(live_urls=("https://coins.llama.fi",), sandbox_path="/defillama_coins", requests_per_s=4.0, burst=4),
         },
     ),
     parse=parse,

@@ -184,4 +184,5 @@ SOURCE = Source(
     parse=parse,
     config=NansenConfig,
     homepage="https://docs.nansen.ai/api/smart-money/netflows",
+    keys_at="https://docs.nansen.ai/getting-started/authentication",
 )

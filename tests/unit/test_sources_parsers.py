@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.collection.values import described
 from omc_pipeline.sources import (
     catalyst_sec_edgar,
     exchange_coinspot_account,
@@ -287,8 +289,26 @@ def test_fills_carry_both_parts_of_the_fee_and_the_owner_from_the_context() -> N
     assert (buy.fee, buy.fee_currency) == (Decimal("0.90000000"), "AUD")
     assert (buy.user_id, buy.account_id) == ("ada", "coinspot")
     assert buy.executed_at == datetime(2026, 9, 1, 1, 2, 3, 456_000, tzinfo=UTC)
-    assert [row.side for row in parsed.rows] == ["buy", "buy", "buy", "sell"]
-    assert [rejected.reason for rejected in parsed.rejected] == ["rate is missing"]
+    assert [(row.side, row.price is None) for row in parsed.rows] == [*[("buy", False)] * 3, ("sell", False), ("sell", True)]
+    assert not parsed.rejected
+
+
+@pytest.mark.parametrize("bad", [None, "NaN", "", 0, "-1"])
+def test_an_order_with_one_unusable_field_is_kept_and_is_the_same_fill_once_the_field_is_told(bad: Any) -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+
+    def read(**changes: Any) -> Parsed:
+        return _parsed(ACCOUNT, {"status": "ok", "buyorders": [order | changes], "sellorders": []})
+
+    (whole,) = read().rows
+    for field, of_row in (("rate", "price"), ("total", "quote_amount"), ("audGst", "fee"), ("audfeeExGst", "fee")):
+        (row,) = read(**{field: bad}).rows
+        is_no_fee = of_row == "fee" and bad == 0
+        assert row.fill_id == whole.fill_id
+        assert is_no_fee or row == dataclasses.replace(whole, **{of_row: None})
+    assert [refused.reason for refused in read(rate=bad, total=bad).rejected] == [
+        f"neither rate nor total is usable: they are {described(bad)} and {described(bad)}"
+    ]
 
 
 def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_window() -> None:
@@ -301,14 +321,11 @@ def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_win
     assert [row.fill_id for row in _parsed(ACCOUNT, part).rows] == [first, second]
 
 
-def test_orders_that_differ_in_a_fact_or_account_have_different_ids() -> None:
+def test_orders_that_differ_in_amount_time_side_or_account_have_different_ids() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
     variants = [
         order,
         order | {"amount": 0.011},
-        order | {"rate": 90000.5},
-        order | {"total": 900.91},
-        order | {"audGst": 0.09},
         order | {"solddate": "2026-09-01T01:02:03.457Z"},
     ]
     bodies = [{"status": "ok", "buyorders": [variant], "sellorders": []} for variant in variants]

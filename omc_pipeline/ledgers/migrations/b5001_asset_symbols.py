@@ -17,7 +17,7 @@ from omc_pipeline.ledgers.renamed_tables import planned, rename_all
 from omc_pipeline.ledgers.renaming import Named
 
 revision = "b5001"
-down_revision = "b1001b"
+down_revision = "b8001"
 branch_labels = None
 depends_on = None
 
