@@ -67,6 +67,16 @@ class PostgresRawStore:
             ).fetchone()
         return Validators(*row) if row and (row[0] or row[1]) else None
 
+    def newest(self, source: str, request_sha256: str, since: datetime) -> tuple[str, datetime] | None:
+        """Return digest and fetch time of the newest 200 of a request since a time, or None where there was none."""
+        with self._connection.transaction():
+            row = self._connection.execute(
+                "SELECT payload_sha256, fetched_at FROM raw.fetch WHERE source = %s AND request_sha256 = %s AND status = 200"
+                " AND fetched_at >= %s ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1",
+                [source, request_sha256, since],
+            ).fetchone()
+        return (row[0], row[1]) if row else None
+
     def body(self, sha256: str) -> bytes:
         """Return a body.
 
