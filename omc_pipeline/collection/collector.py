@@ -26,7 +26,7 @@ from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
 from omc_pipeline.collection.source import Endpoint, FetchContext, LedgerInput, Source
-from omc_pipeline.collection.state import CollectorKey
+from omc_pipeline.collection.state import CollectorKey, states
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.window import Window
 from omc_pipeline.collection.writing import writing
@@ -110,7 +110,9 @@ class Collector:
         cleaned = self.http.redactor.failure(failure)
         return cleaned if isinstance(cleaned, OmcError) else failure
 
-    def context(self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = ()) -> FetchContext:
+    def context(
+        self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = (), asked_at: datetime | None = None
+    ) -> FetchContext:
         """Return what a fetch is handed: the newest time that is known, and what the ledgers lack.
 
         Raises:
@@ -118,7 +120,7 @@ class Collector:
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs, asked_at)
 
     def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
         now = self.clock()
@@ -140,9 +142,14 @@ class Collector:
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
-            self.take(endpoint.fetch(self.context(self._since(endpoint), self.needs(endpoint))), tally)
+            context = self.context(self._since(endpoint), self.needs(endpoint), self._asked_at(endpoint))
+            self.take(endpoint.fetch(context), tally)
         else:
             derive(self, endpoint, tally)
+
+    def _asked_at(self, endpoint: Endpoint) -> datetime | None:
+        key = CollectorKey(self.source.name, endpoint.name, self.account.account_id if self.account else "")
+        return states(self.connection, self.source.name).of(key).last_success_at
 
     def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
         """Return what the ledgers lack, as the endpoint's statement finds it."""
@@ -198,7 +205,7 @@ def collector(
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
         raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
-        http, policy = None, source.policy_with(config)
+        http, policy = None, source.policy_with(config, account)
         if policy is not None:
             opened = open_http(
                 source.name,

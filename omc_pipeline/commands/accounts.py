@@ -66,18 +66,21 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
 
 
 @accounts.command()
-@click.argument("venue_or_source")
+@click.argument("venue_or_source", required=False)
+@click.option("--venue", help="The same, by name.")
 @_user
 @click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
 @click.option("--label", default="", help="What its owner calls it.")
 @json_option
-def add(venue_or_source: str, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
+def add(venue_or_source: str | None, venue: str | None, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
     """Add an account: of a source that is collected by account, or at a venue of which only files tell."""
     from omc_pipeline.collection.accounts import add_account
 
-    settings, (venue, source) = load_settings(), _place(venue_or_source)
+    if (venue_or_source is None) == (venue is None):
+        raise BadInputError("name one venue: `omc accounts add kraken`, or `--venue kraken`")
+    settings, (place, source) = load_settings(), _place(venue_or_source or venue or "")
     with _database(settings) as (_, connection), connection.transaction():
-        row = add_account(connection, user or settings.user, venue, source, account_id, label)
+        row = add_account(connection, user or settings.user, place, source, account_id, label)
     document = _document(row, settings)
     if as_json:
         emit(document)
@@ -199,11 +202,17 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
     """Return venue and source of an account: a source by its name or its venue, else a venue of files."""
     from omc_pipeline.collection.discovery import discover_sources
 
-    for source in discover_sources().values():
+    found = list(discover_sources().values())
+    for source in found:
+        if source.venues is not None and venue_or_source == source.name:
+            raise BadInputError(f"source '{source.name}' reads many venues: name the venue, as in `omc accounts add kraken`")
         if source.per_account and venue_or_source in (source.name, source.venue):
             return source.venue, source.name
         if venue_or_source == source.name:
             raise BadInputError(f"source '{source.name}' is not collected by account")
+    for source in found:
+        if source.venues is not None and source.venues.knows(venue_or_source):
+            return venue_or_source, source.name
     return venue_or_source, None
 
 
@@ -249,7 +258,7 @@ def _missing_keys(row: AccountRow, settings: Settings) -> list[str]:
     from omc_pipeline.collection.keys import key_store
 
     source, store = discover_sources().get(row.source or ""), key_store(settings)
-    return [store.place(name, row) for name in (source.keys if source else ()) if store.key(name, row) is None]
+    return [store.place(name, row) for name in (source.keys_of(row) if source else ()) if store.key(name, row) is None]
 
 
 def _show_erased(document: Mapping[str, Any], as_json: bool) -> None:

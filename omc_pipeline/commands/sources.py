@@ -129,7 +129,7 @@ def _document(source: Source, settings: Settings, known: States, now: datetime) 
     from omc_pipeline.collection.readiness import configured_sources, not_configured_reason
     from omc_pipeline.collection.state import CollectorKey
 
-    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
+    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings, known)
     own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]
     collectors = [_state(state, now) for state in own]
     return {
@@ -220,7 +220,8 @@ def _row(each: Mapping[str, Any]) -> dict[str, str]:
 
 def _remarks(each: Mapping[str, Any]) -> list[str]:
     """Say what a person may have to do: set keys, resume, look at a failure."""
-    lines = [f"{each['not_configured_reason']}; get them at {each['homepage']}"] if not each["configured"] else []
+    where = f"; get them at {each['homepage']}" if each["keys"] else ""
+    lines = [f"{each['not_configured_reason']}{where}"] if not each["configured"] else []
     for collector in each["collectors"]:
         name = "/".join(part for part in (each["source"], collector["endpoint"], collector["account"]) if part)
         if pause := collector["pause"]:

@@ -10,6 +10,7 @@ from starlette.routing import Mount, Router
 from omc_infra.clock import Clock, utc_now
 from omc_pipeline.sandbox import (
     announcements,
+    binance,
     coinspot,
     control,
     cryptopanic,
@@ -58,6 +59,7 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "sec_edgar": sec_edgar.routes(world, sec),
         "sec_edgar_www": edgar_feed.routes(world, sec),
         "coinspot": coinspot.routes(world),
+        "binance": binance.routes(world),
         "coinspot_help": announcements.routes(world),
         "snapshot": snapshot.routes(world),
     }
