@@ -101,19 +101,19 @@ class Owner:
 
     def _fee(self, trade: Any, currency: str) -> tuple[Decimal | None, str]:
         """Return fee and its currency; unknown where none is told, or it is no amount, or a rebate."""
-        told = [trade["fee"]] if isinstance(trade.get("fee"), dict) and trade["fee"].get("cost") is not None else trade.get("fees") or []
-        if len(told) > 1:
-            raise ValueError(f"it was charged in {len(told)} fees")
-        if not told:
+        fees = [trade["fee"]] if isinstance(trade.get("fee"), dict) and trade["fee"].get("cost") is not None else trade.get("fees") or []
+        if len(fees) > 1:
+            raise ValueError(f"it was charged in {len(fees)} fees")
+        if not fees:
             return None, currency
-        fee = told[0]
+        fee = fees[0]
         return usable_amount(fee, "cost", least=0), self.symbol(fee["currency"]) if fee.get("currency") else currency
 
     def _movement(self, row: Any) -> Fill:
         kind = _KINDS[_name_of(row)]
         symbol = self.symbol(row.get("currency"))
         fee = row.get("fee") if isinstance(row.get("fee"), dict) else {}
-        told = usable_amount(fee, "cost", least=0)
+        cost = usable_amount(fee, "cost", least=0)
         identity = optional_text(row, "id", 200) or text(row, "txid", 200)
         return Fill(
             fill_id=venue_fill_id(f"{kind}:{identity}"),
@@ -125,7 +125,7 @@ class Owner:
             qty=amount(row, "amount", above=0),
             price=None,
             quote_amount=None,
-            fee=told if told is not None or kind == "withdrawal" else Decimal(0),
+            fee=cost if cost is not None or kind == "withdrawal" else Decimal(0),
             fee_currency=self.symbol(fee["currency"]) if fee.get("currency") else symbol,
             executed_at=instant_of_epoch(row, "timestamp", unit="ms"),
             kind=kind,

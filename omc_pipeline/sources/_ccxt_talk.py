@@ -170,11 +170,13 @@ class StoredAnswer:
         payload: The answer.
         venue: Its venue.
         method: The method.
+        quotes: What markets are quoted in, to split the names of those that the venue no longer lists.
     """
 
     payload: Payload
     venue: str
     method: str
+    quotes: Sequence[str] = ()
 
     def read(self) -> tuple[Any, Sequence[tuple[str, Any]]]:
         """Return what ccxt makes of it, and the rows that it could not read.
@@ -194,11 +196,26 @@ class StoredAnswer:
         exchange, market = made(self.venue, answer), self.payload.context.get(MARKET)
         exchange.set_markets(*self._names(exchange))
         try:
-            return getattr(exchange, self.method)(*([market] if market else [])), exchange.unread
+            found = getattr(exchange, self.method)(*([market] if market else []))
         except OmcError:
             raise
         except Exception as error:
             raise _named(error, self.venue, self.method, self.payload.source) from error
+        if self.method == "fetch_my_trades":
+            return [self._with_market(exchange, trade) for trade in found], exchange.unread
+        return found, exchange.unread
+
+    def _with_market(self, exchange: Any, trade: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Split the name of a market that is not listed by what markets are quoted in, the longest name first."""
+        name = trade.get("symbol")
+        if not isinstance(name, str) or "/" in name:
+            return trade
+        codes = exchange.commonCurrencies
+        for quote in sorted({*self.quotes, *(traits(self.venue).codes or {}), *codes}, key=lambda each: (-len(each), each)):
+            base = name.removesuffix(quote)
+            if base not in ("", name) and (base in codes or quote in self.quotes):
+                return {**trade, "symbol": f"{codes.get(base, base)}/{codes.get(quote, quote)}"}
+        return trade
 
     def _require_shape(self, document: Any) -> None:
         expected = (traits(self.venue).shapes or {}).get(self.method)

@@ -100,7 +100,7 @@ def knows(venue: str) -> bool:
 
 @lru_cache
 def _is_readable(venue: str) -> bool:
-    exchange = plain(venue)
+    exchange = shared_exchange(venue)
     demanded = {name for name, is_needed in exchange.requiredCredentials.items() if is_needed}
     return demanded <= _KEY_NAMES.keys() and bool(exchange.has["fetchMyTrades"]) and bool(exchange.has["fetchBalance"])
 
@@ -112,12 +112,12 @@ def traits(venue: str) -> Traits:
 
 def key_names(venue: str) -> dict[str, str]:
     """Return the names of a venue's keys by their names in ccxt: ``{"apiKey": "kraken", "secret": "kraken_secret"}``."""
-    demanded = plain(venue).requiredCredentials
+    demanded = shared_exchange(venue).requiredCredentials
     return {name: f"{venue}{ending}" for name, ending in _KEY_NAMES.items() if demanded.get(name)}
 
 
 @lru_cache
-def plain(venue: str) -> Any:
+def shared_exchange(venue: str) -> Any:
     """Return the exchange of ccxt, which sends nothing and holds no key; shared, so nothing of it may be changed.
 
     Raises:
@@ -221,7 +221,7 @@ def spelled(exchange: Any, asked: tuple[str, str, str, Mapping[str, Any]], crede
 @lru_cache
 def policy_of(venue: str) -> HostPolicy:
     """Return where a venue is and how politely it is asked; hosts beside the first are named after themselves."""
-    exchange = plain(venue)
+    exchange = shared_exchange(venue)
     origins = list(dict.fromkeys(_origin(url, exchange) for url in _texts(exchange.urls["api"])))
     main = _origin(next(_texts(exchange.urls["api"].get("private", exchange.urls["api"]))), exchange)
     first = HostPolicy(
@@ -261,7 +261,7 @@ def _failure(venue: str, status: int, text: str) -> OmcError | None:
 
     try:
         document = json.loads(text, parse_float=str, parse_int=str)
-        plain(venue).handle_errors(status, "", "", "GET", {}, text, document, {}, "")
+        shared_exchange(venue).handle_errors(status, "", "", "GET", {}, text, document, {}, "")
     except ValueError:
         return None
     except ccxt.BaseError as error:

@@ -52,7 +52,8 @@ class CcxtAccountConfig(SourceConfig):
     quotes: tuple[str, ...] = Field(
         ("USDT", "USDC", "AUD", "USD", "EUR", "BTC"),
         min_length=1,
-        description="Currencies and coins against which the markets of held coins are read, at such venues.",
+        description="Currencies and coins against which the markets of held coins are read, at such venues; and by which the names of "
+        "markets are split that a venue no longer lists.",
     )
     first_day: date = Field(date(2017, 1, 1), description="First day that is read when an account is collected for the first time.")
     overlap_days: int = Field(3, ge=1, le=90, description="Days before the last collection that are read again, for what came late.")
@@ -192,7 +193,7 @@ def _milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp() * 1000)
 
 
-def parse(payload: Payload, _config: CcxtAccountConfig) -> Parsed:
+def parse(payload: Payload, config: CcxtAccountConfig) -> Parsed:
     """Read the rows of one answer, for the user and account of the payload's context."""
     if not is_installed():
         raise NotConfiguredError(f"{_NAME} is not configured: {EXTRA} is not installed")
@@ -202,7 +203,7 @@ def parse(payload: Payload, _config: CcxtAccountConfig) -> Parsed:
         return Parsed(())
     account_id = payload.context.get("account_id", venue)
     owner = Owner(payload.context.get("user_id", "demo"), account_id, venue, traits(venue).numbers_all_trades)
-    found, refused = StoredAnswer(payload, venue, method).read()
+    found, refused = StoredAnswer(payload, venue, method, config.quotes).read()
     if method == "fetch_my_trades":
         parsed = owner.trades(found)
     elif method == "fetch_balance":
