@@ -39,7 +39,7 @@ from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.parsing import ENDPOINT, HISTORY
 from omc_pipeline.collection.source import Endpoint, FetchContext, History, Parsed, Source
 from omc_pipeline.collection.sweep import sweep
-from omc_pipeline.collection.values import amount, instant_of_epoch, optional_amount, optional_text, text
+from omc_pipeline.collection.values import amount, instant_of_epoch, optional_amount, optional_text, storable, text
 from omc_pipeline.collection.window import Window
 from omc_pipeline.ledgers.glass import (
     CHAIN_TVL,
@@ -311,9 +311,9 @@ def _slug(protocol: Item) -> str:
 
 def _parent(protocol: Item) -> str | None:
     """Return the slug of the protocol that this one is a part of."""
-    name = optional_text(protocol, "parentProtocol", 110)
-    slug = None if name is None else name.removeprefix("parent#")
-    return slug if slug and _SLUG.fullmatch(slug) else None
+    name = protocol.get("parentProtocol")
+    slug = name.removeprefix("parent#") if isinstance(name, str) else ""
+    return slug if _SLUG.fullmatch(slug) and storable(slug) else None
 
 
 def _ticker(protocol: Item) -> str | None:
