@@ -208,9 +208,9 @@ class ChainBlock(Row):
         number: Height of the block.
         observed_at: Time of the block, by its producer.
         base_fee_gwei (1e-9 coins per gas): Part of the fee that is burnt; NULL on chains without one.
-        gas_used (gas): Gas of the block's transactions.
-        gas_limit (gas): Most gas that the block could take.
-        transactions: Number of its transactions.
+        gas_used (gas): Gas of the block's transactions; NULL on chains without gas.
+        gas_limit (gas): Most gas that the block could take; NULL on chains without gas.
+        transactions: Number of its transactions; NULL where the source doesn't count them.
     """
 
     chain: str
@@ -218,9 +218,9 @@ class ChainBlock(Row):
     number: int
     observed_at: datetime
     base_fee_gwei: Decimal | None
-    gas_used: Decimal
-    gas_limit: Decimal
-    transactions: int
+    gas_used: Decimal | None
+    gas_limit: Decimal | None
+    transactions: int | None
 
 
 @dataclass(frozen=True, slots=True)
