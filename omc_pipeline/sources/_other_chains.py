@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from omc_infra.errors import PayloadChangedError
@@ -30,12 +31,14 @@ def bitcoin_head(http: HttpClient, context: dict[str, str]) -> Payload:
     return http.get("/blocks", host="bitcoin", deadline_s=20.0, context=context)
 
 
-def solana_head(http: HttpClient, context: dict[str, str]) -> Payload:
+def solana_head(http: HttpClient, context: dict[str, str]) -> Iterator[Payload]:
     """Ask for the newest slot of Solana that is final, and for the block in it."""
-    slot = _result(read_json(_post(http, "getSlot", [_FINALIZED], {**context, ASKS: SLOT})))
+    answer = _post(http, "getSlot", [_FINALIZED], {**context, ASKS: SLOT})
+    yield answer
+    slot = _result(read_json(answer))
     if isinstance(slot, bool) or not isinstance(slot, int):
         raise PayloadChangedError(f"{_NAME}: Solana's slot is {described(slot)}, not a whole number")
-    return _post(http, "getBlock", [slot, _ABOUT], context)
+    yield _post(http, "getBlock", [slot, _ABOUT], context)
 
 
 def bitcoin_rows(blocks: list[Json]) -> Parsed:

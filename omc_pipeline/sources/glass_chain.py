@@ -60,22 +60,24 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     failure: OmcError | None = None
     for chain in context.config.chains:
         try:
-            payload = _head(context, chain)
+            payloads = list(_head(context, chain))
         except OmcError as error:
             failure = failure or error
             continue
-        yield payload
+        yield from payloads
     if failure is not None:
         raise failure
 
 
-def _head(context: FetchContext, chain: str) -> Payload:
+def _head(context: FetchContext, chain: str) -> Iterator[Payload]:
     if chain == "bitcoin":
-        return bitcoin_head(context.http, {_CHAIN: chain})
+        yield bitcoin_head(context.http, {_CHAIN: chain})
+        return
     if chain == "solana":
-        return solana_head(context.http, {_CHAIN: chain})
+        yield from solana_head(context.http, {_CHAIN: chain})
+        return
     host = "" if chain == "ethereum" else chain
-    return context.http.post("", json=_HEAD, host=host, repeatable=True, deadline_s=20.0, context={_CHAIN: chain})
+    yield context.http.post("", json=_HEAD, host=host, repeatable=True, deadline_s=20.0, context={_CHAIN: chain})
 
 
 def error_of(_status: int, body: bytes) -> OmcError | None:

@@ -53,7 +53,7 @@ def test_a_recorded_block_is_read_to_the_digit(shared: Path) -> None:
         ),
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "bad params"}}, UpstreamRefusedError, "bad params"),
         ({"jsonrpc": "2.0", "id": 2, "result": "0x17ee0b4"}, PayloadChangedError, "not a block"),
-        ([{"jsonrpc": "2.0", "id": 1, "result": {}}], PayloadChangedError, "jsonrpc"),
+        ([{"jsonrpc": "2.0", "id": 1, "result": {}}], PayloadChangedError, "a list"),
     ],
 )
 def test_an_answer_of_a_node_that_is_no_block_has_its_name(body: Any, error: type[OmcError], said: str) -> None:
