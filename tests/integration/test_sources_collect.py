@@ -178,7 +178,7 @@ def test_one_spoiled_answer_does_not_keep_the_others_out(database: Database, san
     with pytest.raises(PayloadChangedError, match="glass_defillama"):
         collect(source, database, sandboxed)
 
-    assert _one(database, "SELECT count(*) FROM raw.fetch WHERE source = %s AND status = 200", source.name) == before + 9
+    assert _one(database, "SELECT count(*) FROM raw.fetch WHERE source = %s AND status = 200", source.name) == before + 20
 
 
 def test_duplicated_rows_of_an_upstream_are_rows_once(database: Database, sandboxed: Settings) -> None:
