@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,10 @@ from uuid import uuid4
 from pydantic import AfterValidator, Field, model_validator
 
 from omc_infra.configuration import FILE_ONLY, Section
-from omc_infra.errors import AccessDeniedError, MachineError, OmcError, UpstreamUnavailableError
+from omc_infra.errors import AccessDeniedError, ConfigurationError, MachineError, OmcError, UpstreamUnavailableError
+from omc_infra.mistakes import complaints
 from omc_infra.private import private_folder
-from omc_infra.settings import Settings
+from omc_infra.settings import Settings, find_file
 
 SECTION = "storage"
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/-]{0,400})?", re.ASCII)
@@ -72,6 +73,20 @@ class StorageConfig(Section):
 def storage_models() -> dict[str, type[Section]]:
     """Return the section of the configuration."""
     return {SECTION: StorageConfig}
+
+
+def storage_of(settings: Settings) -> StorageConfig:
+    """Return the section as the configuration file of some settings has it, without a look at the other sections.
+
+    Raises:
+        ConfigurationError: It is wrong; the message names file and line.
+    """
+    file = find_file(settings.environ())
+    table = file.document.get(SECTION, {})
+    found = complaints(StorageConfig, table, file, [SECTION]) if isinstance(table, Mapping) else [f"{file.path}: {SECTION} is no table"]
+    if found:
+        raise ConfigurationError("; ".join(found))
+    return StorageConfig.model_validate(table)
 
 
 @dataclass(frozen=True)

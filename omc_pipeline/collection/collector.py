@@ -16,6 +16,7 @@ from psycopg import sql
 from omc_infra.clock import Clock
 from omc_infra.errors import OmcError, UpstreamRefusedError
 from omc_infra.http import HttpClient, PostgresLimits, open_http
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account, next_nonce
@@ -30,6 +31,7 @@ from omc_pipeline.collection.state import CollectorKey, states
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.window import Window
 from omc_pipeline.collection.writing import writing
+from omc_pipeline.ledgers.bodies import bodies_of
 from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.table import LedgerTable
@@ -71,6 +73,7 @@ class Collector:
         clock: Tells the present.
         http: The polite client; None for a source that asks nobody.
         pause_after: Permanent failures in a row after which an endpoint is paused; 0: never.
+        bodies: Where bodies lie that are not in the database.
     """
 
     source: Source
@@ -81,10 +84,11 @@ class Collector:
     clock: Clock
     http: HttpClient | None
     pause_after: int = 0
+    bodies: Objects | None = None
 
     def outcome(self, endpoint: Endpoint) -> Outcome:
         """Ask one endpoint, store what comes, and record how it went; its failure is part of the answer."""
-        tally, began = Tally(self.source), time.monotonic()
+        tally, began = Tally(self.source, self.bodies), time.monotonic()
         try:
             self._collect(endpoint, tally)
             failure = tally.kept_failure()
@@ -204,7 +208,8 @@ def collector(
     config, account = config or source.config(), account or source_account(source, database, settings)
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
-        raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
+        bodies = bodies_of(settings)
+        raw = MarkingStore(PostgresRawStore(connection, bodies), {OPTIONS: store_options(connection, source, config)})
         http, policy = None, source.policy_with(config, account)
         if policy is not None:
             opened = open_http(
@@ -221,5 +226,5 @@ def collector(
                 nonce=_nonces(connection, account, clock),
             )
             http = stack.enter_context(opened)
-        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures)
+        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures, bodies)
         advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from omc_infra.objects import Objects
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.recording import OptionsInForce
 from omc_pipeline.collection.source import Source
@@ -25,6 +26,7 @@ def replay(
     *,
     config: SourceConfig | None = None,
     with_current_options: bool = False,
+    bodies: Objects | None = None,
 ) -> Collection:
     """Parse stored payloads again with the time they were fetched at, and close the quarantine of rows now accepted.
 
@@ -35,6 +37,7 @@ def replay(
         until: Fetch time before which to stop.
         config: The source's options of today; None: the defaults.
         with_current_options: Parse with these instead of those that were in force at each fetch.
+        bodies: Where bodies lie that are not in the database.
 
     Raises:
         PayloadChangedError: A body can still not be parsed; raised after the others were handled.
@@ -42,8 +45,8 @@ def replay(
     """
     current = config or source.config()
     with writing(database, source) as connection:
-        tally, in_force = Tally(source), OptionsInForce(connection, source, current)
-        for payload in PostgresRawStore(connection).stored(source.name, since, until):
+        tally, in_force = Tally(source, bodies), OptionsInForce(connection, source, current)
+        for payload in PostgresRawStore(connection, bodies).stored(source.name, since, until):
             tally.take(connection, payload, current if with_current_options else in_force.of(payload), is_replay=True)
         with connection.transaction():
             tally.resolved = resolve(connection, source.name, tally.read, tally.refused)

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from omc_infra.errors import OmcError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
@@ -62,9 +63,10 @@ class Collection:
 
 @dataclass
 class Tally:
-    """Takes the payloads of one source one by one, and keeps the books."""
+    """Takes the payloads of one source one by one, and keeps the books; ``bodies`` is where those lie that are not in the database."""
 
     source: Source
+    bodies: Objects | None = None
     tables: dict[str, Appended] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     quarantined: int = 0
@@ -85,7 +87,7 @@ class Tally:
         self.fetched_at = payload.fetched_at
         try:
             parsed = parse_payload(self.source, payload, config)
-            appended, refused = _store(connection, self.source, payload, parsed, payload.fetched_at if is_replay else None)
+            appended, refused = _store(connection, self, payload, parsed, payload.fetched_at if is_replay else None)
         except _OF_ONE_PAYLOAD as error:
             self.failure = self.failure or error
             return False
@@ -147,15 +149,15 @@ def _added(earlier: Collection, later: Collection) -> Collection:
 
 
 def _store(
-    connection: psycopg.Connection[Any], source: Source, payload: Payload, parsed: Parsed, replayed_from: datetime | None
+    connection: psycopg.Connection[Any], tally: Tally, payload: Payload, parsed: Parsed, replayed_from: datetime | None
 ) -> tuple[Mapping[str, Appended], Sequence[Refused]]:
-    refused = [(rejected.reason, rejected.row) for rejected in parsed.rejected]
+    source, refused = tally.source, [(rejected.reason, rejected.row) for rejected in parsed.rejected]
     try:
         with connection.transaction():
             rows = parsed.rows if source.settle is None else _settled(connection, source.settle, source.name, parsed.rows)
             appended = append(connection, payload.source, rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
-            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
+            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256, tally.bodies)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)

@@ -126,6 +126,7 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
         if yes:
             set_state(connection, account, "removed", by)
         rows = erase_account(connection, account, by) if yes else account_rows(connection, account)
+    _delete_bodies(settings, yes)
     _show_erased({"account": account, "erased": yes, "rows": rows}, as_json)
 
 
@@ -147,6 +148,7 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
         rows = erase(connection, user, by) if yes else user_rows(connection, user)
         if yes:
             _forget(settings, database, named)
+    _delete_bodies(settings, yes)
     _show_erased({"user": user, "erased": yes, "rows": rows}, as_json)
 
 
@@ -242,6 +244,17 @@ def _forget(settings: Settings, database: Database, named: list[str]) -> None:
 
     with open_instance(settings, database) as instance:
         forget_accounts(instance, named)
+
+
+def _delete_bodies(settings: Settings, is_erased: bool) -> None:
+    """Delete the bodies that were erased here where they lie in S3."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
+
+    bodies = bodies_of(settings) if is_erased else None
+    if bodies is not None:
+        with open_database(settings) as database:
+            delete_unwanted(database, bodies)
 
 
 def _document(row: AccountRow, settings: Settings) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def replay(source: str, since: str, until: str | None, current_options: bool, as
     from omc_pipeline.collection.replay import replay as replay_source
     from omc_pipeline.collection.sections import configured_options
     from omc_pipeline.commands.collect import show_collection
+    from omc_pipeline.ledgers.bodies import bodies_of
 
     found, settings = source_named(source), load_settings()
     first = _moment("--from", since, time.min)
@@ -34,7 +35,9 @@ def replay(source: str, since: str, until: str | None, current_options: bool, as
         raise BadInputError(f"--from {since} is not before --to {until or 'now'}")
     with open_database(settings) as database:
         options = configured_options(found, load_configuration())
-        collection = replay_source(found, database, first, last, config=options, with_current_options=current_options)
+        collection = replay_source(
+            found, database, first, last, config=options, with_current_options=current_options, bodies=bodies_of(settings)
+        )
     show_collection(collection, settings, as_json)
 
 

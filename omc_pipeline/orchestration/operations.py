@@ -10,6 +10,7 @@ from omc_infra.postgres.batches import Purged, kept_since
 from omc_infra.postgres.growth import PROJECTED_DAYS, Growth, TableGrowth, measure_growth
 from omc_infra.runs.retention import purge_dagster
 from omc_pipeline.lake.export import export_daily, lake_objects
+from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
 from omc_pipeline.ledgers.retention import purge_bodies
 from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
@@ -38,7 +39,9 @@ def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
             purged.append(purge_check_results(platform.database, results_before, deadline))
         if runs_before:
             purged += purge_dagster(platform.database, context.instance, runs_before, deadline)
-    return dg.MaterializeResult(metadata={**purged_metadata(purged)})
+        bodies = bodies_of(settings)
+        deleted = delete_unwanted(platform.database, bodies) if bodies else 0
+    return dg.MaterializeResult(metadata={**purged_metadata(purged), "bodies_deleted_in_s3": dg.MetadataValue.int(deleted)})
 
 
 @dg.asset(

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from local_s3 import serving_s3
 
 from omc_infra.errors import AccessDeniedError, MachineError, RetryableError, UpstreamUnavailableError
 from omc_infra.objects import Objects, StorageConfig, in_folder, in_s3
@@ -231,14 +232,8 @@ def test_a_folder_that_can_not_be_written_is_named(filled: Database, tmp_path: P
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """Run a local S3 with one bucket, and return its address."""
-    server = pytest.importorskip("moto.server", reason="SKIPPED for want of moto: the lake and the bodies in S3 are not tested")
-    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    running.start()
-    host, port = running.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        running.stop()
+    with serving_s3() as url:
+        yield url
 
 
 def bucket(url: str, home: Path) -> tuple[Objects, StorageConfig, Settings]:
@@ -251,7 +246,6 @@ def bucket(url: str, home: Path) -> tuple[Objects, StorageConfig, Settings]:
 def test_the_lake_in_s3_is_the_same_files(filled: Database, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     objects, config, settings = bucket(s3, tmp_path)
-    make_bucket(s3)
 
     done = list(export_days(filled, objects, None, TODAY, [QUOTE]))
     again = list(export_days(filled, objects, None, TODAY, [QUOTE]))
@@ -269,10 +263,3 @@ def test_the_lake_in_s3_is_the_same_files(filled: Database, tmp_path: Path, s3: 
     with pytest.raises((AccessDeniedError, UpstreamUnavailableError), match="s3://no-such-bucket") as refused:
         in_s3(nowhere, settings, "lake").put("x", b"1")
     assert "a-secret-of-s3" not in str(refused.value)
-
-
-def make_bucket(url: str) -> None:
-    import boto3
-
-    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="y")
-    client.create_bucket(Bucket="lakes")
