@@ -52,6 +52,7 @@ def build_definitions(
             *pnl_assets(buckets, found),
             operations.retention,
             operations.growth,
+            operations.lake,
         ],
         asset_checks=[checks for _, _, checks in built],
         jobs=[*jobs, *broken_jobs],

@@ -59,6 +59,10 @@ def user_rows(connection: psycopg.Connection[Any], user_id: str) -> Mapping[str,
     return _counted(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
 
 
+_LAKE = "UPDATE lake.export SET is_stale = true WHERE ledger = 'exchange' AND table_name IN ('fill', 'balance')"
+"""Files of the lake that may hold erased rows; the next export writes them again."""
+
+
 def account_rows(connection: psycopg.Connection[Any], account_id: str) -> Mapping[str, int]:
     """Count what ``erase_account`` would erase, by table; tables without such rows are left out."""
     account = account_named(connection, account_id)
@@ -86,6 +90,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Ma
         erased = _erased(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
         if not erased:
             raise BadInputError(f"there is nothing of user '{user_id}'")
+        connection.execute(_LAKE)
         connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
     return erased
 
@@ -102,6 +107,7 @@ def erase_account(connection: psycopg.Connection[Any], account_id: str, by: str)
         account = account_named(connection, account_id)
         _wait_for_work(connection, account.user_id, [account])
         erased = _erased(connection, {**_raw(), **_of_account(connection)}, _bound(connection, account.user_id, account_id))
+        connection.execute(_LAKE)
         connection.execute(_AUDIT, ["account", account_id, by, json.dumps(erased)])
     return erased
 

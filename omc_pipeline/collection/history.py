@@ -58,7 +58,7 @@ def collect_history(
         attempt(database, key, 0, clock) as made,
         collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting,
     ):
-        tally = Tally(source)
+        tally = Tally(source, bodies=collecting.bodies)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:
             needs = [need for endpoint in source.endpoints for need in collecting.needs(endpoint)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from omc_infra.errors import OmcError
+from omc_infra.objects import Objects
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.recording import OptionsInForce
 from omc_pipeline.collection.rehearsal import Rehearsal
@@ -55,12 +56,14 @@ class Stretch:
         until: Fetch time before which to stop.
         config: The source's options of today; None: the defaults.
         with_current_options: Parse with these instead of those that were in force at each fetch.
+        bodies: Where bodies lie that are not in the database.
     """
 
     since: datetime
     until: datetime
     config: SourceConfig | None = None
     with_current_options: bool = False
+    bodies: Objects | None = None
 
 
 def replay(
@@ -71,6 +74,7 @@ def replay(
     *,
     config: SourceConfig | None = None,
     with_current_options: bool = False,
+    bodies: Objects | None = None,
 ) -> Collection:
     """Write what stored payloads say now, and close the quarantine of rows now accepted; arguments as of ``Stretch``.
 
@@ -78,7 +82,7 @@ def replay(
         PayloadChangedError: A body can still not be parsed; raised after the others were handled.
         ConfigurationError: The options of a fetch no longer fit the source.
     """
-    done = apply_replay(source, database, Stretch(since, until, config, with_current_options))
+    done = apply_replay(source, database, Stretch(since, until, config, with_current_options, bodies))
     if done.failure is not None:
         raise done.failure
     return done.collection
@@ -93,7 +97,7 @@ def apply_replay(source: Source, database: Database, stretch: Stretch) -> Replay
         ConfigurationError: The options of a fetch no longer fit the source.
     """
     with writing(database, source) as connection:
-        tally = Tally(source)
+        tally = Tally(source, bodies=stretch.bodies)
         _read_again(connection, tally, stretch)
         with connection.transaction():
             tally.resolved = resolve(connection, source.name, tally.read, tally.refused)
@@ -115,7 +119,7 @@ def preview_replay(source: Source, database: Database, stretch: Stretch, example
         ConfigurationError: The options of a fetch no longer fit the source.
     """
     with database.connect("writer") as connection, closing(Rehearsal(connection, source)) as rehearsal:
-        tally = Tally(source, store=rehearsal.store)
+        tally = Tally(source, store=rehearsal.store, bodies=stretch.bodies)
         _read_again(connection, tally, stretch)
         with connection.transaction():
             tally.resolved = len(resolvable(connection, source.name, tally.read, tally.refused))
@@ -128,5 +132,5 @@ def _read_again(connection: psycopg.Connection[Any], tally: Tally, stretch: Stre
     source = tally.source
     current = stretch.config or source.config()
     in_force = OptionsInForce(connection, source, current)
-    for payload in PostgresRawStore(connection).stored(source.name, stretch.since, stretch.until):
+    for payload in PostgresRawStore(connection, stretch.bodies).stored(source.name, stretch.since, stretch.until):
         tally.take(connection, payload, current if stretch.with_current_options else in_force.of(payload), is_replay=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from omc_infra.errors import OmcError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
@@ -74,11 +75,13 @@ class Tally:
     Attributes:
         source: Whose payloads.
         store: What becomes of the rows; None: they are written to the ledgers.
+        bodies: Where bodies lie that are not in the database.
         unread: Payloads that could not be read.
     """
 
     source: Source
     store: Store | None = None
+    bodies: Objects | None = None
     unread: int = 0
     tables: dict[str, Appended] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Tally:
         self.fetched_at = payload.fetched_at
         try:
             parsed = parse_payload(self.source, payload, config)
-            store = self.store or _store
+            store = self.store or partial(_store, bodies=self.bodies)
             appended, refused = store(connection, self.source, payload, parsed, payload.fetched_at if is_replay else None)
         except _OF_ONE_PAYLOAD as error:
             self.unread += 1
@@ -163,14 +166,22 @@ def _added(earlier: Collection, later: Collection) -> Collection:
     )
 
 
-def _store(connection: psycopg.Connection[Any], source: Source, payload: Payload, parsed: Parsed, replayed_from: datetime | None) -> Stored:
+def _store(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    payload: Payload,
+    parsed: Parsed,
+    replayed_from: datetime | None,
+    *,
+    bodies: Objects | None,
+) -> Stored:
     refused = [(rejected.reason, rejected.row) for rejected in parsed.rejected]
     try:
         with connection.transaction():
             rows = parsed.rows if source.settle is None else settled(connection, source.settle, source.name, parsed.rows)
             appended = append(connection, payload.source, rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
-            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
+            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256, bodies)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)

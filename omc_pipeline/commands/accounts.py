@@ -66,18 +66,21 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
 
 
 @accounts.command()
-@click.argument("venue_or_source")
+@click.argument("venue_or_source", required=False)
+@click.option("--venue", help="The same, by name.")
 @_user
 @click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
 @click.option("--label", default="", help="What its owner calls it.")
 @json_option
-def add(venue_or_source: str, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
+def add(venue_or_source: str | None, venue: str | None, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
     """Add an account: of a source that is collected by account, or at a venue of which only files tell."""
     from omc_pipeline.collection.accounts import add_account
 
-    settings, (venue, source) = load_settings(), _place(venue_or_source)
+    if (venue_or_source is None) == (venue is None):
+        raise BadInputError("name one venue: `omc accounts add kraken`, or `--venue kraken`")
+    settings, (place, source) = load_settings(), _place(venue_or_source or venue or "")
     with _database(settings) as (_, connection), connection.transaction():
-        row = add_account(connection, user or settings.user, venue, source, account_id, label)
+        row = add_account(connection, user or settings.user, place, source, account_id, label)
     document = _document(row, settings)
     if as_json:
         emit(document)
@@ -123,6 +126,7 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
         if yes:
             set_state(connection, account, "removed", by)
         rows = erase_account(connection, account, by) if yes else account_rows(connection, account)
+    _delete_bodies(settings, yes)
     _show_erased({"account": account, "erased": yes, "rows": rows}, as_json)
 
 
@@ -144,6 +148,7 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
         rows = erase(connection, user, by) if yes else user_rows(connection, user)
         if yes:
             _forget(settings, database, named)
+    _delete_bodies(settings, yes)
     _show_erased({"user": user, "erased": yes, "rows": rows}, as_json)
 
 
@@ -199,11 +204,17 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
     """Return venue and source of an account: a source by its name or its venue, else a venue of files."""
     from omc_pipeline.collection.discovery import discover_sources
 
-    for source in discover_sources().values():
+    found = list(discover_sources().values())
+    for source in found:
+        if source.venues is not None and venue_or_source == source.name:
+            raise BadInputError(f"source '{source.name}' reads many venues: name the venue, as in `omc accounts add kraken`")
         if source.per_account and venue_or_source in (source.name, source.venue):
             return source.venue, source.name
         if venue_or_source == source.name:
             raise BadInputError(f"source '{source.name}' is not collected by account")
+    for source in found:
+        if source.venues is not None and source.venues.knows(venue_or_source):
+            return venue_or_source, source.name
     return venue_or_source, None
 
 
@@ -235,6 +246,17 @@ def _forget(settings: Settings, database: Database, named: list[str]) -> None:
         forget_accounts(instance, named)
 
 
+def _delete_bodies(settings: Settings, is_erased: bool) -> None:
+    """Delete the bodies that were erased here where they lie in S3."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
+
+    bodies = bodies_of(settings) if is_erased else None
+    if bodies is not None:
+        with open_database(settings) as database:
+            delete_unwanted(database, bodies)
+
+
 def _document(row: AccountRow, settings: Settings) -> dict[str, Any]:
     missing = _missing_keys(row, settings)
     return {
@@ -249,7 +271,7 @@ def _missing_keys(row: AccountRow, settings: Settings) -> list[str]:
     from omc_pipeline.collection.keys import key_store
 
     source, store = discover_sources().get(row.source or ""), key_store(settings)
-    return [store.place(name, row) for name in (source.keys if source else ()) if store.key(name, row) is None]
+    return [store.place(name, row) for name in (source.keys_of(row) if source else ()) if store.key(name, row) is None]
 
 
 def _show_erased(document: Mapping[str, Any], as_json: bool) -> None:

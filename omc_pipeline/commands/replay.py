@@ -38,13 +38,14 @@ def replay(source: str, since: str, until: str | None, is_applied: bool, example
     from omc_pipeline.collection.discovery import source_named
     from omc_pipeline.collection.replay import Stretch, apply_replay, preview_replay
     from omc_pipeline.collection.sections import configured_options
+    from omc_pipeline.ledgers.bodies import bodies_of
 
     found, settings = source_named(source), load_settings()
     first = _moment("--from", since, time.min)
     last = _moment("--to", until, time.max) if until else utc_now()
     if first >= last:
         raise BadInputError(f"--from {since} is not before --to {until or 'now'}")
-    stretch = Stretch(first, last, configured_options(found, load_configuration()), current_options)
+    stretch = Stretch(first, last, configured_options(found, load_configuration()), current_options, bodies_of(settings))
     with open_database(settings) as database:
         done = apply_replay(found, database, stretch) if is_applied else preview_replay(found, database, stretch, examples)
     if as_json:

@@ -129,7 +129,7 @@ def _document(source: Source, settings: Settings, known: States, now: datetime) 
     from omc_pipeline.collection.readiness import configured_sources, not_configured_reason
     from omc_pipeline.collection.state import CollectorKey
 
-    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
+    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings, known)
     own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]
     collectors = [_state(state, now) for state in own]
     return {
@@ -225,6 +225,8 @@ def _row(each: Mapping[str, Any]) -> dict[str, str]:
 def _where(each: Mapping[str, Any]) -> str:
     """Say where a person gets what a source lacks."""
     lacks_key = any(not key["set"] for key in each["keys"])
+    if not each["keys"]:
+        return ""
     return f"; get them at {each['keys_at']}" if lacks_key else f" to your own address; why: {each['homepage']}"
 
 

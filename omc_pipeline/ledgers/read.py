@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
-from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_DAY, PROTOCOL_FEES, PROTOCOL_REVENUE, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT
 from omc_pipeline.ledgers.knowledge import PATIENCE_S, await_known
 from omc_pipeline.ledgers.series import series_columns, series_from
@@ -134,6 +134,14 @@ class LedgerReader:
     def protocol_fees(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
         """Return the fees of one protocol or of all, newest first."""
         return self.rows(PROTOCOL_FEES, since=since, limit=limit, **_given(protocol=protocol))
+
+    def protocol_revenue(self, protocol: str | None = None, since: datetime | None = None, limit: int = 100) -> list[Record]:
+        """Return the revenue of one protocol or of all, newest first."""
+        return self.rows(PROTOCOL_REVENUE, since=since, limit=limit, **_given(protocol=protocol))
+
+    def protocol_days(self, protocol: str, metric: str, since: datetime | None = None, limit: int = 400) -> list[Record]:
+        """Return the ``fees`` or the ``revenue`` of a protocol day by day, newest first."""
+        return self.rows(PROTOCOL_DAY, since=since, limit=limit, protocol=protocol, metric=metric)
 
     def candles(self, symbol: str, currency: str, interval: str, since: datetime | None = None, limit: int = 500) -> list[Record]:
         """Return the candles of a market, newest first; a span without a trade may have none."""

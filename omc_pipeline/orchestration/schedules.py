@@ -17,7 +17,7 @@ from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.launching import launchable
-from omc_pipeline.orchestration.operations import GROWTH, RETENTION
+from omc_pipeline.orchestration.operations import GROWTH, LAKE, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
 
 SCORES_CRON = "7-59/15 * * * *"
@@ -103,8 +103,8 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
         ),
         ScheduledJob(
             "maintain_ledgers",
-            "Let go of what is past its retention, and measure the database.",
-            dg.AssetSelection.assets(RETENTION, GROWTH),
+            "Let go of what is past its retention, measure the database, and write the lake.",
+            dg.AssetSelection.assets(RETENTION, GROWTH, LAKE),
             (MAINTENANCE_CRON,),
             {**everything, **HEAVY},
         ),

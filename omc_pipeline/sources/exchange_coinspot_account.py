@@ -228,8 +228,8 @@ SOURCE = Source(
     title="CoinSpot account",
     tables=(FILL, BALANCE),
     endpoints=(
-        Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
-        Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
+        Endpoint("orders", cron="*/5 * * * *", every_s=300, fetch=fetch_orders, tables=(FILL,)),
+        Endpoint("balances", cron="*/5 * * * *", every_s=300, fetch=fetch_balances, tables=(BALANCE,)),
     ),
     policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,

@@ -82,7 +82,7 @@ SOURCE = Source(
     name=_NAME,
     title="CoinSpot quotes",
     tables=(QUOTE,),
-    endpoints=(Endpoint("latest", cron="* * * * *", every_s=60, sample_every_s=15, fetch=fetch),),
+    endpoints=(Endpoint("latest", cron="* * * * *", every_s=60, sample_every_s=10, fetch=fetch),),
     policy=HOST,
     parse=parse,
     homepage=HOMEPAGE,

@@ -31,6 +31,7 @@ FOLLOWED_HERE = (
     "how-to/keep-the-disk-free.md",
     "how-to/look-after-database-roles.md",
     "how-to/migrate.md",
+    "how-to/read-the-lake.md",
     "how-to/report-pnl.md",
     "how-to/when-a-source-breaks.md",
 )

@@ -32,7 +32,7 @@ from omc_pipeline.sources.exchange_coinspot_account import SOURCE as ACCOUNT
 
 pytestmark = pytest.mark.slow
 
-BEFORE = "b1001b"
+BEFORE = "b8001"
 T0 = datetime(2025, 5, 21, 13, 22, 45, tzinfo=UTC)
 PRICES = "exchange_coinspot_prices"
 ALL = named_tables((*glass.TABLES, *human.TABLES, *catalyst.TABLES, *exchange.TABLES))
