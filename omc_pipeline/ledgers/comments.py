@@ -18,6 +18,9 @@ def own_comments() -> Comments:
     named = dict(others.named)
     for table in LEDGER_TABLES:
         named |= _of_ledger_table(table)
+        if table.latest is not None:
+            named |= {name.replace(table.qualified, table.latest): text for name, text in _of_ledger_table(table).items()}
+            named[table.latest] = f"Newest row of each series of `{table.qualified}`, kept by triggers: {named[table.qualified]}"
     return Comments(named, others.shared)
 
 

@@ -12,7 +12,7 @@ from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT
 from omc_pipeline.ledgers.knowledge import PATIENCE_S, await_known
-from omc_pipeline.ledgers.series import series_columns, series_from
+from omc_pipeline.ledgers.series import kept_latest, series_columns, series_from
 from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ class LedgerReader:
         if table.key[-1] != table.clock or len(table.key) < 2:
             raise BadInputError(f"{table.qualified} holds no series: its key doesn't end in its clock")
         conditions, bound = self._conditions(table, equals)
+        if table.latest is not None and set(equals) <= set(series_columns(table)):
+            given = [_equality(column, value).replace("fact.", "newest.") for column, value in self._wanted(table, equals).items()]
+            return self._records(table, kept_latest(table, table.latest, given, known_at=self._as_of is not None), bound)
         series, value_of = series_from(table, self._wanted(table, equals))
         same = " AND ".join(f"fact.{column} = {value}" for column, value in value_of.items())
         statement = f"""

@@ -40,6 +40,8 @@ class LedgerTable:
     """One table: ``ledger`` is its schema, ``key`` the natural key beside ``source``, ``clock`` the source's own time.
 
     The key of a ``per_account`` table is without the source: several sources may tell the same fact of an account, and it is one row.
+    A ``monthly`` table is kept in partitions by its clock (see ``partitions``); ``latest`` names a table that holds the newest row of each
+    of its series, in the same columns.
     """
 
     ledger: LedgerName
@@ -49,6 +51,8 @@ class LedgerTable:
     clock: str
     per_user: bool = False
     per_account: bool = False
+    monthly: bool = False
+    latest: str | None = None
 
     @cached_property
     def fields(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from psycopg import sql
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.doors import MAY_CORRECT, note_door
 from omc_pipeline.ledgers.knowledge import stamp
+from omc_pipeline.ledgers.partitions import make_months_for
 from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
 
 
@@ -70,6 +71,8 @@ def append(
         of_table[row.table].append(row)
     tables = sorted(of_table, key=lambda table: table.qualified)
     staged = {table: _stage(connection, table, of_table[table]) for table in tables}  # before any lock: the longest part for many rows
+    for table in tables:
+        make_months_for(connection, table, of_table[table])
     # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
     stamps = {table: stamp(connection, table.qualified) for table in tables}
     bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}

@@ -1,0 +1,56 @@
+"""Monthly partitions of the largest tables: made ahead, so that a read of some days opens some months, however long the history is.
+
+Each partitioned table has two partitions without an end beside its months: earlier rows and later ones wait there, and none is lost. The
+database makes the months itself (``omc.make_months``), so that a writer may ask for one without the right to make tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from omc_pipeline.ledgers.table import LedgerTable, Row
+
+MONTHS_AHEAD = 3
+_AHEAD = """
+SELECT coalesce(sum(omc.make_months(table_name, now(), now() + make_interval(months => %s))), 0)::integer FROM omc.partitioned
+"""
+
+
+def make_months(connection: psycopg.Connection[Any], table: LedgerTable, since: datetime, until: datetime) -> int:
+    """Make the months of a table from one time to another, both included.
+
+    Earlier months are made only while no row is older than the first month there is; later rows that wait are moved to their month.
+
+    Args:
+        connection: Of role writer; the table is locked until the transaction ends, if anything has to be made.
+        table: A table that is not ``monthly`` is left as it is.
+        since: First time of the table's clock.
+        until: Last time; at most a year from now counts.
+
+    Returns:
+        How many were made; 0 where others keep the table busy, and the next call makes them.
+    """
+    row = connection.execute("SELECT omc.make_months(%s, %s, %s)", [table.qualified, since, until]).fetchone()
+    return row[0] if row else 0
+
+
+def make_months_ahead(connection: psycopg.Connection[Any]) -> int:
+    """Make the partitions of this month and the next ones of every partitioned table; return how many were made.
+
+    Args:
+        connection: Of role writer, outside a transaction.
+    """
+    with connection.transaction():
+        row = connection.execute(_AHEAD, [MONTHS_AHEAD]).fetchone()
+    return row[0] if row else 0
+
+
+def make_months_for(connection: psycopg.Connection[Any], table: LedgerTable, rows: Sequence[Row]) -> None:
+    """Make the months up to that of the newest of some rows, before they are written."""
+    if table.monthly and rows:
+        newest = max(getattr(row, table.clock) for row in rows)
+        make_months(connection, table, newest, newest)
