@@ -6,13 +6,12 @@ database makes the months itself (``omc.make_months``), so that a writer may ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from omc_pipeline.ledgers.table import LedgerTable, Row
+from omc_pipeline.ledgers.table import LedgerTable
 
 MONTHS_AHEAD = 3
 _AHEAD = """
@@ -47,10 +46,3 @@ def make_months_ahead(connection: psycopg.Connection[Any]) -> int:
     with connection.transaction():
         row = connection.execute(_AHEAD, [MONTHS_AHEAD]).fetchone()
     return row[0] if row else 0
-
-
-def make_months_for(connection: psycopg.Connection[Any], table: LedgerTable, rows: Sequence[Row]) -> None:
-    """Make the months up to that of the newest of some rows, before they are written."""
-    if table.monthly and rows:
-        newest = max(getattr(row, table.clock) for row in rows)
-        make_months(connection, table, newest, newest)

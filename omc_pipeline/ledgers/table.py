@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -26,6 +27,9 @@ BOOKKEEPING_DESCRIPTIONS = {
 }
 """Columns that every ledger table has beside the fields of its row type, with their meaning."""
 BOOKKEEPING = tuple(BOOKKEEPING_DESCRIPTIONS)
+
+SEPARATOR, NULL = "\x1f", "\x00"
+"""Between the texts of facts in a digest, and in place of one that is None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,13 @@ def json_values(row: Row) -> dict[str, str | int | bool | None]:
 
 def row_digest(row: Row) -> str:
     """Return a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
-    facts = "\x1f".join(_canonical(getattr(row, name)) for name in row.table.fields)
+    facts = SEPARATOR.join(canonical_texts([getattr(row, name) for name in row.table.fields]))
     return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def canonical_texts(values: Iterable[Any]) -> list[str]:
+    """Return the texts of values by which facts are compared; ``NULL`` stands for None. PostgreSQL reads each as the value."""
+    return [_CANONICAL.get(type(value), str)(value) for value in values]
 
 
 def number_text(value: Decimal) -> str:
@@ -98,11 +107,10 @@ def _json_value(value: str | int | Decimal | datetime | date | None) -> str | in
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
-def _canonical(value: object) -> str:
-    if value is None:
-        return "\x00"
-    if isinstance(value, Decimal):
-        return number_text(value)
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    return str(value)
+_CANONICAL: Mapping[type, Callable[[Any], str]] = {
+    Decimal: number_text,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    type(None): lambda _: NULL,
+}
+"""How the values of facts are written, by type; others as ``str`` does."""
