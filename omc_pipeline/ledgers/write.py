@@ -156,24 +156,7 @@ _NOT_TURNED_BACK = sql.SQL(
 
 def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
     """Compose the insert of new versions; answers how many keys were new, and how many had changed."""
-    same_key = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier("known", field), sql.Identifier("incoming", field)) for field in table.key
-    )
-    if not table.per_account:
-        same_key = sql.SQL("known.source = %(source)s AND {}").format(same_key)
-    if table.clock in table.key:  # only the partitions of these times are opened
-        same_key = sql.SQL("{} AND {} BETWEEN %(oldest)s AND %(newest)s").format(same_key, sql.Identifier("known", table.clock))
-    newest = sql.SQL("")
-    if table.latest is not None:  # what is newer than the newest row of its series is new, and nothing need be searched
-        newest = sql.SQL("LEFT JOIN {} AS newest ON newest.source = %(source)s AND {}").format(
-            sql.Identifier(*table.latest.split(".")),
-            sql.SQL(" AND ").join(
-                sql.SQL("{} = {}").format(sql.Identifier("newest", field), sql.Identifier("incoming", field)) for field in table.key[:-1]
-            ),
-        )
-        same_key = sql.SQL("{} <= {} AND {}").format(
-            sql.Identifier("incoming", table.clock), sql.Identifier("newest", table.clock), same_key
-        )
+    same_key = _same_key(table)
     return sql.SQL(
         """
         WITH added AS (
@@ -183,7 +166,7 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
             LEFT JOIN LATERAL (
                 SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {table} AS known
                 WHERE {same_key}
-                ORDER BY known.version DESC LIMIT 1
+                ORDER BY {newest_first} LIMIT 1
             ) AS latest ON true
             WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {may_correct} AND {is_wanted}
             RETURNING version
@@ -193,13 +176,49 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
     ).format(
         table=_name(table),
         staging=staging_table(table),
-        newest=newest,
+        newest=_newest(table),
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
         same_key=same_key,
+        newest_first=sql.SQL(", ").join(
+            sql.SQL("{} DESC").format(sql.Identifier("known", column))
+            for column in (*(table.clock,) * (table.clock in table.key), "version")
+        ),
         may_correct=MAY_CORRECT if table.per_account else sql.SQL("true"),
         is_wanted=is_wanted.format(table=_name(table), same_key=same_key),
     )
+
+
+def _same_key(table: LedgerTable) -> sql.Composable:
+    """Compose the condition that a row ``known`` is of the same fact as one that is ``incoming``.
+
+    The clock stands as a span, of which the planner believes that many rows have it, because many rows of a table do, and new partitions
+    have no statistics that say so: else it may look at all rows of that time for each one that comes.
+    """
+    conditions: list[sql.Composable] = [_equal("known", "incoming", field) for field in table.key if field != table.clock]
+    if not table.per_account:
+        conditions.insert(0, sql.SQL("known.source = %(source)s"))
+    if table.clock in table.key:
+        known, incoming = sql.Identifier("known", table.clock), sql.Identifier("incoming", table.clock)
+        conditions.append(sql.SQL("{} BETWEEN {} AND {}").format(known, incoming, incoming))
+        conditions.append(sql.SQL("{} BETWEEN %(oldest)s AND %(newest)s").format(known))  # no other partition is opened
+    if table.latest is not None:  # what is newer than the newest row of its series is new, and nothing need be searched
+        conditions.append(sql.SQL("{} <= {}").format(sql.Identifier("incoming", table.clock), sql.Identifier("newest", table.clock)))
+    return sql.SQL(" AND ").join(conditions)
+
+
+def _newest(table: LedgerTable) -> sql.Composable:
+    """Join the newest row of each series, where the database keeps it."""
+    if table.latest is None:
+        return sql.SQL("")
+    series = [_equal("newest", "incoming", field) for field in table.key[:-1]]
+    return sql.SQL("LEFT JOIN {} AS newest ON newest.source = %(source)s AND {}").format(
+        sql.Identifier(*table.latest.split(".")), sql.SQL(" AND ").join(series)
+    )
+
+
+def _equal(one: str, other: str, field: str) -> sql.Composable:
+    return sql.SQL("{} = {}").format(sql.Identifier(one, field), sql.Identifier(other, field))
 
 
 def _name(table: LedgerTable) -> sql.Identifier:
