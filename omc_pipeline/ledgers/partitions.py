@@ -13,7 +13,8 @@ import psycopg
 
 from omc_pipeline.ledgers.table import LedgerTable
 
-MONTHS_AHEAD = 3
+MONTHS_AHEAD = 1
+"""More would cost each plan of a read some time."""
 _AHEAD = """
 SELECT coalesce(sum(omc.make_months(table_name, now(), now() + make_interval(months => %s))), 0)::integer FROM omc.partitioned
 """

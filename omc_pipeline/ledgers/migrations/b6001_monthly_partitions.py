@@ -148,4 +148,4 @@ def _register(table: str, clock: str, next_month: str) -> None:
     is_empty = op.get_bind().execute(text(f"SELECT NOT EXISTS (SELECT FROM partitions.{part}_earlier)")).scalar_one()
     op.execute(f"INSERT INTO omc.partitioned VALUES ('{table}', '{clock}', '{next_month}', '{next_month}')")
     since = "now()" if is_empty else f"'{next_month}'"
-    op.execute(f"SELECT omc.make_months('{table}', {since}, now() + interval '3 months')")
+    op.execute(f"SELECT omc.make_months('{table}', {since}, now() + interval '1 month')")
