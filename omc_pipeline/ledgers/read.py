@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from omc_infra.errors import BadInputError
+from omc_pipeline.ledgers.candle import CANDLE
 from omc_pipeline.ledgers.catalyst import EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, MARKET_CANDLE, PROTOCOL_FEES, PROTOCOL_TVL
@@ -139,6 +140,12 @@ class LedgerReader:
     def candles(self, symbol: str, currency: str, interval: str, since: datetime | None = None, limit: int = 500) -> list[Record]:
         """Return the candles of a market, newest first; a span without a trade may have none."""
         return self.rows(MARKET_CANDLE, since=since, limit=limit, symbol=symbol, currency=currency, interval=interval)
+
+    def derived_candles(
+        self, symbol: str, currency: str, interval: str, since: datetime | None = None, limit: int = 500, origin: str | None = None
+    ) -> list[Record]:
+        """Return the candles of a market that were computed from quotes or published by venues, of one origin or all, newest first."""
+        return self.rows(CANDLE, since=since, limit=limit, symbol=symbol, currency=currency, interval=interval, **_given(origin=origin))
 
     def fills(self, user_id: str) -> list[Record]:
         """Return all fills of a user in their total order: execution time, then fill id."""
