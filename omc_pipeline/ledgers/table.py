@@ -92,7 +92,7 @@ def row_digest(row: Row) -> str:
 
 def canonical_texts(values: Iterable[Any]) -> list[str]:
     """Return the texts of values by which facts are compared; ``NULL`` stands for None. PostgreSQL reads each as the value."""
-    return [_CANONICAL.get(type(value), str)(value) for value in values]
+    return [_CANONICAL.get(type(value), _of_subclass)(value) for value in values]
 
 
 def number_text(value: Decimal) -> str:
@@ -107,7 +107,12 @@ def _json_value(value: str | int | Decimal | datetime | date | None) -> str | in
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
+def _of_subclass(value: Any) -> str:
+    return next((write(value) for kind, write in _CANONICAL.items() if isinstance(value, kind)), str(value))
+
+
 _CANONICAL: Mapping[type, Callable[[Any], str]] = {
+    str: str,
     Decimal: number_text,
     datetime: datetime.isoformat,
     date: date.isoformat,
