@@ -69,7 +69,7 @@ def account_rows(connection: psycopg.Connection[Any], account_id: str) -> Mappin
     return _counted(connection, {**_raw(), **_of_account(connection)}, _bound(connection, account.user_id, account_id))
 
 
-def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Mapping[str, int]:
+def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, audited: bool = True) -> Mapping[str, int]:
     """Erase a user with everything of theirs, in one transaction of role owner.
 
     A collection or computation of theirs that is running is waited for.
@@ -78,6 +78,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Ma
         connection: Of role owner, outside a transaction; all of it is committed, or nothing.
         user_id: Whom.
         by: Who erases, for the audit.
+        audited: False for an invented user, of whom nothing is left then.
 
     Returns:
         Erased rows by table.
@@ -91,7 +92,8 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Ma
         if not erased:
             raise BadInputError(f"there is nothing of user '{user_id}'")
         connection.execute(_LAKE)
-        connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
+        if audited:
+            connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
     return erased
 
 

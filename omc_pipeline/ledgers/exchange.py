@@ -96,7 +96,15 @@ class Balance(Row):
     value_aud: Decimal | None
 
 
-QUOTE = LedgerTable("exchange", "quote", Quote, key=("symbol", "currency", "observed_at"), clock="observed_at")
+QUOTE = LedgerTable(
+    "exchange",
+    "quote",
+    Quote,
+    key=("symbol", "currency", "observed_at"),
+    clock="observed_at",
+    monthly=True,
+    latest="exchange.latest_quote",
+)
 FILL = LedgerTable("exchange", "fill", Fill, key=("account_id", "fill_id"), clock="executed_at", per_user=True, per_account=True)
 BALANCE = LedgerTable(
     "exchange", "balance", Balance, key=("user_id", "account_id", "symbol", "observed_at"), clock="observed_at", per_user=True

@@ -277,7 +277,7 @@ class ApiCredit(Row):
 
 
 MARKET_CANDLE = LedgerTable(
-    "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
+    "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at", monthly=True
 )
 FX_RATE = LedgerTable("glass", "fx_rate", FxRate, key=("base", "currency", "observed_at"), clock="observed_at")
 CHAIN_TVL = LedgerTable("glass", "chain_tvl", ChainTvl, key=("chain", "observed_at"), clock="observed_at")

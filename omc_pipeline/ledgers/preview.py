@@ -5,8 +5,7 @@ The same statement as that of ``write`` decides what is new and what has changed
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +15,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from omc_pipeline.ledgers.doors import require_owner
+from omc_pipeline.ledgers.staging import Staged, copy_staged, staged_rows, staging_table
 from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable, Row
-from omc_pipeline.ledgers.write import Appended, insertion, stage, staging
+from omc_pipeline.ledgers.write import Appended, insertion
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,8 @@ class LedgerPreview:
         Returns:
             By qualified name, for each table that had rows.
         """
-        of_table: dict[LedgerTable, list[Row]] = defaultdict(list)
-        for row in rows:
-            of_table[row.table].append(row)
-        return {table.qualified: self._append(table, found, payload_sha256, replayed_from) for table, found in of_table.items()}
+        staged = staged_rows(rows)
+        return {table.qualified: self._append(table, found, payload_sha256, replayed_from) for table, found in staged.items()}
 
     def examples(self, table: LedgerTable, most: int) -> list[Example]:
         """Return some of the new facts and some of the changed ones that were counted, at most so many of each, oldest clock first."""
@@ -105,15 +103,21 @@ class LedgerPreview:
             columns=_columns(table), table=sql.Identifier(table.ledger, table.name), overlay=_overlay(table)
         )
 
-    def _append(self, table: LedgerTable, rows: Iterable[Row], payload_sha256: str, replayed_from: datetime) -> Appended:
-        staged = stage(self._connection, table, rows)
+    def _append(self, table: LedgerTable, staged: Staged, payload_sha256: str, replayed_from: datetime) -> Appended:
+        copy_staged(self._connection, table, staged)
         if table.per_account:
-            require_owner(self._connection, self._source, staging(table))
+            require_owner(self._connection, self._source, staging_table(table))
         statement = insertion(table, is_replay=True, known=self.known(table), target=_overlay(table))
-        bound = {"source": self._source, "payload_sha256": payload_sha256, "replayed_from": replayed_from, "recorded_at": replayed_from}
+        bound: dict[str, Any] = {
+            "source": self._source,
+            "payload_sha256": payload_sha256,
+            "replayed_from": replayed_from,
+            "recorded_at": replayed_from,
+        }
+        bound |= {"oldest": staged.oldest, "newest": staged.newest}
         counts = self._connection.execute(statement, bound, prepare=False).fetchone()
         inserted, changed = (int(count) for count in counts) if counts else (0, 0)
-        return Appended(inserted, changed, staged - inserted - changed)
+        return Appended(inserted, changed, staged.rows - inserted - changed)
 
     def _make_overlay(self, table: LedgerTable) -> None:
         self._connection.execute(

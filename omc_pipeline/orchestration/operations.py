@@ -11,6 +11,7 @@ from omc_infra.postgres.growth import PROJECTED_DAYS, Growth, TableGrowth, measu
 from omc_infra.runs.retention import purge_dagster
 from omc_pipeline.lake.export import export_daily, lake_objects
 from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
+from omc_pipeline.ledgers.partitions import make_months_ahead
 from omc_pipeline.ledgers.retention import purge_bodies
 from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
@@ -28,12 +29,17 @@ _MB, _GB = 1_000_000, 1_000_000_000
 
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched."""
+    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched.
+
+    Months of the large tables are made ahead, too.
+    """
     deadline = time.monotonic() + LONGEST_PURGE_S
     with translate_failures():
         settings = platform.settings
         kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
         runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
+        with platform.database.connect("writer") as connection:
+            made = make_months_ahead(connection)
         purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
         if results_before:
             purged.append(purge_check_results(platform.database, results_before, deadline))
@@ -41,7 +47,8 @@ def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
             purged += purge_dagster(platform.database, context.instance, runs_before, deadline)
         bodies = bodies_of(settings)
         deleted = delete_unwanted(platform.database, bodies) if bodies else 0
-    return dg.MaterializeResult(metadata={**purged_metadata(purged), "bodies_deleted_in_s3": dg.MetadataValue.int(deleted)})
+    counts = {"months_made": dg.MetadataValue.int(made), "bodies_deleted_in_s3": dg.MetadataValue.int(deleted)}
+    return dg.MaterializeResult(metadata={**purged_metadata(purged), **counts})
 
 
 @dg.asset(

@@ -15,6 +15,7 @@ OMC = [sys.executable, "-c", "from omc_infra.cli import main; main()"]
 WANTING = {
     "catalyst_sec_edgar": "set OMC_CONTACT to your own address; why: https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
     "exchange_coinspot_account": "set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET; get them at https://www.coinspot.com.au/my/api",
+    "exchange_ccxt_account": "add an account at a venue with `omc accounts add VENUE`; it is collected from then on",
     "glass_nansen": "set OMC_KEY_NANSEN; get them at https://docs.nansen.ai/getting-started/authentication",
     "human_cryptopanic": "set OMC_KEY_CRYPTOPANIC; get them at https://cryptopanic.com/developers/api/",
     "human_reddit": "set OMC_KEY_REDDIT_CLIENT_ID and OMC_KEY_REDDIT_CLIENT_SECRET; get them at https://www.reddit.com/prefs/apps",
