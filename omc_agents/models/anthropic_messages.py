@@ -46,6 +46,9 @@ class AnthropicModel(SdkModel):
             http_client=self._wire.client(),
         )
 
+    def _prepare(self) -> None:
+        _ = self._client.messages
+
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
@@ -65,7 +68,7 @@ class AnthropicModel(SdkModel):
         return body
 
     def _ask(self, body: Mapping[str, Any], deadline_s: float) -> Document:
-        answer: Document = self._client.messages.create(**body, timeout=deadline_s).to_dict(mode="json")
+        answer: Document = self._client.messages.create(**body, timeout=deadline_s).to_dict(mode="json", warnings=False)
         return answer
 
     def _pieces(self, body: Mapping[str, Any], deadline_s: float) -> Generator[str, None, Document]:
@@ -74,7 +77,7 @@ class AnthropicModel(SdkModel):
             message = stream.get_final_message()
         if message.stop_reason is None:
             raise EOFError("the stream has no end")
-        return message.to_dict(mode="json")
+        return message.to_dict(mode="json", warnings=False)
 
     @staticmethod
     def _read(document: Document) -> tuple[tuple[Block, ...], Any, Usage, str]:

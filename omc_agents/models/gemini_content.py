@@ -43,6 +43,9 @@ class GeminiModel(SdkModel):
         )
         return Client(enterprise=False, vertexai=False, api_key=NO_KEY, http_options=options)
 
+    def _prepare(self) -> None:
+        _ = self._client.models
+
     def _body(self, request: Request) -> dict[str, Any]:
         config: dict[str, Any] = {
             "system_instruction": request.system,
@@ -104,7 +107,7 @@ def _timed(body: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
 
 
 def _document(answer: Any) -> dict[str, Any]:
-    document: dict[str, Any] = answer.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document: dict[str, Any] = answer.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
     document["id"] = document.get("responseId")
     return document
 

@@ -41,6 +41,9 @@ class OpenAIModel(SdkModel):
         client.organization = client.project = None
         return client
 
+    def _prepare(self) -> None:
+        _ = self._client.responses
+
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.model,
@@ -67,7 +70,7 @@ class OpenAIModel(SdkModel):
         return body
 
     def _ask(self, body: Mapping[str, Any], deadline_s: float) -> Document:
-        answer: Document = self._client.responses.create(**body, timeout=deadline_s).to_dict(mode="json")
+        answer: Document = self._client.responses.create(**body, timeout=deadline_s).to_dict(mode="json", warnings=False)
         return answer
 
     def _pieces(self, body: Mapping[str, Any], deadline_s: float) -> Generator[str, None, Document]:
@@ -77,7 +80,7 @@ class OpenAIModel(SdkModel):
                 if event.type == "response.output_text.delta":
                     yield event.delta
                 elif event.type in {"response.completed", "response.incomplete", "response.failed"}:
-                    answer = event.response.to_dict(mode="json")
+                    answer = event.response.to_dict(mode="json", warnings=False)
         if answer is None:
             raise EOFError("the stream has no end")
         return answer

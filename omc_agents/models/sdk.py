@@ -42,6 +42,7 @@ class SdkModel(ABC):
         Raises:
             OmcError: As ``failures`` names it.
         """
+        self._prepare()
         body, exchange = self._body(request), self._wire.begin(request.deadline_s)
         failure: OmcError | None = None
         document: Document = {}
@@ -59,6 +60,7 @@ class SdkModel(ABC):
         Raises:
             OmcError: As ``failures`` names it; what was yielded before is no answer.
         """
+        self._prepare()
         body, exchange = self._body(request), self._wire.begin(request.deadline_s)
         pieces = self._pieces(body, request.deadline_s)
         while True:
@@ -90,6 +92,10 @@ class SdkModel(ABC):
         if unreadable:
             raise PayloadChangedError(f"{self.provider}: the answer is not of the known shape")
         return Response(blocks, stop, usage, model, request_id_of(exchange.headers) or str(document.get("id") or ""), exchange.sha256)
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Import the SDK and make its client, which takes seconds the first time and is no part of a call's deadline."""
 
     @abstractmethod
     def _body(self, request: Request) -> dict[str, Any]:

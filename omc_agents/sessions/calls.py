@@ -16,7 +16,7 @@ import structlog
 from omc_agents.models.failures import RefusalError, UnansweredError
 from omc_agents.models.panel import Candidate, Panel
 from omc_agents.models.protocol import Request, Response
-from omc_agents.sessions.spend import Purse, SpendCapError
+from omc_agents.sessions.spend import Reservation, SpendCapError
 from omc_agents.sessions.store import SessionStore
 from omc_infra.errors import (
     AccessDeniedError,
@@ -90,15 +90,16 @@ class CallLedger:
             attempt += 1
 
     def _attempt(self, candidate: Candidate, request: Request, sha256: str, step: str) -> Response:
-        purse, today = Purse(self.store, self.session_id, self.panel.caps), datetime.now(UTC).date()
-        call_id = purse.reserve(step, sha256, candidate.model.name, candidate.worst_cost_usd(request, today), candidate.prices_of)
+        today, name = datetime.now(UTC).date(), candidate.model.name
+        wanted = Reservation(self.session_id, step, sha256, name, candidate.worst_cost_usd(request, today), candidate.prices_of)
+        call_id = self.store.reserve(wanted, self.panel.caps)
         try:
             answer = candidate.model.complete(request)
         except OmcError as error:
-            purse.close(call_id, "unknown" if isinstance(error, _UNKNOWN) else "failed", f"{type(error).__name__}: {error}")
+            self.store.close_call(call_id, "unknown" if isinstance(error, _UNKNOWN) else "failed", f"{type(error).__name__}: {error}")
             raise
         cost_usd = candidate.cost_usd(answer.usage, today)
-        self.store.remember(self.session_id, sha256, candidate.model.name, request, answer, call_id, cost_usd)
+        self.store.remember(self.session_id, sha256, name, request, answer, call_id, cost_usd)
         return answer
 
     def _wait_s(self, attempt: int, error: RetryableError) -> float:

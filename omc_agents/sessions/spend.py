@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, text
 
 from omc_agents.models.panel import Caps
-from omc_agents.sessions.settlement import settle
-from omc_agents.sessions.store import SessionStore
 from omc_infra.errors import PermanentError, QuotaExhaustedError
 from omc_infra.postgres.database import Database
 
 _RESERVE = text(
-    "SELECT reserved, refusal FROM agents.reserve_call(:session, :step, :sha, :model, CAST(:prices_of AS date), :worst,"
+    "SELECT reserved, refusal FROM agents.reserve_call(:session_id, :step, :request_sha256, :model, CAST(:prices_of AS date), :worst_usd,"
     " :call_usd, :session_calls, :session_usd, :user_day_usd, :platform_day_usd)"
 )
 _CAPS = {
@@ -61,45 +59,31 @@ class UnknownOutcomeError(PermanentError):
 
 
 @dataclass(frozen=True)
-class Purse:
-    """The money of one session.
+class Reservation:
+    """What is to be reserved: the worst cost of one call, by the day of its prices."""
 
-    Attributes:
-        caps: What may be spent.
-    """
-
-    store: SessionStore
     session_id: str
-    caps: Caps
+    step: str
+    request_sha256: str
+    model: str
+    worst_usd: Decimal
+    prices_of: date | None
 
-    def reserve(self, step: str, request_sha256: str, model: str, worst_usd: Decimal, prices_of: date | None) -> int:
-        """Reserve the worst cost of a call and return the reservation's id.
 
-        Raises:
-            SpendCapError: It would pass a cap.
-            UnknownOutcomeError: The call was made twice already, with unknown outcomes.
-        """
-        values = {
-            "session": self.session_id,
-            "step": step,
-            "sha": request_sha256,
-            "model": model,
-            "worst": worst_usd,
-            "prices_of": prices_of,
-        }
-        with self.store.transaction() as connection:
-            found = connection.execute(_RESERVE, values | asdict(self.caps)).one()
-        if found.refusal == "outcome":
-            raise UnknownOutcomeError(f"{model}: asked twice in step {step} without a known outcome; both count as spent")
-        if found.refusal:
-            option, what = _CAPS[found.refusal]
-            raise SpendCapError(f"{model}: not asked, at most {worst_usd:.6f} USD more would pass {option} ({what})")
-        return int(found.reserved)
+def reserve(connection: Connection, wanted: Reservation, caps: Caps) -> int:
+    """Reserve the worst cost of a call within a transaction of its own, and return the call's id.
 
-    def close(self, call_id: int, outcome: Literal["failed", "unknown"], failure: str) -> None:
-        """Close a reservation without an answer: ``failed`` cost nothing, ``unknown`` counts as spent."""
-        with self.store.transaction() as connection:
-            settle(connection, call_id, outcome, cost_usd=Decimal(0) if outcome == "failed" else None, failure=failure)
+    Raises:
+        SpendCapError: It would pass a cap.
+        UnknownOutcomeError: The call was made twice already, with unknown outcomes.
+    """
+    found = connection.execute(_RESERVE, asdict(wanted) | asdict(caps)).one()
+    if found.refusal == "outcome":
+        raise UnknownOutcomeError(f"{wanted.model}: asked twice in step {wanted.step} without a known outcome; both count as spent")
+    if found.refusal:
+        option, what = _CAPS[found.refusal]
+        raise SpendCapError(f"{wanted.model}: not asked, at most {wanted.worst_usd:.6f} USD more would pass {option} ({what})")
+    return int(found.reserved)
 
 
 def spent_by_day(database: Database, days: int) -> Sequence[Mapping[str, Any]]:

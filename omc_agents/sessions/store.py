@@ -18,9 +18,11 @@ from sqlalchemy import Connection, text
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.render import Brief
 from omc_agents.claims.verify import Verification
+from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.responses import as_document, from_document
 from omc_agents.sessions.settlement import settle
+from omc_agents.sessions.spend import Reservation, reserve
 from omc_agents.sessions.tokens import bind_token
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
@@ -175,6 +177,16 @@ class SessionStore:
         with self.transaction() as connection:
             row = connection.execute(wanted, {"id": session_id, "sha": request_sha256}).one_or_none()
         return from_document(row.response) if row else None
+
+    def reserve(self, wanted: Reservation, caps: Caps) -> int:
+        """Reserve the worst cost of a call and return the call's id; raises where a cap would be passed."""
+        with self.transaction() as connection:
+            return reserve(connection, wanted, caps)
+
+    def close_call(self, call_id: int, outcome: Literal["failed", "unknown"], failure: str) -> None:
+        """Close a reservation without an answer: ``failed`` cost nothing, ``unknown`` counts as spent."""
+        with self.transaction() as connection:
+            settle(connection, call_id, outcome, cost_usd=Decimal(0) if outcome == "failed" else None, failure=failure)
 
     def remember(
         self, session_id: str, request_sha256: str, model: str, request: Request, response: Response, call_id: int, cost_usd: Decimal

@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +19,10 @@ import pytest
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.render import Brief
 from omc_agents.claims.verify import Verification
+from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Model, Request, Response, Text
 from omc_agents.models.scripted import ScriptedAnalyst
+from omc_agents.sessions.spend import Reservation
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.workflow.steps import STEPS, SessionContext, first_state, steps_of
 
@@ -43,7 +46,12 @@ class MemoryStore:
     def remembered(self, _session_id: str, sha256: str) -> Response | None:
         return self.answers.get(sha256)
 
-    def remember(self, _session_id: str, sha256: str, _model: str, request: Request, response: Response) -> None:
+    def reserve(self, wanted: Reservation, _caps: Caps) -> int:
+        return len(wanted.step)
+
+    def remember(
+        self, _session_id: str, sha256: str, _model: str, request: Request, response: Response, _call: int, _cost_usd: Decimal
+    ) -> None:
         self.answers[sha256] = response
         self.requests.append(request)
 
