@@ -60,7 +60,8 @@ def list_models(provider: str | None, as_json: bool) -> None:
 
 
 @models.command(
-    help="Ask each chosen model one short question; exit 1 where one doesn't answer. A model of a provider costs a fraction of a cent."
+    help="Ask each chosen model one short question. A model of a provider costs a fraction of a cent.",
+    epilog="Exit code 1: a model doesn't answer.",
 )
 @json_option
 def check(as_json: bool) -> None:
