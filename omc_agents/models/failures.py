@@ -114,8 +114,8 @@ def _of_stream(provider: str, exchange: Exchange, error: Exception) -> OmcError:
 
 
 def _details(provider: str, status: int, codes: frozenset[str], request_id: str) -> str:
-    told = [f"{provider} answered {status}", *sorted(codes), *([f"request {request_id}"] if request_id else [])]
-    return ", ".join(told)
+    shown = [f"{provider} answered {status}", *sorted(codes), *([f"request {request_id}"] if request_id else [])]
+    return ", ".join(shown)
 
 
 def _wait_s(headers: Mapping[str, str]) -> float | None:

@@ -156,7 +156,7 @@ class Model(Protocol):
         ...
 
     def complete(self, request: Request) -> Response:
-        """Answer one request within its deadline; raises errors of the house only."""
+        """Ask the model once and return what it says within the deadline; raises errors of the house only."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Answers that were given before, by the hash of the request: a replay asks nobody."""
+"""Play back answers that were given before, by the hash of the request: a replay asks nobody."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class SdkModel(ABC):
         return f"{self.provider}/{self.model}"
 
     def complete(self, request: Request) -> Response:
-        """Answer one request within its deadline.
+        """Ask the model once and return what it says within the deadline.
 
         Raises:
             OmcError: As ``failures`` names it.

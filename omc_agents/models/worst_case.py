@@ -33,7 +33,7 @@ class WorstCaseModel:
         self._honest = ScriptedAnalyst()
 
     def complete(self, request: Request) -> Response:
-        """Answer obediently; any question is answered, also one that the scripted analyst doesn't know."""
+        """Return an obedient answer; any question is answered, also one that the scripted analyst doesn't know."""
         asked = _document(request)
         self.heard = [*self.heard, *_outside_texts(asked), *_results(request)][-_MOST_HEARD:]
         honest = self._honest.complete(request) if request.question in {"extraction", "analysis"} else None

@@ -18,7 +18,7 @@ LARGEST_CALL_BYTES = 32 * 1024 * 1024
 
 
 def scripted_answer(asked: Asked) -> Response:
-    """Answer by the rules of the scripted analyst.
+    """Return what the rules of the scripted analyst say.
 
     Raises:
         BadInputError: It is no question of the workflow.
@@ -56,7 +56,7 @@ class StandInHandler(BaseHTTPRequestHandler):
     server: StandIn
 
     def do_POST(self) -> None:
-        """Answer a call."""
+        """Take a call and send its answer."""
         body = self.body()
         try:
             asked = read_call(self.path, json.loads(body))

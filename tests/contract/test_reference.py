@@ -116,7 +116,7 @@ def test_the_readme_says_that_rules_stand_for_a_model_as_long_as_they_do() -> No
     readme = (generate.FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
 
     assert AgentsSection().names == (SCRIPTED,), "a model is asked by default: the README says that none is"
-    assert "**No language model is called today, in either profile**" in readme
+    assert "**No language model is called unless you choose one**" in readme
     assert "`omc_agents/models/scripted.py`" in readme
 
 
