@@ -116,23 +116,23 @@ def test_the_chosen_models_are_checked_one_after_the_other(tmp_path: Path, serve
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("provider", "model"), [("anthropic", "claude-sonnet-5-5"), ("openai", "gpt-6-sol"), ("google", "gemini-3.8-flash")]
-)
-def test_a_brief_asks_the_chosen_provider_and_its_money_is_shown(tmp_path: Path, server: NotingStandIn, provider: str, model: str) -> None:
-    choose(tmp_path, f'provider = "{provider}"\nmodel = "{model}"\nstand_in_url = "{server.url}"')
+@pytest.mark.timeout(900)
+def test_a_brief_asks_the_chosen_provider_and_its_money_is_shown(tmp_path: Path, server: NotingStandIn) -> None:
+    choose(tmp_path, f'provider = "anthropic"\nmodel = "claude-sonnet-5-5"\nstand_in_url = "{server.url}"')
 
-    document = run_demo(tmp_path)
+    document = run_demo(tmp_path, deadline_s=800)
 
-    assert all(brief["verified"] == brief["claims"] >= 3 for brief in document["briefs"])
     assert document["briefs"]
-    paths = {call.path.split("/")[1] for call in server.notes.calls}
-    assert paths == {provider}
+    assert all(brief["verified"] == brief["claims"] >= 3 for brief in document["briefs"])
+    assert {call.path for call in server.notes.calls} == {"/anthropic/v1/messages"}
     assert len(server.notes.calls) == 2 * len(document["briefs"])
     [spent] = omc(tmp_path, "agent", "spend")["spend"]
-    assert (spent["model"], spent["calls"], spent["settled"]) == (f"{provider}/{model}", len(server.notes.calls), len(server.notes.calls))
+    assert (spent["model"], spent["calls"], spent["settled"]) == (
+        "anthropic/claude-sonnet-5-5",
+        len(server.notes.calls),
+        len(server.notes.calls),
+    )
     assert float(spent["counted_usd"]) > 0
     shown = omc(tmp_path, "agent", "show", document["briefs"][0]["event"])
-    assert shown["session"]["model"] == f"{provider}/{model}"
+    assert shown["session"]["model"] == "anthropic/claude-sonnet-5-5"
     assert [call["step"] for call in shown["spend"]] == ["extract", "analyse"]

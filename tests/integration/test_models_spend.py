@@ -13,10 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 from agent_sessions import EDGAR, brief, opened
+from provider_stand_in import MODELS, serving
 from sqlalchemy import text
 
 from omc_agents.models.catalogue import ListedModel, Price
+from omc_agents.models.choice import make_panel
 from omc_agents.models.failures import RefusalError, UnansweredError
+from omc_agents.models.keys import EnvironmentKeys
+from omc_agents.models.options import AgentsSection
 from omc_agents.models.panel import Candidate, Caps, Panel, Retries
 from omc_agents.models.protocol import Request, Response, Text, Turn, Usage
 from omc_agents.models.recorded import RecordedModel
@@ -289,6 +293,28 @@ def test_a_brief_beyond_its_cap_fails_and_says_why(database: Database, settings:
     assert outcome.outcome == "failed"
     assert "max_call_usd" in (outcome.detail or "")
     assert model.requests == []
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_a_brief_is_the_same_over_every_providers_wire(database: Database, settings: Settings, provider: str) -> None:
+    event = announced(database)
+    with serving() as server:
+        options = AgentsSection.model_validate(
+            {"provider": provider, "model": MODELS[provider].partition("/")[2], "stand_in_url": server.url}
+        )
+        asked = make_panel(settings, options, EnvironmentKeys(settings), "system")
+
+        outcome = brief(database, settings, asked, event)
+
+    assert outcome.outcome == "published", outcome.detail
+    assert len(server.notes.calls) == 2
+    shown = show_session(database, event)
+    assert shown["claims"]
+    assert [(call["model"], call["state"], call["step"]) for call in shown["spend"]] == [
+        (MODELS[provider], "settled", "extract"),
+        (MODELS[provider], "settled", "analyse"),
+    ]
+    assert all(0 < call["cost_usd"] < call["reserved_usd"] for call in shown["spend"])
 
 
 def test_a_brief_can_be_replayed_from_its_recorded_answers(database: Database, settings: Settings) -> None:
