@@ -1,6 +1,6 @@
 # `make demo` on a bare machine: Python 3.11+, make and git, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test check reference bench clean lock
+.PHONY: help setup setup-dev demo up test test-slow check reference bench clean lock
 
 UV_VERSION := 0.13.9
 BIN := .venv/bin
@@ -40,8 +40,11 @@ demo: setup ## Collect, judge, compute, brief: everything once, headless
 up: setup ## Run the platform: Dagster UI, daemon, sandbox; Ctrl-C stops it
 	@$(BIN)/omc up
 
-test: setup-dev ## Run the tests
-	@$(BIN)/python -m pytest -q $(TESTS)
+test: setup-dev ## Run the tests that take seconds
+	@$(BIN)/python -m pytest -q -m 'not slow' $(TESTS)
+
+test-slow: setup-dev ## Run the tests that kill, fuzz, fill disks or start whole platforms
+	@$(BIN)/python -m pytest -q -m slow $(TESTS)
 
 check: setup-dev ## Lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,8 +48,7 @@ def judge(checks: Sequence[Check], values: Mapping[str, float | None]) -> dict[s
 
 def _batch_definition() -> Any:
     if not hasattr(_own, "batch_definition"):
-        # Must stand before the import. 1.24.1 reports nothing to its vendor, releases before it did, later ones may.
-        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        from omc_pipeline.quality import light_library  # noqa: F401, I001 before the library itself
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
