@@ -15,6 +15,7 @@ from omc_infra.terminal import open_console, say
 
 if TYPE_CHECKING:
     from omc_agents.models.catalogue import Price
+    from omc_agents.models.panel import Candidate, Panel
 
 _COLUMNS = ("input_usd", "output_usd", "cached_read_usd", "cached_write_usd")
 
@@ -69,7 +70,7 @@ def check(as_json: bool) -> None:
     from omc_agents.models.choice import chosen_panel
 
     panel = chosen_panel()
-    rows = [_checked(candidate, panel.deadline_s or 60.0) for candidate in panel.candidates]
+    rows = [_checked(candidate, panel) for candidate in panel.candidates]
     if as_json:
         emit({"models": rows})
     else:
@@ -95,13 +96,13 @@ def stand_in(port: int, as_json: bool) -> None:
         server.serve_forever()
 
 
-def _checked(candidate: Any, deadline_s: float) -> dict[str, Any]:
+def _checked(candidate: Candidate, panel: Panel) -> dict[str, Any]:
     from omc_agents.models.probe import probe
 
     began = time.monotonic()
     row: dict[str, Any] = {"model": candidate.model.name, "ok": True, "failure": None, "cost_usd": "0"}
     try:
-        row["cost_usd"] = str(probe(candidate, deadline_s))
+        row["cost_usd"] = str(probe(candidate, panel.deadline_s or 60.0, panel.caps.call_usd))
     except OmcError as error:
         row |= {"ok": False, "failure": f"{type(error).__name__}: {error}"}
     return {**row, "seconds": round(time.monotonic() - began, 3)}

@@ -10,9 +10,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from provider_stand_in import CANARY, MODELS, serving
+from pydantic import SecretStr
+
+from omc_agents.models.catalogue import listed
+from omc_agents.models.choice import make_model
+from omc_agents.models.protocol import Request, Text, Turn
+from omc_infra.errors import UpstreamUnavailableError
 
 SCRIPT = """
 import sys, json
@@ -138,3 +145,22 @@ def test_no_key_was_printed(poisoned: tuple[subprocess.CompletedProcess[str], ob
     done = poisoned[0]
 
     assert CANARY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("provider", MODELS)
+def test_the_proxy_of_the_settings_is_the_only_one_on_the_way_and_sees_no_key(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = listed()
+    with trap() as wanted, trap() as other:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://{other.address}")
+        listing = catalogue.model(MODELS[provider])
+        host = urlsplit(catalogue.providers[listing.provider].base_url).hostname
+        base_url = catalogue.providers[listing.provider].base_url
+        model = make_model(listing, base_url, SecretStr(CANARY), proxy=f"http://{wanted.address}")
+
+        with pytest.raises(UpstreamUnavailableError):
+            model.complete(Request("s", (Turn("user", (Text("hello"),)),), {}, deadline_s=10.0))
+
+    assert wanted.taken[0].startswith(f"CONNECT {host}:443".encode())
+    assert CANARY.encode() not in b"".join(wanted.taken)
+    assert other.taken == []
