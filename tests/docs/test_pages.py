@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(200)
 
 FOLLOWED_HERE = (
     "how-to/accounts.md",
+    "how-to/choose-a-model.md",
     "how-to/go-live.md",
     "how-to/keep-the-disk-free.md",
     "how-to/look-after-database-roles.md",
