@@ -17,6 +17,9 @@ from omc_infra.errors import BadInputError
 
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
+_SINGLE = frozenset(
+    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "quote", "currency", "sequence", "note"}
+)
 _SEPARATORS = (";", "\t", ",")
 _SEPARATOR_LINE = "sep="
 """First line by which a spreadsheet names its separator."""
@@ -157,7 +160,7 @@ def _csv_document(text: str) -> Document:
     first, header, separator = _header(text)
     place = f"line {first} (header)"
     try:
-        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator, strict=True))]
+        names = [_field(name) for name in next(csv.reader([header], delimiter=separator, strict=True))]
     except csv.Error as error:
         raise BadInputError(f"{place}: not CSV: {error}") from error
     while names and not names[-1]:
@@ -169,6 +172,13 @@ def _csv_document(text: str) -> Document:
     if doubled:
         raise BadInputError(f"{place}: column {doubled[0]!r} is given twice")
     return Document(_Table(text, separator, names, first))
+
+
+def _field(title: str) -> str:
+    """Return a field's name: the one known that a title is without regard to case, blanks and underscores, else the title in lower case."""
+    plain = title.strip().lower()
+    bare = plain.replace(" ", "").replace("_", "")
+    return {"feeccy": "fee_ccy", "sourcerow": "source_row"}.get(bare, bare if bare in _SINGLE else plain)
 
 
 def _header(text: str) -> tuple[int, str, str]:
