@@ -46,7 +46,9 @@ class _Input(NamedTuple):
 
 
 @click.command()
-@click.option("--fills", "fills", required=True, multiple=True, help="Trades: a JSON list, a case file, CSV, or a venue's export; may be given often.")
+@click.option(
+    "--fills", "fills", required=True, multiple=True, help="Trades: a JSON list, a case file, CSV, or a venue's export; may be given often."
+)
 @click.option("--method", type=click.Choice(METHOD_NAMES), help="How sells find their lots; default: the case file's, else fifo.")
 @click.option("--fee-policy", type=click.Choice(FEE_POLICIES), help="Fees in cost and proceeds, or taken from the total.")
 @click.option("--oversell-policy", type=click.Choice(OVERSELL_POLICIES), help="What becomes of units sold that were not held.")

@@ -13,9 +13,9 @@ from omc_infra.cli import emit, json_option
 from omc_infra.terminal import open_console, say
 from omc_pipeline.pnl.policy import (
     FEE_POLICIES,
-    LOT_POLICIES,
     LEDGER_METHODS,
     LEDGER_OVERSELL_POLICIES,
+    LOT_POLICIES,
     FeePolicy,
     LotPolicy,
     Method,
@@ -34,7 +34,9 @@ _currency = click.option("--currency", help="One that the user reports in, see `
 @_user
 @_method
 @click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="Where fees go.")
-@click.option("--oversell-policy", type=click.Choice(LEDGER_OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held.")
+@click.option(
+    "--oversell-policy", type=click.Choice(LEDGER_OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held."
+)
 @click.option(
     "--lot-policy", type=click.Choice(LOT_POLICIES), default="universal", show_default=True, help="May a sell take any account's lots?"
 )

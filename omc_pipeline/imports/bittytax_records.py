@@ -33,7 +33,10 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         fee_coin = row.coin_or_none("fee_coin")
         if fee and not fee_coin:
             raise row.refusal("fee_coin", f"is empty beside {fee:f}")
-        worths = {name: (row.number_or_none(f"{name}_worth"), row.title(f"{name}_worth").split()[-1].upper()) for name in ("bought", "sold", "fee")}
+        worths = {
+            name: (row.number_or_none(f"{name}_worth"), row.title(f"{name}_worth").split()[-1].upper())
+            for name in ("bought", "sold", "fee")
+        }
         for name, qty, coin in (("bought", bought, "bought_coin"), ("sold", sold, "sold_coin"), ("fee", fee, "fee_coin")):
             worth, currency = worths[name]
             if worth is not None and qty:

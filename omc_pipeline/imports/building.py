@@ -53,7 +53,22 @@ def traded(
     if fee is not None and not fee:
         fee_currency = market[1]
     return Fill(
-        identity or f"#{row.number}", account, *market, side, qty, price, amount, fee, fee_currency or market[1], time, "trade", None, None, "", 1, row.number
+        identity or f"#{row.number}",
+        account,
+        *market,
+        side,
+        qty,
+        price,
+        amount,
+        fee,
+        fee_currency or market[1],
+        time,
+        "trade",
+        None,
+        None,
+        "",
+        1,
+        row.number,
     )
 
 
@@ -70,7 +85,23 @@ def moved(
         raise UnclearRowError(f"its quantity is {qty:f}")
     way: Side = side or ("sell" if kind in ("withdrawal", "fee", "gift", "donate", "lost", "stolen") else "buy")
     return Fill(
-        identity or f"#{row.number}", account, coin, currency or coin, way, qty, None, amount, fee, fee_currency or coin, time, kind, hash_, None, "", 1, row.number
+        identity or f"#{row.number}",
+        account,
+        coin,
+        currency or coin,
+        way,
+        qty,
+        None,
+        amount,
+        fee,
+        fee_currency or coin,
+        time,
+        kind,
+        hash_,
+        None,
+        "",
+        1,
+        row.number,
     )
 
 

@@ -74,6 +74,7 @@ FORMAT = Format(
     title="ccxt trades (fetchMyTrades)",
     link="https://docs.ccxt.com/#/README?id=trade-structure",
     shape="json",
+    marker=b'"datetime"',
     objects=_objects,
     columns={
         "id": "id",

@@ -55,7 +55,9 @@ def _trade(row: Row, identity: str, kind: str, coin: str, currency: str) -> Fill
     side, qty = _SIDES[kind], abs(row.amount("qty"))
     fee, subtotal, whole = abs(row.number_or_none("fee") or row.zero), abs(row.amount("subtotal")), row.amount("total")
     price = row.number_or_none("price")
-    must_agree("total", whole, "subtotal with the fee", total(subtotal, fee if side == "buy" else -fee), slack(qty, price or row.zero, whole))
+    must_agree(
+        "total", whole, "subtotal with the fee", total(subtotal, fee if side == "buy" else -fee), slack(qty, price or row.zero, whole)
+    )
     # The price is the market's at the moment, shorter than the one traded at: within one percent of the subtotal, which counts.
     if price is not None:
         must_agree("subtotal", subtotal, "quantity × price", qty * price, max(slack(qty, price, subtotal), subtotal / 100))

@@ -9,8 +9,9 @@ from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.fill import Fill
+from omc_pipeline.pnl.kinds import Kind
 
-_WAYS = {"send": "withdrawal", "receive": "deposit"}
+_WAYS: dict[str, Kind] = {"send": "withdrawal", "receive": "deposit"}
 
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
@@ -25,8 +26,7 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         worth = row.number_or_none("aud")
         if worth is not None and qty:
             notes.worth(f"#{row.number}", coin, worth / qty, "AUD")
-        kind = "withdrawal" if way == "withdrawal" else "deposit"
-        yield moved(row, "", row.time("time"), kind, coin, qty, fee=fee, hash_=row.text("hash") or None)
+        yield moved(row, "", row.time("time"), way, coin, qty, fee=fee, hash_=row.text("hash") or None)
 
     notes.assume("the fee of a send is paid beside the amount that was sent")
     return each(rows, notes, one)

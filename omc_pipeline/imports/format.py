@@ -36,6 +36,7 @@ class Format:
         shape: ``table``: lines under a header. ``json``: a list of objects. ``sqlite``: a table of a database.
         is_ordered: Whether rows at one instant stand in the order in which they happened, oldest first.
         read: Turn rows into fills; what they leave out they report to the notes.
+        marker: Of JSON, bytes without which a document is not of this format; spares parsing the others.
         objects: Of JSON, return the rows of a document, or None where it is not of this format.
         query: Of a database, the statement that gives the rows.
     """
@@ -55,6 +56,7 @@ class Format:
     is_ordered: bool = False
     objects: Callable[[object], Sequence[Mapping[str, object]] | None] | None = None
     query: str = ""
+    marker: bytes = b""
 
     def missing(self, titles: Iterable[str]) -> list[str]:
         """Return the titles of the columns that a file of this format must have and these lack; titles are plain."""
@@ -65,7 +67,9 @@ class Format:
         """Return where each known column stands among plain titles, by the name that ``read`` uses."""
         wanted = {**self.columns, **self.optional}
         at = {title: place for place, title in enumerate(titles)}
-        return {name: next(at[title] for title in _plain(said) if title in at) for name, said in wanted.items() if set(_plain(said)) & set(at)}
+        return {
+            name: next(at[title] for title in _plain(said) if title in at) for name, said in wanted.items() if set(_plain(said)) & set(at)
+        }
 
     def unknown(self, titles: Sequence[str]) -> list[str]:
         """Return the plain titles that are neither read nor known to be irrelevant."""

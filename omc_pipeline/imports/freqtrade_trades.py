@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from omc_pipeline.imports.building import Side, each, market, traded
-from omc_pipeline.imports.format import Format
+from omc_pipeline.imports.building import each, market, traded
+from omc_pipeline.imports.format import Format, Titles
+from omc_pipeline.imports.money import Side
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
@@ -29,19 +30,32 @@ COLUMNS = {
     "close_price": "close_rate",
     "close_fee": "fee_close",
 }
-OPTIONAL = {"id": ("trade_id", "id"), "leverage": "leverage", "orders": "orders", "exits": "nr_of_successful_exits", "entries": "nr_of_successful_entries"}
+OPTIONAL: dict[str, Titles] = {
+    "id": ("trade_id", "id"),
+    "leverage": "leverage",
+    "orders": "orders",
+    "exits": "nr_of_successful_exits",
+    "entries": "nr_of_successful_entries",
+}
 _KEYS = {"pair", "open_rate", "open_date", "fee_open"}
 
 
 def _objects(document: object) -> Sequence[Mapping[str, object]] | None:
     trades = document.get("trades") if isinstance(document, dict) else document
-    if not isinstance(trades, list) or not trades or not all(isinstance(one, dict) and _KEYS <= one.keys() for one in trades):
+    if not isinstance(trades, list) or not trades or not all(isinstance(one, dict) and one.keys() >= _KEYS for one in trades):
         return None
-    return [{name: _counted(value) if name == "orders" else value for name, value in one.items() if not isinstance(value, dict)} for one in trades]
+    return [
+        {name: _counted(value) if name == "orders" else value for name, value in one.items() if not isinstance(value, dict)}
+        for one in trades
+    ]
 
 
 def _counted(orders: object) -> object:
-    return len([one for one in orders if isinstance(one, dict) and one.get("filled") not in (None, "0", "0.0")]) if isinstance(orders, list) else orders
+    return (
+        len([one for one in orders if isinstance(one, dict) and one.get("filled") not in (None, "0", "0.0")])
+        if isinstance(orders, list)
+        else orders
+    )
 
 
 def fills_of(row: Row) -> Iterator[Fill]:
@@ -83,19 +97,75 @@ FORMAT = Format(
     title="freqtrade trades (JSON)",
     link="https://www.freqtrade.io/en/stable/rest-api/",
     shape="json",
+    marker=b'"open_rate"',
     objects=_objects,
     columns=COLUMNS,
     optional=OPTIONAL,
     irrelevant=(
-        "base_currency", "quote_currency", "exchange", "stake_amount", "max_stake_amount", "strategy", "enter_tag", "timeframe", "open_timestamp",
-        "close_timestamp", "open_fill_date", "open_fill_timestamp", "close_profit", "close_profit_pct", "close_profit_abs", "profit_ratio",
-        "profit_pct", "profit_abs", "profit_fiat", "realized_profit", "realized_profit_ratio", "exit_reason", "exit_order_status", "stop_loss_abs",
-        "stop_loss_ratio", "stop_loss_pct", "stoploss_last_update", "stoploss_last_update_timestamp", "initial_stop_loss_abs",
-        "initial_stop_loss_ratio", "initial_stop_loss_pct", "min_rate", "max_rate", "has_open_orders", "interest_rate", "liquidation_price",
-        "funding_fees", "trading_mode", "amount_precision", "price_precision", "precision_mode", "precision_mode_price", "contract_size",
-        "amount_requested", "fee_open_cost", "fee_open_currency", "fee_close_cost", "fee_close_currency", "open_rate_requested", "open_trade_value",
-        "close_rate_requested", "stake_currency", "trade_duration", "trade_duration_s", "orders_list", "stoploss_order_id", "weekday", "min_stake_amount",
-        "stop_loss_pct", "is_stop_loss_trailing", "max_rate", "record_version", "wallet", "trade_id",
+        "base_currency",
+        "quote_currency",
+        "exchange",
+        "stake_amount",
+        "max_stake_amount",
+        "strategy",
+        "enter_tag",
+        "timeframe",
+        "open_timestamp",
+        "close_timestamp",
+        "open_fill_date",
+        "open_fill_timestamp",
+        "close_profit",
+        "close_profit_pct",
+        "close_profit_abs",
+        "profit_ratio",
+        "profit_pct",
+        "profit_abs",
+        "profit_fiat",
+        "realized_profit",
+        "realized_profit_ratio",
+        "exit_reason",
+        "exit_order_status",
+        "stop_loss_abs",
+        "stop_loss_ratio",
+        "stop_loss_pct",
+        "stoploss_last_update",
+        "stoploss_last_update_timestamp",
+        "initial_stop_loss_abs",
+        "initial_stop_loss_ratio",
+        "initial_stop_loss_pct",
+        "min_rate",
+        "max_rate",
+        "has_open_orders",
+        "interest_rate",
+        "liquidation_price",
+        "funding_fees",
+        "trading_mode",
+        "amount_precision",
+        "price_precision",
+        "precision_mode",
+        "precision_mode_price",
+        "contract_size",
+        "amount_requested",
+        "fee_open_cost",
+        "fee_open_currency",
+        "fee_close_cost",
+        "fee_close_currency",
+        "open_rate_requested",
+        "open_trade_value",
+        "close_rate_requested",
+        "stake_currency",
+        "trade_duration",
+        "trade_duration_s",
+        "orders_list",
+        "stoploss_order_id",
+        "weekday",
+        "min_stake_amount",
+        "stop_loss_pct",
+        "is_stop_loss_trailing",
+        "max_rate",
+        "record_version",
+        "wallet",
+        "trade_id",
     ),  # fmt: skip
     zone="UTC",
     read=read,

@@ -19,7 +19,7 @@ _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell"}
 
 def _objects(document: object) -> Sequence[Mapping[str, object]] | None:
     activities = document.get("activities") if isinstance(document, dict) else None
-    if not isinstance(activities, list) or not activities or not all(isinstance(one, dict) and _KEYS <= one.keys() for one in activities):
+    if not isinstance(activities, list) or not activities or not all(isinstance(one, dict) and one.keys() >= _KEYS for one in activities):
         return None
     return [{name: value for name, value in one.items() if not isinstance(value, (list, dict))} for one in activities]
 
@@ -64,6 +64,7 @@ FORMAT = Format(
     title="ghostfolio activities (JSON)",
     link="https://github.com/ghostfolio/ghostfolio#import-activities",
     shape="json",
+    marker=b'"unitPrice"',
     objects=_objects,
     columns={
         "type": "type",

@@ -23,7 +23,12 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
     def one(row: Row) -> Iterator[Fill]:
         sent, received = row.number_or_none("sent") or row.zero, row.number_or_none("received") or row.zero
-        fee, fee_coin, time, label = row.number_or_none("fee") or row.zero, row.coin_or_none("fee_coin"), row.time("time"), row.word("label")
+        fee, fee_coin, time, label = (
+            row.number_or_none("fee") or row.zero,
+            row.coin_or_none("fee_coin"),
+            row.time("time"),
+            row.word("label"),
+        )
         worth, worth_in = row.number_or_none("worth"), row.coin_or_none("worth_in")
         for name, amount in (("sent", sent), ("received", received), ("fee", fee), ("worth", worth)):
             coin_name = f"{name}_in" if name == "worth" else f"{name}_coin"

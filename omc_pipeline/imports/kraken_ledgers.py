@@ -60,7 +60,9 @@ def _exchange(group: list[Row]) -> Fill:
     went = [row for row in group if row.amount("amount") < 0]
     fees = [(row.amount("fee"), row.coin("coin")) for row in group if row.amount("fee")]
     if len(came) != 1 or len(went) != 1 or len(fees) > 1:
-        raise UnclearRowError(f"{len(came)} ledger rows came and {len(went)} went under one refid, with {len(fees)} fees; a trade has one of each")
+        raise UnclearRowError(
+            f"{len(came)} ledger rows came and {len(went)} went under one refid, with {len(fees)} fees; a trade has one of each"
+        )
     got, gave = ((abs(row.amount("amount")), row.coin("coin")) for row in (came[0], went[0]))
     fee, coin = fees[0] if fees else (group[0].zero, gave[1])
     return exchanged(group[0], group[0].required("ref"), group[0].time("time"), got, gave, fee, coin)

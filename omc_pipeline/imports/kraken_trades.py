@@ -19,9 +19,9 @@ def pair(row: Row, name: str) -> tuple[str, str]:
     """Return base and quote of a market such as ``XXBTZEUR``, ``XTZEUR`` or ``XBT/EUR``."""
     base, quote = market(row, name)
     if "/" not in row.text(name):
-        if len(base) == _LONG_CODE + 1 and base.endswith("Z") and base[0] in "XZ":
-            base = base[:-1]
-        elif len(base) == _LONG_CODE + 1 and base.endswith("X") and base[0] in "XZ" and quote in ("XBT", "BTC", "ETH"):
+        if (len(base) == _LONG_CODE + 1 and base.endswith("Z") and base[0] in "XZ") or (
+            len(base) == _LONG_CODE + 1 and base.endswith("X") and base[0] in "XZ" and quote in ("XBT", "BTC", "ETH")
+        ):
             base = base[:-1]
     return asset("kraken", base), asset("kraken", quote)
 
@@ -57,8 +57,23 @@ FORMAT = Format(
         "margin": "margin",
     },
     irrelevant=(
-        "ordertype", "misc", "ledgers", "posttxid", "posstatuscode", "cprice", "ccost", "cfee", "cvol", "cmargin", "net", "trades",
-        "aclass", "subclass", "costusd", "leverage", "maker",
+        "ordertype",
+        "misc",
+        "ledgers",
+        "posttxid",
+        "posstatuscode",
+        "cprice",
+        "ccost",
+        "cfee",
+        "cvol",
+        "cmargin",
+        "net",
+        "trades",
+        "aclass",
+        "subclass",
+        "costusd",
+        "leverage",
+        "maker",
     ),  # fmt: skip
     zone="UTC",
     read=_read,

@@ -44,7 +44,20 @@ from omc_pipeline.pnl.fill import Fill
 from omc_pipeline.pnl.kinds import KINDS, LEAVING, Kind
 
 MEANINGS: Mapping[str, tuple[str, ...]] = {
-    "time": ("time", "date", "datetime", "timestamp", "when", "executedat", "dateutc", "utctime", "tradedate", "transactiondate", "datum", "zeit"),
+    "time": (
+        "time",
+        "date",
+        "datetime",
+        "timestamp",
+        "when",
+        "executedat",
+        "dateutc",
+        "utctime",
+        "tradedate",
+        "transactiondate",
+        "datum",
+        "zeit",
+    ),
     "id": ("id", "txid", "tradeid", "transactionid", "fillid", "orderid", "reference"),
     "market": ("market", "pair", "instrument", "tradingpair", "product"),
     "symbol": ("symbol", "coin", "asset", "base", "basecurrency", "basecoin", "ticker", "currencybought", "coinname"),
@@ -60,7 +73,17 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     "status": ("status", "state"),
 }
 """What a column may mean, and titles by which it is suggested; the first names are what a mapping file uses."""
-_SETTINGS = {"venue": str, "zone": str, "decimal": str, "day_order": str, "quantity": str, "ignore": list, "columns": dict, "fixed": dict, "words": dict}
+_SETTINGS = {
+    "venue": str,
+    "zone": str,
+    "decimal": str,
+    "day_order": str,
+    "quantity": str,
+    "ignore": list,
+    "columns": dict,
+    "fixed": dict,
+    "words": dict,
+}
 _DONE = ("", "completed", "complete", "filled", "done", "closed", "settled", "success", "executed", "ok")
 
 
@@ -117,10 +140,22 @@ def suggested(titles: Sequence[str]) -> str:
                 meant[meaning] = found
                 break
     left = [title for title in titles if title.strip() and title not in meant.values()]
-    lines = ['# Check every line: a column that means something else gives other sums.', '# zone = "UTC"', '# decimal = "point"', '# day_order = "day first"']
+    lines = [
+        "# Check every line: a column that means something else gives other sums.",
+        '# zone = "UTC"',
+        '# decimal = "point"',
+        '# day_order = "day first"',
+    ]
     lines += ['# quantity = "net"', "", "[columns]", *(f"{meaning} = {_quoted(title)}" for meaning, title in meant.items())]
     lines += [f"# ... = {_quoted(title)}    # not known: give its meaning, or put it into ignore above [columns]" for title in left]
-    lines += ["", "[fixed]", *(() if {"currency", "market"} & meant.keys() else ('# currency = "AUD"',)), "", "# [words.side]", '# Kauf = "buy"']
+    lines += [
+        "",
+        "[fixed]",
+        *(() if {"currency", "market"} & meant.keys() else ('# currency = "AUD"',)),
+        "",
+        "# [words.side]",
+        '# Kauf = "buy"',
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -179,7 +214,11 @@ class _Reader:
             raise row.refusal("fee", "is in the coin; say in the mapping file whether quantity = 'net' or 'gross' of it")
         if price is None and stated is None and kind == "trade":
             raise row.refusal("price", "is empty, and no total stands in its place")
-        amount = value_before_fee(side, qty, price, stated, fee if fee_coin == quote else row.zero) if price is not None or stated is not None else None
+        amount = (
+            value_before_fee(side, qty, price, stated, fee if fee_coin == quote else row.zero)
+            if price is not None or stated is not None
+            else None
+        )
         if in_coin and self.quantity == "net":
             qty = total(qty, fee if side == "buy" else -fee)
         identity = row.text("id")

@@ -23,6 +23,7 @@ from omc_pipeline.pnl.document import parse_json
 from omc_pipeline.pnl.fill import Fill
 
 MOST_BYTES = 512 * 1024 * 1024
+_SAMPLE_BYTES = 256 * 1024
 SQLITE = b"SQLite format 3\x00"
 
 
@@ -93,7 +94,12 @@ def read_content(content: bytes, asked: Asked, path: Path | None = None) -> File
         return None
     refuse_unknown(header.format, header.titles, asked.ignored)
     return _result(
-        header.format, asked, notes, _table_rows(cells(text, header.separator, header.line), len(header.titles), notes), header.titles, encoding
+        header.format,
+        asked,
+        notes,
+        _table_rows(cells(text, header.separator, header.line), len(header.titles), notes),
+        header.titles,
+        encoding,
     )
 
 
@@ -107,16 +113,27 @@ def is_foreign(content: bytes) -> bool:
     if content.startswith(SQLITE):
         return True
     try:
-        text, _ = text_of(content)
+        text, _ = text_of(_beginning(content))
     except BadInputError:
         return False
     if text.lstrip()[:1] in ("[", "{"):
+        if not any(one.marker and one.marker in content for one in formats):
+            return False
         try:
+            text, _ = text_of(content)
             return found_objects(parse_json(text), formats) is not None
         except BadInputError:
             return False
     header = found_header(text, formats)
     return header is not None and header.format.name != OWN
+
+
+def _beginning(content: bytes) -> bytes:
+    """Return the first lines of a file, enough to find its header in."""
+    if len(content) <= _SAMPLE_BYTES:
+        return content
+    end = content.rfind(b"\n", 0, _SAMPLE_BYTES) + 1
+    return content[: end - end % 2 if end else _SAMPLE_BYTES]
 
 
 def zone_named(name: str) -> tzinfo:

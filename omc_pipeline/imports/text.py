@@ -13,6 +13,7 @@ SEPARATORS = (",", ";", "\t", "|")
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _SAMPLE_BYTES = 4096
 _WIDEST_CELL = 100_000
+_FIRST_LINES = 40
 
 
 def text_of(content: bytes) -> tuple[str, str]:
@@ -82,3 +83,14 @@ def header_cells(line: str, separator: str) -> Sequence[str]:
         return next(csv.reader([line], delimiter=separator, strict=True), [])
     except csv.Error:
         return ()
+
+
+def widest_header(text: str) -> Sequence[str]:
+    """Return the titles of the first line among the first that has most cells: the header of a table of an unknown format."""
+    found: Sequence[str] = ()
+    for line in islice(lines(text), _FIRST_LINES):
+        for separator in SEPARATORS:
+            titles = header_cells(line.rstrip("\r\n"), separator)
+            if len(titles) > len(found):
+                found = titles
+    return [title.strip() for title in found]

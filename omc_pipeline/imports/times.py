@@ -71,7 +71,7 @@ def read_time(text: str, zone: tzinfo | None, order: DayOrder | None) -> tuple[d
 
 
 def _month_and_day(one: int, two: int, written: str, order: DayOrder | None) -> tuple[int, int]:
-    if order is None and "." not in written.split()[0] and one <= _HALF_A_DAY and two <= _HALF_A_DAY and one != two:
+    if order is None and "." not in written.split(maxsplit=1)[0] and one <= _HALF_A_DAY and two <= _HALF_A_DAY and one != two:
         raise DayOrderError(f"{written!r}: day or month first")
     if order == "month first" or (order is None and two > _HALF_A_DAY):
         return one, two

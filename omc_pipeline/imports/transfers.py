@@ -57,7 +57,8 @@ def with_transfers(fills: Sequence[Fill], rule: TransferRule = USUAL_RULE) -> tu
             name = f"{out.account}/{out.id}>{arrival.account}/{arrival.id}"
             renamed[out.account, out.id] = renamed[arrival.account, arrival.id] = name
     result = [
-        fill._replace(kind="transfer", trade_id=renamed[fill.account, fill.id]) if (fill.account, fill.id) in renamed else fill for fill in fills
+        fill._replace(kind="transfer", trade_id=renamed[fill.account, fill.id]) if (fill.account, fill.id) in renamed else fill
+        for fill in fills
     ]
     return result, len(renamed) // 2
 

@@ -64,9 +64,7 @@ def compute(
     return [_position(own, matching, policy) for own, matching in zip(positions, matchings, strict=True)]
 
 
-def match(
-    trades: Sequence[Trade], method: Method, policy: OversellPolicy, lots: LotPolicy = "universal", zone: tzinfo = UTC
-) -> Matching:
+def match(trades: Sequence[Trade], method: Method, policy: OversellPolicy, lots: LotPolicy = "universal", zone: tzinfo = UTC) -> Matching:
     """Match one position, in the order of ``in_order``; raises as ``compute`` does."""
     if policy == "short":
         if lots != "universal" or method not in QUEUES:

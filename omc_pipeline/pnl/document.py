@@ -43,6 +43,8 @@ class Document:
     rows: Iterable[Row]
     header: Mapping[str, object] = field(default_factory=dict)
     is_case: bool = False
+    columns: Sequence[str] = ()
+    """Of CSV; JSON has none that all rows share."""
 
 
 def read_document(text: str, format: Format | None = None) -> Document:  # noqa: A002 the word of the field
@@ -171,7 +173,7 @@ def _csv_document(text: str) -> Document:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise BadInputError(f"{place}: column {doubled[0]!r} is given twice")
-    return Document(_Table(text, separator, names, first))
+    return Document(_Table(text, separator, names, first), columns=names)
 
 
 def _field(title: str) -> str:

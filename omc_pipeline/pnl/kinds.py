@@ -21,7 +21,11 @@ from typing import Literal, get_args
 
 IncomeKind = Literal["interest", "staking", "airdrop", "hardfork", "wages", "mining"]
 LossKind = Literal["lost", "stolen", "dust"]
-Kind = Literal["trade", "deposit", "withdrawal", "transfer", "fee", "rebate", "gift", "donate", "migrate", "negligible"] | IncomeKind | LossKind
+Kind = (
+    Literal["trade", "deposit", "withdrawal", "transfer", "fee", "rebate", "gift", "donate", "migrate", "negligible"]
+    | IncomeKind
+    | LossKind
+)
 
 INCOME_KINDS: frozenset[str] = frozenset(get_args(IncomeKind))
 LOSS_KINDS: frozenset[str] = frozenset(get_args(LossKind))

@@ -61,7 +61,9 @@ def _pairs(trades: Sequence[Trade]) -> list[tuple[Trade, Trade]]:
 
 def _half(trade: Trade) -> BadInputError:
     other = "into another asset follows it" if trade.side == "sell" else "out of another asset precedes it"
-    return BadInputError(f"migration {trade.id!r} of {trade.symbol}: no row {other}; a migration is two rows of kind 'migrate', sell then buy")
+    return BadInputError(
+        f"migration {trade.id!r} of {trade.symbol}: no row {other}; a migration is two rows of kind 'migrate', sell then buy"
+    )
 
 
 def _carried(left: Trade, came: Trade, pieces: Sequence[Piece]) -> list[Trade]:

@@ -35,7 +35,11 @@ def _cut(position: PositionResult, trades: Sequence[Trade], window: Window) -> P
     matching = Matching(
         Matches([piece for piece in own.matches.pieces if window.has(piece[6])]),
         own.open_lots,
-        {sell: sum(piece[4] - piece[3] for piece in own.matches.pieces if piece[0] == sell and window.has(piece[6])) for sell in own.realized if is_in(sell)}
+        {
+            sell: sum(piece[4] - piece[3] for piece in own.matches.pieces if piece[0] == sell and window.has(piece[6]))
+            for sell in own.realized
+            if is_in(sell)
+        }
         if any(piece[7] == "short" for piece in own.matches.pieces)
         else {sell: gain for sell, gain in own.realized.items() if is_in(sell)},
         {sell: qty for sell, qty in own.unmatched.items() if is_in(sell)},

@@ -39,7 +39,7 @@ MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
 """What prices may be in where only the fees tell: a venue's own coin (BNB) pays fees and prices nothing."""
 _SIDE_OF_KIND = {
     "buy": "buy", "sell": "sell", "move": "sell", "fee": "sell", "interest": "buy", "airdrop": "buy", "hardfork": "buy", "wages": "buy",
-    "mining": "buy", "staking": "buy", "lost": "sell", "stolen": "sell", "dust": "sell", "donate": "sell",
+    "mining": "buy", "lost": "sell", "stolen": "sell", "dust": "sell",
 }  # fmt: skip
 _MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
 """Columns of other tools that would change a sum if they were passed over."""
@@ -114,7 +114,7 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
         rounded += was_rounded
         exceptions.extend([exception] if exception else [])
     assumed = [f"{rounded} quantities with more than {DECIMALS} decimals are rounded to {DECIMALS}, half even"] if rounded else []
-    if checked is not None and "fee" not in checked:
+    if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
     return Reading(_sequenced(trades), currency, exceptions, assumed)
 
@@ -220,7 +220,9 @@ def _amounts(row: Row, currency: str) -> tuple[_Amounts, PnlException | None]:
         fee, beside = Decimal(0), f"its fee of {fee:f} {fee_currency} is taken to lie in the stated total"
         if kind in INCOME_KINDS:
             beside = f"its fee of {fee_currency} was paid beside the income, and is not counted"
-        exception = PnlException("unpriced_fee", fee_currency, required_text(row, "id"), None, f"trade {required_text(row, 'id')!r}: {beside}")
+        exception = PnlException(
+            "unpriced_fee", fee_currency, required_text(row, "id"), None, f"trade {required_text(row, 'id')!r}: {beside}"
+        )
     return _Amounts(symbol, side, kind, qty, price, gross, final, fee, in_coin), exception
 
 

@@ -93,7 +93,9 @@ class PositionResult:
 def oversell(symbol: str, sell: str, qty: int, policy: str) -> PnlException:
     """Report units sold that no lot covered."""
     if policy == "short":
-        return PnlException("open_short", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} are sold short and not closed; no gain yet")
+        return PnlException(
+            "open_short", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} are sold short and not closed; no gain yet"
+        )
     outcome = "sold at no cost" if policy == "zero_basis" else "left out of the gain"
     return PnlException("oversell", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} were not held; {outcome}")
 

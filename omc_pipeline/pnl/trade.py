@@ -46,7 +46,9 @@ def in_order(trades: Iterable[Trade]) -> list[Trade]:
 
     What takes the place of coins that left (a migration, a claim that they are worth nothing) comes after they left.
     """
-    return sorted(trades, key=lambda trade: (trade.time, trade.sequence, trade.kind in PAIRED and trade.side == "buy", trade.side, trade.id))
+    return sorted(
+        trades, key=lambda trade: (trade.time, trade.sequence, trade.kind in PAIRED and trade.side == "buy", trade.side, trade.id)
+    )
 
 
 class Lot:

@@ -71,8 +71,12 @@ class _Window:
     def __init__(self, trades: Sequence[Trade], zone: tzinfo) -> None:
         self._zone = zone
         self._days = [self._day(trade) for trade in trades]
-        self._acquired = list(accumulate((trade.qty if trade.side == "buy" and trade.acquired_at is None else 0 for trade in trades), initial=0))
-        self._held = list(accumulate((trade.qty if trade.side == "buy" else -trade.qty for trade in trades), lambda a, b: max(a + b, 0), initial=0))
+        self._acquired = list(
+            accumulate((trade.qty if trade.side == "buy" and trade.acquired_at is None else 0 for trade in trades), initial=0)
+        )
+        self._held = list(
+            accumulate((trade.qty if trade.side == "buy" else -trade.qty for trade in trades), lambda a, b: max(a + b, 0), initial=0)
+        )
 
     def acquired(self, sale: Trade) -> int:
         """Return the units acquired from 30 days before a sale to 30 days after it."""
