@@ -109,7 +109,8 @@ def undo(import_id: int, user: str | None, reason: str, by: str, as_json: bool) 
         )
     else:
         say(
-            f"import {import_id} undone: {counts.get('exchange.fill', 0):,} fills left the ledger, {counts['again']:,} came back from other files"
+            f"import {import_id} undone: {counts.get('exchange.fill', 0):,} fills left the ledger,"
+            f" {counts['again']:,} came back from other files"
         )
 
 

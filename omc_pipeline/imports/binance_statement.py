@@ -18,23 +18,61 @@ from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
 
 _TRADES = frozenset(
-    {"transaction buy", "transaction spend", "transaction sold", "transaction revenue", "transaction related", "buy", "sell", "large otc trading",
-     "binance convert", "small assets exchange bnb", "token swap - redenomination/rebranding", "fiat otc trade", "buy crypto"}
-)  # fmt: skip
+    {
+        "transaction buy",
+        "transaction spend",
+        "transaction sold",
+        "transaction revenue",
+        "transaction related",
+        "buy",
+        "sell",
+        "large otc trading",
+        "binance convert",
+        "small assets exchange bnb",
+        "token swap - redenomination/rebranding",
+        "fiat otc trade",
+        "buy crypto",
+    }
+)
 _FEES = frozenset({"fee", "transaction fee"})
 _INCOME: dict[str, Kind] = {
-    "staking rewards": "staking", "eth 2.0 staking rewards": "staking", "simple earn flexible interest": "interest", "pos savings interest": "interest",
-    "simple earn locked rewards": "staking", "savings interest": "interest", "distribution": "airdrop", "airdrop assets": "airdrop",
-    "launchpool interest": "staking", "bnb vault rewards": "staking", "cashback voucher": "airdrop", "referral kickback": "airdrop",
-    "commission rebate": "airdrop", "commission history": "airdrop", "referral commission": "airdrop", "launchpool airdrop": "airdrop",
+    "staking rewards": "staking",
+    "eth 2.0 staking rewards": "staking",
+    "simple earn flexible interest": "interest",
+    "pos savings interest": "interest",
+    "simple earn locked rewards": "staking",
+    "savings interest": "interest",
+    "distribution": "airdrop",
+    "airdrop assets": "airdrop",
+    "launchpool interest": "staking",
+    "bnb vault rewards": "staking",
+    "cashback voucher": "airdrop",
+    "referral kickback": "airdrop",
+    "commission rebate": "airdrop",
+    "commission history": "airdrop",
+    "referral commission": "airdrop",
+    "launchpool airdrop": "airdrop",
     "simple earn flexible airdrop": "airdrop",
-}  # fmt: skip
+}
 _WITHIN = frozenset(
-    {"staking purchase", "staking redemption", "simple earn flexible subscription", "simple earn flexible redemption", "savings purchase",
-     "simple earn locked subscription", "simple earn locked redemption", "savings principal redemption", "pos savings purchase",
-     "pos savings redemption", "transfer between main account/futures and margin account", "transfer between spot account and um futures account",
-     "main and funding account transfer", "transfer between main and funding wallet", "launchpool subscription/redemption"}
-)  # fmt: skip
+    {
+        "staking purchase",
+        "staking redemption",
+        "simple earn flexible subscription",
+        "simple earn flexible redemption",
+        "savings purchase",
+        "simple earn locked subscription",
+        "simple earn locked redemption",
+        "savings principal redemption",
+        "pos savings purchase",
+        "pos savings redemption",
+        "transfer between main account/futures and margin account",
+        "transfer between spot account and um futures account",
+        "main and funding account transfer",
+        "transfer between main and funding wallet",
+        "launchpool subscription/redemption",
+    }
+)
 
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:

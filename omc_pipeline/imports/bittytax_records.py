@@ -12,12 +12,26 @@ from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
 
 _IN: dict[str, Kind] = {
-    "deposit": "deposit", "mining": "mining", "staking": "staking", "staking-reward": "staking", "interest": "interest", "dividend": "staking",
-    "income": "wages", "gift-received": "gift", "airdrop": "airdrop", "fork": "hardfork", "referral": "airdrop", "cashback": "airdrop",
-}  # fmt: skip
+    "deposit": "deposit",
+    "mining": "mining",
+    "staking": "staking",
+    "staking-reward": "staking",
+    "interest": "interest",
+    "dividend": "staking",
+    "income": "wages",
+    "gift-received": "gift",
+    "airdrop": "airdrop",
+    "fork": "hardfork",
+    "referral": "airdrop",
+    "cashback": "airdrop",
+}
 _OUT: dict[str, Kind] = {
-    "withdrawal": "withdrawal", "gift-sent": "gift", "gift-spouse": "withdrawal", "charity-sent": "donate", "lost": "lost",
-}  # fmt: skip
+    "withdrawal": "withdrawal",
+    "gift-sent": "gift",
+    "gift-spouse": "withdrawal",
+    "charity-sent": "donate",
+    "lost": "lost",
+}
 
 
 def _titles(kind: str) -> Titles:
@@ -57,9 +71,19 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         worth, currency = worths["bought" if is_in else "sold"]
         stated = worth if known not in ("deposit", "withdrawal") else None
         yield moved(
-            row, "", time, known, coin, qty, fee=fee, fee_currency=fee_coin, account=account, amount=stated,
-            currency=currency if stated is not None else "", side="buy" if is_in else "sell",
-        )  # fmt: skip
+            row,
+            "",
+            time,
+            known,
+            coin,
+            qty,
+            fee=fee,
+            fee_currency=fee_coin,
+            account=account,
+            amount=stated,
+            currency=currency if stated is not None else "",
+            side="buy" if is_in else "sell",
+        )
 
     return each(rows, notes, one)
 

@@ -16,14 +16,35 @@ from omc_pipeline.pnl.amounts import total
 from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
 
-_SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell", "advanced trade buy": "buy", "advanced trade sell": "sell",
-                           "advance trade buy": "buy", "advance trade sell": "sell"}  # fmt: skip
+_SIDES: dict[str, Side] = {
+    "buy": "buy",
+    "sell": "sell",
+    "advanced trade buy": "buy",
+    "advanced trade sell": "sell",
+    "advance trade buy": "buy",
+    "advance trade sell": "sell",
+}
 _INCOME: dict[str, Kind] = {
-    "staking income": "staking", "rewards income": "interest", "learning reward": "airdrop", "coinbase earn": "airdrop",
-    "inflation reward": "staking", "interest": "interest", "reward income": "interest", "subscription rebate": "airdrop", "airdrop": "airdrop",
-}  # fmt: skip
-_WITHIN = ("exchange deposit", "exchange withdrawal", "pro deposit", "pro withdrawal", "vault withdrawal", "retail staking transfer",
-           "retail unstaking transfer", "retail eth2 deprecation")  # fmt: skip
+    "staking income": "staking",
+    "rewards income": "interest",
+    "learning reward": "airdrop",
+    "coinbase earn": "airdrop",
+    "inflation reward": "staking",
+    "interest": "interest",
+    "reward income": "interest",
+    "subscription rebate": "airdrop",
+    "airdrop": "airdrop",
+}
+_WITHIN = (
+    "exchange deposit",
+    "exchange withdrawal",
+    "pro deposit",
+    "pro withdrawal",
+    "vault withdrawal",
+    "retail staking transfer",
+    "retail unstaking transfer",
+    "retail eth2 deprecation",
+)
 _CONVERTED = re.compile(r"Converted ([0-9.,]+) (\S+) to ([0-9.,]+) (\S+)", re.IGNORECASE)
 
 
@@ -63,7 +84,7 @@ def _trade(row: Row, identity: str, kind: str, coin: str, currency: str) -> Fill
         must_agree("subtotal", subtotal, "quantity × price", qty * price, max(slack(qty, price, subtotal), subtotal / 100))
     return traded(
         row, identity, row.time("time"), side, (coin, currency), qty, None, value_before_fee(side, qty, None, subtotal, fee), fee, currency
-    )  # fmt: skip
+    )
 
 
 def _conversion(row: Row, identity: str, coin: str) -> Fill:

@@ -14,15 +14,40 @@ from omc_pipeline.pnl.kinds import Kind
 
 _TRADES = frozenset({"trade", "handel"})
 _IN: dict[str, Kind] = {
-    "deposit": "deposit", "einzahlung": "deposit", "income": "airdrop", "einnahme": "airdrop", "mining": "mining", "staking": "staking",
-    "airdrop": "airdrop", "hard fork": "hardfork", "gift/tip": "gift", "geschenk": "gift", "reward / bonus": "airdrop", "interest income": "interest",
-    "zinsen": "interest", "zinseinkommen": "interest", "lending income": "interest", "masternode": "staking", "minting": "mining",
-    "reward/bonus": "airdrop", "belohnung / bonus": "airdrop",
-}  # fmt: skip
+    "deposit": "deposit",
+    "einzahlung": "deposit",
+    "income": "airdrop",
+    "einnahme": "airdrop",
+    "mining": "mining",
+    "staking": "staking",
+    "airdrop": "airdrop",
+    "hard fork": "hardfork",
+    "gift/tip": "gift",
+    "geschenk": "gift",
+    "reward / bonus": "airdrop",
+    "interest income": "interest",
+    "zinsen": "interest",
+    "zinseinkommen": "interest",
+    "lending income": "interest",
+    "masternode": "staking",
+    "minting": "mining",
+    "reward/bonus": "airdrop",
+    "belohnung / bonus": "airdrop",
+}
 _OUT: dict[str, Kind] = {
-    "withdrawal": "withdrawal", "auszahlung": "withdrawal", "gift": "gift", "donation": "donate", "spende": "donate", "lost": "lost",
-    "verloren": "lost", "stolen": "stolen", "gestohlen": "stolen", "other fee": "fee", "sonstige gebühr": "fee", "andere gebühr": "fee",
-}  # fmt: skip
+    "withdrawal": "withdrawal",
+    "auszahlung": "withdrawal",
+    "gift": "gift",
+    "donation": "donate",
+    "spende": "donate",
+    "lost": "lost",
+    "verloren": "lost",
+    "stolen": "stolen",
+    "gestohlen": "stolen",
+    "other fee": "fee",
+    "sonstige gebühr": "fee",
+    "andere gebühr": "fee",
+}
 
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
@@ -49,9 +74,18 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
             notes.skip("deposit or withdrawal of money")
             return
         yield moved(
-            row, "", time, known, coin, qty, fee=fee, fee_currency=fee_coin, hash_=row.text("hash") or None, account=row.text("account"),
+            row,
+            "",
+            time,
+            known,
+            coin,
+            qty,
+            fee=fee,
+            fee_currency=fee_coin,
+            hash_=row.text("hash") or None,
+            account=row.text("account"),
             side="buy" if is_in else "sell",
-        )  # fmt: skip
+        )
 
     return each(rows, notes, one)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.format import Format
@@ -14,6 +15,7 @@ OWN = "omc_trades"
 """The format of ``omc pnl compute`` itself, whose reader has its own words for what is missing."""
 _LEADING_LINES = 40
 """Lines above a header that venues write at most: a title, whose account it is, a disclaimer."""
+_FEWEST_COLUMNS = 2
 _NEAR = 0.6
 """Share of a format's columns from which on a header is taken for one of that format, damaged."""
 
@@ -28,6 +30,26 @@ class Header:
     titles: Sequence[str]
 
 
+@dataclass(frozen=True)
+class _Near:
+    """A line beside a format: which of its columns are missing there."""
+
+    format: Format
+    line: int
+    missing: Sequence[str]
+
+    @property
+    def share(self) -> float:
+        return 1 - len(self.missing) / len(self.format.columns)
+
+    def refusal(self) -> BadInputError:
+        names = ", ".join(map(repr, self.missing))
+        return BadInputError(
+            f"line {self.line} (header): looks like {self.format.title} ({self.format.name}), but has no column {names};"
+            " give its column the title back, or say what each column means with --map (omc import FILE --suggest writes a first one)"
+        )
+
+
 def found_header(text: str, formats: Iterable[Format]) -> Header | None:
     """Return the header of a table, or None where no line among the first is one of a known format.
 
@@ -37,32 +59,19 @@ def found_header(text: str, formats: Iterable[Format]) -> Header | None:
         BadInputError: A line is nearly the header of a format; the message names what is missing.
     """
     tables = [one for one in formats if one.shape == "table"]
-    near: list[tuple[float, int, Format, list[str]]] = []
-    for number, line in enumerate(lines(text), 1):
-        if number > _LEADING_LINES:
-            break
-        best: Header | None = None
+    nearest: _Near | None = None
+    for number, line in enumerate(islice(lines(text), _LEADING_LINES), 1):
         for separator in SEPARATORS:
             titles = without_idle_end(header_cells(line.rstrip("\r\n"), separator))
-            if len(titles) < 2:
+            if len(titles) < _FEWEST_COLUMNS:
                 continue
-            plains = plain_titles(titles)
-            for one in tables:
-                missing = one.missing(plains)
-                if not missing and (best is None or len(one.columns) > len(best.format.columns)):
-                    best = Header(one, number, separator, titles)
-                elif missing:
-                    near.append((1 - len(missing) / len(one.columns), number, one, missing))
-        if best is not None:
-            return best
-    if near:
-        share, number, one, missing = max(near, key=lambda each: each[0])
-        if share >= _NEAR and one.name != OWN:
-            names = ", ".join(map(repr, missing))
-            raise BadInputError(
-                f"line {number} (header): looks like {one.title} ({one.name}), but has no column {names};"
-                " give its column the title back, or say what each column means with --map (--suggest writes a first one)"
-            )
+            seen = [_Near(one, number, one.missing(plain_titles(titles))) for one in tables]
+            whole = [near.format for near in seen if not near.missing]
+            if whole:
+                return Header(max(whole, key=lambda one: len(one.columns)), number, separator, titles)
+            nearest = max([*seen, *([nearest] if nearest else [])], key=lambda near: near.share, default=None)
+    if nearest is not None and nearest.share >= _NEAR and nearest.format.name != OWN:
+        raise nearest.refusal()
     return None
 
 

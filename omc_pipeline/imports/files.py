@@ -57,7 +57,8 @@ def read_files(paths: Sequence[Path], asked: Asked) -> list[FileReading]:
             raise BadInputError(message if message.startswith(f"{path}: ") else f"{path}: {message}") from error
         if reading is None:
             raise BadInputError(
-                f"{path}: no known format; there are {', '.join(discover_formats())}, or describe it with --map (--suggest writes a first one)"
+                f"{path}: no known format; there are {', '.join(discover_formats())}, or describe it with --map"
+                " (omc import FILE --suggest writes a first one)"
             )
         readings.append(reading)
     return readings

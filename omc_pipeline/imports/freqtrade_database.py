@@ -1,4 +1,4 @@
-"""freqtrade, its database (``tradesv3.sqlite``): read without being changed, the table ``trades`` with the filled orders of each counted."""
+"""freqtrade, its database (``tradesv3.sqlite``): the table ``trades``, the filled orders of each counted; nothing is changed there."""
 
 from __future__ import annotations
 

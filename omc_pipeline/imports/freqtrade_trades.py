@@ -166,7 +166,7 @@ FORMAT = Format(
         "record_version",
         "wallet",
         "trade_id",
-    ),  # fmt: skip
+    ),
     zone="UTC",
     read=read,
 )

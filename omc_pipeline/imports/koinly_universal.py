@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from omc_pipeline.imports.building import each, exchanged, moved
 from omc_pipeline.imports.format import Format
@@ -12,54 +13,72 @@ from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
 
 _IN: dict[str, Kind] = {
-    "": "deposit", "airdrop": "airdrop", "fork": "hardfork", "mining": "mining", "reward": "staking", "staking": "staking", "income": "airdrop",
-    "loan interest": "interest", "lending interest": "interest", "salary": "wages", "other income": "airdrop", "cashback": "airdrop",
-}  # fmt: skip
+    "": "deposit",
+    "airdrop": "airdrop",
+    "fork": "hardfork",
+    "mining": "mining",
+    "reward": "staking",
+    "staking": "staking",
+    "income": "airdrop",
+    "loan interest": "interest",
+    "lending interest": "interest",
+    "salary": "wages",
+    "other income": "airdrop",
+    "cashback": "airdrop",
+}
+Amount = tuple[Decimal, str]
+_AMOUNTS = (("sent", "sent_coin"), ("received", "received_coin"), ("fee", "fee_coin"), ("worth", "worth_in"))
 _OUT: dict[str, Kind] = {"": "withdrawal", "gift": "gift", "lost": "lost", "stolen": "stolen", "donation": "donate", "cost": "fee"}
 
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
     notes.assume("the fee is paid beside what was sent and received")
+    return each(rows, notes, lambda row: _event(row, notes))
 
-    def one(row: Row) -> Iterator[Fill]:
-        sent, received = row.number_or_none("sent") or row.zero, row.number_or_none("received") or row.zero
-        fee, fee_coin, time, label = (
-            row.number_or_none("fee") or row.zero,
-            row.coin_or_none("fee_coin"),
-            row.time("time"),
-            row.word("label"),
-        )
-        worth, worth_in = row.number_or_none("worth"), row.coin_or_none("worth_in")
-        for name, amount in (("sent", sent), ("received", received), ("fee", fee), ("worth", worth)):
-            coin_name = f"{name}_in" if name == "worth" else f"{name}_coin"
-            if amount and not row.coin_or_none(coin_name):
-                raise row.refusal(coin_name, f"is empty beside {amount:f}")
-        if sent and received:
-            if label not in ("", "swap", "exchange", "trade"):
-                raise UnclearRowError(f"label {row.text('label')!r} on an exchange is not supported yet")
-            for amount, coin in ((sent, row.coin("sent_coin")), (received, row.coin("received_coin"))):
-                if worth and worth_in and coin != worth_in:
-                    notes.worth(f"#{row.number}", coin, worth / amount, worth_in)
-            yield exchanged(row, "", time, (received, row.coin("received_coin")), (sent, row.coin("sent_coin")), fee, fee_coin)
-            return
-        if not sent and not received:
-            raise UnclearRowError("nothing was sent or received")
-        kinds, qty, coin = (_IN, received, row.coin("received_coin")) if received else (_OUT, sent, row.coin("sent_coin"))
-        kind = kinds.get(label)
-        if kind is None:
-            raise UnclearRowError(f"label {row.text('label')!r} is not supported yet")
-        if coin in FIAT:
-            notes.skip("deposit or withdrawal of money")
-            return
-        stated = worth if worth and kind not in ("deposit", "withdrawal") else None
-        if worth and worth_in:
-            notes.worth(f"#{row.number}", coin, worth / qty, worth_in)
-        yield moved(
-            row, "", time, kind, coin, qty, fee=fee, fee_currency=fee_coin, hash_=row.text("hash") or None, amount=stated,
-            currency=worth_in if stated else "",
-        )  # fmt: skip
 
-    return each(rows, notes, one)
+def _event(row: Row, notes: Notes) -> Iterator[Fill]:
+    sent, received, fee, worth = (_with_coin(row, name, coin) for name, coin in _AMOUNTS)
+    for qty, coin in (sent, received):
+        if qty and worth[0] and coin != worth[1]:
+            notes.worth(f"#{row.number}", coin, worth[0] / qty, worth[1])
+    if sent[0] and received[0]:
+        if row.word("label") not in ("", "swap", "exchange", "trade"):
+            raise UnclearRowError(f"label {row.text('label')!r} on an exchange is not supported yet")
+        yield exchanged(row, "", row.time("time"), received, sent, *fee)
+    elif sent[0] or received[0]:
+        yield from _movement(row, notes, received if received[0] else sent, fee, worth, _IN if received[0] else _OUT)
+    else:
+        raise UnclearRowError("nothing was sent or received")
+
+
+def _movement(row: Row, notes: Notes, moves: Amount, fee: Amount, worth: Amount, kinds: dict[str, Kind]) -> Iterator[Fill]:
+    (qty, coin), kind = moves, kinds.get(row.word("label"))
+    if kind is None:
+        raise UnclearRowError(f"label {row.text('label')!r} is not supported yet")
+    if coin in FIAT:
+        notes.skip("deposit or withdrawal of money")
+        return
+    stated = worth[0] if worth[0] and kind not in ("deposit", "withdrawal") else None
+    yield moved(
+        row,
+        "",
+        row.time("time"),
+        kind,
+        coin,
+        qty,
+        fee=fee[0],
+        fee_currency=fee[1],
+        hash_=row.text("hash") or None,
+        amount=stated,
+        currency=worth[1] if stated else "",
+    )
+
+
+def _with_coin(row: Row, name: str, coin: str) -> Amount:
+    amount, of = row.number_or_none(name) or row.zero, row.coin_or_none(coin)
+    if amount and not of:
+        raise row.refusal(coin, f"is empty beside {amount:f}")
+    return amount, of
 
 
 FORMAT = Format(

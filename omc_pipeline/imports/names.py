@@ -11,10 +11,34 @@ from collections.abc import Mapping
 
 _NAME = re.compile(r"[A-Z0-9][A-Z0-9._$*-]{0,29}")
 _KRAKEN: Mapping[str, str] = {
-    "XXBT": "BTC", "XBT": "BTC", "XETH": "ETH", "XETC": "ETC", "XXRP": "XRP", "XLTC": "LTC", "XXLM": "XLM", "XXMR": "XMR", "XZEC": "ZEC",
-    "XREP": "REP", "XMLN": "MLN", "XXDG": "DOGE", "XDG": "DOGE", "XICN": "ICN", "XNMC": "NMC", "XXVN": "XVN", "ZUSD": "USD", "ZEUR": "EUR",
-    "ZGBP": "GBP", "ZAUD": "AUD", "ZCAD": "CAD", "ZJPY": "JPY", "ZKRW": "KRW", "KFEE": "FEE", "ETH2": "ETH", "ETH2.S": "ETH", "XBT.M": "BTC",
-}  # fmt: skip
+    "XXBT": "BTC",
+    "XBT": "BTC",
+    "XETH": "ETH",
+    "XETC": "ETC",
+    "XXRP": "XRP",
+    "XLTC": "LTC",
+    "XXLM": "XLM",
+    "XXMR": "XMR",
+    "XZEC": "ZEC",
+    "XREP": "REP",
+    "XMLN": "MLN",
+    "XXDG": "DOGE",
+    "XDG": "DOGE",
+    "XICN": "ICN",
+    "XNMC": "NMC",
+    "XXVN": "XVN",
+    "ZUSD": "USD",
+    "ZEUR": "EUR",
+    "ZGBP": "GBP",
+    "ZAUD": "AUD",
+    "ZCAD": "CAD",
+    "ZJPY": "JPY",
+    "ZKRW": "KRW",
+    "KFEE": "FEE",
+    "ETH2": "ETH",
+    "ETH2.S": "ETH",
+    "XBT.M": "BTC",
+}
 _STAKED = re.compile(r"(?P<coin>[A-Z0-9]+?)(?:[0-9]{2})?\.[SMFBPT]")
 _CODES: Mapping[str, Mapping[str, str]] = {"kraken": _KRAKEN, "coinspot": {"BCC": "BCH"}, "*": {"XBT": "BTC"}}
 

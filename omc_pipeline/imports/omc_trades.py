@@ -34,9 +34,24 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
             qty = total(qty, fee if side == "buy" else -fee)
             amount = amount if price is None or final is not None else product(qty, price)
         yield Fill(
-            f"{coin}/{currency}:{row.required('id')}", row.text("account"), coin, currency, side, qty, price, amount, fee, fee_coin,
-            row.time("time"), cast("Kind", kind), None, None, "", 1, row.number,
-        )  # fmt: skip
+            f"{coin}/{currency}:{row.required('id')}",
+            row.text("account"),
+            coin,
+            currency,
+            side,
+            qty,
+            price,
+            amount,
+            fee,
+            fee_coin,
+            row.time("time"),
+            cast("Kind", kind),
+            None,
+            None,
+            "",
+            1,
+            row.number,
+        )
 
     return each(rows, notes, one)
 
@@ -70,7 +85,7 @@ FORMAT = Format(
         "currency": "currency",
         "account": "account",
         "sequence": "sequence",
-    },  # fmt: skip
+    },
     absent={"fee": "no fees, since no column names them"},
     irrelevant=("source_row", "note"),
     zone="UTC",

@@ -27,7 +27,8 @@ from omc_pipeline.pnl.fill import Fill as Told
 _OWN_ID = "#"
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 _RECORD = """
-INSERT INTO exchange.import_file (user_id, name, payload_sha256, format, source, accounts, options, rows, fills_new, fills_known, imported_by)
+INSERT INTO exchange.import_file (
+    user_id, name, payload_sha256, format, source, accounts, options, rows, fills_new, fills_known, imported_by)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING import_id
 """
 
@@ -73,9 +74,21 @@ def fills_for(reading: FileReading, user_id: str, account_ids: Mapping[str, str]
 def _row(fill: Told, user_id: str) -> Fill:
     trade_id = fill.trade_id if fill.kind == "transfer" else None
     return Fill(
-        fill.id, user_id, fill.account, fill.symbol, fill.currency, fill.side, fill.qty, fill.price, fill.amount, fill.fee, fill.fee_currency,
-        fill.time, fill.kind, trade_id,
-    )  # fmt: skip
+        fill.id,
+        user_id,
+        fill.account,
+        fill.symbol,
+        fill.currency,
+        fill.side,
+        fill.qty,
+        fill.price,
+        fill.amount,
+        fill.fee,
+        fill.fee_currency,
+        fill.time,
+        fill.kind,
+        trade_id,
+    )
 
 
 def named_accounts(reading: FileReading) -> list[str]:

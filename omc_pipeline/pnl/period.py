@@ -1,4 +1,4 @@
-"""The part of computed positions that lies in a period: gains, matches, fees and income of its sales; lots are those at the end of all trades."""
+"""The part of computed positions that lies in a period: gains, matches, fees, income; lots are those at the end of all trades."""
 
 from __future__ import annotations
 
