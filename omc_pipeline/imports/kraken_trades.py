@@ -18,10 +18,10 @@ _LONG_CODE = 4
 def pair(row: Row, name: str) -> tuple[str, str]:
     """Return base and quote of a market such as ``XXBTZEUR``, ``XTZEUR`` or ``XBT/EUR``."""
     base, quote = market(row, name)
-    if "/" not in row.text(name) and len(base) == _LONG_CODE + 1 and base[0] in "XZ":
-        # The code of the quote begins with Z for money, and with X for a coin: XXBTZEUR, XETHXXBT.
-        if base.endswith("Z") or (base.endswith("X") and quote in ("XBT", "BTC", "ETH")):
-            base = base[:-1]
+    is_long = "/" not in row.text(name) and len(base) == _LONG_CODE + 1 and base[0] in "XZ"
+    # The code of the quote begins with Z for money, and with X for a coin: XXBTZEUR, XETHXXBT.
+    if is_long and (base.endswith("Z") or (base.endswith("X") and quote in ("XBT", "BTC", "ETH"))):
+        base = base[:-1]
     return asset("kraken", base), asset("kraken", quote)
 
 
