@@ -13,15 +13,21 @@ _SHARE = Decimal("0.000001")
 """What a total may be off by beyond the last digits of its parts: venues compute with prices that they print shorter."""
 
 
-def last_digit(value: Decimal) -> Decimal:
-    """Return one unit of a number's last decimal; nothing for a whole number, which may be a longer one without its zeros."""
+_CENT = Decimal("0.01")
+_ROUNDED_PRICE, _ROUNDED_QTY = 4, 6
+"""Decimals from which on a price or a quantity may have been rounded; shorter ones are what they say, without idle zeros."""
+
+
+def last_digit(value: Decimal, fewest: int = 1) -> Decimal:
+    """Return one unit of a number's last decimal; nothing for one with fewer decimals, which is exact."""
     exponent = value.as_tuple().exponent
-    return Decimal(1).scaleb(exponent) if isinstance(exponent, int) and exponent < 0 else Decimal(0)
+    return Decimal(1).scaleb(exponent) if isinstance(exponent, int) and -exponent >= fewest else Decimal(0)
 
 
 def slack(qty: Decimal, price: Decimal, stated: Decimal) -> Decimal:
     """Return how far a stated total may be from quantity × price when each was rounded to the digits it shows."""
-    digits = total(product(abs(qty), last_digit(price)), product(abs(price), last_digit(qty)), last_digit(stated))
+    of_price, of_qty = product(abs(qty), last_digit(price, _ROUNDED_PRICE)), product(abs(price), last_digit(qty, _ROUNDED_QTY))
+    digits = total(of_price, of_qty, min(last_digit(stated), _CENT))
     return max(digits, product(abs(stated), _SHARE))
 
 

@@ -27,8 +27,10 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         currency = row.coin_or_none("quote") or row.coin_or_none("currency")
         if not currency:
             raise row.refusal("quote", "no column says what prices are in; add a column quote")
-        fee, fee_coin = row.number_or_none("fee") or row.zero, row.coin_or_none("fee_ccy") or currency
         final = row.number_or_none("cost" if side == "buy" else "proceeds")
+        if kind == "trade" and price is None and final is None and row.number_or_none("gross") is None:
+            raise row.refusal("price", f"is missing, and no {'cost' if side == 'buy' else 'proceeds'} stands in its place")
+        fee, fee_coin = row.number_or_none("fee") or row.zero, row.coin_or_none("fee_ccy") or currency
         amount = _before_fee(row, side, qty, price, final, fee, fee_coin if fee else currency, coin, currency)
         if fee and fee_coin == coin and not is_gross(side, qty, price, final, fee):
             qty = total(qty, fee if side == "buy" else -fee)
