@@ -157,8 +157,12 @@ def _of_user(connection: psycopg.Connection[Any]) -> Conditions:
 
 
 def _of_account(connection: psycopg.Connection[Any]) -> Conditions:
-    of_user = _of_user(connection)
-    return {**_OF_ACCOUNT, **{table: condition for table, condition in of_user.items() if table.startswith("pnl.")}}
+    return {**_OF_ACCOUNT, **profit_and_loss_of(connection)}
+
+
+def profit_and_loss_of(connection: psycopg.Connection[Any]) -> Conditions:
+    """Return which rows are a user's profit and loss, bound by ``user`` and ``accounts``; the next run computes them anew."""
+    return {table: condition for table, condition in _of_user(connection).items() if table.startswith("pnl.")}
 
 
 def _with_children(connection: psycopg.Connection[Any], conditions: dict[str, str]) -> Conditions:

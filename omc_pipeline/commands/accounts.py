@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omc_infra.postgres.roles import Role
     from omc_pipeline.collection.accounts import AccountRow, State
 
-_user = click.option("--user", help="Whose; default: OMC_USER.")
+user_option = click.option("--user", help="Whose; default: OMC_USER.")
 
 
 def _person() -> str:
@@ -32,7 +32,7 @@ def _person() -> str:
         return f"uid {os.getuid()}"
 
 
-_by = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
+by_option = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
 _yes = click.option("--yes", is_flag=True, help="Do it; without, only what would be erased is shown.")
 
 
@@ -68,7 +68,7 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
 @accounts.command()
 @click.argument("venue_or_source", required=False)
 @click.option("--venue", help="The same, by name.")
-@_user
+@user_option
 @click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
 @click.option("--label", default="", help="What its owner calls it.")
 @json_option
@@ -79,7 +79,7 @@ def add(venue_or_source: str | None, venue: str | None, user: str | None, accoun
     if (venue_or_source is None) == (venue is None):
         raise BadInputError("name one venue: `omc accounts add kraken`, or `--venue kraken`")
     settings, (place, source) = load_settings(), _place(venue_or_source or venue or "")
-    with _database(settings) as (_, connection), connection.transaction():
+    with writing(settings) as (_, connection), connection.transaction():
         row = add_account(connection, user or settings.user, place, source, account_id, label)
     document = _document(row, settings)
     if as_json:
@@ -91,7 +91,7 @@ def add(venue_or_source: str | None, venue: str | None, user: str | None, accoun
 
 @accounts.command()
 @click.argument("account")
-@_by
+@by_option
 @json_option
 def pause(account: str, by: str, as_json: bool) -> None:
     """Stop collecting an account by schedule."""
@@ -100,7 +100,7 @@ def pause(account: str, by: str, as_json: bool) -> None:
 
 @accounts.command()
 @click.argument("account")
-@_by
+@by_option
 @json_option
 def resume(account: str, by: str, as_json: bool) -> None:
     """Collect a paused account by schedule again."""
@@ -111,7 +111,7 @@ def resume(account: str, by: str, as_json: bool) -> None:
 @click.argument("account")
 @click.option("--with-fills", is_flag=True, help="Erase its fills, balances and bodies, too, and compute its user's profit and loss anew.")
 @_yes
-@_by
+@by_option
 @json_option
 def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) -> None:
     """Remove an account: it is collected no more, and its fills stay unless they are asked for."""
@@ -122,7 +122,7 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
         _change(account, "removed", by, as_json)
         return
     settings = load_settings()
-    with _database(settings, "owner") as (_, connection):
+    with writing(settings, "owner") as (_, connection):
         if yes:
             set_state(connection, account, "removed", by)
         rows = erase_account(connection, account, by) if yes else account_rows(connection, account)
@@ -133,7 +133,7 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
 @accounts.command(name="erase-user")
 @click.argument("user")
 @_yes
-@_by
+@by_option
 @json_option
 def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
     """Erase a user with everything of theirs: accounts, fills, profit and loss, agents' sessions, stored bodies, Dagster's partitions."""
@@ -142,7 +142,7 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
     from omc_pipeline.collection.erasing import user_rows
 
     settings = load_settings()
-    with _database(settings, "owner") as (database, connection):
+    with writing(settings, "owner") as (database, connection):
         named = [row.account_id for row in known(connection, user_id=user, states=("active", "paused", "removed"))]
         connection.commit()
         rows = erase(connection, user, by) if yes else user_rows(connection, user)
@@ -153,7 +153,7 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
 
 
 @accounts.command()
-@_user
+@user_option
 @click.option("--all", "every", is_flag=True, help="Also the pairs that are decided.")
 @json_option
 def pairs(user: str | None, every: bool, as_json: bool) -> None:
@@ -180,8 +180,8 @@ def pairs(user: str | None, every: bool, as_json: bool) -> None:
 @accounts.command()
 @click.argument("pair", nargs=4, metavar="ACCOUNT FILL ACCOUNT FILL")
 @click.option("--same/--different", "is_duplicate", required=True, help="Whether the two are one execution.")
-@_user
-@_by
+@user_option
+@by_option
 @json_option
 def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, by: str, as_json: bool) -> None:
     """Decide on a pair of fills: the first counts, the second is its duplicate or a fill of its own."""
@@ -189,7 +189,7 @@ def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, 
 
     settings = load_settings()
     whose = user or settings.user
-    with _database(settings) as (_, connection), connection.transaction():
+    with writing(settings) as (_, connection), connection.transaction():
         decide_pair(connection, whose, pair, by, is_duplicate=is_duplicate)
     document = {"user": whose, "pair": list(pair), "state": "duplicate" if is_duplicate else "rejected", "decided_by": by}
     if as_json:
@@ -219,7 +219,8 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _database(settings: Settings, role: Role = "writer") -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+def writing(settings: Settings, role: Role = "writer") -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+    """Open the database, and a connection of a role that may write."""
     from omc_infra.postgres.database import open_database
 
     with open_database(settings) as database, database.connect(role) as connection:
@@ -230,7 +231,7 @@ def _change(account: str, state: State, by: str, as_json: bool) -> None:
     from omc_pipeline.collection.accounts import set_state
 
     settings = load_settings()
-    with _database(settings) as (_, connection):
+    with writing(settings) as (_, connection):
         row = set_state(connection, account, state, by)
     if as_json:
         emit(_document(row, settings))
