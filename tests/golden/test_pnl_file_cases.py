@@ -14,7 +14,7 @@ from omc_infra.errors import BadInputError
 from omc_pipeline.commands.pnl import pnl
 
 LAST_DIGIT = Decimal("1e-18")
-EXPORTS = {
+EXPORTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "binance_statement": ("binance_statement", {"fills": 1}, ()),
     "binance_trades": ("binance_trades", {"total_realized": "446.8016"}, ()),
     "ccxt_my_trades": ("ccxt_trades", {"fills": 1}, ()),

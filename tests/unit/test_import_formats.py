@@ -57,10 +57,21 @@ def _table(header: str, *rows: Sequence[object]) -> bytes:
 def _coinspot(events: Sequence[Event]) -> bytes:
     header = "Transaction Date,Type,Market,Amount,Rate inc. fee,Rate ex. fee,Fee,Fee AUD (inc GST),GST AUD,Total AUD,Total (inc GST)"
     rows = [
-        (f"{e.at:%d/%m/%Y %H:%M:%S}", e.side.title(), "BTC/AUD", e.qty, e.total / e.qty, e.price, f"{e.fee} AUD", e.fee, e.fee / 11, e.total,
-         f"{e.total} AUD")
+        (
+            f"{e.at:%d/%m/%Y %H:%M:%S}",
+            e.side.title(),
+            "BTC/AUD",
+            e.qty,
+            e.total / e.qty,
+            e.price,
+            f"{e.fee} AUD",
+            e.fee,
+            e.fee / 11,
+            e.total,
+            f"{e.total} AUD",
+        )
         for e in events
-    ]  # fmt: skip
+    ]
     return _table(header, *rows)
 
 
@@ -113,12 +124,23 @@ def _binance_statement(events: Sequence[Event]) -> bytes:
 def _coinbase(version: int) -> Callable[[Sequence[Event]], bytes]:
     def write(events: Sequence[Event]) -> bytes:
         price = "Price Currency,Price at Transaction" if version == 4 else "Spot Price Currency,Spot Price at Transaction"
-        header = f"Timestamp,Transaction Type,Asset,Quantity Transacted,{price},Subtotal,Total (inclusive of fees and/or spread),Fees and/or Spread,Notes"
+        total = "Total (inclusive of fees and/or spread),Fees and/or Spread,Notes"
+        header = f"Timestamp,Transaction Type,Asset,Quantity Transacted,{price},Subtotal,{total}"
         rows: list[Sequence[object]] = [
-            (f"{e.at:%Y-%m-%d %H:%M:%S} UTC", e.side.title(), "BTC", e.qty if e.side == "buy" or version == 3 else -e.qty, "AUD", f"A${e.price}",
-             f"A${e.value}", f"A${e.total}", f"A${e.fee}", f"{e.side} of coins")
+            (
+                f"{e.at:%Y-%m-%d %H:%M:%S} UTC",
+                e.side.title(),
+                "BTC",
+                e.qty if e.side == "buy" or version == 3 else -e.qty,
+                "AUD",
+                f"A${e.price}",
+                f"A${e.value}",
+                f"A${e.total}",
+                f"A${e.fee}",
+                f"{e.side} of coins",
+            )
             for e in events
-        ]  # fmt: skip
+        ]
         if version == 4:
             header, rows = f"ID,{header}", [(f"c{n}", *row) for n, row in enumerate(rows)]
         return b"\nTransactions\nUser,Someone,0000\n" + _table(header, *rows)
@@ -132,20 +154,37 @@ def _koinly(events: Sequence[Event]) -> bytes:
         "Label,Description,TxHash"
     )
     rows = [
-        (f"{e.at:%Y-%m-%d %H:%M:%S} UTC", *((e.value, "AUD", e.qty, "BTC") if e.side == "buy" else (e.qty, "BTC", e.value, "AUD")), e.fee, "AUD",
-         e.value, "AUD", "", "", "")
+        (
+            f"{e.at:%Y-%m-%d %H:%M:%S} UTC",
+            *((e.value, "AUD", e.qty, "BTC") if e.side == "buy" else (e.qty, "BTC", e.value, "AUD")),
+            e.fee,
+            "AUD",
+            e.value,
+            "AUD",
+            "",
+            "",
+            "",
+        )
         for e in events
-    ]  # fmt: skip
+    ]
     return _table(header, *rows)
 
 
 def _cointracking(header: str, word: str) -> Callable[[Sequence[Event]], bytes]:
     def write(events: Sequence[Event]) -> bytes:
         rows = [
-            (word, *((e.qty, "BTC", e.total, "AUD") if e.side == "buy" else (e.total, "AUD", e.qty, "BTC")), e.fee, "AUD", "Somewhere", "", "",
-             f"{e.at:%d.%m.%Y %H:%M:%S}")
+            (
+                word,
+                *((e.qty, "BTC", e.total, "AUD") if e.side == "buy" else (e.total, "AUD", e.qty, "BTC")),
+                e.fee,
+                "AUD",
+                "Somewhere",
+                "",
+                "",
+                f"{e.at:%d.%m.%Y %H:%M:%S}",
+            )
             for e in events
-        ]  # fmt: skip
+        ]
         return _table(header, *rows)
 
     return write
@@ -157,10 +196,18 @@ def _bittytax(events: Sequence[Event]) -> bytes:
         "Wallet,Timestamp,Note"
     )
     rows = [
-        ("Trade", *((e.qty, "BTC", e.value, e.value, "AUD", e.value) if e.side == "buy" else (e.value, "AUD", e.value, e.qty, "BTC", e.value)),
-         e.fee, "AUD", e.fee, "Somewhere", f"{e.at:%Y-%m-%dT%H:%M:%S} UTC", "")
+        (
+            "Trade",
+            *((e.qty, "BTC", e.value, e.value, "AUD", e.value) if e.side == "buy" else (e.value, "AUD", e.value, e.qty, "BTC", e.value)),
+            e.fee,
+            "AUD",
+            e.fee,
+            "Somewhere",
+            f"{e.at:%Y-%m-%dT%H:%M:%S} UTC",
+            "",
+        )
         for e in events
-    ]  # fmt: skip
+    ]
     return _table(header, *rows)
 
 
@@ -168,13 +215,24 @@ def _ccxt(events: Sequence[Event]) -> bytes:
     return _json(
         [
             {
-                "id": str(n), "order": str(n), "timestamp": int(e.at.timestamp() * 1000), "datetime": f"{e.at:%Y-%m-%dT%H:%M:%S}.000Z",
-                "symbol": "BTC/AUD", "type": None, "side": e.side, "takerOrMaker": "taker", "price": e.price, "amount": e.qty, "cost": e.value,
-                "fee": {"cost": e.fee, "currency": "AUD"}, "fees": [{"cost": e.fee, "currency": "AUD"}], "info": {},
+                "id": str(n),
+                "order": str(n),
+                "timestamp": int(e.at.timestamp() * 1000),
+                "datetime": f"{e.at:%Y-%m-%dT%H:%M:%S}.000Z",
+                "symbol": "BTC/AUD",
+                "type": None,
+                "side": e.side,
+                "takerOrMaker": "taker",
+                "price": e.price,
+                "amount": e.qty,
+                "cost": e.value,
+                "fee": {"cost": e.fee, "currency": "AUD"},
+                "fees": [{"cost": e.fee, "currency": "AUD"}],
+                "info": {},
             }
             for n, e in enumerate(events)
         ]
-    )  # fmt: skip
+    )
 
 
 def _ghostfolio(events: Sequence[Event]) -> bytes:
@@ -182,12 +240,22 @@ def _ghostfolio(events: Sequence[Event]) -> bytes:
         {
             "meta": {},
             "activities": [
-                {"accountId": None, "comment": None, "fee": e.fee, "quantity": e.qty, "type": e.side.upper(), "unitPrice": e.price,
-                 "currency": "AUD", "dataSource": "YAHOO", "date": f"{e.at:%Y-%m-%dT%H:%M:%S}.000Z", "symbol": "BTCAUD"}
+                {
+                    "accountId": None,
+                    "comment": None,
+                    "fee": e.fee,
+                    "quantity": e.qty,
+                    "type": e.side.upper(),
+                    "unitPrice": e.price,
+                    "currency": "AUD",
+                    "dataSource": "YAHOO",
+                    "date": f"{e.at:%Y-%m-%dT%H:%M:%S}.000Z",
+                    "symbol": "BTCAUD",
+                }
                 for e in events
             ],
         }
-    )  # fmt: skip
+    )
 
 
 def _own(events: Sequence[Event]) -> bytes:
@@ -221,16 +289,18 @@ WRITERS: Mapping[str, tuple[str, Callable[[Sequence[Event]], bytes]]] = {
     "coinbase v4": ("coinbase_transactions", _coinbase(4)),
     "koinly_universal": ("koinly_universal", _koinly),
     "cointracking, English": (
-        "cointracking_trades", _cointracking("Type,Buy,Cur.,Sell,Cur.,Fee,Cur.,Exchange,Group,Comment,Date", "Trade"),
+        "cointracking_trades",
+        _cointracking("Type,Buy,Cur.,Sell,Cur.,Fee,Cur.,Exchange,Group,Comment,Date", "Trade"),
     ),
     "cointracking, German": (
-        "cointracking_trades", _cointracking("Typ,Kauf,Cur.,Verkauf,Cur.,Gebühr,Cur.,Börse,Gruppe,Kommentar,Datum", "Trade"),
+        "cointracking_trades",
+        _cointracking("Typ,Kauf,Cur.,Verkauf,Cur.,Gebühr,Cur.,Börse,Gruppe,Kommentar,Datum", "Trade"),
     ),
     "bittytax_records": ("bittytax_records", _bittytax),
     "ccxt_trades": ("ccxt_trades", _ccxt),
     "ghostfolio_activities": ("ghostfolio_activities", _ghostfolio),
     "omc_trades": ("omc_trades", _own),
-}  # fmt: skip
+}
 DAMAGED = [name for name in WRITERS if not name.startswith(("ccxt", "ghostfolio"))]
 USUAL = [
     Event("buy", Decimal("2.5"), Decimal("100.25"), Decimal("1.1"), T0),
@@ -311,14 +381,25 @@ def is_silent(damaged: bytes, whole: list[tuple[object, ...]]) -> bool:
         found = read(damaged)
     except BadInputError:
         return False
-    return facts(found) != whole and not found.notes.exceptions and not found.notes.assumed
+    says_no_fees = any(line.startswith("no fees") for line in found.notes.assumed)
+    return facts(found) != whole and not found.notes.exceptions and not says_no_fees
 
 
 def test_a_freqtrade_database_and_its_json_give_the_same(tmp_path: Path) -> None:
     columns = {
-        "id": 1, "pair": "BTC/AUD", "is_open": 0, "is_short": 0, "amount": 2.5, "open_date": "2024-03-01 10:00:05", "open_rate": 100.25,
-        "fee_open": 0.001, "close_date": "2024-03-02 10:00:05", "close_rate": 130.5, "fee_close": 0.001, "leverage": 1.0,
-    }  # fmt: skip
+        "id": 1,
+        "pair": "BTC/AUD",
+        "is_open": 0,
+        "is_short": 0,
+        "amount": 2.5,
+        "open_date": "2024-03-01 10:00:05",
+        "open_rate": 100.25,
+        "fee_open": 0.001,
+        "close_date": "2024-03-02 10:00:05",
+        "close_rate": 130.5,
+        "fee_close": 0.001,
+        "leverage": 1.0,
+    }
     file = tmp_path / "tradesv3.sqlite"
     with sqlite3.connect(file) as connection:
         connection.execute(f"CREATE TABLE trades ({', '.join(columns)})")
@@ -333,8 +414,9 @@ def test_a_freqtrade_database_and_its_json_give_the_same(tmp_path: Path) -> None
     assert stored is not None
     assert facts(stored) == facts(exported)
     assert [(fill.side, fill.qty, fill.fee) for fill in stored.fills] == [
-        ("buy", Decimal("2.5"), Decimal("0.250625")), ("sell", Decimal("2.5"), Decimal("0.32625")),
-    ]  # fmt: skip
+        ("buy", Decimal("2.5"), Decimal("0.250625")),
+        ("sell", Decimal("2.5"), Decimal("0.32625")),
+    ]
 
 
 @pytest.mark.parametrize(
