@@ -38,8 +38,8 @@ def ingest_figures(rows: int) -> Iterator[Figure]:
     """
     copied_s = new_s = known_s = 0.0
     unexpected, begun_at = 0, datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    with bench_database() as plain, bench_database() as ledger, TemporaryDirectory(prefix="omc-bench-") as folder:
-        for database in (plain, ledger):
+    with bench_database() as baseline, bench_database() as ledger, TemporaryDirectory(prefix="omc-bench-") as folder:
+        for database in (baseline, ledger):
             with database.connect("writer") as connection:
                 make_months(connection, QUOTE, begun_at, begun_at + rows // SYMBOLS * _SAMPLE)
         memory = 0.0
@@ -50,13 +50,13 @@ def ingest_figures(rows: int) -> Iterator[Figure]:
                 return quotes(begun_at, start, count)
 
             written = _written(Path(folder, "rows"), drawn())
-            copied_s += _seconds(lambda written=written: _copy(plain, written))  # type: ignore[misc]
+            copied_s += _seconds(lambda written=written: _copy(baseline, written))  # type: ignore[misc]
             new_s += _seconds(lambda drawn=drawn, count=count: _require(ledger, drawn(), count, 0))  # type: ignore[misc]
             memory = memory or peak_mb()
             identities = _identities(ledger)
             known_s += _seconds(lambda drawn=drawn, count=count: _require(ledger, drawn(), 0, count))  # type: ignore[misc]
             unexpected += _identities(ledger) - identities
-        unexpected += abs(_count(ledger) - rows) + abs(_count(plain) - rows)
+        unexpected += abs(_count(ledger) - rows) + abs(_count(baseline) - rows)
     copy = "COPY of the same text into the same table"
     yield Figure(f"idempotent ingest, {rows:,} new quotes", round(rows / new_s), "rows/s", copy, round(rows / copied_s))
     yield Figure("re-ingest, all unchanged", round(rows / known_s), "rows/s", "the ingest of new rows", round(rows / new_s))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SYMBOL, CURRENCY = "S0250", "AUD"
 DAYS, PAIRS, EVENTS = 90, 100, 200_000
-_WARM, _PLAIN_REPEATS = 20, 3
+_WARM, _BASELINE_REPEATS = 20, 3
 _CANDLES = """
 INSERT INTO glass.market_candle (source, venue, symbol, currency, interval, opened_at, open, high, low, close, vwap, volume, trades,
     is_final, version, recorded_at, row_sha256)
@@ -38,7 +38,7 @@ SELECT 'bench', 'e-' || n, 'filing', 'S' || lpad((n %% 500)::text, 4, '0'), 'Iss
     %(first)s::timestamptz + n * make_interval(secs => %(step_s)s), 1, %(recorded_at)s, encode(sha256(n::text::bytea), 'hex')
 FROM generate_series(1, %(events)s) AS n
 """
-_PLAIN = """
+_BASELINE = """
 SELECT * FROM (
     SELECT fact.*, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS place FROM {table} AS fact WHERE {where}
 ) AS ranked WHERE place = 1
@@ -53,7 +53,7 @@ class _Read:
     what: str
     rows: int
     ours: Callable[[], list[Any]]
-    plain: str
+    baseline: str
 
 
 def read_figures(rows: int, repeats: int) -> Iterator[Figure]:
@@ -98,10 +98,10 @@ def _fill(database: Database, now: datetime) -> datetime:
 def _reads(database: Database, now: datetime, before: datetime) -> Iterator[_Read]:
     engine = database.engine("reader")
     reader, earlier = LedgerReader(engine), LedgerReader(engine, as_of=before)
-    one = _PLAIN.format(**_QUOTE_SERIES, where=f"symbol = '{SYMBOL}' AND currency = '{CURRENCY}'")
-    every = _PLAIN.format(**_QUOTE_SERIES, where=f"currency = '{CURRENCY}'")
-    events = _PLAIN.format(key="source, event_id", order="version DESC", table="catalyst.event", where=f"symbol = '{SYMBOL}'")
-    candles = _PLAIN.format(
+    one = _BASELINE.format(**_QUOTE_SERIES, where=f"symbol = '{SYMBOL}' AND currency = '{CURRENCY}'")
+    every = _BASELINE.format(**_QUOTE_SERIES, where=f"currency = '{CURRENCY}'")
+    events = _BASELINE.format(key="source, event_id", order="version DESC", table="catalyst.event", where=f"symbol = '{SYMBOL}'")
+    candles = _BASELINE.format(
         key="source, venue, symbol, currency, interval, opened_at", order="version DESC", table="glass.market_candle",
         where=f"symbol = '{SYMBOL}' AND interval = '1h'",
     )  # fmt: skip
@@ -124,10 +124,10 @@ def _figures(database: Database, read: _Read, repeats: int) -> Iterator[Figure]:
     gc.collect()
     times = sorted(_milliseconds(read.ours) for _ in range(repeats))
     with database.connect("reader") as connection:
-        plain = statistics.median(_milliseconds(lambda: connection.execute(read.plain).fetchall()) for _ in range(_PLAIN_REPEATS))
-    yield Figure(f"{read.what}, p50", round(statistics.median(times), 2), "ms", "the same rows by row_number()", round(plain, 2), False)
+        baseline = statistics.median(_milliseconds(lambda: connection.execute(read.baseline).fetchall()) for _ in range(_BASELINE_REPEATS))
+    yield Figure(f"{read.what}, p50", round(statistics.median(times), 2), "ms", "the same rows by row_number()", round(baseline, 2), False)
     yield Figure(
-        f"{read.what}, p99", round(times[int(len(times) * 0.99) - 1], 2), "ms", "the same rows by row_number()", round(plain, 2), False
+        f"{read.what}, p99", round(times[int(len(times) * 0.99) - 1], 2), "ms", "the same rows by row_number()", round(baseline, 2), False
     )
 
 

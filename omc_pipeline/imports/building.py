@@ -83,13 +83,13 @@ def moved(
     """
     if qty <= 0:
         raise UnclearRowError(f"its quantity is {qty:f}")
-    way: Side = side or ("sell" if kind in ("withdrawal", "fee", "gift", "donate", "lost", "stolen") else "buy")
+    direction: Side = side or ("sell" if kind in ("withdrawal", "fee", "gift", "donate", "lost", "stolen") else "buy")
     return Fill(
         identity or f"#{row.number}",
         account,
         coin,
         currency or coin,
-        way,
+        direction,
         qty,
         None,
         amount,

@@ -19,14 +19,14 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         if row.word("status") != "completed":
             notes.skip(f"status {row.word('status') or 'empty'}")
             return
-        way = _WAYS.get(row.word("type"))
-        if way is None:
+        direction = _WAYS.get(row.word("type"))
+        if direction is None:
             raise UnclearRowError(f"type {row.text('type')!r} is neither Send nor Receive")
         coin, qty, fee = row.coin("coin"), row.amount("qty"), row.number_or_none("fee") or row.zero
         worth = row.number_or_none("aud")
         if worth is not None and qty:
             notes.worth(f"#{row.number}", coin, worth / qty, "AUD")
-        yield moved(row, "", row.time("time"), way, coin, qty, fee=fee, hash_=row.text("hash") or None)
+        yield moved(row, "", row.time("time"), direction, coin, qty, fee=fee, hash_=row.text("hash") or None)
 
     notes.assume("the fee of a send is paid beside the amount that was sent")
     return each(rows, notes, one)

@@ -9,7 +9,7 @@ from itertools import islice
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.text import SEPARATORS, header_cells, lines
-from omc_pipeline.imports.titles import plain_titles, without_idle_end
+from omc_pipeline.imports.titles import folded_titles, without_idle_end
 
 OWN = "omc_trades"
 """The format of ``omc pnl compute`` itself, whose reader has its own words for what is missing."""
@@ -65,7 +65,7 @@ def found_header(text: str, formats: Iterable[Format]) -> Header | None:
             titles = without_idle_end(header_cells(line.rstrip("\r\n"), separator))
             if len(titles) < _FEWEST_COLUMNS:
                 continue
-            seen = [_Near(one, number, one.missing(plain_titles(titles))) for one in tables]
+            seen = [_Near(one, number, one.missing(folded_titles(titles))) for one in tables]
             whole = [near.format for near in seen if not near.missing]
             if whole:
                 return Header(max(whole, key=lambda one: len(one.columns)), number, separator, titles)
@@ -91,8 +91,8 @@ def refuse_unknown(one: Format, titles: Sequence[str], ignored: Iterable[str]) -
     Raises:
         BadInputError: Names each of them.
     """
-    plains = plain_titles(titles)
-    left_out = set(plain_titles(ignored))
+    plains = folded_titles(titles)
+    left_out = set(folded_titles(ignored))
     unknown = [title for title, name in zip(titles, plains, strict=True) if name in set(one.unknown(plains)) - left_out]
     if unknown:
         names = ", ".join(map(repr, unknown))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from omc_pipeline.imports.titles import plain
+from omc_pipeline.imports.titles import folded
 from omc_pipeline.pnl.fill import Fill
 
 if TYPE_CHECKING:
@@ -61,20 +61,20 @@ class Format:
     def missing(self, titles: Iterable[str]) -> list[str]:
         """Return the titles of the columns that a file of this format must have and these lack; titles are plain."""
         there = set(titles)
-        return [_first(wanted) for wanted in self.columns.values() if not there & set(_plain(wanted))]
+        return [_first(wanted) for wanted in self.columns.values() if not there & set(_folded(wanted))]
 
     def places(self, titles: Sequence[str]) -> Mapping[str, int]:
         """Return where each known column stands among plain titles, by the name that ``read`` uses."""
         wanted = {**self.columns, **self.optional}
         at = {title: place for place, title in enumerate(titles)}
         return {
-            name: next(at[title] for title in _plain(said) if title in at) for name, said in wanted.items() if set(_plain(said)) & set(at)
+            name: next(at[title] for title in _folded(said) if title in at) for name, said in wanted.items() if set(_folded(said)) & set(at)
         }
 
     def unknown(self, titles: Sequence[str]) -> list[str]:
         """Return the plain titles that are neither read nor known to be irrelevant."""
-        known = {title for said in (*self.columns.values(), *self.optional.values()) for title in _plain(said)}
-        known |= {plain(title) for title in self.irrelevant}
+        known = {title for said in (*self.columns.values(), *self.optional.values()) for title in _folded(said)}
+        known |= {folded(title) for title in self.irrelevant}
         return [title for title in titles if title and title not in known]
 
 
@@ -82,5 +82,5 @@ def _first(said: Titles) -> str:
     return said if isinstance(said, str) else said[0]
 
 
-def _plain(said: Titles) -> tuple[str, ...]:
-    return (plain(said),) if isinstance(said, str) else tuple(plain(title) for title in said)
+def _folded(said: Titles) -> tuple[str, ...]:
+    return (folded(said),) if isinstance(said, str) else tuple(folded(title) for title in said)

@@ -112,13 +112,13 @@ def undo_import(connection: psycopg.Connection[Any], user_id: str, import_id: in
         connection.execute(_UNDONE, [by, reason, import_id])
         counts = {table: count for table, count in counts.items() if count}
         connection.execute(_AUDIT, [f"import {import_id} of {user_id}", by, json.dumps(counts)])
-    again = _told_again(
+    again = _stated_again(
         connection, [one for one in known if one.import_id != import_id and one.undone_at is None and one.source == meant.source]
     )
     return {**counts, "again": again}
 
 
-def _told_again(connection: psycopg.Connection[Any], others: list[ImportedFile]) -> int:
+def _stated_again(connection: psycopg.Connection[Any], others: list[ImportedFile]) -> int:
     """Write the fills of other imports once more: those that are known stay as they are."""
     count = 0
     for one in others:

@@ -38,7 +38,7 @@ from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.numbers import Mark
 from omc_pipeline.imports.row import Row, UnclearRowError
-from omc_pipeline.imports.titles import plain
+from omc_pipeline.imports.titles import folded
 from omc_pipeline.pnl.amounts import total
 from omc_pipeline.pnl.fill import Fill
 from omc_pipeline.pnl.kinds import KINDS, LEAVING, Kind
@@ -121,7 +121,7 @@ def read_mapping(content: bytes) -> MappedFormat:
     ):  # fmt: skip
         if value is not None and value not in allowed:
             raise BadInputError(f"--map: {name} is {value!r}; it is {' or '.join(map(repr, allowed))}")
-    words = {kind: {plain(word): text for word, text in _texts(said.get("words", {}), kind).items()} for kind in ("side", "kind")}
+    words = {kind: {folded(word): text for word, text in _texts(said.get("words", {}), kind).items()} for kind in ("side", "kind")}
     reader = _Reader(asset_venue=str(said.get("venue", "")), fixed=fixed, words=words, quantity=quantity)
     made = Format(
         name="mapped", venue=str(said.get("venue", "")), title="the mapping file", link="", columns=columns, read=reader.read,
@@ -135,7 +135,7 @@ def suggested(titles: Sequence[str]) -> str:
     meant: dict[str, str] = {}
     for meaning, names in MEANINGS.items():
         for name in names:
-            found = next((title for title in titles if plain(title) == name and title not in meant.values()), None)
+            found = next((title for title in titles if folded(title) == name and title not in meant.values()), None)
             if found is not None:
                 meant[meaning] = found
                 break
@@ -229,7 +229,7 @@ class _Reader:
 
     def _word(self, row: Row, name: str) -> str:
         written = row.text(name) or self.fixed.get(name, "")
-        return self.words[name].get(plain(written), written.strip().lower())
+        return self.words[name].get(folded(written), written.strip().lower())
 
     def _side(self, row: Row, kind: str) -> Side:
         word = self._word(row, "side") or self._word(row, "kind")

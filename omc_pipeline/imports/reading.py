@@ -18,7 +18,7 @@ from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.numbers import Mark, decimal_mark
 from omc_pipeline.imports.row import Row, Sheet
 from omc_pipeline.imports.text import cells, text_of
-from omc_pipeline.imports.titles import plain_titles
+from omc_pipeline.imports.titles import folded_titles
 from omc_pipeline.pnl.document import parse_json
 from omc_pipeline.pnl.fill import Fill
 
@@ -150,7 +150,7 @@ def zone_named(name: str) -> tzinfo:
 
 def _read_objects(one: Format, objects: Sequence[Mapping[str, object]], asked: Asked, notes: Notes, encoding: str) -> FileReading:
     titles = list(dict.fromkeys(name for each in objects for name in each))
-    missing = one.missing(plain_titles(titles))
+    missing = one.missing(folded_titles(titles))
     if missing and objects:
         raise BadInputError(f"looks like {one.title} ({one.name}), but has no field {', '.join(map(repr, missing))}")
     refuse_unknown(one, titles, asked.ignored)
@@ -204,7 +204,7 @@ def _result(
     one: Format, asked: Asked, notes: Notes, raw: Iterable[tuple[int, str, Sequence[str]]], titles: Sequence[str], encoding: str
 ) -> FileReading:
     held = list(raw)
-    plains = plain_titles(titles)
+    plains = folded_titles(titles)
     places = one.places(plains)
     for name, meaning in one.absent.items():
         if name not in places:

@@ -22,7 +22,7 @@ from omc_pipeline.ledgers.identity import with_digest_ids
 from omc_pipeline.ledgers.pairs import pair_fills
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.write import append
-from omc_pipeline.pnl.fill import Fill as Told
+from omc_pipeline.pnl.fill import Fill as Stated
 
 _OWN_ID = "#"
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
@@ -58,9 +58,9 @@ def fills_for(reading: FileReading, user_id: str, account_ids: Mapping[str, str]
         user_id: The owner of the accounts.
         account_ids: By the account that a row names, empty where it names none, the id of the account.
     """
-    told, _ = with_transfers([fill._replace(account=account_ids[fill.account]) for fill in reading.fills])
+    stated, _ = with_transfers([fill._replace(account=account_ids[fill.account]) for fill in reading.fills])
     of_account: dict[str, list[tuple[int, Fill]]] = defaultdict(list)
-    for place, fill in enumerate(told):
+    for place, fill in enumerate(stated):
         of_account[fill.account].append((place, _row(fill, user_id)))
     placed: list[tuple[int, Fill]] = []
     for rows in of_account.values():
@@ -71,7 +71,7 @@ def fills_for(reading: FileReading, user_id: str, account_ids: Mapping[str, str]
     return [row for _, row in sorted(placed, key=lambda each: each[0])]
 
 
-def _row(fill: Told, user_id: str) -> Fill:
+def _row(fill: Stated, user_id: str) -> Fill:
     trade_id = fill.trade_id if fill.kind == "transfer" else None
     return Fill(
         fill.id,

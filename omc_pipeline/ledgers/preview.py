@@ -75,14 +75,14 @@ class LedgerPreview:
             sql.SQL("{} IS DISTINCT FROM {}").format(sql.Identifier("earlier", name), sql.Identifier("told", name)) for name in table.fields
         ]
         statement = sql.SQL(
-            "SELECT told.*, ARRAY[{differs}] AS differs, {before} FROM {told} AS told LEFT JOIN {known} AS earlier"
+            "SELECT told.*, ARRAY[{differs}] AS differs, {before} FROM {counted} AS told LEFT JOIN {known} AS earlier"
             " ON {same} AND earlier.version = told.version - 1 WHERE (told.version > 1) = %s ORDER BY told.{clock}, told.version LIMIT %s"
         ).format(
             differs=sql.SQL(", ").join(fields),
             before=sql.SQL(", ").join(
                 sql.SQL("{} AS {}").format(sql.Identifier("earlier", name), sql.Identifier(f"before {name}")) for name in table.fields
             ),
-            told=_overlay(table),
+            counted=_overlay(table),
             known=self.known(table),
             same=same,
             clock=sql.Identifier(table.clock),

@@ -59,22 +59,22 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
                 window,
                 config=options,
                 run_id=context.run.run_id,
-                progress=_told(context, window),
+                progress=_logged(context, window),
             )
         return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})
 
     return collected
 
 
-def _told(context: dg.AssetExecutionContext, window: Window) -> Progress:
+def _logged(context: dg.AssetExecutionContext, window: Window) -> Progress:
     """Return what tells the run's log how far the past has been read, every few seconds and not for each of thousands of answers."""
-    told_at = time.monotonic()
+    logged_at = time.monotonic()
 
     def tell(collection: Collection) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at < _TELL_EVERY_S:
+        nonlocal logged_at
+        if time.monotonic() - logged_at < _TELL_EVERY_S:
             return
-        told_at = time.monotonic()
+        logged_at = time.monotonic()
         reached = f", the newest of {collection.observed_to:%Y-%m-%d}" if collection.observed_to else ""
         context.log.info(
             f"{window.first_day} to {window.last_day}: {collection.payloads:,} answers read, {collection.rows:,} rows{reached}"

@@ -178,9 +178,9 @@ def _csv_document(text: str) -> Document:
 
 def _field(title: str) -> str:
     """Return a field's name: the one known that a title is without regard to case, blanks and underscores, else the title in lower case."""
-    plain = title.strip().lower()
-    bare = plain.replace(" ", "").replace("_", "")
-    return {"feeccy": "fee_ccy", "sourcerow": "source_row"}.get(bare, bare if bare in _SINGLE else plain)
+    folded = title.strip().lower()
+    bare = folded.replace(" ", "").replace("_", "")
+    return {"feeccy": "fee_ccy", "sourcerow": "source_row"}.get(bare, bare if bare in _SINGLE else folded)
 
 
 def _header(text: str) -> tuple[int, str, str]:
