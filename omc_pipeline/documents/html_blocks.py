@@ -21,8 +21,10 @@ _BLOCKS = frozenset(
 _HEADINGS = frozenset("h1 h2 h3 h4 h5 h6 caption".split())
 _DROPPED = frozenset("script style head ix:header noscript template svg math iframe object".split())
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_DIGIT = re.compile(r"\d")
-_YEAR_OR_DATE = re.compile(r"^(?:[A-Za-z]+\.? \d{1,2},? )?(?:19|20)\d\d$|^\d{1,2}/\d{1,2}/\d{2,4}$|^(?:Q[1-4]|[A-Z][a-z]{2,8}) ?(?:19|20)?\d\d$")
+_BULLET = re.compile(r"[•●◌○■▪◦·–—*-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]")
+_YEAR_OR_DATE = re.compile(
+    r"^(?:[A-Za-z]+\.? \d{1,2},? )?(?:19|20)\d\d$|^\d{1,2}/\d{1,2}/\d{2,4}$|^(?:Q[1-4]|[A-Z][a-z]{2,8}) ?(?:19|20)?\d\d$"
+)
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,13 @@ def _rows(table: _Table) -> Iterator[Block]:
         cells = _joined(row.cells)
         if not cells:
             continue
-        if len(cells) == 1 and cells[0][0] == 0 and not heads and len(table.rows) == 1:
-            yield Block(cells[0][2])
+        if _BULLET.fullmatch(cells[0][2]) and len(cells) > 1:
+            cells = cells[1:]
+            if len(cells) == 1:
+                yield Block(cells[0][2])
+                continue
+        if len(cells) == 1 and ((not heads and len(table.rows) == 1) or not collecting):
+            yield Block("", (Cell(cells[0][2]),))
             continue
         if _is_head(cells):
             if not collecting:

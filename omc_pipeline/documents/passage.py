@@ -43,6 +43,11 @@ class Passage:
         return bool(self.cells)
 
     @property
+    def plain(self) -> str:
+        """Its characters without the bars between cells, as a person quotes a row."""
+        return self.text.replace(" | ", " ")
+
+    @property
     def label(self) -> str:
         """The row's first cell; empty for a paragraph."""
         return self.cells[0].text if self.cells else ""
@@ -69,7 +74,7 @@ def sentences(text: str) -> list[str]:
     """Split a paragraph into sentences; abbreviations such as ``Inc.`` and initials end none."""
     cuts = [0]
     for found in _ENDS.finditer(text):
-        before = text[cuts[-1] : found.start()].rstrip("”\")’ ").rsplit(" ", 1)[-1]
+        before = text[cuts[-1] : found.start()].rstrip('”")’ ').rsplit(" ", 1)[-1]
         if not _ABBREVIATED.search(before):
             cuts.append(found.end())
     cuts.append(len(text))

@@ -90,7 +90,7 @@ def _passages(blocks: Iterator[Block]) -> Iterator[Passage]:
         number += 1
         if number > MOST_PASSAGES:
             return
-        yield Passage(number, text, heading, cells if len(cells) > 1 or block.cells else ())
+        yield Passage(number, text, heading, cells if len(cells) > 1 else ())
         if block.is_heading or (not cells and (len(text) < 120 or text.endswith(":"))):
             heading = text
 
