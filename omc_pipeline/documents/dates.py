@@ -28,6 +28,15 @@ _QUARTER = re.compile(
     r"\bQ(?P<q>[1-4])\s?(?P<y>20\d\d)\b|\b(?P<word>first|second|third|fourth)\s+quarter\s+(?:of\s+)?(?:fiscal\s+)?(?P<y2>20\d\d)\b",
     re.IGNORECASE,
 )
+_MONTHS_ENDED = re.compile(
+    r"\b(three|six|nine|twelve)[- ]months?(?:[- ]period)? end(?:ed|ing)\s+|\bquarter end(?:ed|ing)\s+", re.IGNORECASE
+)
+_SPANNED = {"three": 3, "six": 6, "nine": 9, "twelve": 12}
+_ANNOUNCED = re.compile(
+    rf"\bOn {_MONTH}\s+\d{{1,2}},?\s+(?:19|20)\d\d,?\s+(?:[\w“”()&.,’'\"-]+\s+){{1,12}}?(?:also\s+)?(?:announced|disclosed|reported|issued a press release)\b",
+    re.IGNORECASE,
+)
+"""The day of an announcement is not the day of what it tells."""
 _WORDS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 
 
@@ -60,10 +69,15 @@ def days(text: str, year: int | None = None) -> list[Day]:
 
 def period_of(text: str, year: int | None = None) -> str:
     """Return the period a text is about: ``from/to``, a quarter, or ``as of`` a day where it says so; otherwise the only day, or nothing."""
+    text = _ANNOUNCED.sub(" ", text)
     found = days(text, year)
     span = next(iter(spans(text, found)), None)
     if span:
         return span
+    months = _MONTHS_ENDED.search(text)
+    ended = days(text[months.end() :][:30], year) if months else []
+    if months and ended:
+        return _ended(months[1], ended[0].day)
     quarter = _QUARTER.search(text)
     if quarter:
         number, of_year = (quarter["q"], quarter["y"]) if quarter["q"] else (_WORDS[quarter["word"].lower()], quarter["y2"])
@@ -76,6 +90,16 @@ def period_of(text: str, year: int | None = None) -> str:
     if re.search(r"\bweek end(?:ing|ed)\s*(?:on\s*)?(?:\w+day,?\s*)?$", before, re.IGNORECASE):
         return f"week ending {found[0].day}"
     return str(found[0].day) if len(found) == 1 else ""
+
+
+def _ended(months: str | None, end: date) -> str:
+    """Return the months that end on a day; a calendar quarter by its name where the text says *quarter*."""
+    if months is None:
+        quarter = {(3, 31): 1, (6, 30): 2, (9, 30): 3, (12, 31): 4}.get((end.month, end.day))
+        return f"{end.year}-Q{quarter}" if quarter else f"quarter ended {end}"
+    first = end.month - _SPANNED[months.lower()] + 1
+    start = date(end.year if first > 0 else end.year - 1, first if first > 0 else first + 12, 1)
+    return f"{start}/{end}"
 
 
 def spans(text: str, found: list[Day]) -> Iterator[str]:

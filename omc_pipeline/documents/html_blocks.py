@@ -129,6 +129,8 @@ def _blocks(root: Any) -> Iterator[Block]:
                 cells += 1
             elif cell:
                 _place(tables[-1], element, "".join(cell.pop()) if cells <= MOST_CELLS else "")
+        elif tag == "sup":  # the mark of a footnote is no digit of the number before it
+            (cell[-1] if cell else text).append(" " if event == "open" else "")
         elif tag in _BLOCKS:
             if cell:
                 cell[-1].append(" ")

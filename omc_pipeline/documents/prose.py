@@ -14,7 +14,7 @@ from omc_pipeline.documents.fact import DocumentFact, Modality
 from omc_pipeline.documents.passage import Passage
 
 _HEDGE = r"(?:(?:an?|the|some|additional|aggregate|total|of|in|its|another|approximately|about|roughly|over|nearly|almost|more than|at least|exactly|first)\s+)*"
-_COINS = rf"(?P<coins>{_HEDGE}(?P<n>{NUMBER}{SCALE})\s+(?:units of |as-if-redeemed |whole )?(?P<coin>{COIN}))"
+_COINS = rf"(?P<coins>{_HEDGE}(?P<n>{NUMBER}{SCALE})\s+(?:units of |whole )?(?P<coin>{COIN}))"
 _MONEY = rf"(?P<money>{MONEY})"
 _NOT = re.compile(r"\b(?:did not|didn’t|has not|have not|had not|no longer|without)\b", re.IGNORECASE)
 _MAY = re.compile(
@@ -28,18 +28,18 @@ _BOUGHT = re.compile(
 _SOLD = re.compile(rf"\b(?:sold|sales? of|selling|disposed of)\s+{_COINS}", re.IGNORECASE)
 _HELD = re.compile(
     rf"\b(?:holds?|held|holding|owns?|owned|hodled|hodls|treasury of|balance of|holdings (?:of|were|was|are|stood at|totaled|totalled|total|comprised)"
-    rf"|(?:increas|bring|rais|grow)\w* (?:\w+ ){{0,4}}holdings (?:\w+ ){{0,4}}to|holdings (?:\w+ ){{0,3}}to)\s+{_COINS}",
+    rf"|(?:increas|bring|rais|grow)\w* (?:\w+ ){{0,4}}holdings (?:[\w%.]+ ){{0,4}}to|holdings (?:[\w%.]+ ){{0,3}}to)\s+(?:{MONEY} (?:of|in) [\w\s]{{2,40}}? and )?{_COINS}",
     re.IGNORECASE,
 )
 _HELD_BARE = re.compile(
     rf"\b(?P<coin>{COIN})\s+holdings\s+(?:\w+\s+){{0,3}}(?:to|of|at|were|:)\s*{_HEDGE}(?P<n>{NUMBER}{SCALE})(?![\d,.]*\s?%|\s*(?:{COIN}))",
     re.IGNORECASE,
 )
-_DATED_COINS = re.compile(rf"{_COINS}(?=,?\s+as of\b)", re.IGNORECASE)
+_DATED_COINS = re.compile(rf"{_COINS}(?=(?:\s\d{{1,2}})?,?\s+as of\b)", re.IGNORECASE)
 _HELD_BY = re.compile(rf"{_COINS}\s+(?:were |was |are |is )?(?:held|owned)\b", re.IGNORECASE)
 _LABELLED = re.compile(rf"^(?:total\s+)?(?P<coin>{COIN})\s+holdings?\s*:\s*(?P<n>{NUMBER}{SCALE})", re.IGNORECASE)
 _NONE_BOUGHT = re.compile(
-    rf"\b(?:did not|has not|have not) (?P<verb>purchase|acquire|buy|sell)(?:d)? any (?P<what>{COIN}|shares of (?P<shares>[\w\s.%-]{{3,80}}?)(?=\s+(?:under|pursuant|during|in|stock\b)|[,.;]|$))",
+    rf"\b(?:did not|has not|have not) (?P<verb>purchase|acquire|buy|sell)(?:d)? any (?P<what>{COIN}|shares of (?P<shares>[\w\s.%-]{{3,80}}?)(?=\s+(?:under|pursuant|during|in)|[,.;]|$))",
     re.IGNORECASE,
 )
 _FOR = re.compile(
@@ -53,7 +53,7 @@ _AVERAGE = re.compile(
 )
 _AGGREGATE = re.compile(rf"\baggregate (?:purchase price|cost|cost basis) of {_HEDGE}{_MONEY}", re.IGNORECASE)
 _PROCEEDS_OF = re.compile(
-    rf"\b(?P<sort>net|gross|cash|aggregate gross|aggregate net|aggregate|total)?\s*proceeds\b(?:\s+to (?:the )?\w+)?(?P<from>(?:\s*,)?\s+(?:from|of the sale of|received from)\s+[^.;$]{{3,140}}?)?"
+    rf"\b(?P<sort>net|gross|cash|aggregate gross|aggregate net|aggregate|total)?\s*proceeds\b(?:\s*\([^)]{{0,160}}\))?(?:\s+to (?:the )?\w+)?(?:\s*\([^)]{{0,160}}\))?(?P<from>(?:\s*,)?\s+(?:from|of the sale of|received from)\s+[^.;$]{{3,140}}?)?"
     rf"\s+(?:of|were|was|totaling|totalling|totaled|are expected to be|are estimated to be|will be|is expected to be|amounted to)\s+{_HEDGE}{_MONEY}",
     re.IGNORECASE,
 )
@@ -63,18 +63,32 @@ _NOTES = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(rf"\bup to an additional {_MONEY}\s+(?:in\s+)?(?:aggregate\s+)?principal amount", re.IGNORECASE)
+_TOTAL_IN = re.compile(rf"\b(?:a )?total of {_HEDGE}{_MONEY} (?:in|of) (?P<coin>{COIN}) (?:acquisitions|purchases)", re.IGNORECASE)
+_RAISED_BY_MONEY = re.compile(
+    rf"\b(?P<coin>{COIN}) (?:purchases|acquisitions)\b[^.;$]{{0,60}}\bby (?:an additional )?{_HEDGE}{_MONEY}", re.IGNORECASE
+)
+_SHARES = rf"(?P<n>{NUMBER}{SCALE})\s+(?:(?:of )?(?:its|our|the Company’s)\s+)?(?P<sort>(?:[\w.%]+\s+){{0,3}}?)(?P<word>[Ss]hares)(?:\s+of\s+(?:its |the Company’s |our )?(?P<of>(?:class [a-c] )?(?:common|ordinary|preferred) (?:stock|shares?)))?"
+_REPURCHASED = re.compile(rf"\brepurchase(?:d|s)?\b(?:\s+of)?\s+{_HEDGE}{_SHARES}", re.IGNORECASE)
+_SHARES_SOLD = re.compile(rf"\b(?:issued and sold|sold)\s+{_HEDGE}{_SHARES}", re.IGNORECASE)
+_SHARE_PRICE = re.compile(
+    rf"\baverage (?:gross |purchase |repurchase )?price (?:per [Ss]hare )?of\s+{_HEDGE}(?P<price>{MONEY})(?:\s+per\s+(?:common\s+)?share)?",
+    re.IGNORECASE,
+)
+_SECURITY = re.compile(
+    r"\bshares? of (?:its |our |the Company’s )?(?P<of>(?:[Cc]lass [A-C] )?(?:common|ordinary) (?:stock|shares?))", re.IGNORECASE
+)
 _EXPECTED = re.compile(r"\b(?:expect(?:s|ed)?|estimat(?:es|ed)|anticipat(?:es|ed)|will be)\b", re.IGNORECASE)
 _TOTALS = re.compile(r"\b(?:holdings?|held|holds?|owns?|since inception|to date)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What stands around a passage: the document's day and main coin, the period that the last heading or sentence named, the notes."""
+    """What stands around a passage: the document's day and main coin, the issuer's ticker, the period that the heading names."""
 
     dated: date | None
     coin: str | None
+    ticker: str | None = None
     period: str = ""
-    notes: str = ""
 
     @property
     def year(self) -> int | None:
@@ -145,8 +159,9 @@ def _sentence_facts(sentence: str, passage: Passage, context: Context) -> Iterat
     if not trades:
         found += _costs(sentence, passage, context, fact)
         if not sold:
-            found += _proceeds(sentence, context, fact)
-    found += _notes(sentence, passage, fact)
+            found += _proceeds(sentence, passage, context, fact)
+    found += _shares(sentence, passage, context, fact)
+    found += _notes(sentence, passage, context, fact)
     yield from (each for each in found if each is not None)
     for match in _NONE_BOUGHT.finditer(sentence):
         what = match["what"]
@@ -173,7 +188,7 @@ def _holdings(sentence: str, passage: Passage, context: Context, traded: list[tu
             if pattern in (_DATED_COINS,) and not _TOTALS.search(sentence) and not _TOTALS.search(passage.heading):
                 continue
             if re.search(
-                r"\b(?:rewards?|yield|staked|loan|lend|lent|borrow|collateral|mined|produced|unvested)\b",
+                r"\b(?:rewards?|yield|staked|native|comprised|loan|lend|lent|borrow|collateral|mined|produced|unvested)\b",
                 sentence[max(0, match.start() - 60) : match.end()],
                 re.IGNORECASE,
             ):
@@ -215,6 +230,11 @@ def _costs(sentence: str, passage: Passage, context: Context, fact) -> Iterator[
             return
     is_total = bool(_TOTALS.search(sentence))
     when = as_of(sentence, context.year) or None
+    for pattern, kind in ((_TOTAL_IN, "aggregate_cost"), (_RAISED_BY_MONEY, "purchase_price_total")):
+        stated = pattern.search(sentence)
+        if stated:
+            day = f"as of {context.dated}" if context.dated and kind == "aggregate_cost" else ""
+            yield fact(kind, symbol_of(stated["coin"]), stated["money"], "USD", stated[0], when or day)
     aggregate, average = _AGGREGATE.search(sentence), _AVERAGE.search(sentence)
     if aggregate and is_total:
         yield fact("aggregate_cost", coin, aggregate["money"], "USD", aggregate[0], when)
@@ -222,16 +242,16 @@ def _costs(sentence: str, passage: Passage, context: Context, fact) -> Iterator[
         yield fact("purchase_price_total", coin, aggregate["money"], "USD", aggregate[0])
     if average and not average["share"] and (average["per"] or re.search(rf"{COIN}\s+(?:purchase|sale) price", sentence)):
         yield fact(
-            "average_cost" if is_total and aggregate else "average_price",
+            "average_cost" if is_total else "average_price",
             coin,
             average["price"],
             f"USD per {coin}",
             average[0],
-            when if is_total and aggregate else None,
+            when if is_total else None,
         )
 
 
-def _proceeds(sentence: str, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _proceeds(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
     for match in _IN_PROCEEDS.finditer(sentence):
         yield fact(
             "proceeds",
@@ -245,13 +265,33 @@ def _proceeds(sentence: str, context: Context, fact) -> Iterator[DocumentFact | 
     for match in _PROCEEDS_OF.finditer(sentence):
         if re.search(r"\buse\b", sentence[: match.start()], re.IGNORECASE):
             continue
-        subject = _named(match["from"] or "") or _raised_by(sentence, match.end())
+        of_shares = _SHARES_SOLD.search(sentence)
+        security = _SECURITY.search(passage.text) if of_shares else None
+        subject = (security["of"] if security else "") or _named(match["from"] or "") or _raised_by(sentence, match.end())
         yield fact("proceeds", subject, match["money"], "USD", match[0], None, "expected" if _EXPECTED.search(match[0]) else None)
+
+
+def _shares(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+    """Yield shares that a company bought back or sold, with their average price."""
+    for match in _REPURCHASED.finditer(sentence):
+        if not _happened(sentence, match) or not context.ticker:
+            continue
+        yield fact("shares_repurchased", context.ticker, match["n"], "shares", match[0])
+        price = _SHARE_PRICE.search(sentence[match.end() :])
+        if price:
+            yield fact("average_price", context.ticker, price["price"], "USD per share", price[0])
+        money = _FOR.search(sentence[match.end() :])
+        if money and "average" not in sentence[match.end() : match.end() + money.start()]:
+            yield fact("repurchase_cost", context.ticker, money["money"], "USD", money[0].removeprefix("for "))
+    for match in _SHARES_SOLD.finditer(sentence):
+        named = match["of"] or (found["of"] if (found := _SECURITY.search(passage.text)) else "")
+        if _happened(sentence, match) and named:
+            yield fact("securities_sold", named, match["n"], "shares", match[0])
 
 
 def _raised_by(sentence: str, at: int) -> str:
     after = re.search(r"\b(?:through|under|from|via)\s+(?:the |its |an? |our )?(?P<what>[^.,;$]{3,70})", sentence[at:])
-    return _named(after["what"]) if after else ""
+    return (_named(after["what"]) if after else "") or "total"
 
 
 def _named(text: str) -> str:
@@ -267,16 +307,19 @@ def _named(text: str) -> str:
     return named.strip(" ,")
 
 
-def _notes(sentence: str, passage: Passage, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _notes(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
     named = ""
     for match in _NOTES.finditer(sentence):
-        named = _notes_name(match["named"], match["year"])
-        yield fact("notes_principal", named, match["money"], "USD", match[0], None, _mood(sentence[: match.start()]))
+        if re.search(r"\badditional\s*$", sentence[: match.start()]):
+            continue
+        named, mood = _notes_name(match["named"], match["year"]), _mood(sentence[: match.start()])
+        day = str(context.dated) if context.dated and mood == "actual" and "today" in sentence[: match.start()] else ""
+        yield fact("notes_principal", named, match["money"], "USD", match[0], day, mood)
     option = _OPTION.search(sentence)
     if option:
         heading_year = re.search(r"notes\s+due\s+(20\d\d)", f"{sentence} {passage.heading}", re.IGNORECASE)
         name = named or _notes_name(sentence, heading_year[1] if heading_year else None)
-        yield fact("option_principal", name, option["money"], "USD", option[0], None, _mood(sentence[: option.start()]) or "proposed")
+        yield fact("option_principal", name, option["money"], "USD", option[0], "", _mood(sentence[: option.start()]))
 
 
 def _notes_name(words: str, year: str | None) -> str:
