@@ -37,7 +37,8 @@ def amounts(text: str) -> list[Amount]:
     """Return every number of a text with its own scale word, negative in parentheses that close."""
     found = []
     for match in _PARTS.finditer(text):
-        if match.start() and text[match.start() - 1].isalnum():
+        start = match.start() + len(match[0]) - len(match[0].lstrip())
+        if start and text[start - 1].isalnum() and start == match.start():
             continue
         try:
             digits = Decimal(match["number"].replace(",", ""))
@@ -46,9 +47,7 @@ def amounts(text: str) -> list[Amount]:
         scale = _SCALES.get((match["scale"] or "").lower(), 0)
         negative = bool(match["open"] and match["close"]) or bool(match["sign"] and not match["sign"].startswith("–"))
         value = digits.scaleb(scale)
-        found.append(
-            Amount(-value if negative else value, bool(match["currency"] or match["after"]), match.start(), match.end(), digits, scale)
-        )
+        found.append(Amount(-value if negative else value, bool(match["currency"] or match["after"]), start, match.end(), digits, scale))
     return found
 
 

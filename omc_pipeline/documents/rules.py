@@ -15,6 +15,7 @@ from datetime import date
 from omc_pipeline.documents.coins import STABLE, coins_in
 from omc_pipeline.documents.dates import days, spans
 from omc_pipeline.documents.fact import DocumentFact
+from omc_pipeline.documents.names import symbols
 from omc_pipeline.documents.passage import Document, Passage
 from omc_pipeline.documents.prose import Context, prose_facts
 from omc_pipeline.documents.rows import row_facts
@@ -27,7 +28,7 @@ _HOLDINGS = "holdings_after"
 def extract(document: Document) -> list[DocumentFact]:
     """Return the facts that rules find, in the document's order, each once."""
     dated = _dated(document)
-    main = _main_coin(document)
+    main = main_coin(document)
     found: list[DocumentFact] = []
     context = Context(dated, main, _ticker(document))
     for passage in _spoken(document.passages):
@@ -56,7 +57,7 @@ def _dated(document: Document) -> date | None:
     return None
 
 
-def _main_coin(document: Document) -> str | None:
+def main_coin(document: Document) -> str | None:
     counted = Counter(coin for passage in document.passages for coin in coins_in(passage.text) if coin not in STABLE)
     return counted.most_common(1)[0][0] if counted else None
 
@@ -67,9 +68,7 @@ def _ticker(document: Document) -> str | None:
         named = _LISTED.search(passage.text)
         if named:
             return named[1]
-        if passage.is_row and any("rading" in head and "ymbol" in head for cell in passage.cells for head in cell.heads):
-            return next((cell.text for cell in passage.cells if re.fullmatch(r"[A-Z]{1,6}", cell.text)), None)
-    return None
+    return next(iter(symbols(document)), None)
 
 
 def _whole_weeks(facts: Iterable[DocumentFact], document: Document, dated: date | None) -> Iterator[DocumentFact]:
