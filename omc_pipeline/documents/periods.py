@@ -59,6 +59,8 @@ def bears_period(period: str, said: Said, kind: str) -> bool:
         return _nearest(period, wanted, said, year)
     if near and not any(day in near for day in wanted) and not _only_dateline(near, said):
         return all(day in above for day in wanted)
+    if not near and above and not said.heads.strip() and not _only_dateline(above, said):
+        return all(day in above or day in set(said.dated[:2]) for day in wanted)
     if all(day in near | above | before | set(said.dated) or _implied(day, said) for day in wanted):
         return True
     return "/" in period and _implied_span(wanted, said)
@@ -102,6 +104,8 @@ def _bears_coarse(period: str, said: Said) -> bool:
         names = (quarter[0].lower(), f"{word} quarter", f"{word}-quarter", f"ended {name}", f"ending {name}")
         return any(each in wide for each in names) and _year_nearest(year, said, wide)
     if month:
+        if days(f"{said.heads} ; {said.sentence}"):
+            return any(f"{day.day:%Y-%m}" == period.removeprefix("as of ") for day in days(f"{said.heads} ; {said.sentence}"))
         name = _MONTHS[int(month[1]) - 1]
         return (name in wide or name[:3] in wide or f"-{month[1]}-" in dated) and (year in wide or year in dated)
     return _year_nearest(year, said, wide)

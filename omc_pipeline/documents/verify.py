@@ -20,11 +20,24 @@ from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Cell, Document, Passage
 from omc_pipeline.documents.periods import Said, bears_period
 from omc_pipeline.documents.reader import fold
-from omc_pipeline.documents.vocabulary import MOODS, OPEN, kind_of
+from omc_pipeline.documents.vocabulary import KINDS, MOODS, OPEN, kind_of
 
 _LOSS = re.compile(r"\b(?:loss(?:es)?|deficit|decreas\w*|declin\w*|outflow)\b", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:not|no|never|without|none|neither|nor)\b|n’t\b|n't\b", re.IGNORECASE)
 _PARTY_WORDS = re.compile(r"\b(?:the company|the registrant|we|our|us|company’s|company's)\b", re.IGNORECASE)
+_OF_SECURITIES = frozenset(
+    "proceeds notes_principal option_principal securities_sold securities_offered securities_transferred programme_size programme_remaining "
+    "dividend_rate interest_rate commission use_of_proceeds".split()
+)
+"""Kinds told of a security, a programme or a channel: the company's own name would say nothing."""
+_STOCKS = frozenset(
+    "cash debt stockholders_equity crypto_assets_value stablecoins holdings holdings_after holdings_before shares_outstanding aggregate_cost average_cost nav_per_share".split()
+)
+"""Kinds that are true of a day."""
+_FLOWS = frozenset(
+    "revenue net_income eps operating_expenses coins_purchased coins_sold coins_mined purchase_price_total unrealized_loss hash_rate staking_rewards".split()
+)
+"""Kinds that are true of a span."""
 _DATED = frozenset(
     {"effective_date", "deadline", "maturity", "amends", "fiscal_year_end", "period_days", "deposits_close", "withdrawals_close"}
 )
@@ -97,8 +110,7 @@ def _places(fact: DocumentFact, document: Document) -> Iterator[_Place]:
 def _sentences(passage: Passage) -> list[str]:
     if passage.is_row:
         return list(dict.fromkeys([passage.plain, *(cell.text for cell in passage.cells if not cell.heads)]))[:1]
-    found = list(passage.sentences())
-    return found if len(found) < 2 else [*found, *(f"{a} {b}" for a, b in zip(found, found[1:], strict=False))]
+    return list(passage.sentences())
 
 
 def _cuts(text: str, at: int) -> bool:
@@ -120,7 +132,31 @@ def _refused_at(place: _Place, fact: DocumentFact, document: Document) -> str | 
         if reason:
             return reason
     said = Said(place.sentence, place.heads, place.passage.heading, _neighbours(place.passage, document), _dated(document), fact.literal)
+    if fact.kind in _STOCKS and fact.period and ("/" in fact.period or "Q" in fact.period):
+        return "this kind is true of a day"
+    if fact.kind in _FLOWS and fact.period.startswith("as of"):
+        return "this kind is true of a span"
+    later = _later_day(fact, place, document)
+    if later:
+        return later
     return None if bears_period(fact.period, said, fact.kind) else "the period is not said there"
+
+
+def _later_day(fact: DocumentFact, place: _Place, document: Document) -> str | None:
+    """Tell holdings of two days apart: what is held after has no later day in its passage, what was held before has one in the document."""
+    if fact.kind not in ("holdings_after", "holdings_before") or not fact.period.startswith("as of "):
+        return None
+    own = fact.period.removeprefix("as of ")
+    if fact.kind == "holdings_after":
+        own_dates = re.findall(r"\d{4}-\d\d-\d\d", " ".join(as_of_days(place.passage.text)))
+        return "it is what was held before" if any(day > own for day in own_dates) else None
+    everywhere = [day for passage in document.passages for day in as_of_days(f"{passage.heading} {passage.text}")]
+    return None if any(day > own for day in everywhere) else "it is what is held after"
+
+
+def as_of_days(text: str) -> list[str]:
+    """Return the days that a text says balances are of."""
+    return [str(day.day) for day in days(text) if re.search(r"\bas (?:of|at)\s*(?:\w+day,?\s*)?$", text[: day.start], re.IGNORECASE)]
 
 
 def _value(place: _Place, fact: DocumentFact, document: Document) -> str | None:
@@ -272,6 +308,8 @@ def _other_kind(place: _Place, fact: DocumentFact, head: str) -> str | None:
 def _subject(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     kind, subject = kind_of(fact.kind), fact.subject
     bare = subject.removesuffix(" sold")
+    if bare != subject and (fact.kind != "average_price" or not re.search(r"\bsold\b|\bsales?\b", place.before, re.IGNORECASE)):
+        return "nothing was sold there"
     is_coin = bare in {symbol_of(bare)} and bool(coins_in(bare)) and len(bare) <= 8
     if kind.of == "party" and is_coin:
         return "a coin is no subject of this kind"
@@ -294,7 +332,11 @@ def _is_named(place: _Place, subject: str, document: Document, kind: str) -> boo
     if _words_stand(subject, place.around):
         return True
     own = _own_names(document)
-    if kind_of(kind).of != "coin" and (subject in own or any(name.startswith(f"{subject} ") for name in own) or _are_own(subject, own)):
+    if (
+        kind_of(kind).of != "coin"
+        and kind not in _OF_SECURITIES
+        and (subject in own or any(name.startswith(f"{subject} ") for name in own) or _are_own(subject, own))
+    ):
         return (
             not place.cell or not place.cell.heads or not place.passage.label or not re.search(r"\b[A-Z]{3,5}\b Stock", place.passage.label)
         )
@@ -302,7 +344,7 @@ def _is_named(place: _Place, subject: str, document: Document, kind: str) -> boo
     wide = f"{before} {place.around}"
     if kind in _DATED and any(len(word) > 3 and word[:4] in wide.lower() for word in _words(subject)):
         return True
-    return len(_words(subject)) > 0 and _words_stand(subject, wide)
+    return len(_words(subject)) > 0 and (kind in _OF_SECURITIES or kind not in KINDS or kind in _DATED) and _words_stand(subject, wide)
 
 
 def _are_own(subject: str, own: frozenset[str]) -> bool:
@@ -344,7 +386,7 @@ def _mood(place: _Place, fact: DocumentFact, document: Document) -> str | None:
         words = MOODS.get(mood)
         if words is None:
             return "no such mood"
-        text = f"{place.passage.text} {place.passage.heading}"
+        text = f"{place.before[-220:]} {literal} {place.after[:80]}"
         if not words.search(text):
             return "the words there don't have this mood"
         is_open = bool(OPEN.search(f"{place.before[-200:]} {literal}"))

@@ -60,7 +60,7 @@ KINDS: Mapping[str, Kind] = {
     "purchase_price_total": _kind(_BUY + r"|\bpurchase price\b", _MONEY, "coin", r"\b(?:proceeds|sold)\b"),
     "proceeds": _kind(r"\b(?:proceeds|raised)\b", _MONEY, "any"),
     "expected_proceeds": _kind(r"\b(?:proceeds|excess|yield|receive\w*|result\w*|swap)\b", _MONEY, "any"),
-    "use_of_proceeds": _kind(r"\bproceeds\b", _MONEY, "any", may_be_open=True),
+    "use_of_proceeds": _kind(r"\bproceeds\b", _MONEY, "any"),
     "notes_principal": _kind(r"\bprincipal\b", _MONEY, "party", r"\badditional\b"),
     "option_principal": _kind(r"\b(?:additional|option)\b", _MONEY, "party"),
     "interest_rate": _kind(r"\b(?:interest|notes?|coupon)\b", "%", "party"),
@@ -68,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "maturity": _kind(r"\bmatur", "date"),
     "securities_sold": _kind(r"\b(?:sold|sell|issued|sales?)\b", _SHARES, "party", r"\b(?:re)?purchas\w*\b"),
     "securities_purchased": _kind(_BUY, _SHARES, "party"),
-    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party", may_be_open=True),
+    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party"),
     "securities_transferred": _kind(r"\btransfer\w*\b", _SHARES, "party"),
     "shares_repurchased": _kind(r"\b(?:repurchas\w*|bought back|buyback)\b", _SHARES, "party"),
     "shares_repurchased_share": _kind(r"\b(?:repurchas\w*|outstanding)\b", "%", "party"),
@@ -131,7 +131,7 @@ def kind_of(name: str) -> Kind:
         return KINDS[name]
     words = [word for word in name.split("_") if len(word) > 2]
     stems = [_STEMS.get(word, re.escape(word.rstrip("s"))) for word in words]
-    return Kind(re.compile("|".join(f"(?:{stem})" for stem in stems) or r"\w", re.IGNORECASE), may_be_open=True)
+    return Kind(re.compile("".join(f"(?=.*(?:{stem}))" for stem in stems) or r"\w", re.IGNORECASE | re.DOTALL), may_be_open=True)
 
 
 MOODS: Mapping[str, re.Pattern[str]] = {
