@@ -14,6 +14,7 @@ from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.orchestration import operations
 from omc_pipeline.orchestration.broken import broken_assets, broken_job
 from omc_pipeline.orchestration.buckets import Buckets
+from omc_pipeline.orchestration.candles import candles_asset
 from omc_pipeline.orchestration.checks import collection_checks
 from omc_pipeline.orchestration.collection import collection_asset
 from omc_pipeline.orchestration.history import history_assets
@@ -49,9 +50,11 @@ def build_definitions(
             *(asset for _, assets, _ in built for asset in assets),
             *broken_assets(broken),
             *(score_asset(ledger, *_of_ledger(ledger, found, broken)) for ledger in LEDGERS),
+            candles_asset(found),
             *pnl_assets(buckets, found),
             operations.retention,
             operations.growth,
+            operations.lake,
         ],
         asset_checks=[checks for _, _, checks in built],
         jobs=[*jobs, *broken_jobs],

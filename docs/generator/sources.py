@@ -67,13 +67,20 @@ def _limits(policy: HostPolicy) -> tuple[str, str, str, str]:
 
 
 def _needs(source: Source) -> str:
-    said = [f"Keys: {_variables(source)}." if source.keys else "", "It is collected once for each account." if source.per_account else ""]
+    said = [
+        f"Keys: {_variables(source)}." if _variables(source) else "",
+        "It is collected once for each account." if source.per_account else "",
+    ]
     if source.policy and source.policy.needs_contact:
         said.append("It refuses callers without a contact: set `OMC_CONTACT` to your mail address.")
+    if source.extra:
+        said.append(f"It needs the optional dependency `{source.extra}`: `uv sync --inexact --extra {source.extra}`.")
     if source.history:
         said.append(f"It can read its past from {source.history.first_day} on: `omc collect {source.name} --from DAY --to DAY`.")
     return " ".join(filter(None, said))
 
 
 def _variables(source: Source) -> str:
+    if source.venues is not None:
+        return "`OMC_KEY_<VENUE>__<ACCOUNT>` and the others that `omc accounts add` names"
     return codes(f"OMC_KEY_{name.upper()}" for name in source.keys)

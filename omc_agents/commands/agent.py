@@ -55,11 +55,36 @@ def show(wanted: str, as_json: bool) -> None:
         _print(document)
 
 
+@agent.command(help="Show what models cost, by day of UTC, user and model.")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="How many days, today included.")
+@json_option
+def spend(days: int, as_json: bool) -> None:
+    """Print calls, tokens and money; a call whose outcome is unknown counts with the most it can have cost."""
+    from omc_agents.sessions.spend import spent_by_day
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        rows = [
+            {**row, "counted_usd": str(row["counted_usd"]), "unsettled_usd": str(row["unsettled_usd"])}
+            for row in spent_by_day(database, days)
+        ]
+    if as_json:
+        emit({"profile": settings.profile, "days": days, "spend": rows})
+        return
+    from omc_infra.tables import print_rows
+
+    shown = [{name: "–" if value is None else str(value) for name, value in row.items()} for row in rows]
+    print_rows(open_console(), shown, f"spend of {days} days · {settings.profile}")
+
+
 def _print(document: Mapping[str, Any]) -> None:
     session, brief = document["session"], document["brief"]
     say(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
     if brief:
         say(f"\n{brief['title']}\n\n{brief['body']}")
+    for call in document["spend"]:
+        outcome = call["failure"] or call["usage"]
+        say(f"\n{call['step']} {call['attempt']}: {call['model']} {call['state']}, counted {call['counted_usd']} USD; {outcome}")
     for row in document["rows"]:
         say(f"\n{row['ref']}")
         for name, value in row["row"].items():

@@ -1,15 +1,16 @@
 """What every model is asked and how it answers, whoever provides it.
 
-A provider's failures arrive in the house's tree: a refused key is ``AccessDeniedError``, too many calls ``RateLimitedError``,
-no money ``QuotaExhaustedError``, overload and time-outs ``UpstreamUnavailableError``, a refusal ``UpstreamRefusedError``, a
-prompt that is too long ``BadInputError``, an answer that is not of the asked schema ``PayloadChangedError``.
+A provider's failures arrive in the house's tree (``failures``): a refused key is ``AccessDeniedError``, too many calls
+``RateLimitedError``, no money ``QuotaExhaustedError``, overload and time-outs ``UpstreamUnavailableError``, a prompt that is too long
+``ContextTooLongError``, an answer that can't be read ``PayloadChangedError``. A refusal is an answer that was paid for: its ``stop``
+says so.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -33,14 +34,27 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class ToolResult:
+    """What a called tool returned, for the turn after the call."""
+
+    call_id: str
+    name: str
+    content: Mapping[str, Any]
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
 class Opaque:
-    """A provider's own block, handed back verbatim in the next turn."""
+    """A whole turn as its provider sent it, with signatures and encrypted reasoning.
+
+    A turn that holds one of the asked provider is handed back verbatim; another provider is sent the turn's texts and calls instead.
+    """
 
     provider: str
     content: Mapping[str, Any]
 
 
-Block = Text | ToolCall | Opaque
+Block = Text | ToolCall | ToolResult | Opaque
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,11 @@ class Request:
     max_output_tokens: int = 2_000
     deadline_s: float = field(default=60.0, compare=False)
 
+    @property
+    def question(self) -> str:
+        """Name of the question; empty where it has none."""
+        return str(self.output_schema.get("title", ""))
+
     def as_document(self) -> dict[str, Any]:
         """Return what is asked, as JSON; the deadline is no part of the question."""
         document = dataclasses.asdict(self)
@@ -84,13 +103,31 @@ class Request:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call."""
+    """Tokens of one call; no token is in two parts.
+
+    Attributes:
+        input: Read at the full price, neither from a cache nor written to one.
+        output: Written as an answer.
+        reasoning: Thought before the answer; priced as output.
+        total: What the provider itself gives as the sum; None where it gives none.
+    """
 
     input: int = 0
     output: int = 0
     cached_read: int = 0
     cached_write: int = 0
     reasoning: int = 0
+    total: int | None = None
+
+    @property
+    def unattributed(self) -> int:
+        """Tokens of the provider's total that belong to no part; negative where the parts are more than the total."""
+        return 0 if self.total is None else self.total - self.parts
+
+    @property
+    def parts(self) -> int:
+        """Sum of the parts."""
+        return self.input + self.output + self.cached_read + self.cached_write + self.reasoning
 
 
 @dataclass(frozen=True)
@@ -119,5 +156,20 @@ class Model(Protocol):
         ...
 
     def complete(self, request: Request) -> Response:
-        """Return one request within its deadline; raises errors of the house only."""
+        """Ask the model once and return what it says within the deadline; raises errors of the house only."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A piece of the answer's words, as it arrives."""
+
+    text: str
+
+
+class StreamingModel(Model, Protocol):
+    """A model that also answers piece by piece."""
+
+    def stream(self, request: Request) -> Iterator[TextPart | Response]:
+        """Yield the words as they arrive and, as the last item, the whole answer; raises errors of the house only."""
         ...

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from omc_agents.models.choice import default_model
+from omc_agents.models.choice import chosen_name
 from omc_agents.sessions.dispatch import assign_batch
 from omc_agents.sessions.tokens import as_variable
 from omc_infra.postgres.database import Database
@@ -30,7 +30,7 @@ def run_variables(run: StartingRun, database: Database, settings: Settings) -> M
     if batch_id is None:
         return given
     lifetime = timedelta(minutes=settings.agent_token_minutes)
-    return {**given, **as_variable(assign_batch(database, batch_id, default_model().name, lifetime))}
+    return {**given, **as_variable(assign_batch(database, batch_id, chosen_name(), lifetime))}
 
 
 def _batch_of(run: StartingRun) -> UUID | None:

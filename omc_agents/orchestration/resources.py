@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from omc_agents.models.panel import Panel
 from omc_agents.models.protocol import Model
 from omc_agents.sessions.dispatch import assign_batch
 from omc_agents.sessions.tokens import Assignment, handed_over
@@ -21,11 +22,14 @@ class AgentPlatform:
 
     Attributes:
         read_settings: Reads them as they are now; a run must not see those of the process it was forked from, which has no login.
+        make_model: Makes the models that a run asks, with their keys.
+        model_name: Names the model for which sessions are opened, without a key; None: of the made model.
     """
 
     read_settings: Callable[[], Settings]
     open_database: Callable[[Settings], AbstractContextManager[Database]]
-    make_model: Callable[[], Model]
+    make_model: Callable[[], Model | Panel]
+    model_name: Callable[[], str] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -47,4 +51,5 @@ class AgentPlatform:
         handed = handed_over()
         if handed is not None:
             return handed
-        return assign_batch(database, batch_id, self.make_model().name, timedelta(minutes=self.settings.agent_token_minutes))
+        name = self.model_name() if self.model_name else self.make_model().name
+        return assign_batch(database, batch_id, name, timedelta(minutes=self.settings.agent_token_minutes))

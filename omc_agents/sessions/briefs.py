@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from omc_agents.sessions.spend import calls_of_session
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 
@@ -54,7 +55,7 @@ def list_sessions(database: Database, most: int = 50) -> list[Mapping[str, Any]]
 
 
 def show_session(database: Database, wanted: str) -> Mapping[str, Any]:
-    """Return one session with its brief, its claims, the rows that bear them, and its model calls.
+    """Return one session with its brief, its claims, the rows that bear them, its model calls and what they cost.
 
     Args:
         database: Where it stands.
@@ -81,6 +82,7 @@ def show_session(database: Database, wanted: str) -> Mapping[str, Any]:
             "claims": claims,
             "rows": rows,
             "calls": _rows(connection, _CALLS, own),
+            "spend": calls_of_session(connection, own),
         }
 
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from omc_agents.models.protocol import Block, Opaque, Response, Text, ToolCall, Usage
+from omc_agents.models.protocol import Block, Opaque, Response, Text, ToolCall, ToolResult, Usage
 
-_BLOCKS: Mapping[str, type[Text | ToolCall | Opaque]] = {"text": Text, "tool_call": ToolCall, "opaque": Opaque}
+_BLOCKS: Mapping[str, type[Block]] = {"text": Text, "tool_call": ToolCall, "tool_result": ToolResult, "opaque": Opaque}
 
 
 def as_document(response: Response) -> dict[str, Any]:

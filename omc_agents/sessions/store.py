@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import sqlalchemy
@@ -17,8 +18,11 @@ from sqlalchemy import Connection, text
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.render import Brief
 from omc_agents.claims.verify import Verification
+from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.responses import as_document, from_document
+from omc_agents.sessions.settlement import settle
+from omc_agents.sessions.spend import Reservation, reserve
 from omc_agents.sessions.tokens import bind_token
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
@@ -174,8 +178,20 @@ class SessionStore:
             row = connection.execute(wanted, {"id": session_id, "sha": request_sha256}).one_or_none()
         return from_document(row.response) if row else None
 
-    def remember(self, session_id: str, request_sha256: str, model: str, request: Request, response: Response) -> None:
-        """Store a question and its answer; the first answer stays."""
+    def reserve(self, wanted: Reservation, caps: Caps) -> int:
+        """Reserve the worst cost of a call and return the call's id; raises where a cap would be passed."""
+        with self.transaction() as connection:
+            return reserve(connection, wanted, caps)
+
+    def close_call(self, call_id: int, outcome: Literal["failed", "unknown"], failure: str) -> None:
+        """Close a reservation without an answer: ``failed`` cost nothing, ``unknown`` counts as spent."""
+        with self.transaction() as connection:
+            settle(connection, call_id, outcome, cost_usd=Decimal(0) if outcome == "failed" else None, failure=failure)
+
+    def remember(
+        self, session_id: str, request_sha256: str, model: str, request: Request, response: Response, call_id: int, cost_usd: Decimal
+    ) -> None:
+        """Store a question with its answer and settle its reservation, in one transaction; the first answer stays."""
         document = as_document(response)
         stored = text(
             "INSERT INTO agents.model_call (session_id, user_id, request_sha256, model, question, request, response, usage)"
@@ -183,10 +199,11 @@ class SessionStore:
             " ON CONFLICT DO NOTHING"
         )
         values = {"id": session_id, "user": self.user_id, "sha": request_sha256, "model": model}
-        values["question"] = str(request.output_schema.get("title", ""))
+        values["question"] = request.question
         values |= {"request": json.dumps(request.as_document()), "response": json.dumps(document), "usage": json.dumps(document["usage"])}
         with self.transaction() as connection:
             connection.execute(stored, values)
+            settle(connection, call_id, "settled", cost_usd=cost_usd, usage=response.usage, request_id=response.request_id)
 
     def publish(self, session: Session, brief: Brief, verification: Verification, profile: str) -> None:
         """Publish a brief with its claims and finish the session, in one transaction; an event that has a brief keeps it."""

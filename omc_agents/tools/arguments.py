@@ -33,12 +33,12 @@ class SentimentSource(StrEnum):
 
 
 def checked_symbol(text: str) -> str:
-    """Return a canonical symbol.
+    """Return a symbol as the ledgers store it.
 
     Raises:
-        BadInputError: Not one to twelve capitals and digits.
+        BadInputError: Not one to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin.
     """
-    return _checked(text, r"[A-Z0-9]{1,12}", "symbol")
+    return _checked(text, r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}", "symbol")
 
 
 def checked_event_type(text: str) -> str:

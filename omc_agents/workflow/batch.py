@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from omc_agents.models.panel import Panel
 from omc_agents.models.protocol import Model
 from omc_agents.sessions.locks import batch_lock, event_lock
 from omc_agents.sessions.store import Session, SessionStore
@@ -43,7 +44,7 @@ class EventOutcome:
 
 
 def brief_batch(
-    database: Database, settings: Settings, model: Model, batch_id: UUID, assignments: Sequence[Assignment]
+    database: Database, settings: Settings, model: Model | Panel, batch_id: UUID, assignments: Sequence[Assignment]
 ) -> Sequence[EventOutcome]:
     """Brief every event of a batch that has no finished session; one that fails does not hold up the others.
 
@@ -58,7 +59,9 @@ def brief_batch(
         return [brief_event(database, settings, model, assignment) for assignment in assignments]
 
 
-def brief_event(database: Database, settings: Settings, model: Model, assignment: Assignment, steps: Steps = steps_of) -> EventOutcome:
+def brief_event(
+    database: Database, settings: Settings, model: Model | Panel, assignment: Assignment, steps: Steps = steps_of
+) -> EventOutcome:
     """Bring the session of one event to its end, continuing from where a killed attempt left it.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.verify import Verification, verify
+from omc_agents.models.panel import Panel, as_panel
 from omc_agents.models.protocol import Model, Response
 from omc_agents.sessions.calls import CallLedger
 from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
@@ -33,7 +34,7 @@ class SessionContext:
 
     store: SessionStore
     session: Session
-    model: Model
+    model: Model | Panel
     profile: str
     alert_threshold: float
 
@@ -45,8 +46,8 @@ class SessionContext:
 
     @property
     def calls(self) -> CallLedger:
-        """The session's model, with its memory."""
-        return CallLedger(self.store, self.session.session_id, self.model)
+        """The session's models, with their memory and their money."""
+        return CallLedger(self.store, self.session.session_id, as_panel(self.model))
 
     @property
     def evidence(self) -> dict[str, Evidence]:
@@ -79,7 +80,7 @@ def retrieve(context: SessionContext, work: Work) -> Work:
 def extract(context: SessionContext, work: Work) -> Work:
     """Have the outside text of the event classified into enumerations."""
     request = extraction_request(context.evidence[work["event_ref"]], context.session.marker)
-    answer = context.calls.complete(request)
+    answer = context.calls.complete(request, "extract")
     try:
         extraction = read_answer(answer.text, Extraction)
     except PayloadChangedError as error:
@@ -90,7 +91,7 @@ def extract(context: SessionContext, work: Work) -> Work:
 def analyse(context: SessionContext, work: Work) -> Work:
     """Have claims drafted from the printable columns of the evidence; the drafts stay in the call ledger."""
     request = analysis_request(Extraction(**work["extraction"]), work["event_ref"], list(context.evidence.values()))
-    answer = context.calls.complete(request)
+    answer = context.calls.complete(request, "analyse")
     return {**_spent(work, answer), "analysis_sha256": request.sha256(context.model.name)}
 
 

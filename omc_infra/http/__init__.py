@@ -3,7 +3,18 @@
 Not here: what a body means (the sources), where bodies are kept (whoever implements ``RawStore``), services of our own.
 """
 
-from omc_infra.http.auth import Auth, HeaderKey, NoAuth, OAuth2ClientCredentials, QueryKey, Signed, SignedBody
+from omc_infra.http.auth import (
+    Auth,
+    HeaderKey,
+    NoAuth,
+    OAuth2ClientCredentials,
+    QueryKey,
+    Signed,
+    SignedBody,
+    SignedParts,
+    SignedRequest,
+    SignRequest,
+)
 from omc_infra.http.client import HttpClient
 from omc_infra.http.limits import InProcessLimits, Limits, Quota
 from omc_infra.http.opening import open_http
@@ -27,8 +38,11 @@ __all__ = [
     "Quota",
     "RawStore",
     "Redactor",
+    "SignRequest",
     "Signed",
     "SignedBody",
+    "SignedParts",
+    "SignedRequest",
     "Validators",
     "open_http",
 ]

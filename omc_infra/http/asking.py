@@ -31,6 +31,7 @@ NOT_MODIFIED = 304
 _UNAUTHORIZED = 401
 _TOO_MANY_REQUESTS = 429
 _REDIRECTS = {301, 302, 303, 307, 308}
+_SUCCESS = range(200, 300)
 _MAX_REDIRECTS = 3
 _LONGEST_HEADER = 200
 
@@ -152,7 +153,7 @@ class Asker:
 
     def _answer(self, request: Request, host: Host, url: str, deadline: float) -> Answer:
         try:
-            proven = self.credentials[request.name].applied(url, request.content, deadline)
+            proven = self.credentials[request.name].applied(url, request.content, deadline, host.base_url, request.sign)
             headers = {**request.headers, **proven.headers}
             return self._sent(request.policy, request.policy.rate_limit, request.method, proven.url, headers, proven.content, deadline)
         except RetryableError as error:
@@ -195,11 +196,14 @@ class Asker:
             url=self.redactor.text(f"{host.shown}{request.target}"),
             status=answer.status,
             media_type=self.redactor.text(answer.media_type),
-            context={**request.context, **self._kept_headers(request, answer)},
+            context={**request.context, **self._kept_headers(request, answer), **self._noted(request, answer.status, body)},
             method=request.method,
             request_sha256=request.identity,
             run_id=self.run_id,
         )
+
+    def _noted(self, request: Request, status: int, body: bytes) -> Mapping[str, str]:
+        return request.note(body) if request.note and status in _SUCCESS else {}
 
     def _kept_headers(self, request: Request, answer: Answer) -> dict[str, str]:
         """Return the headers that the parser needs; they are part of the payload, not of the request's identity."""

@@ -6,7 +6,7 @@ Not here: applying a kind to a request (``credentials.py``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -114,4 +114,41 @@ class SignedBody:
         return self.keys
 
 
-Auth = NoAuth | HeaderKey | QueryKey | OAuth2ClientCredentials | SignedBody
+@dataclass(frozen=True)
+class SignedParts:
+    """What is sent in place of an unsigned request.
+
+    Attributes:
+        target: Path and query from the base URL on, the signature included where it is a part of the query.
+        content: Exact bytes of the body, or None.
+        headers: Those that prove who asks.
+    """
+
+    target: str
+    content: bytes | None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+SignRequest = Callable[[Mapping[str, str], int], SignedParts]
+"""Return what to send for one request, given the keys in clear by name, and a nonce above all earlier ones."""
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """Sign whole requests, each in a manner that the caller hands along with it; a request without one is sent unsigned.
+
+    Each attempt is signed anew, with a nonce as of ``SignedBody``. What is signed is part of no URL that is stored, logged or raised.
+
+    Attributes:
+        keys: Names of the keys that the caller's ``SignRequest`` receives.
+    """
+
+    keys: tuple[str, ...]
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Names of the keys that are needed."""
+        return self.keys
+
+
+Auth = NoAuth | HeaderKey | QueryKey | OAuth2ClientCredentials | SignedBody | SignedRequest

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from omc_infra.errors import OmcError, RateLimitedError
 from omc_infra.http.asking import NOT_MODIFIED, Asker
+from omc_infra.http.auth import SignRequest
 from omc_infra.http.policy import HostPolicy
 from omc_infra.http.raw_store import Validators
 from omc_infra.http.redaction import Redactor
-from omc_infra.http.request import Request, body_of, target_of
+from omc_infra.http.request import Note, Request, body_of, target_of
 from omc_infra.http.retry import retrying
 from omc_infra.payload import Payload, request_identity
 from omc_infra.settings import Settings
@@ -39,7 +41,10 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         deadline_s: float = 60.0,
         conditional: bool = True,
+        max_age_s: float = 0.0,
         context: Mapping[str, str] | None = None,
+        sign: SignRequest | None = None,
+        note: Note | None = None,
     ) -> Payload:
         """Read one resource.
 
@@ -50,16 +55,21 @@ class HttpClient:
             headers: Beside the policy's.
             deadline_s: Budget of everything: all hosts, attempts and waits, from the connection to the last byte of the body.
             conditional: Send the validators of the last parsed 200, so that an unchanged body is not sent again.
+            max_age_s: Take the stored answer to the same request where it is no older; for what changes by the day and is needed often.
             context: Handed on to the payload; a part of the request's identity.
+            sign: How to sign it, where the policy's ``auth`` is ``SignedRequest``; None sends it unsigned.
+            note: Returns what the payload's context holds beside, given the body; no part of the request's identity.
 
         Returns:
-            The body of a 2xx, or after a 304 the stored one with ``not_modified``.
+            The body of a 2xx, or after a 304, or within ``max_age_s``, the stored one with ``not_modified``.
 
         Raises:
             RetryableError: Still failing after all attempts, or the deadline is near; ``retry_after_s`` where a wait is asked for.
             PermanentError: Refused; asked exactly once.
         """
-        return self._description(self._request("GET", path, host, params, headers, deadline_s, None, context), conditional=conditional)
+        asked = self._request("GET", path, host, params, headers, deadline_s, None, context)
+        known = self._young(asked, max_age_s) if max_age_s else None
+        return known or self._description(replace(asked, sign=sign, note=note), conditional=conditional)
 
     def post(
         self,
@@ -75,6 +85,8 @@ class HttpClient:
         repeatable: bool = False,
         conditional: bool = False,
         context: Mapping[str, str] | None = None,
+        sign: SignRequest | None = None,
+        note: Note | None = None,
     ) -> Payload:
         """Send a body and read the answer; the other arguments, answer and failures as in ``get``.
 
@@ -90,10 +102,12 @@ class HttpClient:
             repeatable: Whether asking twice does no harm (a query sent by POST); if not, it is sent once, to one host.
             conditional: As in ``get``, for the rare upstream that gives validators to a POST.
             context: As in ``get``.
+            sign: As in ``get``.
+            note: As in ``get``.
         """
         body, typed = body_of(content, json, form)
         request = self._request("POST", path, host, params, {**typed, **(headers or {})}, deadline_s, body, context)
-        return self._description(replace(request, repeatable=repeatable), conditional=conditional)
+        return self._description(replace(request, repeatable=repeatable, sign=sign, note=note), conditional=conditional)
 
     def report(self, error: OmcError) -> None:
         """Keep the ban that a parser found in a body (status 200 and a page that says *too fast*), unless the client raised it itself.
@@ -139,6 +153,23 @@ class HttpClient:
             return self._stored(answered, known)
         except LookupError:  # the store has let the body go: ask for it whole
             return self._insist(request)
+
+    def _young(self, request: Request, max_age_s: float) -> Payload | None:
+        """Return a stored answer that is no older than so many seconds, unless it is an error; None where there is none."""
+        raw, now = self._asker.raw, self._asker.clock()
+        known = raw.newest(self._asker.source, request.identity, now - timedelta(seconds=max_age_s)) if raw else None
+        if raw is None or known is None:
+            return None
+        try:
+            body = raw.body(known[0])
+        except LookupError:  # the store has let it go
+            return None
+        error_of = request.policy.error_of
+        if error_of and error_of(200, body) is not None:
+            return None
+        shown = self.redactor.text(f"{request.hosts[0].shown}{request.target}")
+        of_request: dict[str, Any] = {"method": request.method, "request_sha256": request.identity, "context": request.context}
+        return Payload(self._asker.source, body, known[1], shown, not_modified=True, **of_request)
 
     def _insist(self, request: Request) -> Payload:
         left_s = request.deadline - time.monotonic()

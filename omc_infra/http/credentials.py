@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from omc_infra.clock import Clock
 from omc_infra.errors import AccessDeniedError, NotConfiguredError, UpstreamRefusedError
-from omc_infra.http.auth import Auth, HeaderKey, OAuth2ClientCredentials, QueryKey, SignedBody
+from omc_infra.http.auth import Auth, HeaderKey, OAuth2ClientCredentials, QueryKey, SignedBody, SignedRequest, SignRequest
 from omc_infra.http.failures import failure, retry_after_s
 from omc_infra.http.redaction import Redactor
 
@@ -70,13 +70,17 @@ class Credentials:
         self._nonce, self._last_nonce = nonce, 0
         self._token: tuple[str, float] | None = None
 
-    def applied(self, url: str, content: bytes | None, deadline: float) -> Proven:
+    def applied(
+        self, url: str, content: bytes | None, deadline: float, base_url: str = "", sign_request: SignRequest | None = None
+    ) -> Proven:
         """Add what proves who asks; a token is fetched where none holds.
 
         Args:
             url: Whole URL.
             content: Body, or None.
             deadline: Of ``time.monotonic``, for a token request.
+            base_url: What the URL begins with; a signed target follows it.
+            sign_request: How this one is signed, for ``SignedRequest``.
 
         Raises:
             OmcError: No token was to be had.
@@ -89,6 +93,9 @@ class Credentials:
             case SignedBody(_, sign):
                 signed, headers = sign(content or b"", self._keys, self._next_nonce())
                 return Proven(url, signed, headers)
+            case SignedRequest() if sign_request is not None:
+                parts = sign_request(self._keys, self._next_nonce())
+                return Proven(f"{base_url}{parts.target}", parts.content, parts.headers)
             case OAuth2ClientCredentials():
                 return Proven(url, content, {"Authorization": f"Bearer {self._valid_token(self._auth, deadline)}"})
         return Proven(url, content)

@@ -61,5 +61,5 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
 def excerpt(body: bytes) -> str:
     """Return the first words of a body in one line, markup left out; empty for an empty body."""
     text = _MARKUP.sub(" ", body[:4096].decode("utf-8", "replace"))
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
     return words if len(words) <= _EXCERPT_CHARS else f"{words[:_EXCERPT_CHARS]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from omc_infra.payload import Payload
@@ -34,6 +35,10 @@ class RawStore(Protocol):
 
     def validators(self, source: str, request_sha256: str) -> Validators | None:
         """Return the validators of the last parsed 200 that a source had of a request, or None."""
+        ...
+
+    def newest(self, source: str, request_sha256: str, since: datetime) -> tuple[str, datetime] | None:
+        """Return digest and fetch time of the newest 200 that a source had of a request since a time, or None."""
         ...
 
     def body(self, sha256: str) -> bytes:

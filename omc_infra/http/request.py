@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from omc_infra.http.auth import SignRequest
 from omc_infra.http.policy import Host, HostPolicy
 from omc_infra.http.raw_store import Validators
 
 _VALIDATORS = ("If-None-Match", "If-Modified-Since")
+
+Note = Callable[[bytes], Mapping[str, str]]
+"""Return what the parser must know beside a body; part of the payload's context, not of the request's identity."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Request:
         content: Body before it is signed, or None.
         context: Handed on to the payload.
         repeatable: Whether asking twice does no harm.
+        sign: How it is signed, where its policy leaves that to the caller.
+        note: Returns what its payload's context holds beside ``context``, given the body of an answer.
     """
 
     method: str
@@ -43,6 +49,8 @@ class Request:
     content: bytes | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    sign: SignRequest | None = field(default=None, repr=False)
+    note: Note | None = None
 
     @property
     def is_conditional(self) -> bool:

@@ -43,8 +43,7 @@ class Wire:
         self._client = httpx2.Client(headers={"User-Agent": user_agent}, trust_env=not loopback, verify=verify, follow_redirects=False)
         self._deadline = Deadline()
         _bound(self._client, self._deadline)
-        for name in _LOGGERS_OF_REQUESTS:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        quiet_request_logs()
 
     def close(self) -> None:
         """Close all connections."""
@@ -82,20 +81,32 @@ class Wire:
             raise UpstreamUnavailableError(_reason(error, deadline)) from error
 
 
+def quiet_request_logs() -> None:
+    """Keep the HTTP libraries from logging requests."""
+    for name in _LOGGERS_OF_REQUESTS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def _bound(client: httpx2.Client, deadline: Deadline) -> None:
     """Put the deadline under each connection of a client, those through proxies included.
 
     httpx2 hands no network backend through to httpcore2, so it is set where httpcore2 keeps it.
-
-    Raises:
-        RuntimeError: This release of httpx2 keeps it elsewhere.
     """
     for transport in (client._transport, *client._mounts.values()):
-        pool = getattr(transport, "_pool", None)
-        if transport is not None and not hasattr(pool, "_network_backend"):
-            raise RuntimeError("httpx2 keeps its network backend elsewhere: deadlines would not hold")
-        if pool is not None:
-            pool._network_backend = DeadlineBackend(deadline)
+        if transport is not None:
+            bind_deadline(transport, deadline)
+
+
+def bind_deadline(transport: httpx2.BaseTransport, deadline: Deadline) -> None:
+    """Put a deadline under each connection of a transport.
+
+    Raises:
+        RuntimeError: This release of httpx2 keeps its network backend elsewhere.
+    """
+    pool = getattr(transport, "_pool", None)
+    if pool is None or not hasattr(pool, "_network_backend"):
+        raise RuntimeError("httpx2 keeps its network backend elsewhere: deadlines would not hold")
+    pool._network_backend = DeadlineBackend(deadline)
 
 
 def _whole_body(response: httpx2.Response, max_bytes: int) -> bytes:

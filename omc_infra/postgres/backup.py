@@ -25,13 +25,14 @@ WITHOUT = "omc db migrate --without-backup"
 _UNFINISHED = ".partial"
 
 
-def back_up(database: Database, revision: str, now: datetime) -> Path:
+def back_up(database: Database, revision: str, now: datetime, *, without: str = WITHOUT) -> Path:
     """Back up a database of the embedded server before a revision rewrites its rows.
 
     Args:
         database: Whole, with its schemas and rows; roles are not part of the file.
         revision: The first revision that rewrites rows.
         now: Names the file, aware.
+        without: The command that rewrites the rows without a backup, for the messages.
 
     Returns:
         The finished file.
@@ -43,7 +44,7 @@ def back_up(database: Database, revision: str, now: datetime) -> Path:
     if not database.address.embedded:
         raise ConfigurationError(
             f"{database.address}: revision {revision} rewrites rows; first make a backup, "
-            f"`{dump_command(database.address, revision)}`, then run `{WITHOUT}`"
+            f"`{dump_command(database.address, revision)}`, then run `{without}`"
         )
     server = _server_folder(database)
     folder = server.path.parent / FOLDER
@@ -61,7 +62,7 @@ def back_up(database: Database, revision: str, now: datetime) -> Path:
             unfinished.unlink()
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"{folder}: no backup before revision {revision}, which rewrites rows: {reason}; make room, or run `{WITHOUT}`"
+            f"{folder}: no backup before revision {revision}, which rewrites rows: {reason}; make room, or run `{without}`"
         ) from error
     return folder / name
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import gc
-import resource
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from omc_infra.bench import Figure
-from omc_infra.settings import load_settings
+from omc_pipeline.benches.own_database import bench_database, peak_mb
 from omc_pipeline.ledgers.exchange import Fill, Quote
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
@@ -50,24 +46,11 @@ def database_figures(fills: int = 400_000, one_coin: int = ONE_COIN_FILLS) -> It
         fills: From PostgreSQL to PostgreSQL, in coins of 2,000.
         one_coin: Fills of the position that gets a new one.
     """
-    with _database() as database:
+    with bench_database() as database:
         yield from _bulk_figures(database, fills)
-    with _database() as database:  # another server: the first still has its millions of rows to vacuum and to write to disk
+    with bench_database() as database:  # another server: the first still has its millions of rows to vacuum and to write to disk
         yield from _new_fill_figures(database, one_coin)
         yield from _summary_figures(database, SUMMARY_POSITIONS)
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    from omc_infra.postgres.database import open_database
-    from omc_infra.postgres.migrate import migrate
-
-    with (
-        TemporaryDirectory(prefix="omc-bench-") as home,
-        open_database(load_settings({"OMC_HOME": str(Path(home))}), check=False) as database,
-    ):
-        migrate(database)
-        yield database
 
 
 def _invent(database: Database, user: str, fills: int, coins: int, buys: float = 0.55) -> None:
@@ -85,9 +68,9 @@ def _bulk_figures(database: Database, fills: int) -> Iterator[Figure]:
     _invent(database, "few", sample // 10, max(sample // 10 // FILLS_A_COIN, 1))
     _invent(database, "many", fills, max(fills // FILLS_A_COIN, 1))
     compute_positions(database, "few", batching=Batching(backfill_fills=1))  # compiles, or loads what is kept
-    memory = _peak_mb()
+    memory = peak_mb()
     rate = fills / _seconds(lambda: compute_positions(database, "many"))
-    grown = _peak_mb() - memory
+    grown = peak_mb() - memory
     slow = sample / _seconds(lambda: compute_positions(database, "sample", batching=Batching(backfill_fills=None)))
     yield Figure("postgres to postgres", rate, "fills/s", f"by the engine in Python integers, {sample:,} fills", slow)
     yield Figure(f"postgres to postgres, memory gained by {fills:,} fills", grown, "MB")
@@ -151,10 +134,6 @@ def _seconds(work: object) -> float:
     begun = time.perf_counter()
     work()  # type: ignore[operator]
     return time.perf_counter() - begun
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _require(holds: bool, otherwise: str) -> None:

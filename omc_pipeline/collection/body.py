@@ -7,12 +7,16 @@ no status beside it; so whoever parses must be able to tell from the bytes alone
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.payload import Payload
 
 MAX_BODY_BYTES = 40_000_000
 """Larger bodies are refused unread; the largest one asked for, a protocol's whole history, is below 30 MB."""
+
+MOST_MEMORY_BYTES = 260_000_000
+"""A body that would take more memory as objects of Python is refused unread; a protocol's whole history of 30 MB takes about so much."""
 
 _XML_CODE = re.compile(rb"<Code>\s*([^<]{1,80})", re.IGNORECASE)
 _XML_MESSAGE = re.compile(rb"<Message>\s*([^<]{1,160})", re.IGNORECASE)
@@ -33,6 +37,21 @@ def sound_body(payload: Payload) -> bytes:
     if not payload.body.strip():
         raise changed(payload, "body is empty")
     return payload.body
+
+
+def require_memory(payload: Payload, memory_of: Mapping[bytes, int]) -> None:
+    """Refuse a body that would take too much memory to read.
+
+    Args:
+        payload: The body.
+        memory_of: Bytes of memory that each occurrence of a mark of its format costs.
+
+    Raises:
+        PayloadChangedError: It would.
+    """
+    memory_bytes = sum(payload.body.count(mark) * size_bytes for mark, size_bytes in memory_of.items())
+    if memory_bytes > MOST_MEMORY_BYTES:
+        raise changed(payload, f"body of {len(payload.body):,} bytes would take some {memory_bytes / 1e6:,.0f} MB of memory to read")
 
 
 def decoded(payload: Payload) -> str:

@@ -16,6 +16,7 @@ from psycopg import sql
 from omc_infra.clock import Clock
 from omc_infra.errors import OmcError, UpstreamRefusedError
 from omc_infra.http import HttpClient, PostgresLimits, open_http
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account, next_nonce
@@ -26,10 +27,11 @@ from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, OPTIONS
 from omc_pipeline.collection.recording import MarkingStore, store_options
 from omc_pipeline.collection.source import Endpoint, FetchContext, LedgerInput, Source
-from omc_pipeline.collection.state import CollectorKey
+from omc_pipeline.collection.state import CollectorKey, states
 from omc_pipeline.collection.tally import Collection, Tally
 from omc_pipeline.collection.window import Window
 from omc_pipeline.collection.writing import writing
+from omc_pipeline.ledgers.bodies import bodies_of
 from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.table import LedgerTable
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 
 _AHEAD = timedelta(days=1)
 """So far beyond the present rows count as held: clocks differ."""
+
+
+Progress = Callable[[Collection], None]
+"""Is told what a collection has stored so far."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Collector:
         clock: Tells the present.
         http: The polite client; None for a source that asks nobody.
         pause_after: Permanent failures in a row after which an endpoint is paused; 0: never.
+        bodies: Where bodies lie that are not in the database.
     """
 
     source: Source
@@ -81,10 +88,11 @@ class Collector:
     clock: Clock
     http: HttpClient | None
     pause_after: int = 0
+    bodies: Objects | None = None
 
     def outcome(self, endpoint: Endpoint) -> Outcome:
         """Ask one endpoint, store what comes, and record how it went; its failure is part of the answer."""
-        tally, began = Tally(self.source), time.monotonic()
+        tally, began = Tally(self.source, bodies=self.bodies), time.monotonic()
         try:
             self._collect(endpoint, tally)
             failure = tally.kept_failure()
@@ -110,7 +118,9 @@ class Collector:
         cleaned = self.http.redactor.failure(failure)
         return cleaned if isinstance(cleaned, OmcError) else failure
 
-    def context(self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = ()) -> FetchContext:
+    def context(
+        self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = (), asked_at: datetime | None = None
+    ) -> FetchContext:
         """Return what a fetch is handed: the newest time that is known, and what the ledgers lack.
 
         Raises:
@@ -118,15 +128,15 @@ class Collector:
         """
         if self.http is None:
             raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
-        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs)
+        return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs, asked_at)
 
     def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
         now = self.clock()
         reads, window = LedgerInput(table, (self.source.name,)), Window(since, now + _AHEAD)
         return latest_rows(self.connection, reads, window, now + _AHEAD)
 
-    def take(self, payloads: Iterable[Payload], tally: Tally) -> None:
-        """Parse and store payloads as they come.
+    def take(self, payloads: Iterable[Payload], tally: Tally, progress: Progress = lambda _collection: None) -> None:
+        """Parse and store payloads as they come; ``progress`` is told after each what has been stored so far.
 
         Raises:
             UpstreamRefusedError: There was none.
@@ -134,15 +144,21 @@ class Collector:
         for payload in payloads:
             # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
             tally.take(self.connection, self.raw.marked(payload), self.config)
+            progress(tally.counts())
         if not tally.payloads:
             raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
 
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
-            self.take(endpoint.fetch(self.context(self._since(endpoint), self.needs(endpoint))), tally)
+            context = self.context(self._since(endpoint), self.needs(endpoint), self._asked_at(endpoint))
+            self.take(endpoint.fetch(context), tally)
         else:
             derive(self, endpoint, tally)
+
+    def _asked_at(self, endpoint: Endpoint) -> datetime | None:
+        key = CollectorKey(self.source.name, endpoint.name, self.account.account_id if self.account else "")
+        return states(self.connection, self.source.name).of(key).last_success_at
 
     def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
         """Return what the ledgers lack, as the endpoint's statement finds it."""
@@ -197,8 +213,9 @@ def collector(
     config, account = config or source.config(), account or source_account(source, database, settings)
     keys = source_keys(source, account, settings)
     with writing(database, source, account) as connection, ExitStack() as stack:
-        raw = MarkingStore(PostgresRawStore(connection), {OPTIONS: store_options(connection, source, config)})
-        http, policy = None, source.policy_with(config)
+        bodies = bodies_of(settings)
+        raw = MarkingStore(PostgresRawStore(connection, bodies), {OPTIONS: store_options(connection, source, config)})
+        http, policy = None, source.policy_with(config, account)
         if policy is not None:
             opened = open_http(
                 source.name,
@@ -214,5 +231,5 @@ def collector(
                 nonce=_nonces(connection, account, clock),
             )
             http = stack.enter_context(opened)
-        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures)
+        yield Collector(source, connection, config, raw, account, clock, http, settings.pause_after_failures, bodies)
         advance_watermarks(connection)  # of the tables nothing was written to, too: that nothing came is known now

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 
 from omc_infra.payload import Payload
-from omc_pipeline.collection.body import changed, decoded, markup_error, sound_body
+from omc_pipeline.collection.body import changed, decoded, markup_error, require_memory, sound_body
 from omc_pipeline.collection.json_body import Json
 
 
@@ -26,6 +26,7 @@ def read_csv(payload: Payload, required: Sequence[str], delimiter: str = ",") ->
         PayloadChangedError: The body is empty, too large, not text, no CSV, or lacks a column or has one twice.
     """
     sound_body(payload)
+    require_memory(payload, {delimiter.encode(): 70, b"\n": 350})
     error_document = markup_error(payload, "CSV")
     if error_document is not None:
         raise error_document

@@ -172,11 +172,11 @@ def _contradictions(source: Source) -> Iterator[str]:
             yield f"endpoint {endpoint.name} needs either a fetch or a ledger table that it reads"
         if not set(endpoint.tables) <= set(source.tables):
             yield f"endpoint {endpoint.name} fills tables that are not the source's"
-        if endpoint.fetch is not None and source.policy is None:
+        if endpoint.fetch is not None and source.policy is None and source.venues is None:
             yield f"endpoint {endpoint.name} fetches, and there is no policy to ask by"
         try:
             is_due(endpoint.cron, datetime.now(UTC))
         except ValueError as error:
             yield f"endpoint {endpoint.name}: {error}"
-    if source.per_account and not source.venue:
-        yield "it is collected by account and names no venue"
+    if source.per_account and bool(source.venue) == (source.venues is not None):
+        yield "it is collected by account and needs either one venue or several"

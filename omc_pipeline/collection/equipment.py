@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from omc_infra.errors import BadInputError, NotConfiguredError
-from omc_pipeline.collection.accounts import Account, account_named, default_account
+from omc_pipeline.collection.accounts import Account, account_named, accounts, default_account
 from omc_pipeline.collection.keys import keys_of
 from omc_pipeline.collection.options import MAIN_HOST, SourceConfig
+from omc_pipeline.collection.readiness import lacks_extra
 from omc_pipeline.collection.source import Source
 
 if TYPE_CHECKING:
+    import psycopg
+
     from omc_infra.postgres.database import Database
     from omc_infra.settings import Settings
 
@@ -25,7 +28,7 @@ def source_keys(source: Source, account: Account | None, settings: Settings) -> 
         NotConfiguredError: Live, and a key is missing.
     """
     try:
-        return keys_of(source.keys, account, settings)
+        return keys_of(source.keys_of(account), account, settings)
     except NotConfiguredError as error:
         raise NotConfiguredError(f"{source.name} is not configured: {error}") from error
 
@@ -34,11 +37,13 @@ def require_some_keys(source: Source, settings: Settings) -> None:
     """Refuse a source that can't be collected for any account, before a database is asked which accounts there are.
 
     Raises:
-        NotConfiguredError: Live, and a key is missing; of a source that is collected by account, every account's.
+        NotConfiguredError: An optional dependency is missing; or live, a key, of a source that is collected by account, every account's.
     """
+    if lacks_extra(source):
+        raise NotConfiguredError(f"{source.name} is not configured: {lacks_extra(source)}")
     if not source.per_account:
         source_keys(source, None, settings)
-    elif not {name.partition("__")[0] for name in settings.keys} & set(source.keys):
+    elif source.venues is None and not {name.partition("__")[0] for name in settings.keys} & set(source.keys):
         source_keys(source, Account(settings.user, source.venue, source.venue), settings)
 
 
@@ -66,12 +71,22 @@ def source_account(
         return None
     with database.connect("writer") as connection:
         if account_id is None:
-            return default_account(connection, user_id or settings.user, source.name, source.venue)
+            return _first_account(connection, source, user_id or settings.user)
         account = account_named(connection, account_id)
     if account.source != source.name or user_id not in (None, account.user_id) or account.state == "removed":
         state = " removed," if account.state == "removed" else ""
         raise BadInputError(f"account '{account_id}' is{state} of user '{account.user_id}' and source '{account.source}'")
     return account
+
+
+def _first_account(connection: psycopg.Connection[Any], source: Source, user_id: str) -> Account:
+    """Return a user's first account; at the one venue of a source it is added where there is none."""
+    if source.venues is None:
+        return default_account(connection, user_id, source.name, source.venue)
+    known = accounts(connection, user_id=user_id, source=source.name)
+    if not known:
+        raise BadInputError(f"user '{user_id}' has no account that {source.name} collects: add one with `omc accounts add VENUE`")
+    return known[0]
 
 
 def chosen_hosts(config: SourceConfig) -> Mapping[str, tuple[str, ...]]:

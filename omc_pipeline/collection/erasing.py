@@ -59,13 +59,17 @@ def user_rows(connection: psycopg.Connection[Any], user_id: str) -> Mapping[str,
     return _counted(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
 
 
+_LAKE = "UPDATE lake.export SET is_stale = true WHERE ledger = 'exchange' AND table_name IN ('fill', 'balance')"
+"""Files of the lake that may hold erased rows; the next export writes them again."""
+
+
 def account_rows(connection: psycopg.Connection[Any], account_id: str) -> Mapping[str, int]:
     """Count what ``erase_account`` would erase, by table; tables without such rows are left out."""
     account = account_named(connection, account_id)
     return _counted(connection, {**_raw(), **_of_account(connection)}, _bound(connection, account.user_id, account_id))
 
 
-def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Mapping[str, int]:
+def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, audited: bool = True) -> Mapping[str, int]:
     """Erase a user with everything of theirs, in one transaction of role owner.
 
     A collection or computation of theirs that is running is waited for.
@@ -74,6 +78,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Ma
         connection: Of role owner, outside a transaction; all of it is committed, or nothing.
         user_id: Whom.
         by: Who erases, for the audit.
+        audited: False for an invented user, of whom nothing is left then.
 
     Returns:
         Erased rows by table.
@@ -86,7 +91,9 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str) -> Ma
         erased = _erased(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
         if not erased:
             raise BadInputError(f"there is nothing of user '{user_id}'")
-        connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
+        connection.execute(_LAKE)
+        if audited:
+            connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
     return erased
 
 
@@ -102,6 +109,7 @@ def erase_account(connection: psycopg.Connection[Any], account_id: str, by: str)
         account = account_named(connection, account_id)
         _wait_for_work(connection, account.user_id, [account])
         erased = _erased(connection, {**_raw(), **_of_account(connection)}, _bound(connection, account.user_id, account_id))
+        connection.execute(_LAKE)
         connection.execute(_AUDIT, ["account", account_id, by, json.dumps(erased)])
     return erased
 
@@ -149,8 +157,12 @@ def _of_user(connection: psycopg.Connection[Any]) -> Conditions:
 
 
 def _of_account(connection: psycopg.Connection[Any]) -> Conditions:
-    of_user = _of_user(connection)
-    return {**_OF_ACCOUNT, **{table: condition for table, condition in of_user.items() if table.startswith("pnl.")}}
+    return {**_OF_ACCOUNT, **profit_and_loss_of(connection)}
+
+
+def profit_and_loss_of(connection: psycopg.Connection[Any]) -> Conditions:
+    """Return which rows are a user's profit and loss, bound by ``user`` and ``accounts``; the next run computes them anew."""
+    return {table: condition for table, condition in _of_user(connection).items() if table.startswith("pnl.")}
 
 
 def _with_children(connection: psycopg.Connection[Any], conditions: dict[str, str]) -> Conditions:

@@ -9,7 +9,7 @@ from omc_infra.errors import BadInputError
 from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.attempt import attempt
-from omc_pipeline.collection.collector import collector
+from omc_pipeline.collection.collector import Progress, collector
 from omc_pipeline.collection.derived import derive_window
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import ENDPOINT, HISTORY, WINDOW
@@ -32,6 +32,7 @@ def collect_history(
     config: SourceConfig | None = None,
     account: Account | None = None,
     run_id: str | None = None,
+    progress: Progress = lambda _collection: None,
 ) -> Collection:
     """Bring a window of the past into the ledger; a derived source computes it anew from its input.
 
@@ -44,6 +45,7 @@ def collect_history(
         config: The source's options; None: the defaults.
         account: As for ``collect``.
         run_id: As for ``collect``.
+        progress: Is told after each payload what has been stored so far.
 
     Raises:
         BadInputError: The source can't read the past, or not so far back.
@@ -56,11 +58,11 @@ def collect_history(
         attempt(database, key, 0, clock) as made,
         collector(source, database, settings, clock, config=config, account=account, run_id=run_id) as collecting,
     ):
-        tally = Tally(source)
+        tally = Tally(source, bodies=collecting.bodies)
         collecting.raw.marks.update({ENDPOINT: HISTORY, WINDOW: str(window)})
         if history.fetch is not None:
             needs = [need for endpoint in source.endpoints for need in collecting.needs(endpoint)]
-            collecting.take(history.fetch(collecting.context(needs=needs), window), tally)
+            collecting.take(history.fetch(collecting.context(needs=needs), window), tally, progress)
         else:
             for endpoint in source.endpoints:
                 derive_window(collecting, endpoint, window, tally)

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal, InvalidOperation
 
 from omc_infra.payload import Payload
-from omc_pipeline.collection.body import changed, decoded, markup_error, one_line, sound_body
+from omc_pipeline.collection.body import changed, decoded, markup_error, one_line, require_memory, sound_body
 
 Document = dict[str, "Json"] | list["Json"]
 Json = dict[str, "Json"] | list["Json"] | str | int | Decimal | bool | None
@@ -14,6 +14,8 @@ Json = dict[str, "Json"] | list["Json"] | str | int | Decimal | bool | None
 _LONGEST_NUMBER = 64
 _MOST_VALUES = 3_000_000
 """A body with more values is refused before it is read: as objects of Python they take a hundred times the room of their text."""
+_MEMORY_OF = {b",": 8, b".": 104, b"[": 88, b"{": 184, b"{}": -120, b'"': 30}
+"""Bytes for a place in a list, a Decimal, a list, an object, an empty one, half a text."""
 
 
 class _RepeatedKeyError(ValueError):
@@ -29,11 +31,13 @@ def read_json(payload: Payload) -> Document:
     Raises:
         UpstreamRefusedError: The body is an HTML page or an XML error.
         AccessDeniedError: The body is an XML error of the kind AccessDenied.
-        PayloadChangedError: The body is empty, too large, no JSON, neither object nor list, or an object in it holds a key twice.
+        PayloadChangedError: The body is empty, too large, would take too much memory, is no JSON, neither object nor list, or an object
+            in it holds a key twice.
     """
     body = sound_body(payload)
     if body.count(b",") + body.count(b"[") + body.count(b"{") > _MOST_VALUES:
         raise changed(payload, f"body holds more than {_MOST_VALUES:,} values")
+    require_memory(payload, _MEMORY_OF)
     error_document = markup_error(payload, "JSON")
     if error_document is not None:
         raise error_document

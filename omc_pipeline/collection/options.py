@@ -10,15 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, create_model
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model
 
 from omc_infra.configuration import LIVE_ONLY, Section
 from omc_infra.errors import BadInputError, ConfigurationError
+from omc_pipeline.assets.reading import shipped
+from omc_pipeline.assets.registry import Registry
 
 _HTTPS = re.compile(r"https://[\w.-]+(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
-_SYMBOL = re.compile(r"[A-Z0-9]{1,20}", re.ASCII)
+_SYMBOL = re.compile(r"([A-Z0-9_]{1,30}:)?[A-Z0-9.$@_*+/-]{1,40}", re.ASCII)
 
 MAIN_HOST = "main"
 """Name under which the hosts of a source's own policy stand beside those of its ``others``."""
@@ -32,7 +34,7 @@ def _base_url(text: str) -> str:
 
 def _symbol_or_nothing(text: str) -> str:
     if text and not _SYMBOL.fullmatch(text):
-        raise ValueError('must be a symbol like "BTC", or "" for no coin')
+        raise ValueError('must be a symbol like "BTC" or "COINSPOT:AUS", or "" for no coin')
     return text
 
 
@@ -52,6 +54,18 @@ class SourceConfig(Section):
     hosts: Hosts = Field(default_factory=dict, description=_HOSTS, json_schema_extra=LIVE_ONLY)
     future_min: int = Field(10, ge=0, le=1_440, description=_FUTURE)
     quarantine_rows: int = Field(1_000, ge=1, le=10_000, description=_QUARANTINE)
+    _assets: Registry | None = PrivateAttr(None)
+
+    @property
+    def assets(self) -> Registry:
+        """The registry in which the source looks up names: always today's, so that a replay writes the names that the ledgers have."""
+        return self._assets or shipped()
+
+    def with_assets(self, registry: Registry) -> Self:
+        """Return the same options with another registry; it is no option, and no part of their digest."""
+        options = self.model_copy()
+        options._assets = registry
+        return options
 
 
 Config = TypeVar("Config", bound=SourceConfig)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -43,6 +44,10 @@ class MarkingStore:
     def validators(self, source: str, request_sha256: str) -> Validators | None:
         """Return the validators of the last parsed answer of a request."""
         return self._store.validators(source, request_sha256)
+
+    def newest(self, source: str, request_sha256: str, since: datetime) -> tuple[str, datetime] | None:
+        """Return digest and fetch time of the newest answer of a request since a time."""
+        return self._store.newest(source, request_sha256, since)
 
     def body(self, sha256: str) -> bytes:
         """Return one body."""
@@ -94,4 +99,4 @@ class OptionsInForce:
         if row is None:
             lost = f"{self._source.name}: options {digest[:12]} of an earlier fetch are not kept"
             raise ConfigurationError(f"{lost}; replay with --current-options")
-        return stored_options(self._source.config, row[0], self._source.name)
+        return stored_options(self._source.config, row[0], self._source.name).with_assets(self._current.assets)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omc_infra.configuration import UnreadSection
 from omc_infra.errors import ConfigurationError
+from omc_pipeline.assets.configured import configured_registry
 from omc_pipeline.collection.discovery import discover
 from omc_pipeline.collection.equipment import default_hosts
 from omc_pipeline.collection.options import SourceConfig, read_options, with_default_hosts
@@ -59,7 +60,7 @@ def configured_options(source: Source, configuration: Configuration, overrides: 
     options = configuration.section(section)
     if not isinstance(options, SourceConfig):
         raise ConfigurationError(f"section {section} does not hold the options of a source")
-    return options
+    return options.with_assets(configured_registry(configuration))
 
 
 def source_config(source: Source, overrides: Mapping[str, Any] | None = None) -> SourceConfig:

@@ -58,6 +58,7 @@ class FetchContext:
         account: Whose data to ask for; None for a public source.
         held: Returns what the ledger holds of this source in a table, from a clock value on: the latest version of each row by field name.
         needs: What the ledgers lack, the rows of the endpoint's ``needs``.
+        asked_at: When the endpoint was last collected well, for this account; None: never.
     """
 
     http: HttpClient
@@ -67,6 +68,7 @@ class FetchContext:
     account: Account | None = None
     held: Callable[[LedgerTable, datetime], Sequence[Mapping[str, Any]]] = lambda _table, _since: ()
     needs: Sequence[tuple[Any, ...]] = ()
+    asked_at: datetime | None = None
 
 
 class Fetch(Protocol):
@@ -167,6 +169,19 @@ class History:
 
 
 @dataclass(frozen=True)
+class Venues:
+    """The venues of a source that reads accounts at many of them; each account is at one.
+
+    Attributes:
+        knows: Returns whether accounts at a venue can be read.
+        policy: Returns where a venue is and how politely it is asked.
+    """
+
+    knows: Callable[[str], bool]
+    policy: Callable[[str], HostPolicy]
+
+
+@dataclass(frozen=True)
 class Source:
     """One upstream as one ledger sees it.
 
@@ -177,6 +192,7 @@ class Source:
         endpoints: What it is asked for; each is collected for itself.
         parse: Reads the rows of a payload of any endpoint; ``payload.context["endpoint"]`` names it where it was fetched.
         homepage: The API's documentation.
+        keys_at: The page where a user makes its keys; empty: the homepage says it.
         policy: Base URLs a profile, authentication, and how politely to ask; None for a derived source.
         hosts_of: Returns the policies of further hosts that its options name, by the name to ask them with; they stand beside, and before,
             the ``others`` of the policy.
@@ -185,7 +201,9 @@ class Source:
         settle: Decides what a payload's row becomes where the ledger knows its fact already; None: it is the next version as it is.
         scrub: Takes out of a body what must not be kept (names of authors, tokens in links) before it is hashed, stored and parsed.
         per_account: Whether it is collected for each account of a user.
-        venue: Where those accounts are.
+        venue: Where those accounts are; empty for a source with ``venues``.
+        venues: Where the accounts of a source are that reads many; the policy is then the venue's, and nobody has an account unasked.
+        extra: Name of the optional dependency of OMC that it needs; empty: none.
         may_be_silent: Whether it is complete without any row, as where its events may not happen for months.
         owners: Who answers for it.
     """
@@ -204,7 +222,10 @@ class Source:
     scrub: Callable[[bytes], bytes] | None = None
     per_account: bool = False
     venue: str = ""
+    venues: Venues | None = None
+    extra: str = ""
     may_be_silent: bool = False
+    keys_at: str = ""
     owners: tuple[str, ...] = field(default=("team:data-platform",))
 
     @property
@@ -218,8 +239,16 @@ class Source:
         policies = () if self.policy is None else (self.policy, *self.policy.others.values())
         return tuple(dict.fromkeys(name for policy in policies for name in policy.auth.key_names))
 
-    def policy_with(self, config: SourceConfig) -> HostPolicy | None:
-        """Return the policy with the hosts that the options name; None for a derived source."""
+    def keys_of(self, account: Account | None) -> tuple[str, ...]:
+        """Return the names of the keys that an account is read with; without an account, and at the one venue of a source, ``keys``."""
+        if self.venues is None or account is None:
+            return self.keys
+        return self.venues.policy(account.venue).auth.key_names
+
+    def policy_with(self, config: SourceConfig, account: Account | None = None) -> HostPolicy | None:
+        """Return the policy with the hosts that the options name, of many venues the account's; None for a derived source."""
+        if self.venues is not None and account is not None:
+            return self.venues.policy(account.venue)
         if self.policy is None or self.hosts_of is None:
             return self.policy
         return replace(self.policy, others={**self.policy.others, **self.hosts_of(config)})

@@ -5,15 +5,17 @@ So what came before a failure is kept, and an event and its announcement stand o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from omc_infra.errors import OmcError, PayloadChangedError, UpstreamRefusedError
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.parsing import parse_payload
@@ -23,7 +25,7 @@ from omc_pipeline.ledgers.known import latest_versions
 from omc_pipeline.ledgers.pairs import pair_new_fills
 from omc_pipeline.ledgers.quarantine import Refused, quarantine
 from omc_pipeline.ledgers.raw import PostgresRawStore
-from omc_pipeline.ledgers.table import Row, key_of
+from omc_pipeline.ledgers.table import LedgerTable, Row, key_of
 from omc_pipeline.ledgers.write import Appended, append
 
 _OF_ONE_PAYLOAD = (PayloadChangedError, UpstreamRefusedError)
@@ -60,11 +62,27 @@ class Collection:
         return sum(appended.rows for appended in self.tables.values())
 
 
+Stored = tuple[Mapping[str, Appended], Sequence[Refused]]
+"""What was appended to each table, and the rows that were refused."""
+Store = Callable[[psycopg.Connection[Any], Source, Payload, Parsed, datetime | None], Stored]
+"""Stores what was read of a payload; the last argument is its fetch time where it is read again."""
+
+
 @dataclass
 class Tally:
-    """Takes the payloads of one source one by one, and keeps the books."""
+    """Takes the payloads of one source one by one, and keeps the books.
+
+    Attributes:
+        source: Whose payloads.
+        store: What becomes of the rows; None: they are written to the ledgers.
+        bodies: Where bodies lie that are not in the database.
+        unread: Payloads that could not be read.
+    """
 
     source: Source
+    store: Store | None = None
+    bodies: Objects | None = None
+    unread: int = 0
     tables: dict[str, Appended] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     quarantined: int = 0
@@ -85,8 +103,10 @@ class Tally:
         self.fetched_at = payload.fetched_at
         try:
             parsed = parse_payload(self.source, payload, config)
-            appended, refused = _store(connection, self.source, payload, parsed, payload.fetched_at if is_replay else None)
+            store = self.store or partial(_store, bodies=self.bodies)
+            appended, refused = store(connection, self.source, payload, parsed, payload.fetched_at if is_replay else None)
         except _OF_ONE_PAYLOAD as error:
+            self.unread += 1
             self.failure = self.failure or error
             return False
         self.read.add(payload.sha256)
@@ -147,24 +167,42 @@ def _added(earlier: Collection, later: Collection) -> Collection:
 
 
 def _store(
-    connection: psycopg.Connection[Any], source: Source, payload: Payload, parsed: Parsed, replayed_from: datetime | None
-) -> tuple[Mapping[str, Appended], Sequence[Refused]]:
+    connection: psycopg.Connection[Any],
+    source: Source,
+    payload: Payload,
+    parsed: Parsed,
+    replayed_from: datetime | None,
+    *,
+    bodies: Objects | None,
+) -> Stored:
     refused = [(rejected.reason, rejected.row) for rejected in parsed.rejected]
     try:
         with connection.transaction():
-            rows = parsed.rows if source.settle is None else _settled(connection, source.settle, source.name, parsed.rows)
+            rows = parsed.rows if source.settle is None else settled(connection, source.settle, source.name, parsed.rows)
             appended = append(connection, payload.source, rows, payload.sha256, replayed_from=replayed_from)
             pair_new_fills(connection, parsed.rows)
-            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256)
+            erase_taken_back(connection, payload.source, parsed.rows, payload.sha256, bodies)
             quarantine(connection, payload.source, refused, payload.sha256)
             if appended or not refused:  # a body of which nothing could be trusted is asked for again, whole
                 PostgresRawStore(connection).mark_parsed(payload)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
-        raise PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}") from error
+        raise refused_by_database(payload, error) from error
     return appended, refused
 
 
-def _settled(connection: psycopg.Connection[Any], settle: Settle, source: str, rows: Sequence[Row]) -> Sequence[Row]:
-    known = latest_versions(connection, source, rows)
+def refused_by_database(payload: Payload, error: psycopg.Error) -> PayloadChangedError:
+    """Make the failure of a payload that holds what PostgreSQL doesn't take."""
+    return PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}")
+
+
+def settled(
+    connection: psycopg.Connection[Any],
+    settle: Settle,
+    source: str,
+    rows: Sequence[Row],
+    where: Callable[[LedgerTable], sql.Composable] | None = None,
+) -> Sequence[Row]:
+    """Return what becomes of rows where their facts are known already; ``where`` as in ``latest_versions``."""
+    known = latest_versions(connection, source, rows, where)
     latest = ((row, known.get((row.table, key_of(row)))) for row in rows)
     return [row if version is None else settle(version, row) for row, version in latest]

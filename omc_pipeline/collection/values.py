@@ -19,6 +19,7 @@ EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 _NUMBER = re.compile(r"[+-]?(\d{1,64}(\.\d{0,64})?|\.\d{1,64})([eE][+-]?\d{1,3})?", re.ASCII)
 _DIGITS = re.compile(r"\d{1,16}", re.ASCII)
 _LEDGER_PRECISION = Context(prec=80, rounding=ROUND_HALF_EVEN)
+_LARGEST_EXPONENT, _SMALLEST_EXPONENT = LARGEST.adjusted(), SMALLEST.adjusted()
 
 
 def amount(row: Mapping[str, Json], name: str, *, above: int | None = None, least: int | None = None) -> Decimal:
@@ -145,10 +146,10 @@ def _exact(value: Json, name: str) -> Decimal:
     number = Decimal(value)
     if not number:
         return Decimal(0)
-    if number.adjusted() >= LARGEST.adjusted():
+    if number.adjusted() >= _LARGEST_EXPONENT:
         raise ValueError(f"{name} {described(value)} is out of the ledger's range")
     exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < SMALLEST.adjusted():
+    if isinstance(exponent, int) and exponent < _SMALLEST_EXPONENT:
         number = number.quantize(SMALLEST, context=_LEDGER_PRECISION)
         if not number:
             raise ValueError(f"{name} {described(value)} is below the ledger's smallest unit {SMALLEST}")

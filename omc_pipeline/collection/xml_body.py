@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from omc_infra.payload import Payload
-from omc_pipeline.collection.body import changed, markup_error, one_line, sound_body
+from omc_pipeline.collection.body import changed, markup_error, one_line, require_memory, sound_body
 from omc_pipeline.collection.items import Item
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 100
 """Levels of nesting beyond which a document is no answer."""
+_MEMORY_OF = {b"<": 100, b"=": 130}
+"""Bytes for half an element with its text, and an attribute."""
 
 
 def read_xml(payload: Payload) -> Element:
@@ -31,6 +33,7 @@ def read_xml(payload: Payload) -> Element:
     from defusedxml.ElementTree import DefusedXMLParser
 
     sound_body(payload)
+    require_memory(payload, _MEMORY_OF)
     error_document = markup_error(payload, "XML")
     if error_document is not None:
         raise error_document

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omc_infra.postgres.roles import Role
     from omc_pipeline.collection.accounts import AccountRow, State
 
-_user = click.option("--user", help="Whose; default: OMC_USER.")
+user_option = click.option("--user", help="Whose; default: OMC_USER.")
 
 
 def _person() -> str:
@@ -32,7 +32,7 @@ def _person() -> str:
         return f"uid {os.getuid()}"
 
 
-_by = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
+by_option = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
 _yes = click.option("--yes", is_flag=True, help="Do it; without, only what would be erased is shown.")
 
 
@@ -66,18 +66,21 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
 
 
 @accounts.command()
-@click.argument("venue_or_source")
-@_user
+@click.argument("venue_or_source", required=False)
+@click.option("--venue", help="The same, by name.")
+@user_option
 @click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
 @click.option("--label", default="", help="What its owner calls it.")
 @json_option
-def add(venue_or_source: str, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
+def add(venue_or_source: str | None, venue: str | None, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
     """Add an account: of a source that is collected by account, or at a venue of which only files tell."""
     from omc_pipeline.collection.accounts import add_account
 
-    settings, (venue, source) = load_settings(), _place(venue_or_source)
-    with _database(settings) as (_, connection), connection.transaction():
-        row = add_account(connection, user or settings.user, venue, source, account_id, label)
+    if (venue_or_source is None) == (venue is None):
+        raise BadInputError("name one venue: `omc accounts add kraken`, or `--venue kraken`")
+    settings, (place, source) = load_settings(), _place(venue_or_source or venue or "")
+    with writing(settings) as (_, connection), connection.transaction():
+        row = add_account(connection, user or settings.user, place, source, account_id, label)
     document = _document(row, settings)
     if as_json:
         emit(document)
@@ -88,7 +91,7 @@ def add(venue_or_source: str, user: str | None, account_id: str | None, label: s
 
 @accounts.command()
 @click.argument("account")
-@_by
+@by_option
 @json_option
 def pause(account: str, by: str, as_json: bool) -> None:
     """Stop collecting an account by schedule."""
@@ -97,7 +100,7 @@ def pause(account: str, by: str, as_json: bool) -> None:
 
 @accounts.command()
 @click.argument("account")
-@_by
+@by_option
 @json_option
 def resume(account: str, by: str, as_json: bool) -> None:
     """Collect a paused account by schedule again."""
@@ -108,7 +111,7 @@ def resume(account: str, by: str, as_json: bool) -> None:
 @click.argument("account")
 @click.option("--with-fills", is_flag=True, help="Erase its fills, balances and bodies, too, and compute its user's profit and loss anew.")
 @_yes
-@_by
+@by_option
 @json_option
 def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) -> None:
     """Remove an account: it is collected no more, and its fills stay unless they are asked for."""
@@ -119,17 +122,18 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
         _change(account, "removed", by, as_json)
         return
     settings = load_settings()
-    with _database(settings, "owner") as (_, connection):
+    with writing(settings, "owner") as (_, connection):
         if yes:
             set_state(connection, account, "removed", by)
         rows = erase_account(connection, account, by) if yes else account_rows(connection, account)
+    _delete_bodies(settings, yes)
     _show_erased({"account": account, "erased": yes, "rows": rows}, as_json)
 
 
 @accounts.command(name="erase-user")
 @click.argument("user")
 @_yes
-@_by
+@by_option
 @json_option
 def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
     """Erase a user with everything of theirs: accounts, fills, profit and loss, agents' sessions, stored bodies, Dagster's partitions."""
@@ -138,17 +142,18 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
     from omc_pipeline.collection.erasing import user_rows
 
     settings = load_settings()
-    with _database(settings, "owner") as (database, connection):
+    with writing(settings, "owner") as (database, connection):
         named = [row.account_id for row in known(connection, user_id=user, states=("active", "paused", "removed"))]
         connection.commit()
         rows = erase(connection, user, by) if yes else user_rows(connection, user)
         if yes:
             _forget(settings, database, named)
+    _delete_bodies(settings, yes)
     _show_erased({"user": user, "erased": yes, "rows": rows}, as_json)
 
 
 @accounts.command()
-@_user
+@user_option
 @click.option("--all", "every", is_flag=True, help="Also the pairs that are decided.")
 @json_option
 def pairs(user: str | None, every: bool, as_json: bool) -> None:
@@ -175,8 +180,8 @@ def pairs(user: str | None, every: bool, as_json: bool) -> None:
 @accounts.command()
 @click.argument("pair", nargs=4, metavar="ACCOUNT FILL ACCOUNT FILL")
 @click.option("--same/--different", "is_duplicate", required=True, help="Whether the two are one execution.")
-@_user
-@_by
+@user_option
+@by_option
 @json_option
 def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, by: str, as_json: bool) -> None:
     """Decide on a pair of fills: the first counts, the second is its duplicate or a fill of its own."""
@@ -184,7 +189,7 @@ def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, 
 
     settings = load_settings()
     whose = user or settings.user
-    with _database(settings) as (_, connection), connection.transaction():
+    with writing(settings) as (_, connection), connection.transaction():
         decide_pair(connection, whose, pair, by, is_duplicate=is_duplicate)
     document = {"user": whose, "pair": list(pair), "state": "duplicate" if is_duplicate else "rejected", "decided_by": by}
     if as_json:
@@ -199,16 +204,23 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
     """Return venue and source of an account: a source by its name or its venue, else a venue of files."""
     from omc_pipeline.collection.discovery import discover_sources
 
-    for source in discover_sources().values():
+    found = list(discover_sources().values())
+    for source in found:
+        if source.venues is not None and venue_or_source == source.name:
+            raise BadInputError(f"source '{source.name}' reads many venues: name the venue, as in `omc accounts add kraken`")
         if source.per_account and venue_or_source in (source.name, source.venue):
             return source.venue, source.name
         if venue_or_source == source.name:
             raise BadInputError(f"source '{source.name}' is not collected by account")
+    for source in found:
+        if source.venues is not None and source.venues.knows(venue_or_source):
+            return venue_or_source, source.name
     return venue_or_source, None
 
 
 @contextmanager
-def _database(settings: Settings, role: Role = "writer") -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+def writing(settings: Settings, role: Role = "writer") -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+    """Open the database, and a connection of a role that may write."""
     from omc_infra.postgres.database import open_database
 
     with open_database(settings) as database, database.connect(role) as connection:
@@ -219,7 +231,7 @@ def _change(account: str, state: State, by: str, as_json: bool) -> None:
     from omc_pipeline.collection.accounts import set_state
 
     settings = load_settings()
-    with _database(settings) as (_, connection):
+    with writing(settings) as (_, connection):
         row = set_state(connection, account, state, by)
     if as_json:
         emit(_document(row, settings))
@@ -233,6 +245,17 @@ def _forget(settings: Settings, database: Database, named: list[str]) -> None:
 
     with open_instance(settings, database) as instance:
         forget_accounts(instance, named)
+
+
+def _delete_bodies(settings: Settings, is_erased: bool) -> None:
+    """Delete the bodies that were erased here where they lie in S3."""
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
+
+    bodies = bodies_of(settings) if is_erased else None
+    if bodies is not None:
+        with open_database(settings) as database:
+            delete_unwanted(database, bodies)
 
 
 def _document(row: AccountRow, settings: Settings) -> dict[str, Any]:
@@ -249,7 +272,7 @@ def _missing_keys(row: AccountRow, settings: Settings) -> list[str]:
     from omc_pipeline.collection.keys import key_store
 
     source, store = discover_sources().get(row.source or ""), key_store(settings)
-    return [store.place(name, row) for name in (source.keys if source else ()) if store.key(name, row) is None]
+    return [store.place(name, row) for name in (source.keys_of(row) if source else ()) if store.key(name, row) is None]
 
 
 def _show_erased(document: Mapping[str, Any], as_json: bool) -> None:

@@ -122,11 +122,16 @@ def _report(source: Source, database: Database, collection: Collection, config: 
         log.warning("the collection is not in Dagster's catalog", source=source.name, reason=redact(f"{type(error).__name__}: {error}"))
 
 
+def collection_document(collection: Collection, settings: Settings) -> dict[str, Any]:
+    """Return what a collection or a replay did, as ``--json`` prints it."""
+    tables = {name: dataclasses.asdict(appended) for name, appended in collection.tables.items()}
+    return {"profile": settings.profile, **dataclasses.asdict(collection), "tables": tables, "rows": collection.rows}
+
+
 def show_collection(collection: Collection, settings: Settings, as_json: bool) -> None:
     """Print what a collection or a replay did."""
     if as_json:
-        tables = {name: dataclasses.asdict(appended) for name, appended in collection.tables.items()}
-        emit({"profile": settings.profile, **dataclasses.asdict(collection), "tables": tables, "rows": collection.rows})
+        emit(collection_document(collection, settings))
         return
     from rich.table import Table
 

@@ -13,9 +13,9 @@ from omc_infra.cli import emit, json_option
 from omc_infra.terminal import open_console, say
 from omc_pipeline.pnl.policy import (
     FEE_POLICIES,
+    LEDGER_METHODS,
+    LEDGER_OVERSELL_POLICIES,
     LOT_POLICIES,
-    METHOD_NAMES,
-    OVERSELL_POLICIES,
     FeePolicy,
     LotPolicy,
     Method,
@@ -25,7 +25,7 @@ from omc_pipeline.pnl.policy import (
 if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
-_method = click.option("--method", type=click.Choice(METHOD_NAMES), default="fifo", show_default=True, help="How sells find their lots.")
+_method = click.option("--method", type=click.Choice(LEDGER_METHODS), default="fifo", show_default=True, help="How sells find their lots.")
 _user = click.option("--user", help="Whose; default: OMC_USER.")
 _currency = click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
 
@@ -34,7 +34,9 @@ _currency = click.option("--currency", help="One that the user reports in, see `
 @_user
 @_method
 @click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="Where fees go.")
-@click.option("--oversell-policy", type=click.Choice(OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held.")
+@click.option(
+    "--oversell-policy", type=click.Choice(LEDGER_OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held."
+)
 @click.option(
     "--lot-policy", type=click.Choice(LOT_POLICIES), default="universal", show_default=True, help="May a sell take any account's lots?"
 )

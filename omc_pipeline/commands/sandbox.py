@@ -43,7 +43,7 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
     server.serve(settings.sandbox_seed, port, state_file(settings), announce_port, on_listen=tell)
 
 
-@sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late or reset.")
+@sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late, reset or zone.")
 @click.argument("upstream")
 @click.argument("kind")
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many answers.")

@@ -129,7 +129,7 @@ def _document(source: Source, settings: Settings, known: States, now: datetime) 
     from omc_pipeline.collection.readiness import configured_sources, not_configured_reason
     from omc_pipeline.collection.state import CollectorKey
 
-    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings)
+    reason = None if configured_sources([source], settings, known) else not_configured_reason(source, settings, known)
     own = [state for state in known if state.source == source.name] or [known.of(CollectorKey(source.name))]
     collectors = [_state(state, now) for state in own]
     return {
@@ -139,6 +139,7 @@ def _document(source: Source, settings: Settings, known: States, now: datetime) 
         "cadence": source.cron,
         "every_s": source.every_s,
         "homepage": source.homepage,
+        "keys_at": source.keys_at or source.homepage,
         "keys": [{"variable": f"OMC_KEY_{name.upper()}", "set": bool(settings.key(name))} for name in source.keys],
         "configured": reason is None,
         "not_configured_reason": reason,
@@ -195,6 +196,9 @@ def _print(documents: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str,
     print_rows(console, rows, f"sources · {profile}", [*styles, *("red" for _ in broken)])
     for each in broken:
         console.print(each["reason"], style="red", soft_wrap=True)
+    wanting = [each for each in documents if not each["configured"]]
+    if wanting:
+        console.print(f"{len(documents) - len(wanting)} of {len(documents)} sources work as they are; {len(wanting)} want something first")
     for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
             console.print(line, style=style, soft_wrap=True)
@@ -218,9 +222,17 @@ def _row(each: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _where(each: Mapping[str, Any]) -> str:
+    """Say where a person gets what a source lacks."""
+    lacks_key = any(not key["set"] for key in each["keys"])
+    if not each["keys"]:
+        return ""
+    return f"; get them at {each['keys_at']}" if lacks_key else f" to your own address; why: {each['homepage']}"
+
+
 def _remarks(each: Mapping[str, Any]) -> list[str]:
     """Say what a person may have to do: set keys, resume, look at a failure."""
-    lines = [f"{each['not_configured_reason']}; get them at {each['homepage']}"] if not each["configured"] else []
+    lines = [] if each["configured"] else [f"{each['not_configured_reason']}{_where(each)}"]
     for collector in each["collectors"]:
         name = "/".join(part for part in (each["source"], collector["endpoint"], collector["account"]) if part)
         if pause := collector["pause"]:

@@ -78,7 +78,11 @@ def _due_ledgers(database: Database) -> list[str]:
 
 def _is_late(source: Source, known: States) -> bool:
     """Return whether an endpoint was not collected well for longer than its own cadence."""
+    from omc_pipeline.collection.readiness import has_account
+
     now = utc_now()
+    if not has_account(source, known):
+        return False
     for endpoint in source.endpoints:
         successes = [state.last_success_at for state in known if (state.source, state.endpoint) == (source.name, endpoint.name)]
         newest = max((success for success in successes if success), default=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omc_infra.postgres.comments import Comments, read_comments
 from omc_pipeline.ledgers import catalyst, exchange, glass, human
+from omc_pipeline.ledgers.candle import CANDLE
 from omc_pipeline.ledgers.descriptions import field_descriptions, table_description
 from omc_pipeline.ledgers.table import BOOKKEEPING_DESCRIPTIONS, LedgerTable
 
@@ -16,8 +17,11 @@ def own_comments() -> Comments:
     """Return the texts of all tables of this storey."""
     others = read_comments(Path(__file__).with_name("comments.toml"))
     named = dict(others.named)
-    for table in LEDGER_TABLES:
+    for table in (*LEDGER_TABLES, CANDLE):
         named |= _of_ledger_table(table)
+        if table.latest is not None:
+            named |= {name.replace(table.qualified, table.latest): text for name, text in _of_ledger_table(table).items()}
+            named[table.latest] = f"Newest row of each series of `{table.qualified}`, kept by triggers: {named[table.qualified]}"
     return Comments(named, others.shared)
 
 

@@ -38,7 +38,13 @@ SELECT DISTINCT account_id, %s, user_id FROM {incoming} ON CONFLICT DO NOTHING
 
 
 def note_door(connection: psycopg.Connection[Any], source: str, staging: sql.Identifier) -> None:
-    """Note that a source tells of the accounts of the rows that are staged in a temporary table.
+    """Note that a source tells of the accounts of the rows that are staged in a temporary table; raises as ``require_owner`` does."""
+    require_owner(connection, source, staging)
+    connection.execute(sql.SQL(_NOTE).format(incoming=staging), [source], prepare=False)
+
+
+def require_owner(connection: psycopg.Connection[Any], source: str, staging: sql.Identifier) -> None:
+    """Make sure that the rows that are staged in a temporary table name the users that their accounts and fills have.
 
     Raises:
         BadInputError: A row of an account names another user than the account's, or than the fill that is known by its id.
@@ -50,4 +56,3 @@ def note_door(connection: psycopg.Connection[Any], source: str, staging: sql.Ide
     if foreign is not None:
         account, details, owner = foreign
         raise BadInputError(f"{source}: a row of account '{account}' names user '{details}', and the account is of user '{owner}'")
-    connection.execute(sql.SQL(_NOTE).format(incoming=staging), [source], prepare=False)

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from omc_infra.errors import PayloadChangedError
+from omc_infra.objects import Objects
 from omc_pipeline.ledgers.human import POST, Post, erased
 from omc_pipeline.ledgers.raw import PostgresRawStore
 from omc_pipeline.ledgers.table import row_digest
@@ -50,7 +51,9 @@ class _Version:
     recorded_at: datetime
 
 
-def erase_taken_back(connection: psycopg.Connection[Any], source: str, rows: Iterable[object], payload_sha256: str | None) -> None:
+def erase_taken_back(
+    connection: psycopg.Connection[Any], source: str, rows: Iterable[object], payload_sha256: str | None, bodies: Objects | None = None
+) -> None:
     """Erase the words of those posts among rows that say they were taken back, within the caller's transaction; once each.
 
     Args:
@@ -58,6 +61,7 @@ def erase_taken_back(connection: psycopg.Connection[Any], source: str, rows: Ite
         source: Who told us.
         rows: What was appended; rows of other tables are passed over.
         payload_sha256: The body they were read from, whose words were cut out before it was stored.
+        bodies: Where bodies lie that are not in the database.
     """
     reasons = {row.post_id: row.removed for row in rows if isinstance(row, Post) and row.removed is not None}
     if not reasons:
@@ -73,17 +77,23 @@ def erase_taken_back(connection: psycopg.Connection[Any], source: str, rows: Ite
         connection.execute(_ERASE, facts)
     posts = sorted({each.post.post_id for each in worded})
     versions = Counter(each.post.post_id for each in worded)
-    bodies = _let_go(connection, source, posts, min(each.recorded_at for each in worded) - _HELD_BEFORE, payload_sha256)
+    raw, since = PostgresRawStore(connection, bodies), min(each.recorded_at for each in worded) - _HELD_BEFORE
+    let_go = _let_go(connection, raw, source, posts, since, payload_sha256)
     for post_id in posts:
         refused = _erase_refused(connection, source, post_id)
-        connection.execute(_RECORD, [source, post_id, reasons[post_id], versions[post_id], bodies[post_id], refused])
+        connection.execute(_RECORD, [source, post_id, reasons[post_id], versions[post_id], let_go[post_id], refused])
 
 
 def _let_go(
-    connection: psycopg.Connection[Any], source: str, posts: Sequence[str], since: datetime, payload_sha256: str | None
+    connection: psycopg.Connection[Any],
+    raw: PostgresRawStore,
+    source: str,
+    posts: Sequence[str],
+    since: datetime,
+    payload_sha256: str | None,
 ) -> Counter[str]:
     """Let go of the bodies that name one of the posts; return how many named each. The newest of all is the one just read."""
-    raw, counts = PostgresRawStore(connection), Counter[str]()
+    counts = Counter[str]()
     for (sha256,) in connection.execute(_BODIES, [source, since, payload_sha256 or ""]).fetchall():
         try:
             body = raw.body(sha256)

@@ -50,8 +50,9 @@ class Fill(Row):
         fee (fee_currency): Fee that was paid; 0 for none, NULL where it is unknown.
         fee_currency: Currency or coin of the fee.
         executed_at: When it was executed.
-        kind: ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between two accounts of the user), ``fee``, or an income:
-            ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``.
+        kind: ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between two accounts of the user), ``fee``, ``rebate``, an income:
+            ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``, ``mining``; or from files ``gift``, ``donate``, ``lost``,
+            ``stolen``, ``dust``.
         trade_id: Id that fills of one trade share, and the two halves of a transfer; NULL where there is none.
         order_id: The venue's id of the order; NULL where it gives none.
         algorithm_id: Trading algorithm that placed the order; NULL where it is not known.
@@ -96,7 +97,15 @@ class Balance(Row):
     value_aud: Decimal | None
 
 
-QUOTE = LedgerTable("exchange", "quote", Quote, key=("symbol", "currency", "observed_at"), clock="observed_at")
+QUOTE = LedgerTable(
+    "exchange",
+    "quote",
+    Quote,
+    key=("symbol", "currency", "observed_at"),
+    clock="observed_at",
+    monthly=True,
+    latest="exchange.latest_quote",
+)
 FILL = LedgerTable("exchange", "fill", Fill, key=("account_id", "fill_id"), clock="executed_at", per_user=True, per_account=True)
 BALANCE = LedgerTable(
     "exchange", "balance", Balance, key=("user_id", "account_id", "symbol", "observed_at"), clock="observed_at", per_user=True

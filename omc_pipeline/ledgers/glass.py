@@ -21,6 +21,8 @@ class ProtocolTvl(Row):
         category: The source's category, such as ``Lending``; NULL where it gives none.
         tvl_usd (US dollars): Value locked in the protocol.
         mcap_usd (US dollars): Market value of the protocol's coin; NULL in histories and where the source gives none.
+        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+            whole, not both.
     """
 
     protocol: str
@@ -30,6 +32,7 @@ class ProtocolTvl(Row):
     category: str | None
     tvl_usd: Decimal
     mcap_usd: Decimal | None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class ProtocolFees(Row):
         fees_24h_usd (US dollars): Fees of the last 24 hours; NULL where the source gives none.
         fees_7d_usd (US dollars): Fees of the last 7 days; NULL where the source gives none.
         fees_30d_usd (US dollars): Fees of the last 30 days; NULL where the source gives none.
+        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+            whole, not both.
     """
 
     protocol: str
@@ -51,6 +56,53 @@ class ProtocolFees(Row):
     fees_24h_usd: Decimal | None
     fees_7d_usd: Decimal | None
     fees_30d_usd: Decimal | None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolRevenue(Row):
+    """The part of the fees that one protocol keeps for itself, over windows that end at ``observed_at``.
+
+    Attributes:
+        protocol: The source's short name of the protocol (its slug).
+        observed_at: Hour of the fetch, because the source gives no time.
+        name: Name of the protocol as people write it.
+        revenue_24h_usd (US dollars): Revenue of the last 24 hours; NULL where the source gives none.
+        revenue_7d_usd (US dollars): Revenue of the last 7 days; NULL where the source gives none.
+        revenue_30d_usd (US dollars): Revenue of the last 30 days; NULL where the source gives none.
+        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+            whole, not both.
+    """
+
+    protocol: str
+    observed_at: datetime
+    name: str
+    revenue_24h_usd: Decimal | None
+    revenue_7d_usd: Decimal | None
+    revenue_30d_usd: Decimal | None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolDay(Row):
+    """Fees or revenue of one protocol on one day.
+
+    Attributes:
+        protocol: The source's short name of the protocol (its slug).
+        metric: ``fees`` or ``revenue``.
+        observed_at: Begin of the day, UTC.
+        name: Name of the protocol as people write it.
+        amount_usd (US dollars): Fees or revenue of the day; negative where the source corrects earlier days.
+        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+            whole, not both.
+    """
+
+    protocol: str
+    metric: str
+    observed_at: datetime
+    name: str
+    amount_usd: Decimal
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +208,9 @@ class ChainBlock(Row):
         number: Height of the block.
         observed_at: Time of the block, by its producer.
         base_fee_gwei (1e-9 coins per gas): Part of the fee that is burnt; NULL on chains without one.
-        gas_used (gas): Gas of the block's transactions.
-        gas_limit (gas): Most gas that the block could take.
-        transactions: Number of its transactions.
+        gas_used (gas): Gas of the block's transactions; NULL on chains without gas.
+        gas_limit (gas): Most gas that the block could take; NULL on chains without gas.
+        transactions: Number of its transactions; NULL where the source doesn't count them.
     """
 
     chain: str
@@ -166,9 +218,9 @@ class ChainBlock(Row):
     number: int
     observed_at: datetime
     base_fee_gwei: Decimal | None
-    gas_used: Decimal
-    gas_limit: Decimal
-    transactions: int
+    gas_used: Decimal | None
+    gas_limit: Decimal | None
+    transactions: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +231,8 @@ class SmartMoneyFlow(Row):
         chain: Name of the chain, lower case.
         token_address: The token's contract; with the chain it names the token, which its symbol doesn't.
         observed_at: Quarter of an hour of the fetch.
-        symbol: As the token calls itself, not unique; NULL where nobody tells.
+        symbol: Unique symbol of a known contract; else what the token calls itself, which is not unique, with the chain in front
+            (``SOLANA:LINK``) where that is the symbol of another asset. NULL where nobody tells, or the name imitates another.
         marks: The source's own signs, taken off the symbol: a young token, a warning. NULL without.
         net_flow_1h_usd (US dollars): Flow of the last hour, negative where more left than came; NULL where not told.
         net_flow_24h_usd (US dollars): Flow of the last 24 hours; NULL where not told.
@@ -224,7 +277,7 @@ class ApiCredit(Row):
 
 
 MARKET_CANDLE = LedgerTable(
-    "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at"
+    "glass", "market_candle", MarketCandle, key=("venue", "symbol", "currency", "interval", "opened_at"), clock="opened_at", monthly=True
 )
 FX_RATE = LedgerTable("glass", "fx_rate", FxRate, key=("base", "currency", "observed_at"), clock="observed_at")
 CHAIN_TVL = LedgerTable("glass", "chain_tvl", ChainTvl, key=("chain", "observed_at"), clock="observed_at")
@@ -232,8 +285,23 @@ CHAIN_BLOCK = LedgerTable("glass", "chain_block", ChainBlock, key=("chain", "blo
 SMART_MONEY_FLOW = LedgerTable(
     "glass", "smart_money_flow", SmartMoneyFlow, key=("chain", "token_address", "observed_at"), clock="observed_at"
 )
+PROTOCOL_REVENUE = LedgerTable("glass", "protocol_revenue", ProtocolRevenue, key=("protocol", "observed_at"), clock="observed_at")
+PROTOCOL_DAY = LedgerTable("glass", "protocol_day", ProtocolDay, key=("protocol", "metric", "observed_at"), clock="observed_at")
 API_CREDIT = LedgerTable("glass", "api_credit", ApiCredit, key=("api", "request", "observed_at"), clock="observed_at")
 ProtocolTvl.table, ProtocolFees.table, CoinPrice.table = PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE
 MarketCandle.table, FxRate.table, ChainBlock.table = MARKET_CANDLE, FX_RATE, CHAIN_BLOCK
+ProtocolRevenue.table, ProtocolDay.table = PROTOCOL_REVENUE, PROTOCOL_DAY
 SmartMoneyFlow.table, ApiCredit.table, ChainTvl.table = SMART_MONEY_FLOW, API_CREDIT, CHAIN_TVL
-TABLES = (PROTOCOL_TVL, PROTOCOL_FEES, COIN_PRICE, MARKET_CANDLE, FX_RATE, CHAIN_BLOCK, SMART_MONEY_FLOW, API_CREDIT, CHAIN_TVL)
+TABLES = (
+    PROTOCOL_TVL,
+    PROTOCOL_FEES,
+    PROTOCOL_REVENUE,
+    PROTOCOL_DAY,
+    COIN_PRICE,
+    MARKET_CANDLE,
+    FX_RATE,
+    CHAIN_BLOCK,
+    SMART_MONEY_FLOW,
+    API_CREDIT,
+    CHAIN_TVL,
+)

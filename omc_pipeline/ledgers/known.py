@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,13 +18,16 @@ Fact = tuple[LedgerTable, tuple[Any, ...]]
 """A table and a natural key in it."""
 
 
-def latest_versions(connection: psycopg.Connection[Any], source: str, rows: Sequence[Row]) -> dict[Fact, Row]:
+def latest_versions(
+    connection: psycopg.Connection[Any], source: str, rows: Sequence[Row], known: Callable[[LedgerTable], sql.Composable] | None = None
+) -> dict[Fact, Row]:
     """Return the latest version of each fact that rows of a source are about, where there is one.
 
     Args:
         connection: In the caller's transaction. The source must be held, or a version may come meanwhile.
         source: Whose facts.
         rows: Of one or several tables, none of them per account.
+        known: Returns the query to look a table's rows up in; None: the table itself.
     """
     keys: dict[LedgerTable, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
@@ -33,19 +36,25 @@ def latest_versions(connection: psycopg.Connection[Any], source: str, rows: Sequ
     for table, of_table in keys.items():
         for at in range(0, len(of_table), _KEYS_A_QUERY):
             some = of_table[at : at + _KEYS_A_QUERY]
-            found |= {(table, key_of(row)): row for row in _latest(connection, source, table, some)}
+            found |= {(table, key_of(row)): row for row in _latest(connection, source, table, some, known)}
     return found
 
 
-def _latest(connection: psycopg.Connection[Any], source: str, table: LedgerTable, keys: Sequence[tuple[Any, ...]]) -> list[Row]:
+def _latest(
+    connection: psycopg.Connection[Any],
+    source: str,
+    table: LedgerTable,
+    keys: Sequence[tuple[Any, ...]],
+    known: Callable[[LedgerTable], sql.Composable] | None,
+) -> list[Row]:
     key = sql.SQL(", ").join(map(sql.Identifier, table.key))
     placeholders = sql.SQL(", ").join([sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(table.key)))] * len(keys))
     statement = sql.SQL(
-        "SELECT DISTINCT ON ({key}) {fields} FROM {table} WHERE source = %s AND ({key}) IN ({keys}) ORDER BY {key}, version DESC"
+        "SELECT DISTINCT ON ({key}) {fields} FROM {table} AS known WHERE source = %s AND ({key}) IN ({keys}) ORDER BY {key}, version DESC"
     ).format(
         key=key,
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
-        table=sql.Identifier(table.ledger, table.name),
+        table=known(table) if known else sql.Identifier(table.ledger, table.name),
         keys=placeholders,
     )
     rows = connection.execute(statement, [source, *(value for values in keys for value in values)], prepare=False).fetchall()

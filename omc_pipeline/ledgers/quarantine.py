@@ -79,15 +79,29 @@ def resolve(connection: psycopg.Connection[Any], source: str, payloads: Collecti
     Returns:
         How many were closed.
     """
+    accepted = resolvable(connection, source, payloads, still, for_update=True)
+    connection.execute("UPDATE raw.quarantine SET resolved_at = clock_timestamp() WHERE quarantine_id = ANY(%s)", [accepted])
+    return len(accepted)
+
+
+def resolvable(
+    connection: psycopg.Connection[Any], source: str, payloads: Collection[str], still: Collection[Refused], *, for_update: bool = False
+) -> list[int]:
+    """Return the ids of the rows that ``resolve`` would close; arguments as there. ``for_update`` locks what it looks at."""
     again = {(reason, refused_digest(row)) for reason, row in still}
     held = connection.execute(
         "SELECT quarantine_id, reason, row_sha256 FROM raw.quarantine"
-        " WHERE source = %s AND resolved_at IS NULL AND payload_sha256 = ANY(%s) FOR UPDATE",
+        " WHERE source = %s AND resolved_at IS NULL AND payload_sha256 = ANY(%s)" + (" FOR UPDATE" if for_update else ""),
         [source, list(payloads)],
     ).fetchall()
-    accepted = [quarantine_id for quarantine_id, reason, digest in held if (reason, digest) not in again]
-    connection.execute("UPDATE raw.quarantine SET resolved_at = clock_timestamp() WHERE quarantine_id = ANY(%s)", [accepted])
-    return len(accepted)
+    return [quarantine_id for quarantine_id, reason, digest in held if (reason, digest) not in again]
+
+
+def not_open(connection: psycopg.Connection[Any], source: str, refused: Collection[Refused]) -> list[Refused]:
+    """Return the refused rows that ``quarantine`` would open, each once: those that aren't open already."""
+    named = {(reason, refused_digest(row)): (reason, row) for reason, row in refused}
+    held = connection.execute("SELECT reason, row_sha256 FROM raw.quarantine WHERE source = %s AND resolved_at IS NULL", [source])
+    return [named[name] for name in named.keys() - set(held.fetchall())]
 
 
 def open_rows(connection: psycopg.Connection[Any], source: str | None = None, limit: int = 1_000) -> list[Quarantined]:

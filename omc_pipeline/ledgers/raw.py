@@ -12,12 +12,17 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+import structlog
 import zstandard
 from psycopg.types.json import Jsonb
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.http import Validators
+from omc_infra.objects import Objects
 from omc_infra.payload import Payload
+from omc_pipeline.ledgers.bodies import LOCK, name_of, packed_body, pointer
+
+log = structlog.get_logger()
 
 NOT_MODIFIED = 304
 
@@ -37,10 +42,11 @@ class PostgresRawStore:
 
     Args:
         connection: Of role writer, and not inside a transaction when the store is called.
+        bodies: Where bodies go; None: into the database.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, connection: psycopg.Connection[Any], bodies: Objects | None = None) -> None:
+        self._connection, self._bodies = connection, bodies
 
     def store(self, payload: Payload, *, etag: str | None, last_modified: str | None) -> None:
         """Keep a body of any status, and the fetch; the same fetch twice is one row."""
@@ -67,18 +73,29 @@ class PostgresRawStore:
             ).fetchone()
         return Validators(*row) if row and (row[0] or row[1]) else None
 
+    def newest(self, source: str, request_sha256: str, since: datetime) -> tuple[str, datetime] | None:
+        """Return digest and fetch time of the newest 200 of a request since a time, or None where there was none."""
+        with self._connection.transaction():
+            row = self._connection.execute(
+                "SELECT payload_sha256, fetched_at FROM raw.fetch WHERE source = %s AND request_sha256 = %s AND status = 200"
+                " AND fetched_at >= %s ORDER BY fetched_at DESC, fetch_id DESC LIMIT 1",
+                [source, request_sha256, since],
+            ).fetchone()
+        return (row[0], row[1]) if row else None
+
     def body(self, sha256: str) -> bytes:
         """Return a body.
 
         Raises:
             LookupError: There is none of that digest, or it was let go.
+            OmcError: It lies in S3, and can't be had from there.
             PayloadChangedError: What is kept under it is not it: the store was damaged.
         """
         with self._connection.transaction():
             row = self._connection.execute("SELECT body, size_bytes FROM raw.payload WHERE sha256 = %s", [sha256], binary=True).fetchone()
         if row is None or row[0] is None:
             raise LookupError(f"no body {sha256} in the raw store")
-        return _unpacked(row[0], row[1], sha256)
+        return _unpacked(packed_body(row[0], sha256, self._bodies), row[1], sha256)
 
     def stored(self, source: str, since: datetime, until: datetime) -> Iterator[Payload]:
         """Yield the successful payloads of a source as they were fetched, oldest first; those whose body was let go are passed over.
@@ -97,7 +114,12 @@ class PostgresRawStore:
                 [source, since, until, list(_PARSED_STATUSES)],
             ).fetchall()
         for sha256, fetched_at, url, media_type, context, *asked in fetches:
-            yield Payload(source, self.body(sha256), fetched_at, url, 200, media_type, context, False, *asked)
+            try:
+                body = self.body(sha256)
+            except LookupError:  # let go since the list was read, or gone from where it lies
+                log.warning("a stored body is gone", source=source, sha256=sha256)
+                continue
+            yield Payload(source, body, fetched_at, url, 200, media_type, context, False, *asked)
 
     def _store_body(self, payload: Payload) -> None:
         # The lock keeps retention from letting a known body go before this fetch of it is there to be seen.
@@ -107,6 +129,10 @@ class PostgresRawStore:
         if known and known[0]:
             return
         packed = zstandard.ZstdCompressor(level=_LEVEL).compress(payload.body)
+        if self._bodies is not None:
+            self._connection.execute(LOCK, [payload.sha256])
+            self._bodies.put(name_of(payload.sha256), packed)
+            packed = pointer(self._bodies)
         self._connection.execute(
             "INSERT INTO raw.payload (sha256, body, size_bytes, media_type, first_seen_at)"
             " VALUES (%s, %b, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET body = EXCLUDED.body WHERE payload.body IS NULL",

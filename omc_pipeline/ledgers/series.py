@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from omc_pipeline.ledgers.table import LedgerTable
+from omc_pipeline.ledgers.table import BOOKKEEPING, LedgerTable
 
 
 def series_columns(table: LedgerTable) -> tuple[str, ...]:
@@ -35,6 +35,33 @@ def series_from(table: LedgerTable, equals: Mapping[str, Any]) -> tuple[str, dic
             parts.append(f"LATERAL ({found}) AS {name}")
             known |= {column: f"{name}.{column}" for column in group}
     return ", ".join(parts), known
+
+
+def kept_latest(table: LedgerTable, kept: str, conditions: Sequence[str], *, known_at: bool) -> str:
+    """Return a SELECT of the newest fact of each series, from the table that holds these.
+
+    Args:
+        table: Whose facts; its monthly partitions are searched from the newest one back, without a step into those before.
+        kept: The table of newest rows, named ``newest`` in the conditions.
+        conditions: On the columns of the series.
+        known_at: Only what was recorded by ``:as_of`` counts. Where the newest row of a series was recorded later, the newest that was not
+            is searched.
+    """
+    series, columns = series_columns(table), (*table.fields, *BOOKKEEPING)
+    wanted, order = " AND ".join(conditions) or "true", ", ".join(f"newest.{column}" for column in series)
+    of_kept = ", ".join(f"newest.{column}" for column in columns)
+    if not known_at:
+        return f"SELECT {of_kept} FROM {kept} AS newest WHERE {wanted} ORDER BY {order}"
+    same = " AND ".join(f"fact.{column} = newest.{column}" for column in series)
+    return f"""
+        SELECT known.* FROM {kept} AS newest, LATERAL (
+            SELECT {of_kept} WHERE newest.recorded_at <= :as_of
+            UNION ALL (
+                SELECT {", ".join(f"fact.{column}" for column in columns)} FROM {table.qualified} AS fact
+                WHERE newest.recorded_at > :as_of AND {same} AND fact.{table.clock} <= newest.{table.clock} AND fact.recorded_at <= :as_of
+                ORDER BY fact.{table.clock} DESC, fact.version DESC LIMIT 1
+            )
+        ) AS known WHERE {wanted} ORDER BY {order}"""
 
 
 def _is_given(value: Any) -> bool:

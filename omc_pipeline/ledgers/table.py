@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,6 +28,9 @@ BOOKKEEPING_DESCRIPTIONS = {
 """Columns that every ledger table has beside the fields of its row type, with their meaning."""
 BOOKKEEPING = tuple(BOOKKEEPING_DESCRIPTIONS)
 
+SEPARATOR, NULL = "\x1f", "\x00"
+"""Between the texts of facts in a digest, and in place of one that is None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -40,6 +44,8 @@ class LedgerTable:
     """One table: ``ledger`` is its schema, ``key`` the natural key beside ``source``, ``clock`` the source's own time.
 
     The key of a ``per_account`` table is without the source: several sources may tell the same fact of an account, and it is one row.
+    A ``monthly`` table is kept in partitions by its clock (see ``partitions``); ``latest`` names a table that holds the newest row of each
+    of its series, in the same columns.
     """
 
     ledger: LedgerName
@@ -49,6 +55,8 @@ class LedgerTable:
     clock: str
     per_user: bool = False
     per_account: bool = False
+    monthly: bool = False
+    latest: str | None = None
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -78,8 +86,13 @@ def json_values(row: Row) -> dict[str, str | int | bool | None]:
 
 def row_digest(row: Row) -> str:
     """Return a sha256 over the facts of a row, the same on every machine; equal facts, equal digest (``1.50`` is ``1.5``)."""
-    facts = "\x1f".join(_canonical(getattr(row, name)) for name in row.table.fields)
+    facts = SEPARATOR.join(canonical_texts([getattr(row, name) for name in row.table.fields]))
     return hashlib.sha256(facts.encode()).hexdigest()
+
+
+def canonical_texts(values: Iterable[Any]) -> list[str]:
+    """Return the texts of values by which facts are compared; ``NULL`` stands for None. PostgreSQL reads each as the value."""
+    return [_CANONICAL.get(type(value), _of_subclass)(value) for value in values]
 
 
 def number_text(value: Decimal) -> str:
@@ -94,11 +107,15 @@ def _json_value(value: str | int | Decimal | datetime | date | None) -> str | in
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
-def _canonical(value: object) -> str:
-    if value is None:
-        return "\x00"
-    if isinstance(value, Decimal):
-        return number_text(value)
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    return str(value)
+def _of_subclass(value: Any) -> str:
+    return next((write(value) for kind, write in _CANONICAL.items() if isinstance(value, kind)), str(value))
+
+
+_CANONICAL: Mapping[type, Callable[[Any], str]] = {
+    str: str,
+    Decimal: number_text,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    type(None): lambda _: NULL,
+}
+"""How the values of facts are written, by type; others as ``str`` does."""

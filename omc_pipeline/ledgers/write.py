@@ -6,12 +6,11 @@ so collecting the same hour twice changes nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 from typing import Any
 
 import psycopg
@@ -20,7 +19,9 @@ from psycopg import sql
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.doors import MAY_CORRECT, note_door
 from omc_pipeline.ledgers.knowledge import stamp
-from omc_pipeline.ledgers.table import LedgerTable, Row, row_digest
+from omc_pipeline.ledgers.partitions import make_months
+from omc_pipeline.ledgers.staging import Staged, copy_staged, staged_rows, staging_table
+from omc_pipeline.ledgers.table import LedgerTable, Row
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,7 @@ def append(
     Returns:
         By qualified name, for each table that had rows.
     """
-    of_table: dict[LedgerTable, list[Row]] = defaultdict(list)
-    for row in rows:
-        of_table[row.table].append(row)
-    tables = sorted(of_table, key=lambda table: table.qualified)
-    staged = {table: _stage(connection, table, of_table[table]) for table in tables}  # before any lock: the longest part for many rows
-    # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
-    stamps = {table: stamp(connection, table.qualified) for table in tables}
-    bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
-    return {table.qualified: _insert(connection, table, staged[table], {**bound, "recorded_at": stamps[table]}) for table in tables}
+    return _append(connection, source, staged_rows(rows), payload_sha256, replayed_from)
 
 
 def append_bulk(
@@ -100,45 +93,59 @@ def append_bulk(
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise BadInputError("append_bulk: the connection is in a transaction; commit first, or use append")
     total: dict[str, Appended] = {}
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, chunk_rows)):
-        with connection.transaction():
-            done = append(connection, source, chunk, payload_sha256)
-        for table, count in done.items():
-            total[table] = total.get(table, Appended()) + count
+    remaining, done = iter(rows), Future[Mapping[str, Appended]]()
+    done.set_result({})
+    with ThreadPoolExecutor(1, "append_bulk") as writing:  # the next rows are written as text while PostgreSQL takes these
+        while chunk := list(islice(remaining, chunk_rows)):
+            staged = staged_rows(chunk)
+            _add(total, done.result())
+            done = writing.submit(_append_chunk, connection, source, staged, payload_sha256)
+        _add(total, done.result())
     return total
 
 
-def _stage(connection: psycopg.Connection[Any], table: LedgerTable, rows: Iterable[Row]) -> int:
-    """Copy the rows, of each key the last, and their digests into a temporary table of their own; return how many."""
-    natural_key, facts = attrgetter(*table.key), attrgetter(*table.fields)
-    distinct = {natural_key(row): row for row in rows}
-    staging, fields = _staging(table), sql.SQL(", ").join(map(sql.Identifier, table.fields))
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(staging))
-    connection.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, row_sha256 FROM {} WITH NO DATA").format(
-            sql.Identifier(_staging_name(table)), fields, _name(table)
-        )
-    )
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} ({}, row_sha256) FROM STDIN").format(staging, fields)) as copy:
-        for row in distinct.values():
-            copy.write_row((*facts(row), row_digest(row)))
-    return len(distinct)
+def _append_chunk(
+    connection: psycopg.Connection[Any], source: str, staged: Mapping[LedgerTable, Staged], payload_sha256: str | None
+) -> Mapping[str, Appended]:
+    with connection.transaction():
+        return _append(connection, source, staged, payload_sha256, None)
 
 
-def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: int, bound: Mapping[str, Any]) -> Appended:
+def _append(
+    connection: psycopg.Connection[Any],
+    source: str,
+    staged: Mapping[LedgerTable, Staged],
+    payload_sha256: str | None,
+    replayed_from: datetime | None,
+) -> Mapping[str, Appended]:
+    for table, rows in staged.items():  # before any lock: the longest part for many rows
+        copy_staged(connection, table, rows)
+        if table.monthly:
+            make_months(connection, table, rows.newest, rows.newest)
+    # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
+    stamps = {table: stamp(connection, table.qualified) for table in staged}
+    bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
+    return {table.qualified: _insert(connection, table, rows, {**bound, "recorded_at": stamps[table]}) for table, rows in staged.items()}
+
+
+def _add(total: dict[str, Appended], done: Mapping[str, Appended]) -> None:
+    for table, count in done.items():
+        total[table] = total.get(table, Appended()) + count
+
+
+def _insert(connection: psycopg.Connection[Any], table: LedgerTable, staged: Staged, bound: Mapping[str, Any]) -> Appended:
     if table.per_account:
-        note_door(connection, bound["source"], _staging(table))
-    statement = _insertion(table, _NOT_TURNED_BACK if bound["replayed_from"] else sql.SQL("true"))
-    added = connection.execute(statement, bound, prepare=False).fetchone()
+        note_door(connection, bound["source"], staging_table(table))
+    statement = insertion(table, is_replay=bool(bound["replayed_from"]))
+    added = connection.execute(statement, {**bound, "oldest": staged.oldest, "newest": staged.newest}, prepare=False).fetchone()
     inserted, changed = (int(count) for count in added) if added else (0, 0)
-    return Appended(inserted, changed, staged - inserted - changed)
+    return Appended(inserted, changed, staged.rows - inserted - changed)
 
 
 _NOT_TURNED_BACK = sql.SQL(
     """
     NOT EXISTS (
-        SELECT FROM {table} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
+        SELECT FROM {known} AS known WHERE {same_key} AND known.row_sha256 = incoming.row_sha256
     ) AND NOT EXISTS (
         SELECT FROM raw.fetch AS told WHERE told.payload_sha256 = latest.payload_sha256
         AND told.source = %(source)s AND told.fetched_at > %(replayed_from)s
@@ -147,23 +154,32 @@ _NOT_TURNED_BACK = sql.SQL(
 )
 
 
-def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
-    """Compose the insert of new versions; answers how many keys were new, and how many had changed."""
-    same_key = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier("known", field), sql.Identifier("incoming", field)) for field in table.key
-    )
-    if not table.per_account:
-        same_key = sql.SQL("known.source = %(source)s AND {}").format(same_key)
+def insertion(
+    table: LedgerTable, *, is_replay: bool, known: sql.Composable | None = None, target: sql.Composable | None = None
+) -> sql.Composed:
+    """Compose the insert of the staged rows that are new versions; it returns how many keys were new, and how many had changed.
+
+    ``oldest`` and ``newest`` of the staged clocks are bound.
+
+    Args:
+        table: Whose rows.
+        is_replay: Whether ``replayed_from`` is bound.
+        known: What the rows are compared with, by any name; None: the table.
+        target: Where the new versions go; None: the table.
+    """
+    keeps_newest = known is None
+    same_key = _same_key(table, keeps_newest=keeps_newest)
+    compared = {"known": _name(table) if known is None else known, "same_key": same_key}
     return sql.SQL(
         """
         WITH added AS (
-            INSERT INTO {table} (source, {fields}, version, recorded_at, payload_sha256, row_sha256)
+            INSERT INTO {target} (source, {fields}, version, recorded_at, payload_sha256, row_sha256)
             SELECT %(source)s, {incoming_fields}, coalesce(latest.version, 0) + 1, %(recorded_at)s, %(payload_sha256)s, incoming.row_sha256
-            FROM {staging} AS incoming
+            FROM {staging} AS incoming {newest}
             LEFT JOIN LATERAL (
-                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {table} AS known
+                SELECT known.version, known.row_sha256, known.payload_sha256, known.source FROM {known} AS known
                 WHERE {same_key}
-                ORDER BY known.version DESC LIMIT 1
+                ORDER BY {newest_first} LIMIT 1
             ) AS latest ON true
             WHERE latest.row_sha256 IS DISTINCT FROM incoming.row_sha256 AND {may_correct} AND {is_wanted}
             RETURNING version
@@ -171,23 +187,52 @@ def _insertion(table: LedgerTable, is_wanted: sql.SQL) -> sql.Composed:
         SELECT count(*) FILTER (WHERE version = 1), count(*) FILTER (WHERE version > 1) FROM added
         """
     ).format(
-        table=_name(table),
-        staging=_staging(table),
+        target=_name(table) if target is None else target,
+        staging=staging_table(table),
+        newest=_newest(table) if keeps_newest else sql.SQL(""),
         fields=sql.SQL(", ").join(map(sql.Identifier, table.fields)),
         incoming_fields=sql.SQL(", ").join(sql.Identifier("incoming", field) for field in table.fields),
-        same_key=same_key,
+        newest_first=sql.SQL(", ").join(
+            sql.SQL("{} DESC").format(sql.Identifier("known", column))
+            for column in (*(table.clock,) * (table.clock in table.key), "version")
+        ),
         may_correct=MAY_CORRECT if table.per_account else sql.SQL("true"),
-        is_wanted=is_wanted.format(table=_name(table), same_key=same_key),
+        is_wanted=_NOT_TURNED_BACK.format(**compared) if is_replay else sql.SQL("true"),
+        **compared,
     )
+
+
+def _same_key(table: LedgerTable, *, keeps_newest: bool) -> sql.Composable:
+    """Compose the condition that a row ``known`` is of the same fact as one that is ``incoming``.
+
+    The clock stands as a span, of which the planner believes that many rows have it, because many rows of a table do, and new partitions
+    have no statistics that say so: else it may look at all rows of that time for each one that comes.
+    """
+    conditions: list[sql.Composable] = [_equal("known", "incoming", field) for field in table.key if field != table.clock]
+    if not table.per_account:
+        conditions.insert(0, sql.SQL("known.source = %(source)s"))
+    if table.clock in table.key:
+        known, incoming = sql.Identifier("known", table.clock), sql.Identifier("incoming", table.clock)
+        conditions.append(sql.SQL("{} BETWEEN {} AND {}").format(known, incoming, incoming))
+        conditions.append(sql.SQL("{} BETWEEN %(oldest)s AND %(newest)s").format(known))  # no other partition is opened
+    if keeps_newest and table.latest is not None:  # what is newer than the newest row of its series is new, and nothing need be searched
+        conditions.append(sql.SQL("{} <= {}").format(sql.Identifier("incoming", table.clock), sql.Identifier("newest", table.clock)))
+    return sql.SQL(" AND ").join(conditions)
+
+
+def _newest(table: LedgerTable) -> sql.Composable:
+    """Join the newest row of each series, where the database keeps it."""
+    if table.latest is None:
+        return sql.SQL("")
+    series = [_equal("newest", "incoming", field) for field in table.key[:-1]]
+    return sql.SQL("LEFT JOIN {} AS newest ON newest.source = %(source)s AND {}").format(
+        sql.Identifier(*table.latest.split(".")), sql.SQL(" AND ").join(series)
+    )
+
+
+def _equal(one: str, other: str, field: str) -> sql.Composable:
+    return sql.SQL("{} = {}").format(sql.Identifier(one, field), sql.Identifier(other, field))
 
 
 def _name(table: LedgerTable) -> sql.Identifier:
     return sql.Identifier(table.ledger, table.name)
-
-
-def _staging(table: LedgerTable) -> sql.Identifier:
-    return sql.Identifier("pg_temp", _staging_name(table))
-
-
-def _staging_name(table: LedgerTable) -> str:
-    return f"incoming_{table.ledger}_{table.name}"

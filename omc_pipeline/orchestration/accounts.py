@@ -38,17 +38,17 @@ def _partitions_named(source: str) -> str:
 def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
     """Return the accounts that a schedule collects: active ones whose keys are there, and which are neither paused nor banned.
 
-    Where the configured user has no account, the first one is added.
+    Where the configured user has no account at the one venue of a source, the first one is added.
     """
     store = key_store(settings)
     with database.connect("writer") as connection:
         every = accounts(connection, source=source.name, states=("active", "paused", "removed"))
-        if settings.user not in {account.user_id for account in every}:
+        if source.venue and settings.user not in {account.user_id for account in every}:
             every.append(default_account(connection, settings.user, source.name, source.venue))
         known, now = states(connection, source.name), utc_now()
     active = (account for account in every if account.state == "active")
     active = (account for account in active if known.may_launch(CollectorKey(source.name, "", account.account_id), now))
-    return [account for account in active if all(store.key(name, account) is not None for name in source.keys)]
+    return [account for account in active if all(store.key(name, account) is not None for name in source.keys_of(account))]
 
 
 def register(instance: dg.DagsterInstance, source: Source, named: Iterable[str]) -> None:

@@ -3,17 +3,22 @@
 The live collection has an asset of its own without partitions, so that a tick never waits for the past.
 """
 
+import time
 import warnings
 from collections.abc import Sequence
 
 import dagster as dg
 
+from omc_pipeline.collection.collector import Progress
 from omc_pipeline.collection.history import collect_history
 from omc_pipeline.collection.source import History, Source
+from omc_pipeline.collection.tally import Collection
 from omc_pipeline.collection.window import Window
 from omc_pipeline.orchestration.collection import RunOptions, asset_key, collection_facts, options_of_run, source_tags
 from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.resources import Platform
+
+_TELL_EVERY_S = 5.0
 
 
 def history_key(source: Source) -> dg.AssetKey:
@@ -47,10 +52,35 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
         window = Window(*context.partition_time_window)
         with translate_failures():
             options = options_of_run(source, config, platform)
-            collection = collect_history(source, platform.database, platform.settings, window, config=options, run_id=context.run.run_id)
+            collection = collect_history(
+                source,
+                platform.database,
+                platform.settings,
+                window,
+                config=options,
+                run_id=context.run.run_id,
+                progress=_told(context, window),
+            )
         return dg.MaterializeResult(metadata={**collection_facts(collection, options), "window": str(window)})
 
     return collected
+
+
+def _told(context: dg.AssetExecutionContext, window: Window) -> Progress:
+    """Return what tells the run's log how far the past has been read, every few seconds and not for each of thousands of answers."""
+    told_at = time.monotonic()
+
+    def tell(collection: Collection) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at < _TELL_EVERY_S:
+            return
+        told_at = time.monotonic()
+        reached = f", the newest of {collection.observed_to:%Y-%m-%d}" if collection.observed_to else ""
+        context.log.info(
+            f"{window.first_day} to {window.last_day}: {collection.payloads:,} answers read, {collection.rows:,} rows{reached}"
+        )
+
+    return tell
 
 
 def partitions_within(source: Source, window: Window) -> list[str]:

@@ -1,13 +1,17 @@
-"""The platform looks after itself: what is past its retention is let go, and how fast the database grows is told each day."""
+"""The platform looks after itself: what is past its retention is let go, growth of the database is measured, the lake is written."""
 
 import time
 
 import dagster as dg
 
 from omc_infra.clock import utc_now
+from omc_infra.objects import SECTION, StorageConfig
 from omc_infra.postgres.batches import Purged, kept_since
 from omc_infra.postgres.growth import PROJECTED_DAYS, Growth, TableGrowth, measure_growth
 from omc_infra.runs.retention import purge_dagster
+from omc_pipeline.lake.export import export_daily, lake_objects
+from omc_pipeline.ledgers.bodies import bodies_of, delete_unwanted
+from omc_pipeline.ledgers.partitions import make_months_ahead
 from omc_pipeline.ledgers.retention import purge_bodies
 from omc_pipeline.orchestration.failures import translate_failures
 from omc_pipeline.orchestration.plots import line_plot
@@ -16,6 +20,7 @@ from omc_pipeline.quality.retention import purge_check_results
 
 RETENTION = dg.AssetKey(["operations", "retention"])
 GROWTH = dg.AssetKey(["operations", "growth"])
+LAKE = dg.AssetKey(["operations", "lake"])
 GROWTH_CHECK = "growth_within_limit"
 LONGEST_PURGE_S = 900.0
 """A purge that has more to do goes on the next day; the first one after a retention was shortened may."""
@@ -24,18 +29,26 @@ _MB, _GB = 1_000_000, 1_000_000_000
 
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched."""
+    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched.
+
+    Months of the large tables are made ahead, too.
+    """
     deadline = time.monotonic() + LONGEST_PURGE_S
     with translate_failures():
         settings = platform.settings
         kept_days = (settings.keep_runs_days, settings.keep_payloads_days, settings.keep_check_results_days)
         runs_before, bodies_before, results_before = (kept_since(utc_now(), days) for days in kept_days)
+        with platform.database.connect("writer") as connection:
+            made = make_months_ahead(connection)
         purged = [purge_bodies(platform.database, bodies_before, deadline)] if bodies_before else []
         if results_before:
             purged.append(purge_check_results(platform.database, results_before, deadline))
         if runs_before:
             purged += purge_dagster(platform.database, context.instance, runs_before, deadline)
-    return dg.MaterializeResult(metadata={**purged_metadata(purged)})
+        bodies = bodies_of(settings)
+        deleted = delete_unwanted(platform.database, bodies) if bodies else 0
+    counts = {"months_made": dg.MetadataValue.int(made), "bodies_deleted_in_s3": dg.MetadataValue.int(deleted)}
+    return dg.MaterializeResult(metadata={**purged_metadata(purged), **counts})
 
 
 @dg.asset(
@@ -65,6 +78,20 @@ def growth(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg
             )
         ],
     )
+
+
+@dg.asset(key=LAKE, group_name="operations", kinds={"parquet"}, owners=["team:data-platform"])
+def lake(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Write what was recorded until yesterday to the lake: Parquet files by table and day, each compared with its rows."""
+    with translate_failures():
+        config = platform.configuration.section(SECTION)
+        if not isinstance(config, StorageConfig) or config.lake == "off":
+            return dg.MaterializeResult(metadata={"place": "off"})
+        objects = lake_objects(config, platform.settings)
+        done = list(export_daily(platform.database, objects, utc_now().date(), config.lake_days_again))
+    files = {what: dg.MetadataValue.int(sum(each.what == what for each in done)) for what in ("written", "unchanged", "deleted")}
+    rows, size_mb = sum(each.rows for each in done if each.what == "written"), sum(each.size_bytes for each in done) / _MB
+    return dg.MaterializeResult(metadata={"place": objects.shown, **files, "rows": rows, "size_mb": size_mb})
 
 
 def purged_metadata(purged: list[Purged]) -> dict[str, dg.MetadataValue]:

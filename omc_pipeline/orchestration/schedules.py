@@ -15,11 +15,13 @@ from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.orchestration.accounts import account_requests
 from omc_pipeline.orchestration.buckets import Buckets
+from omc_pipeline.orchestration.candles import CANDLES
 from omc_pipeline.orchestration.collection import asset_key
 from omc_pipeline.orchestration.launching import launchable
-from omc_pipeline.orchestration.operations import GROWTH, RETENTION
+from omc_pipeline.orchestration.operations import GROWTH, LAKE, RETENTION
 from omc_pipeline.orchestration.pnl import POSITIONS, SNAPSHOTS, VALUATION, computed_from
 
+CANDLES_CRON = "2-59/5 * * * *"
 SCORES_CRON = "7-59/15 * * * *"
 VALUATION_CRON = "3-59/15 * * * *"
 """Between the quarters, when the collections have the machine."""
@@ -56,7 +58,7 @@ class ScheduledJob:
 
 
 def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> list[ScheduledJob]:
-    """Return the collection jobs, one for profit and loss, one for the end of the day, one for scores, one for maintenance.
+    """Return the collection jobs, and one each for profit and loss, the end of the day, candles, scores and maintenance.
 
     A ledger's sources are collected by ``collect_<ledger>``, each when its own cadence says so. A source that is sampled within
     its run, or that collects accounts of users, has the job ``collect_<source>`` to itself: the one would keep the others'
@@ -95,6 +97,13 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
             every,
         ),
         ScheduledJob(
+            "derive_candles",
+            "Make candles of the quotes and published candles that are new.",
+            dg.AssetSelection.assets(CANDLES),
+            (CANDLES_CRON,),
+            {"ledger": "glass"},
+        ),
+        ScheduledJob(
             "score_ledgers",
             "Score the four ledgers and open or close alerts.",
             dg.AssetSelection.assets(*(["quality", ledger] for ledger in LEDGERS)),
@@ -103,8 +112,8 @@ def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> li
         ),
         ScheduledJob(
             "maintain_ledgers",
-            "Let go of what is past its retention, and measure the database.",
-            dg.AssetSelection.assets(RETENTION, GROWTH),
+            "Let go of what is past its retention, measure the database, and write the lake.",
+            dg.AssetSelection.assets(RETENTION, GROWTH, LAKE),
             (MAINTENANCE_CRON,),
             {**everything, **HEAVY},
         ),

@@ -17,6 +17,9 @@ from omc_infra.errors import BadInputError
 
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
+_SINGLE = frozenset(
+    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "quote", "currency", "sequence", "note"}
+)
 _SEPARATORS = (";", "\t", ",")
 _SEPARATOR_LINE = "sep="
 """First line by which a spreadsheet names its separator."""
@@ -40,6 +43,8 @@ class Document:
     rows: Iterable[Row]
     header: Mapping[str, object] = field(default_factory=dict)
     is_case: bool = False
+    columns: Sequence[str] = ()
+    """Of CSV; JSON has none that all rows share."""
 
 
 def read_document(text: str, format: Format | None = None) -> Document:  # noqa: A002 the word of the field
@@ -157,7 +162,7 @@ def _csv_document(text: str) -> Document:
     first, header, separator = _header(text)
     place = f"line {first} (header)"
     try:
-        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator, strict=True))]
+        names = [_field(name) for name in next(csv.reader([header], delimiter=separator, strict=True))]
     except csv.Error as error:
         raise BadInputError(f"{place}: not CSV: {error}") from error
     while names and not names[-1]:
@@ -168,7 +173,14 @@ def _csv_document(text: str) -> Document:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise BadInputError(f"{place}: column {doubled[0]!r} is given twice")
-    return Document(_Table(text, separator, names, first))
+    return Document(_Table(text, separator, names, first), columns=names)
+
+
+def _field(title: str) -> str:
+    """Return a field's name: the one known that a title is without regard to case, blanks and underscores, else the title in lower case."""
+    plain = title.strip().lower()
+    bare = plain.replace(" ", "").replace("_", "")
+    return {"feeccy": "fee_ccy", "sourcerow": "source_row"}.get(bare, bare if bare in _SINGLE else plain)
 
 
 def _header(text: str) -> tuple[int, str, str]:

@@ -49,7 +49,10 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
     unmatched: dict[str, int] = {}
     for trade in trades:
         if trade.side == "buy":
-            add(Lot(trade))
+            if trade.acquired_at is None:
+                add(Lot(trade))
+            else:
+                add_by_date(queue, Lot(trade))
             continue
         need = qty = trade.qty
         left = money = trade.money
@@ -74,6 +77,18 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
     return Matching(Matches(pieces), [OpenLot.of(lot) for lot in queue.lots()], realized, unmatched)
 
 
+def add_by_date(queue: LotQueue, lot: Lot) -> None:
+    """Put a lot that was acquired earlier in its place among those held; a pool, which has no dates, takes it in as it comes."""
+    held = list(queue.lots())
+    if any(one.acquired_at is None for one in held):
+        queue.add(lot)
+        return
+    while queue.best() is not None:
+        queue.drop()
+    for one in sorted([*held, lot], key=lambda each: each.acquired_at or each.trade.time):
+        queue.add(one)
+
+
 def settle_oversell(trade: Trade, qty: int, proceeds: int, policy: OversellPolicy, pieces: list[Piece]) -> int:
     """Apply the policy to the units of a sell that no lot covers, and answer their gain.
 
@@ -84,7 +99,7 @@ def settle_oversell(trade: Trade, qty: int, proceeds: int, policy: OversellPolic
         held = text_of(trade.qty - qty)
         raise BadInputError(
             f"sell {trade.id!r} of {text_of(trade.qty)} {trade.symbol} exceeds the {held} held at {trade.time.isoformat()}; "
-            "add the missing buys, or choose the oversell policy exclude or zero_basis"
+            "add the missing buys, or choose the oversell policy exclude, zero_basis or, for a short position, short"
         )
     if policy == "exclude":
         return 0

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from omc_pipeline.pnl.amounts import PRICE_DECIMALS, decimal_of, exact_units, product, rounded_quotient, rounded_units, total
 from omc_pipeline.pnl.fill import FIAT, Fill, Rate, Rates, RateUse
-from omc_pipeline.pnl.kinds import INCOME_KINDS, Kind
+from omc_pipeline.pnl.kinds import BOTH_WAYS, INCOME_KINDS, LEAVING, LOSS_KINDS, PAIRED, Kind
 from omc_pipeline.pnl.money import settle
 from omc_pipeline.pnl.policy import FeePolicy, LotPolicy
 from omc_pipeline.pnl.result import PnlException, fill_exception, unpriced_fee
@@ -86,8 +86,10 @@ class _Expansion:
         if fill.kind == "trade":
             self._traded(fill)
         elif self._is_coin(fill.symbol):
-            if fill.side != ("sell" if fill.kind in ("withdrawal", "fee") else "buy"):
+            if fill.kind not in BOTH_WAYS and fill.side != ("sell" if fill.kind in LEAVING else "buy"):
                 raise ValueError(f"a {fill.kind} is no {fill.side}")
+            if fill.kind in PAIRED:
+                raise ValueError(f"rows of kind {fill.kind} are computed from files, not from the ledger yet")
             if fill.kind == "withdrawal":
                 self._moved(fill, fill.qty, "withdrawal")
             else:
@@ -107,6 +109,9 @@ class _Expansion:
     def _came_or_went(self, fill: Fill) -> None:
         """Add coins that were earned, came from outside, or were paid as a fee, at the value stated or else of the market."""
         stated = fill.amount is not None or fill.price is not None
+        if fill.kind in LOSS_KINDS and not stated:
+            self._settle(fill, fill.symbol, fill.side, fill.qty, _ZERO, self._fee(fill, fill.symbol, _ZERO, fill.qty))
+            return
         value = self._value(fill) if stated else product(fill.qty, self._rate(fill, fill.symbol))
         if fill.kind == "deposit" and not stated:
             self._report("missing_history", fill, fill.qty, "came from outside, and nobody states its cost; it counts at market value")
@@ -234,7 +239,7 @@ class _Expansion:
         self._trades.append(
             Trade(
                 identity, symbol, self._currency, fill.time, side, exact_units(qty), money, price, fee, income,
-                kind, fill.account, to_account, fill.algorithm,
+                kind, fill.account, to_account, fill.algorithm, fill.sequence,
             )
         )  # fmt: skip
 

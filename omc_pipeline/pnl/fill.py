@@ -22,6 +22,7 @@ class Fill(NamedTuple):
 
     ``price`` and ``amount`` (the value before the fee) are of the execution, never of the order's limit; None where nobody
     states them. A negative ``fee`` is a rebate, None one that nobody states. The two halves of a transfer share their ``trade_id``.
+    ``sequence`` orders fills of one instant; 0 where nobody knows.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Fill(NamedTuple):
     algorithm: str | None = None
     source: str = ""
     version: int = 1
+    sequence: int = 0
 
 
 class Rate(NamedTuple):

@@ -1,23 +1,26 @@
 """Rows into trades: the case format's rules for cost, proceeds, fees and income.
 
 A ``cost`` or ``proceeds`` that is given is final: it wins over qty × price, and the fee is taken to lie in it. A fee in the
-traded coin lies within ``qty`` already: ``qty`` is what holdings changed by, and the fee is worth ``fee × price``. Where the
-coin's fee is the whole disposal (kinds ``move`` and ``fee``), the disposal is at market value.
+traded coin lies within ``qty`` already: ``qty`` is what holdings changed by, and the fee is worth ``fee × price``; unless the stated
+total is that of ``qty`` itself, which then is what was traded, and the fee leaves it (``gross``). Where the coin's fee is the whole
+disposal (kinds ``move`` and ``fee``), the disposal is at market value. A fee in a coin is never subtracted from money.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, product, rounded_units, total
+from omc_pipeline.pnl.amounts import DECIMALS, PRICE_DECIMALS, decimal_of, exact_units, product, rounded_quotient, rounded_units, total
 from omc_pipeline.pnl.document import Document, Row
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
 from omc_pipeline.pnl.fill import FIAT
-from omc_pipeline.pnl.kinds import INCOME_KINDS
+from omc_pipeline.pnl.gross import is_gross
+from omc_pipeline.pnl.kinds import INCOME_KINDS, LOSS_KINDS, PAIRED
+from omc_pipeline.pnl.kinds import Kind as HoldingKind
 from omc_pipeline.pnl.money import Settled, settle
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
@@ -25,11 +28,18 @@ from omc_pipeline.pnl.trade import Side, Trade
 
 FEE_KINDS = frozenset({"move", "fee"})
 _PRICE_UNIT: int = pow(10, PRICE_DECIMALS)
-KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS
+KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS | LOSS_KINDS | PAIRED
+FOR_NOTHING = LOSS_KINDS | {"migrate"}
+"""Kinds whose value need not be stated: nothing was got, or it goes along."""
+COLUMNS = frozenset(
+    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "fee_ccy", "quote", "currency", "sequence"}
+)
+IRRELEVANT = frozenset({"source_row", "note"})
 MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
 """What prices may be in where only the fees tell: a venue's own coin (BNB) pays fees and prices nothing."""
 _SIDE_OF_KIND = {
     "buy": "buy", "sell": "sell", "move": "sell", "fee": "sell", "interest": "buy", "airdrop": "buy", "hardfork": "buy", "wages": "buy",
+    "mining": "buy", "lost": "sell", "stolen": "sell", "dust": "sell",
 }  # fmt: skip
 _MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
 """Columns of other tools that would change a sum if they were passed over."""
@@ -42,6 +52,7 @@ class Reading:
     trades: Sequence[Trade]
     currency: str
     exceptions: Sequence[PnlException]
+    assumed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +82,56 @@ class _Amounts:
         return Decimal(0) if self.kind in FEE_KINDS else product(self.fee, self.price or Decimal(0))
 
 
-def read_trades(document: Document, policy: FeePolicy, quote: str | None = None) -> Reading:
+def read_trades(document: Document, policy: FeePolicy, quote: str | None = None, ignored: Collection[str] = ()) -> Reading:
     """Read every row of a document.
 
     Args:
         document: Rows as written.
         policy: Where fees go.
         quote: Currency of the prices; without it the file's own, or the one that its fees are in.
+        ignored: Columns that a person says don't matter.
 
     Raises:
         BadInputError: A row that cannot be read, an id given twice, or fees in several currencies and none named; one line
             with row and field.
     """
     currency = _currency(document, quote)
-    ids: set[str] = set()
-    trades, exceptions = [], []
+    known = COLUMNS | IRRELEVANT | {name.strip().lower() for name in ignored}
+    ids: set[tuple[str, str]] = set()
+    trades, exceptions = list[Trade](), list[PnlException]()
+    rounded = 0
+    checked: Collection[str] | None = None
     for row in document.rows:
-        trade, exception = _trade(row, currency, policy, zone_optional=document.is_case)
-        if trade.id in ids:
+        if row.fields.keys() != checked:
+            checked = row.fields.keys()
+            _refuse_unknown(row, known)
+        trade, exception, was_rounded = _trade(row, currency, policy, zone_optional=document.is_case)
+        if (trade.symbol, trade.id) in ids:
             earlier = next(other.place for other in document.rows if required_text(other, "id") == trade.id)
-            raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade needs an id of its own")
-        ids.add(trade.id)
+            raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade of {trade.symbol} needs an id of its own")
+        ids.add((trade.symbol, trade.id))
         trades.append(trade)
+        rounded += was_rounded
         exceptions.extend([exception] if exception else [])
-    return Reading(trades, currency, exceptions)
+    assumed = [f"{rounded} quantities with more than {DECIMALS} decimals are rounded to {DECIMALS}, half even"] if rounded else []
+    if document.columns and "fee" not in document.columns:
+        assumed.append("no fees, since no column names them")
+    return Reading(_sequenced(trades), currency, exceptions, assumed)
+
+
+def _refuse_unknown(row: Row, known: Collection[str]) -> None:
+    for name in row.fields:
+        if name in _MISNAMED:
+            raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
+        if name and name not in known:
+            raise refusal(row, name, f"is not known, so it may bear on money; if it doesn't, say --ignore '{name}'")
+
+
+def _sequenced(trades: list[Trade]) -> list[Trade]:
+    """Let ids that are whole numbers throughout decide the order at one instant; a column ``sequence`` has decided already."""
+    if any(trade.sequence for trade in trades) or not all(trade.id.isascii() and trade.id.isdecimal() for trade in trades):
+        return trades
+    return [trade._replace(sequence=int(trade.id)) for trade in trades]
 
 
 def _currency(document: Document, quote: str | None) -> str:
@@ -125,9 +162,7 @@ def _currency(document: Document, quote: str | None) -> str:
     return ""
 
 
-def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -> tuple[Trade, PnlException | None]:
-    for name in _MISNAMED.keys() & row.fields.keys():
-        raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
+def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -> tuple[Trade, PnlException | None, bool]:
     time = instant(row, "time", zone_optional=zone_optional)
     identity = required_text(row, "id")
     amounts, exception = _amounts(row, currency)
@@ -136,12 +171,24 @@ def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -
         income = _income(amounts)
     except ValueError as error:
         raise refusal(row, "price", error) from error
-    try:
-        qty = exact_units(amounts.qty)
-    except ValueError as error:
-        raise refusal(row, "qty", error) from error
-    trade = Trade(identity, amounts.symbol, currency, time, amounts.side, qty, settled.money, _lot_price(row, amounts), settled.fee, income)
-    return trade, exception
+    qty = rounded_units(amounts.qty)
+    if not qty:
+        raise refusal(row, "qty", f"{amounts.qty} is nothing with {DECIMALS} decimals")
+    kind = cast("HoldingKind", amounts.kind) if amounts.kind in PAIRED else "trade"
+    trade = Trade(
+        identity, amounts.symbol, currency, time, amounts.side, qty, settled.money, _lot_price(row, amounts), settled.fee, income, kind,
+        sequence=_sequence(row),
+    )  # fmt: skip
+    return trade, exception, decimal_of(qty) != amounts.qty
+
+
+def _sequence(row: Row) -> int:
+    text = optional_text(row, "sequence")
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal()):
+        raise refusal(row, "sequence", f"{text[:40]!r} is no whole number")
+    return int(text)
 
 
 def _amounts(row: Row, currency: str) -> tuple[_Amounts, PnlException | None]:
@@ -151,17 +198,32 @@ def _amounts(row: Row, currency: str) -> tuple[_Amounts, PnlException | None]:
         raise refusal(row, "qty", "is missing" if qty is None else f"{qty} must be greater than 0")
     price, gross = _not_negative(row, "price"), _not_negative(row, "gross") if side == "buy" else None
     final = optional_number(row, "cost" if side == "buy" else "proceeds")
+    kind = _kind(row)
+    if price is None and gross is None and final is None and kind in FOR_NOTHING:
+        price = Decimal(0)
     if price is None and gross is None and final is None:
         raise refusal(row, "price", f"is missing, and no {'cost' if side == 'buy' else 'proceeds'} stands in its place")
     fee, fee_currency = optional_number(row, "fee") or Decimal(0), _upper(row, "fee_ccy") or currency
     in_coin = bool(fee) and fee_currency == symbol != currency
+    if in_coin and kind not in FEE_KINDS and is_gross(side, qty, price, final, fee):
+        qty, in_coin = total(qty, -fee if side == "buy" else fee), False
+        if qty <= 0:
+            raise refusal(row, "fee", f"{fee} is as much as was bought")
+        fee = Decimal(0)
     if in_coin and final is None and price is None:
         raise refusal(row, "fee", f"a fee in {symbol} needs a price")
     exception = None
     if fee and final is None and fee_currency not in (symbol, currency):
         exception = unpriced_fee(fee_currency, required_text(row, "id"), f"{fee:f}", currency)
         fee = Decimal(0)
-    return _Amounts(symbol, side, _kind(row), qty, price, gross, final, fee, in_coin), exception
+    elif fee and fee_currency not in (symbol, currency):
+        fee, beside = Decimal(0), f"its fee of {fee:f} {fee_currency} is taken to lie in the stated total"
+        if kind in INCOME_KINDS:
+            beside = f"its fee of {fee_currency} was paid beside the income, and is not counted"
+        exception = PnlException(
+            "unpriced_fee", fee_currency, required_text(row, "id"), None, f"trade {required_text(row, 'id')!r}: {beside}"
+        )
+    return _Amounts(symbol, side, kind, qty, price, gross, final, fee, in_coin), exception
 
 
 def _settled(amounts: _Amounts, policy: FeePolicy) -> Settled:
@@ -175,8 +237,8 @@ def _lot_price(row: Row, amounts: _Amounts) -> int:
     if amounts.side == "sell":
         return 0
     if amounts.price is None:
-        value = amounts.gross if amounts.gross is not None else total(amounts.final or Decimal(0), -amounts.fee)
-        return rounded_units(value) * _PRICE_UNIT // exact_units(amounts.qty)
+        value = amounts.gross if amounts.gross is not None else _without_fee(amounts)
+        return rounded_units(value) * _PRICE_UNIT // max(rounded_units(amounts.qty), 1)
     try:
         return exact_units(amounts.price, PRICE_DECIMALS)
     except ValueError as error:
@@ -188,7 +250,17 @@ def _income(amounts: _Amounts) -> int:
     if amounts.side == "sell" or amounts.kind not in INCOME_KINDS:
         return 0
     value = amounts.notional
-    return rounded_units(total(amounts.final or Decimal(0), -amounts.fee) if value is None else value)
+    return rounded_units(_without_fee(amounts) if value is None else value)
+
+
+def _without_fee(amounts: _Amounts) -> Decimal:
+    """Return the stated cost without the fee that lies in it; one in the coin is worth its share of the cost."""
+    cost = amounts.final or Decimal(0)
+    if amounts.fee_in_coin:
+        # The fee lies within what was charged for, and the quantity is what arrived of it.
+        charged = total(amounts.qty, amounts.fee)
+        return decimal_of(rounded_quotient(rounded_units(cost) * rounded_units(amounts.qty), rounded_units(charged)))
+    return total(cost, -amounts.fee)
 
 
 def _side(row: Row) -> Side:

@@ -29,8 +29,8 @@ class OpenLot(NamedTuple):
 class PnlException:
     """Something a person must look at.
 
-    Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``unknown_fee``, ``invalid_fill``;
-    and for information ``stale_price``, ``in_transit``.
+    Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``unknown_fee``, ``invalid_fill``,
+    ``unclear_row``; and for information ``open_short``, ``stale_price``, ``in_transit``.
     """
 
     kind: str
@@ -92,6 +92,10 @@ class PositionResult:
 
 def oversell(symbol: str, sell: str, qty: int, policy: str) -> PnlException:
     """Report units sold that no lot covered."""
+    if policy == "short":
+        return PnlException(
+            "open_short", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} are sold short and not closed; no gain yet"
+        )
     outcome = "sold at no cost" if policy == "zero_basis" else "left out of the gain"
     return PnlException("oversell", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} were not held; {outcome}")
 

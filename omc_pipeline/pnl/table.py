@@ -47,6 +47,21 @@ def tables(answer: Mapping[str, Any]) -> Iterator[Table]:
     yield from (table(title, found) for title, found in rows.items() if found)
 
 
+def sums_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer with one row for each coin in the place of its matches and lots."""
+    gains: dict[str, Decimal] = {}
+    counts: dict[str, int] = {}
+    for row in answer["realized"]:
+        coin = row.get("symbol", "")
+        gains[coin] = gains.get(coin, Decimal(0)) + Decimal(row["gain"])
+        counts[coin] = counts.get(coin, 0) + 1
+    held: dict[str, Decimal] = {}
+    for lot in answer["open_lots"]:
+        held[lot.get("symbol", "")] = held.get(lot.get("symbol", ""), Decimal(0)) + Decimal(lot["cost"])
+    rows = [{"symbol": coin, "sales": counts[coin], "gain": gains[coin], "open_cost": held.get(coin, Decimal(0))} for coin in sorted(gains)]
+    return {**answer, "matches": rows, "realized": rows, "open_lots": []}
+
+
 def report_tables(document: Mapping[str, Any]) -> Iterator[Table]:
     """Return a report as tables: rows, tax year, totals, metrics, exceptions; empty ones are left out."""
     bounds = " ".join(f"{word} {document[word]}" for word in ("from", "to") if document[word])

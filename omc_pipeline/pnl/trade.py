@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, overload
 
-from omc_pipeline.pnl.kinds import Kind
+from omc_pipeline.pnl.kinds import PAIRED, Kind
 from omc_pipeline.pnl.split import remaining_share
 
 Side = Literal["buy", "sell"]
@@ -19,7 +19,8 @@ class Trade(NamedTuple):
 
     ``money`` is the cost of a buy or the proceeds of a sell; ``fee`` is what the policy expenses beside it; ``income`` is the
     market value where the coins were earned rather than bought. ``price`` compares lots: 1e-36 units, without fee. ``account``
-    is where it happened, ``to_account`` where a transfer arrives, ``algorithm`` who decided on it.
+    is where it happened, ``to_account`` where a transfer arrives, ``algorithm`` who decided on it. ``sequence`` orders trades of one
+    instant where a venue or a file says so, 0 elsewhere. ``acquired_at`` is when coins were acquired that came by a migration.
     """
 
     id: str
@@ -36,11 +37,18 @@ class Trade(NamedTuple):
     account: str = ""
     to_account: str = ""
     algorithm: str | None = None
+    sequence: int = 0
+    acquired_at: datetime | None = None
 
 
 def in_order(trades: Iterable[Trade]) -> list[Trade]:
-    """Sort trades by time; at the same instant buys come before sells, then the id decides."""
-    return sorted(trades, key=lambda trade: (trade.time, trade.side, trade.id))
+    """Sort trades by time, then by their sequence; where that is the same, buys come before sells, then the id decides.
+
+    What takes the place of coins that left (a migration, a claim that they are worth nothing) comes after they left.
+    """
+    return sorted(
+        trades, key=lambda trade: (trade.time, trade.sequence, trade.kind in PAIRED and trade.side == "buy", trade.side, trade.id)
+    )
 
 
 class Lot:
@@ -52,7 +60,7 @@ class Lot:
         self.trade = trade
         self.qty = trade.qty
         self.cost = trade.money
-        self.acquired_at: datetime | None = trade.time
+        self.acquired_at: datetime | None = trade.acquired_at or trade.time
 
     def take(self, qty: int) -> int:
         """Take units, at most those that are left, and answer their cost."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from omc_pipeline.ledgers.pairs import counted_only
@@ -87,7 +88,7 @@ class UserFills:
         return self._current(self._connection.execute(NAMED.format(counted=self.counted), bound).fetchall())
 
     def _current(self, rows: Iterable[Any]) -> list[Fill]:
-        fills = map(Fill._make, rows)
+        fills = starmap(Fill, rows)
         if not self._latest:
             return list(fills)
         latest = self._latest
@@ -104,5 +105,5 @@ def fills_known(connection: psycopg.Connection[Any], user_id: str, known_at: dat
         left_out: Fills that were another's duplicates then.
     """
     bound = {"user": user_id, "known_at": known_at or BEGINNING}
-    fills = map(Fill._make, connection.execute(KNOWN, bound))
+    fills = starmap(Fill, connection.execute(KNOWN, bound))
     return [fill for fill in fills if (fill.account, fill.id) not in left_out] if left_out else list(fills)

@@ -157,6 +157,17 @@ _FILLS = (
     ),
     row_check(
         FILL,
+        "value_known",
+        "kind <> 'trade' OR (price IS NOT NULL AND quote_amount IS NOT NULL)",
+        "The price and the amount of each trade are known.",
+        severity="warning",
+        dimension="completeness",
+        needs_rows=False,
+        advice="Profit and loss takes the one that is known. The venue gave the other as missing or as no number; a later answer that "
+        "gives it completes the fill by itself.",
+    ),
+    row_check(
+        FILL,
         "fee_size",
         "fee_currency <> currency OR fee <= 0.05 * quote_amount",
         "Fees are below five per cent.",

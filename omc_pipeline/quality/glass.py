@@ -11,7 +11,9 @@ from omc_pipeline.ledgers.glass import (
     COIN_PRICE,
     FX_RATE,
     MARKET_CANDLE,
+    PROTOCOL_DAY,
     PROTOCOL_FEES,
+    PROTOCOL_REVENUE,
     PROTOCOL_TVL,
     SMART_MONEY_FLOW,
 )
@@ -92,6 +94,41 @@ _FEES = (
         at_least=0.95,
         needs_rows=False,
         advice="Look at the protocol's page. A negative day, or an adapter that was corrected, breaks the sums for a while.",
+    ),
+)
+
+_REVENUE = (
+    row_check(
+        PROTOCOL_REVENUE,
+        "sane",
+        "abs(revenue_24h_usd) < 1e10",
+        "Revenue of a day is below ten billion dollars.",
+        at_least=0.98,
+        advice="Look at the rows that the check names. DefiLlama corrects such values within hours; the corrected value becomes "
+        "a new version.",
+    ),
+    row_check(
+        PROTOCOL_REVENUE,
+        "within_fees",
+        f"""(SELECT abs(w.revenue_30d_usd) <= f.fees_30d_usd * 1.01 FROM {PROTOCOL_FEES.qualified} AS f
+            WHERE f.source = :source AND f.protocol = w.protocol AND f.observed_at = w.observed_at AND f.fees_30d_usd > 0
+            ORDER BY f.version DESC LIMIT 1)""",
+        "Revenue is a part of the fees.",
+        severity="warning",
+        at_least=0.95,
+        needs_rows=False,
+        advice="Look at the protocol's page: grants and liquidations may count as revenue and not as fees.",
+    ),
+)
+
+_DAYS = (
+    row_check(
+        PROTOCOL_DAY,
+        "sane",
+        "abs(amount_usd) < 1e10",
+        "Fees and revenue of a day are below ten billion dollars.",
+        at_least=0.98,
+        advice="Look at the rows that the check names. DefiLlama corrects such values; the corrected value becomes a new version.",
     ),
 )
 
@@ -243,6 +280,9 @@ RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
     PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
     PROTOCOL_FEES.qualified: TableRules(breadth=3, checks=_FEES),
+    PROTOCOL_REVENUE.qualified: TableRules(breadth=3, checks=_REVENUE),
+    # Days are told of once they are over, some hours late, and not every protocol of every list has fees.
+    PROTOCOL_DAY.qualified: TableRules(interval_s=DAY_S, delay_s=36 * 3_600, keeps_things=False, checks=_DAYS),
     # A market without a trade has no candle, and days are told of once a day: not every thing in every span.
     MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
     # Working days only: from Friday to Monday is the usual gap, and Easter has five days.

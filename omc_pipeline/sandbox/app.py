@@ -10,6 +10,7 @@ from starlette.routing import Mount, Router
 from omc_infra.clock import Clock, utc_now
 from omc_pipeline.sandbox import (
     announcements,
+    binance,
     coinspot,
     control,
     cryptopanic,
@@ -21,6 +22,7 @@ from omc_pipeline.sandbox import (
     kraken,
     nansen,
     news,
+    other_chains,
     reddit,
     sec_edgar,
     snapshot,
@@ -47,6 +49,8 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "defillama": defillama.routes(world),
         "defillama_coins": defillama.coin_routes(world),
         "evm": evm.routes(world),
+        "esplora": other_chains.esplora_routes(world),
+        "solana": other_chains.solana_routes(world),
         "nansen": nansen.routes(world),
         "ecb": ecb.routes(world),
         "kraken": kraken.routes(world),
@@ -58,6 +62,7 @@ def create_app(seed: int, clock: Clock = utc_now, state_file: Path | None = None
         "sec_edgar": sec_edgar.routes(world, sec),
         "sec_edgar_www": edgar_feed.routes(world, sec),
         "coinspot": coinspot.routes(world),
+        "binance": binance.routes(world),
         "coinspot_help": announcements.routes(world),
         "snapshot": snapshot.routes(world),
     }

@@ -48,6 +48,7 @@ _CHAINS: dict[str, tuple[str | None, int | None]] = {
     "Ethereum": ("ETH", 1), "Solana": ("SOL", None), "Bitcoin": ("BTC", None), "Arbitrum": ("ARB", 42161), "Base": (None, 8453),
     "BSC": ("BNB", 56), "Tron": ("TRX", None), "Polygon": ("POL", 137), "Avalanche": ("AVAX", 43114),
 }  # fmt: skip
+_PARTS = {"dailyFees": 1.0, "dailyRevenue": 0.3}
 _UNNAMED_USD = 2e9
 """What a chain holds in protocols that have no name here."""
 _BY_SLUG = {protocol.slug: protocol for protocol in PROTOCOLS}
@@ -69,7 +70,14 @@ def routes(world: World) -> list[Route]:
         return JSONResponse(_history(world.seed, found, present(request)))
 
     async def fees(request: Request) -> Response:
-        return JSONResponse(_fees(world.seed, present(request)))
+        part = _part(request)
+        return PlainTextResponse("Unsupported dataType", 400) if part is None else JSONResponse(_fees(world.seed, present(request), part))
+
+    async def summary(request: Request) -> Response:
+        found, part = _BY_SLUG.get(request.path_params["slug"]), _part(request)
+        if found is None or found.fees_usd is None or part is None:
+            return PlainTextResponse("Protocol is not in our database", 400)
+        return JSONResponse(_fee_history(world.seed, found, present(request), part))
 
     async def chains(request: Request) -> Response:
         return JSONResponse([_chain(world.seed, chain, _hour(present(request))) for chain in _CHAINS])
@@ -85,6 +93,7 @@ def routes(world: World) -> list[Route]:
         Route("/protocols", protocols),
         Route("/protocol/{slug}", protocol),
         Route("/overview/fees", fees),
+        Route("/summary/fees/{slug}", summary),
         Route("/v2/chains", chains),
         Route("/v2/historicalChainTvl/{chain}", chain_history),
     ]
@@ -212,17 +221,31 @@ def _history(seed: int, protocol: Protocol, now: datetime) -> dict[str, Any]:
     }
 
 
-def _fees(seed: int, now: datetime) -> dict[str, Any]:
-    rows = [_fee_row(seed, protocol, now) for protocol in PROTOCOLS]
+def _part(request: Request) -> float | None:
+    """Return the part of the fees that is asked for: all of them, or what a protocol keeps."""
+    return _PARTS.get(request.query_params.get("dataType", "dailyFees"))
+
+
+def _fee_history(seed: int, protocol: Protocol, now: datetime, part: float) -> dict[str, Any]:
+    """Compose ``/summary/fees/{slug}``: pairs of second and amount, the present day unfinished."""
+    today = day_start(now)
+    days = [today - timedelta(days=age) for age in range(HISTORY.days, -1, -1)]
+    chart = [[int(day.timestamp()), round(_day_fees(seed, protocol, day) * part)] for day in days]
+    chart[-1][1] = round(chart[-1][1] * (now - today).total_seconds() / DAY_S)
+    return {**_fee_row(seed, protocol, now, part), "totalDataChart": chart, "totalDataChartBreakdown": None}
+
+
+def _fees(seed: int, now: datetime, part: float) -> dict[str, Any]:
+    rows = [_fee_row(seed, protocol, now, part) for protocol in PROTOCOLS]
     known = [row for row in rows if row["total24h"] is not None]
     today = day_start(now)
     days = [today - timedelta(days=age) for age in range(HISTORY.days, 0, -1)]
-    chart = [[int(day.timestamp()), sum(_day_fees(seed, p, day) for p in PROTOCOLS if p.fees_usd)] for day in days]
+    chart = [[int(day.timestamp()), round(part * sum(_day_fees(seed, p, day) for p in PROTOCOLS if p.fees_usd))] for day in days]
     totals = {name: sum(row[name] for row in known) for name in ("total24h", "total7d", "total30d", "total1y", "totalAllTime")}
     return {"totalDataChart": chart, **totals, "change_1d": -0.5, "change_7d": 3.0, "change_1m": 15.0, "protocols": rows}
 
 
-def _fee_row(seed: int, protocol: Protocol, now: datetime) -> dict[str, Any]:
+def _fee_row(seed: int, protocol: Protocol, now: datetime, part: float) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": protocol.number,
         "name": protocol.name,
@@ -234,10 +257,12 @@ def _fee_row(seed: int, protocol: Protocol, now: datetime) -> dict[str, Any]:
         "defillamaId": protocol.parent or protocol.number,
         "chains": list(protocol.chains),
     }
+    if protocol.parent:
+        row["parentProtocol"] = protocol.parent
     if protocol.fees_usd is None:
         return row | {"total24h": None, "totalAllTime": round(protocol.level_usd / 1000)}
     today = day_start(now)
-    last = [_day_fees(seed, protocol, today - timedelta(days=age)) for age in range(1, 31)]
+    last = [round(_day_fees(seed, protocol, today - timedelta(days=age)) * part) for age in range(1, 31)]
     change = between(-9, 9, seed, "fees", protocol.slug, today)
     sums = {"total24h": last[0], "total7d": sum(last[:7]), "total30d": sum(last), "total1y": sum(last) * 12, "totalAllTime": sum(last) * 40}
     return row | sums | {"change_1d": round(change, 2), "change_7d": round(change / 2, 2), "change_1m": round(change / 3, 2)}

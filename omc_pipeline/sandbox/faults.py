@@ -8,13 +8,14 @@ from collections import deque
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from omc_infra.clock import Clock
+from omc_infra.clock import Clock, parse_utc
 
-FaultKind = Literal["429", "500", "slow", "malformed", "duplicate", "late", "reset"]
+FaultKind = Literal["429", "500", "slow", "malformed", "duplicate", "late", "reset", "zone"]
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
 _ROW_LISTS = {"data", "buyorders", "sellorders", "balances", "protocols", "recent", "tvl"}
 _PIECES = 10
@@ -26,7 +27,8 @@ class Fault:
 
     Attributes:
         kind: ``late`` answers as of ``hours`` ago, ``duplicate`` gives all rows twice, ``reset`` drops the connection amid
-            the body, ``slow`` spreads the body over ``seconds``, ``malformed`` cuts the body short.
+            the body, ``slow`` spreads the body over ``seconds``, ``malformed`` cuts the body short, ``zone`` writes the times at which
+            filings were accepted in the other zone, Eastern with a false Z.
         count: Answers still to spoil.
         seconds: What ``429`` asks to wait, and how long ``slow`` takes.
         hours: Age of what ``late`` tells.
@@ -138,7 +140,22 @@ async def _reset(start: Message, body: bytes, _fault: Fault, send: Send) -> None
     await asyncio.sleep(0.01)
 
 
-_SPOILERS = {"malformed": _malformed, "duplicate": _duplicate, "slow": _slow, "reset": _reset}
+async def _zone(start: Message, body: bytes, _fault: Fault, send: Send) -> None:
+    try:
+        document = json.loads(body)
+        recent = document["filings"]["recent"]
+        recent["acceptanceDateTime"] = [_in_eastern(at) for at in recent["acceptanceDateTime"]]
+    except (ValueError, TypeError, KeyError):  # another upstream's answer has no such times
+        await _whole(start, body, send)
+        return
+    await _whole(start, json.dumps(document).encode(), send)
+
+
+def _in_eastern(written: str) -> str:
+    return f"{parse_utc(written).astimezone(ZoneInfo('America/New_York')).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+_SPOILERS = {"malformed": _malformed, "duplicate": _duplicate, "slow": _slow, "reset": _reset, "zone": _zone}
 
 
 def _doubled(value: Any, *, is_row_list: bool) -> Any:

@@ -15,6 +15,8 @@ from omc_pipeline.sandbox.world import HISTORY, World, day_start, present
 
 _CLASSES = ((25, "Extreme Fear"), (47, "Fear"), (55, "Neutral"), (76, "Greed"), (101, "Extreme Greed"))
 
+_MOST_DAYS = 3_000
+
 
 def routes(world: World) -> list[Route]:
     """Return the routes below ``/fng``."""
@@ -28,10 +30,9 @@ def routes(world: World) -> list[Route]:
 
 
 def _limit(text: str | None) -> int:
-    """Read ``limit``: 1 where it is missing or no number, and 0 for all days."""
-    days = HISTORY.days + 1
+    """Read ``limit``: 1 where it is missing or no number, and 0 for the days that a sandbox begins with; a greater number goes further."""
     asked = int(text) if text is not None and text.isdecimal() else 1
-    return min(asked, days) if asked else days
+    return min(asked, _MOST_DAYS) if asked else HISTORY.days + 1
 
 
 def _days(seed: int, now: datetime, limit: int) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""``api.kraken.com``: public candles, with the names, the thin minutes and the forming candle of the real answers."""
+"""``api.kraken.com``: public candles, with the names, the thin minutes and the forming candle of the real answers; and the account."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from omc_pipeline.sandbox.kraken_account import account_routes
+from omc_pipeline.sandbox.kraken_names import NAMES, pair_name
 from omc_pipeline.sandbox.market import COINS, MINUTE_S, aud_per_usd, price_usd
 from omc_pipeline.sandbox.noise import between, unit
 from omc_pipeline.sandbox.world import HISTORY, World, present
 
 _KEPT = {1: 90, 5: 90, 60: 120, 1440: HISTORY.days}
 """Candles by minutes of their interval; the real upstream keeps 720 of each, which a sandbox need not draw."""
-_NAMES = {"BTC": "XBT", "DOGE": "XDG"}
-_LEGACY = {"BTC", "ETH", "XRP", "LTC", "DOGE"}
 _QUIET_MINUTES = 0.15
 
 
@@ -32,9 +32,9 @@ def routes(world: World) -> list[Route]:
             return _refused("EGeneral:Invalid arguments:interval")
         since = request.query_params.get("since", "0")
         rows, last = _rows(world.seed, *market, int(minutes), present(request), int(since) if since.isdecimal() else 0)
-        return JSONResponse({"error": [], "result": {_key(*market): rows, "last": last}})
+        return JSONResponse({"error": [], "result": {pair_name(*market): rows, "last": last}})
 
-    return [Route("/0/public/OHLC", candles)]
+    return [Route("/0/public/OHLC", candles), *account_routes(world)]
 
 
 def _refused(details: str) -> Response:
@@ -42,14 +42,8 @@ def _refused(details: str) -> Response:
 
 
 def _market(asked: str) -> tuple[str, str] | None:
-    found = [(coin, money) for coin in COINS for money in ("AUD", "USD") if asked == f"{_NAMES.get(coin, coin)}{money}"]
+    found = [(coin, money) for coin in COINS for money in ("AUD", "USD") if asked == f"{NAMES.get(coin, coin)}{money}"]
     return found[0] if found else None
-
-
-def _key(coin: str, money: str) -> str:
-    """Return the name under which the answer stands: the old one of old pairs, whatever was asked for."""
-    name = _NAMES.get(coin, coin)
-    return f"X{name}Z{money}" if coin in _LEGACY else f"{name}{money}"
 
 
 def _rows(seed: int, coin: str, money: str, minutes: int, now: datetime, since_s: int) -> tuple[list[list[Any]], int]:

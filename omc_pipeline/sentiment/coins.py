@@ -1,33 +1,10 @@
-"""Which coins a title names, by keywords.
-
-The one place of this room that knows coins' names; a registry of assets can take over ``KEYWORDS``.
-"""
+"""Which coins a title names, by keywords. One in capitals counts in capitals only, since tickers are words too; any other in any case."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-
-KEYWORDS: Mapping[str, tuple[str, ...]] = {
-    "BTC": ("bitcoin", "BTC"),
-    "ETH": ("ethereum", "ether", "ETH"),
-    "SOL": ("solana", "SOL"),
-    "XRP": ("XRP",),
-    "BNB": ("binance coin", "BNB"),
-    "DOGE": ("dogecoin", "DOGE"),
-    "ADA": ("cardano", "ADA"),
-    "TRX": ("tron", "TRX"),
-    "AVAX": ("avalanche", "AVAX"),
-    "LINK": ("chainlink",),
-    "DOT": ("polkadot",),
-    "LTC": ("litecoin", "LTC"),
-    "USDT": ("tether", "USDT"),
-    "USDC": ("USDC",),
-    "ZEC": ("zcash", "ZEC"),
-    "HYPE": ("hyperliquid", "HYPE"),
-}
-"""Keywords by symbol. One in capitals counts in capitals only, since tickers are words too; any other in any case."""
 
 
 def coins_of(title: str, keywords: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

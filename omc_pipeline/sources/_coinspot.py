@@ -1,22 +1,22 @@
-"""What both CoinSpot sources share: the envelope of an answer, the host, and tickers that were renamed."""
+"""What the CoinSpot sources share: the envelope of an answer, the host, and how tickers are looked up."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from datetime import datetime
 
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.names import clean_ticker
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import Item
 from omc_pipeline.collection.json_body import read_json
 
 HOST = HostPolicy(live_urls=("https://www.coinspot.com.au",), sandbox_path="/coinspot", requests_per_s=2.0, burst=4)
 HOMEPAGE = "https://www.coinspot.com.au/v2/api"
-RENAMED = {"ANS": "NEO", "STR": "XLM", "RHOC": "REV"}
-"""Tickers CoinSpot kept after their coins were renamed."""
-
-_LONGEST_TICKER = 20
+VENUE = "coinspot"
 
 
 def opened(payload: Payload) -> Item:
@@ -46,22 +46,19 @@ def opened(payload: Payload) -> Item:
     return document
 
 
-def symbol_of(ticker: str, beside: Container[str] = ()) -> str:
-    """Return the canonical symbol of a CoinSpot ticker.
+def symbol_of(assets: Registry, ticker: str, at: datetime, beside: Container[str] = ()) -> str:
+    """Return the symbol of a CoinSpot ticker, ``COINSPOT:TICKER`` where the registry doesn't know it.
 
     Args:
+        assets: Where names are looked up.
         ticker: As CoinSpot writes it, in any case.
+        at: When CoinSpot used it.
         beside: Upper-case tickers of the same answer: an old ticker beside its new one stands for nothing.
 
     Raises:
         ValueError: No ticker (CoinSpot holds NFTs under keys like ``NFT|||0x..|||id``), or an old one beside its new one.
     """
-    symbol = ticker.strip().upper()
-    if "|||" in symbol:
-        raise ValueError("an NFT, not a coin")
-    if not symbol or len(symbol) > _LONGEST_TICKER or not symbol.isprintable() or any(character.isspace() for character in symbol):
-        raise ValueError(f"{one_line(ticker, 40)!r} is no ticker")
-    renamed = RENAMED.get(symbol, symbol)
-    if renamed != symbol and renamed in beside:
-        raise ValueError(f"old ticker {symbol} beside {renamed}")
-    return renamed
+    symbol, written = assets.symbol_of(VENUE, ticker, at), clean_ticker(ticker)
+    if symbol != written and symbol in beside and assets.symbol_of(VENUE, symbol, at) == symbol:
+        raise ValueError(f"old ticker {written} beside {symbol}")
+    return symbol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Annotated
 
@@ -38,14 +38,14 @@ def _chain_text(written: str) -> str:
 ChainName = Annotated[str, AfterValidator(_chain_text)]
 
 
-def chains_now(chains: list[Json], followed: Collection[str], hour: datetime) -> Parsed:
+def chains_now(chains: list[Json], followed: Collection[str], hour: datetime, symbol_of: Callable[[str | None], str | None]) -> Parsed:
     """Read the followed chains of ``/v2/chains``; pseudo chains and others are passed over."""
     if not any(isinstance(chain, dict) and {"name", "tvl", "tokenSymbol"} <= chain.keys() for chain in chains):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'name', 'tvl' and 'tokenSymbol' as those of /v2/chains do")
 
     def tvl(chain: Item) -> ChainTvl:
-        symbol = optional_text(chain, "tokenSymbol", 60)
-        return ChainTvl(text(chain, "name", 100), hour, None if symbol in (None, "-") else symbol, amount(chain, "tvl", least=0))
+        symbol = symbol_of(optional_text(chain, "tokenSymbol", 60))
+        return ChainTvl(text(chain, "name", 100), hour, symbol, amount(chain, "tvl", least=0))
 
     return read_items((chain for chain in chains if not _is_passed_over(chain, followed)), tvl)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from html import unescape
 
 from pydantic import Field
@@ -22,6 +23,7 @@ from pydantic import Field
 from omc_infra.errors import PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json, read_json
@@ -61,10 +63,10 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
             return
 
 
-def parse(payload: Payload, _config: AnnouncementsConfig) -> Parsed:
+def parse(payload: Payload, config: AnnouncementsConfig) -> Parsed:
     """Read one event an article."""
     articles = _document(payload)["articles"]
-    return read_items(articles if isinstance(articles, list) else (), _event)
+    return read_items(articles if isinstance(articles, list) else (), partial(_event, assets=config.assets))
 
 
 def _document(payload: Payload) -> Item:
@@ -90,7 +92,7 @@ def _updated_before(article: Json, since: datetime) -> bool:
         return False
 
 
-def _event(article: Item) -> CatalystEvent:
+def _event(article: Item, assets: Registry) -> CatalystEvent:
     number, title = article.get("id"), " ".join(text(article, "title", 500).split())
     if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
         raise ValueError(f"id is {described(number)}, not the number of an article")
@@ -98,7 +100,8 @@ def _event(article: Item) -> CatalystEvent:
         raise ValueError("a draft, not published")
     rule = announcement_rule(title)
     tokens = tokens_in(title) or (tokens_in(_json_value(article)) if rule.type in _SPEAKS_OF_COINS else [])
-    coins = [symbol_of(token) for token in tokens]
+    published_at = instant(article, "created_at")
+    coins = [symbol_of(assets, token, published_at) for token in tokens]
     return CatalystEvent(
         event_id=str(number),
         event_type=rule.type,
@@ -107,10 +110,10 @@ def _event(article: Item) -> CatalystEvent:
         issuer=_VENUE,
         title=title,
         form=None,
-        items=",".join(coins)[:_LONGEST_ITEMS] or None,
+        items=",".join(tokens)[:_LONGEST_ITEMS] or None,
         url=_link(article, number),
         filed_on=None,
-        published_at=instant(article, "created_at"),
+        published_at=published_at,
         impact=checked_impact(rule.impact),
     )
 

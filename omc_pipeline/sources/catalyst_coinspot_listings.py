@@ -22,6 +22,7 @@ from pydantic import Field
 
 from omc_infra.errors import PayloadChangedError
 from omc_infra.payload import Payload
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.items import Item, refusal
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
@@ -30,6 +31,7 @@ from omc_pipeline.collection.values import instant, text
 from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
 from omc_pipeline.ledgers.exchange import QUOTE
 from omc_pipeline.sources._catalyst_rules import impact_of
+from omc_pipeline.sources._coinspot import VENUE
 
 _NAME, _PRICES = "catalyst_coinspot_listings", "exchange_coinspot_prices"
 _VENUE, _CURRENCY = "CoinSpot", "AUD"
@@ -85,7 +87,7 @@ def parse(payload: Payload, config: ListingsConfig) -> Parsed:
     for row in rows:
         item: Item = row if isinstance(row, dict) else {"row": row}
         try:
-            events += _events(_coin(item), timedelta(minutes=config.missing_min))
+            events += _events(_coin(item), timedelta(minutes=config.missing_min), config.assets)
         except ValueError as error:
             rejected.append(refusal(str(error), item))
     return Parsed(events, rejected)
@@ -97,15 +99,16 @@ def _coin(row: Item) -> _Coin:
     return _Coin(text(row, "symbol", 40), *times)
 
 
-def _events(coin: _Coin, missing: timedelta) -> Iterator[CatalystEvent]:
+def _events(coin: _Coin, missing: timedelta, assets: Registry) -> Iterator[CatalystEvent]:
+    page = f"{_PAGE}/{quote(assets.ticker_of(VENUE, coin.symbol).lower())}"
     if coin.first_at > coin.feed_first_at:
-        yield _event("listing", coin.symbol, coin.first_at, coin.first_at, f"{coin.symbol} is quoted at {_VENUE}")
+        yield _event("listing", coin.symbol, coin.first_at, coin.first_at, f"{coin.symbol} is quoted at {_VENUE}", page)
     if coin.missing_at is not None and coin.feed_last_at - coin.missing_at >= missing - _SAMPLE:
         details = f"{coin.symbol} is no longer quoted at {_VENUE}, since {coin.missing_at:%Y-%m-%d %H:%M} UTC"
-        yield _event("delisting", coin.symbol, coin.missing_at, coin.missing_at + missing, details)
+        yield _event("delisting", coin.symbol, coin.missing_at, coin.missing_at + missing, details, page)
 
 
-def _event(kind: str, symbol: str, since: datetime, published_at: datetime, title: str) -> CatalystEvent:
+def _event(kind: str, symbol: str, since: datetime, published_at: datetime, title: str, page: str) -> CatalystEvent:
     return CatalystEvent(
         event_id=hashlib.sha256(f"{kind}/{symbol}/{since.isoformat()}".encode()).hexdigest()[:32],
         event_type=kind,
@@ -115,7 +118,7 @@ def _event(kind: str, symbol: str, since: datetime, published_at: datetime, titl
         title=title,
         form=None,
         items=symbol,
-        url=f"{_PAGE}/{quote(symbol.lower())}#{kind}-{since:%Y%m%dT%H%M%S}",
+        url=f"{page}#{kind}-{since:%Y%m%dT%H%M%S}",
         filed_on=None,
         published_at=published_at,
         impact=impact_of("listing", kind),

@@ -179,15 +179,23 @@ def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
 
 
 def _filer(document: Item, config: EdgarConfig) -> _Filer:
-    cik, tickers = document.get("cik"), document.get("tickers")
-    first = {"ticker": tickers[0]} if isinstance(tickers, list) and tickers else {}
+    cik = document.get("cik")
     if not isinstance(cik, (str, int)) or not _CIK.fullmatch(str(cik)):
         raise PayloadChangedError(f"{_NAME}: cik of a submissions file is {described(cik)}, not a number")
     try:
         symbol = config.filers.get(int(cik)) or None
-        return _Filer(int(cik), text(document, "name", 200), optional_text(first, "ticker", 20), symbol)
+        return _Filer(int(cik), text(document, "name", 200), _ticker(document.get("tickers")), symbol)
     except ValueError as error:
         raise PayloadChangedError(f"{_NAME}: submissions file without a usable head: {error}") from error
+
+
+def _ticker(tickers: Json) -> str | None:
+    """Return the first ticker; None where there is none that can be used, for which no filing is lost."""
+    first: Item = {"ticker": tickers[0]} if isinstance(tickers, list) and tickers else {}
+    try:
+        return optional_text(first, "ticker", 20)
+    except ValueError:
+        return None
 
 
 def _filings(recent: Item) -> list[dict[str, Json]]:

@@ -5,9 +5,10 @@ Source: CoinSpot, ``POST https://www.coinspot.com.au/api/v2/ro/my/orders/complet
     one of the key, so one process at a time may use a key. A window is two UTC dates, read as inclusive, and at most 500 rows
     without a cursor: a full one is halved.
 Shape: orders ``{"status", "buyorders": [..], "sellorders": [..]}`` with rows ``coin, type, market, rate, amount, total, solddate,
-    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of what was read of these and of
-    its place among equal rows, so it doesn't depend on how they are written. Rows of ``my/transactions`` lack rate or total and
-    are rejected. The v1 ``orders`` history tells no side; its rows are rejected, too.
+    audfeeExGst, audGst, audtotal``, in any order and **without an id**: a fill's id is a digest of market, side, amount, time and
+    its place among rows that agree in these, so it depends neither on how they are written nor on a rate, total or fee that is told
+    later. One of rate and total may be missing or no amount, as in rows of ``my/transactions``; a row without both is rejected. The v1
+    ``orders`` history tells no side; its rows are rejected, too.
     Balances come as object ``balance`` {btc: n}, as list ``balance`` of one-key objects, or as list ``balances`` of
     {"BTC": {"balance", "audbalance", "rate"}}; AUD is one of the coins, NFTs are keys ``NFT|||0x..|||id`` and rejected.
 Units: ``amount`` in units of the coin; ``rate`` and ``total`` (before the fee) in the second coin of ``market``; fee = audfeeExGst + audGst
@@ -31,11 +32,12 @@ from functools import partial
 from omc_infra.errors import NotConfiguredError, PayloadChangedError, UpstreamRefusedError
 from omc_infra.http import Signed, SignedBody
 from omc_infra.payload import Payload
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import Json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Rejected, Source
-from omc_pipeline.collection.values import amount, instant, instant_of_epoch, text, usable_amount
+from omc_pipeline.collection.values import amount, described, instant, instant_of_epoch, text, usable_amount
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, Balance, Fill
 from omc_pipeline.ledgers.identity import fact_digest, with_digest_ids
 from omc_pipeline.sources._coinspot import HOMEPAGE, HOST, opened, symbol_of
@@ -122,14 +124,14 @@ def _counts(payload: Payload) -> tuple[int, int]:
     return len(buys) if isinstance(buys, list) else 0, len(sells) if isinstance(sells, list) else 0
 
 
-def parse(payload: Payload, _config: SourceConfig) -> Parsed:
+def parse(payload: Payload, config: SourceConfig) -> Parsed:
     """Recognise orders or balances, and read their rows for the user and account of the payload's context."""
     document = opened(payload)
     user_id, account_id = payload.context.get("user_id", "demo"), payload.context.get("account_id", ACCOUNT)
     if "buyorders" in document or "sellorders" in document:
-        return _order_rows(document, user_id, account_id)
+        return _order_rows(document, user_id, account_id, config.assets)
     if "balances" in document or "balance" in document:
-        return _balance_rows(document, user_id, account_id, payload.fetched_at.replace(microsecond=0))
+        return _balance_rows(document, user_id, account_id, payload.fetched_at.replace(microsecond=0), config.assets)
     if isinstance(orders := document.get("orders"), list):
         return read_items(orders, _sideless)
     if "sendtransactions" in document or "receivetransactions" in document:
@@ -139,14 +141,14 @@ def parse(payload: Payload, _config: SourceConfig) -> Parsed:
     raise PayloadChangedError(f"{_NAME}: neither orders nor balances of an account")
 
 
-def _order_rows(document: Item, user_id: str, account_id: str) -> Parsed:
+def _order_rows(document: Item, user_id: str, account_id: str, assets: Registry) -> Parsed:
     sides = {"buy": document.get("buyorders"), "sell": document.get("sellorders")}
     if not all(isinstance(orders, list) for orders in sides.values()):
         raise PayloadChangedError(f"{_NAME}: expected both lists 'buyorders' and 'sellorders'")
     rows: list[Fill] = []
     rejected: list[Rejected] = []
     for side, orders in sides.items():
-        read = partial(_fill, side=side, user_id=user_id, account_id=account_id)
+        read = partial(_fill, side=side, user_id=user_id, account_id=account_id, assets=assets)
         parsed = read_items(orders if isinstance(orders, list) else (), read)
         rows += [row for row in parsed.rows if isinstance(row, Fill)]
         rejected += parsed.rejected
@@ -156,15 +158,19 @@ def _order_rows(document: Item, user_id: str, account_id: str) -> Parsed:
     return Parsed(with_digest_ids(rows), rejected)
 
 
-def _fill(order: Item, side: str, user_id: str, account_id: str) -> Fill:
-    symbol, currency = _market(order)
-    qty, price, total = (amount(order, name, above=0) for name in ("amount", "rate", "total"))
+def _fill(order: Item, side: str, user_id: str, account_id: str, assets: Registry) -> Fill:
+    sold_at = _sold_at(order)
+    symbol, currency = _market(order, partial(symbol_of, assets, at=sold_at))
+    qty = amount(order, "amount", above=0)
+    price, total = (usable_amount(order, name, above=0) for name in ("rate", "total"))
+    if price is None and total is None:
+        raise ValueError(f"neither rate nor total is usable: they are {described(order.get('rate'))} and {described(order.get('total'))}")
     parts = [usable_amount(order, name, least=0) for name in ("audfeeExGst", "audGst")]
     fee = None if None in parts else sum((part for part in parts if part is not None), Decimal(0))
-    return Fill("", user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", _sold_at(order))
+    return Fill("", user_id, account_id, symbol, currency, side, qty, price, total, fee, "AUD", sold_at)
 
 
-def _market(order: Item) -> tuple[str, str]:
+def _market(order: Item, named: Callable[[str], str]) -> tuple[str, str]:
     """Read base and quote of a market, written as ``BTC/AUD``, ``btc/aud`` or, beside the coin it begins with, ``BTCAUD``."""
     market = text(order, "market", 60).upper()
     base, slash, quoted_in = market.partition("/")
@@ -173,9 +179,9 @@ def _market(order: Item) -> tuple[str, str]:
         base, quoted_in = coin, market[len(coin) :]
     if not quoted_in:
         raise ValueError(f"market {base!r} is not like BTC/AUD")
-    symbol, currency = symbol_of(base), symbol_of(quoted_in)
-    if symbol_of(coin) != symbol:
-        raise ValueError(f"coin {symbol_of(coin)} is not what market {symbol}/{currency} trades")
+    symbol, currency = named(base), named(quoted_in)
+    if named(coin) != symbol:
+        raise ValueError(f"coin {named(coin)} is not what market {symbol}/{currency} trades")
     return symbol, currency
 
 
@@ -190,7 +196,7 @@ def _sideless(_order: Item) -> Fill:
     raise ValueError("the v1 order history tells neither side nor whose order it was")
 
 
-def _balance_rows(document: Item, user_id: str, account_id: str, second: datetime) -> Parsed:
+def _balance_rows(document: Item, user_id: str, account_id: str, second: datetime, assets: Registry) -> Parsed:
     held = document.get("balances", document.get("balance"))
     entries: list[Json]
     if isinstance(held, dict):
@@ -206,7 +212,7 @@ def _balance_rows(document: Item, user_id: str, account_id: str, second: datetim
         if len(entry) != 1:
             raise ValueError(f"{len(entry)} coins in one entry")
         ((coin, of_coin),) = entry.items()
-        symbol = symbol_of(coin, tickers)
+        symbol = symbol_of(assets, coin, second, tickers)
         if symbol in seen:
             raise ValueError(f"{symbol} is listed twice")
         details: Item = of_coin if isinstance(of_coin, dict) else {"balance": of_coin}
@@ -222,12 +228,13 @@ SOURCE = Source(
     title="CoinSpot account",
     tables=(FILL, BALANCE),
     endpoints=(
-        Endpoint("orders", cron="*/15 * * * *", every_s=900, fetch=fetch_orders, tables=(FILL,)),
-        Endpoint("balances", cron="*/15 * * * *", every_s=900, fetch=fetch_balances, tables=(BALANCE,)),
+        Endpoint("orders", cron="*/5 * * * *", every_s=300, fetch=fetch_orders, tables=(FILL,)),
+        Endpoint("balances", cron="*/5 * * * *", every_s=300, fetch=fetch_balances, tables=(BALANCE,)),
     ),
     policy=replace(HOST, auth=SignedBody(("coinspot", "coinspot_secret"), sign)),
     parse=parse,
     homepage=HOMEPAGE,
+    keys_at="https://www.coinspot.com.au/my/api",
     per_account=True,
     venue=ACCOUNT,
 )

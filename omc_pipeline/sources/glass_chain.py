@@ -1,9 +1,11 @@
-"""Heads of chains of the Ethereum kind: the newest block with its gas and base fee, from public nodes.
+"""Heads of chains: the newest block of chains of the Ethereum kind with its gas and base fee, of Bitcoin and of Solana.
 
 Source: JSON-RPC of public nodes, one POST of ``eth_getBlockByNumber ["latest", false]`` a chain; no key, limits unpublished. The nodes of a
-    chain are different providers: when one fails in whatever way, the next is asked.
+    chain are different providers: when one fails in whatever way, the next is asked. Bitcoin: Esplora's ``GET /blocks``, newest first, of
+    which the first is read. Solana: ``getSlot`` of what is final, then ``getBlock`` of that slot without its transactions.
 Shape: ``{"jsonrpc": "2.0", "id": 1, "result": {"number", "hash", "timestamp", "baseFeePerGas", "gasUsed", "gasLimit", "transactions"}}``,
-    numbers as hexadecimal text. Balanced nodes answer ``result: null`` with status 200 where one lags behind another.
+    numbers as hexadecimal text. Balanced nodes answer ``result: null`` with status 200 where one lags behind another. Esplora: a list of
+    ``{"id", "height", "timestamp", "tx_count"}``. Solana: ``{"blockHeight", "blockTime", "blockhash"}``, numbers as such.
 Units: base fee told in wei a unit of gas, kept in gwei; ``timestamp`` seconds since 1970, by the block's producer.
 Errors: ``{"error": {"code", "message"}}`` with status 200 or 500; codes -32005, -32012 and -32029 are rate limits. A node that wants
     a key answers 401 with text.
@@ -31,8 +33,9 @@ from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.values import EARLIEST, LATEST, described
 from omc_pipeline.ledgers.glass import CHAIN_BLOCK, ChainBlock
+from omc_pipeline.sources._other_chains import ASKS, SLOT, bitcoin_head, bitcoin_rows, solana_head, solana_rows
 
-Chain = Literal["ethereum", "arbitrum", "base"]
+Chain = Literal["ethereum", "arbitrum", "base", "bitcoin", "solana"]
 
 _NAME = "glass_chain"
 _CHAIN = "chain"
@@ -47,7 +50,9 @@ _HEAD = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": 
 class ChainConfig(SourceConfig):
     """Which chains are followed."""
 
-    chains: tuple[Chain, ...] = Field(("ethereum", "arbitrum", "base"), min_length=1, description="Chains whose heads are collected.")
+    chains: tuple[Chain, ...] = Field(
+        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains whose heads are collected."
+    )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
@@ -55,18 +60,24 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
     failure: OmcError | None = None
     for chain in context.config.chains:
         try:
-            payload = _head(context, chain)
+            payloads = list(_head(context, chain))
         except OmcError as error:
             failure = failure or error
             continue
-        yield payload
+        yield from payloads
     if failure is not None:
         raise failure
 
 
-def _head(context: FetchContext, chain: str) -> Payload:
+def _head(context: FetchContext, chain: str) -> Iterator[Payload]:
+    if chain == "bitcoin":
+        yield bitcoin_head(context.http, {_CHAIN: chain})
+        return
+    if chain == "solana":
+        yield from solana_head(context.http, {_CHAIN: chain})
+        return
     host = "" if chain == "ethereum" else chain
-    return context.http.post("", json=_HEAD, host=host, repeatable=True, deadline_s=20.0, context={_CHAIN: chain})
+    yield context.http.post("", json=_HEAD, host=host, repeatable=True, deadline_s=20.0, context={_CHAIN: chain})
 
 
 def error_of(_status: int, body: bytes) -> OmcError | None:
@@ -93,14 +104,21 @@ def _failure(document: Mapping[str, Any]) -> OmcError | None:
 def parse(payload: Payload, _config: ChainConfig) -> Parsed:
     """Read one row a block."""
     document = read_json(payload)
+    if isinstance(document, list) and payload.context.get(_CHAIN, "bitcoin") == "bitcoin":
+        return bitcoin_rows(document)
     if not isinstance(document, dict) or "jsonrpc" not in document:
         raise PayloadChangedError(f"{_NAME}: no 'jsonrpc': not an answer of a node")
     failure = _failure(document)
     if failure is not None:
         raise type(failure)(f"{_NAME}: the node reports {failure}")
-    if not isinstance(document.get("result"), dict):
-        raise PayloadChangedError(f"{_NAME}: result is {described(document.get('result'))}, not a block")
-    return read_items([document["result"]], partial(_block, chain=payload.context.get(_CHAIN, "ethereum")))
+    if payload.context.get(ASKS) == SLOT:
+        return Parsed(())
+    result = document.get("result")
+    if not isinstance(result, dict):
+        raise PayloadChangedError(f"{_NAME}: result is {described(result)}, not a block")
+    if payload.context.get(_CHAIN) == "solana":
+        return solana_rows(result)
+    return read_items([result], partial(_block, chain=payload.context.get(_CHAIN, "ethereum")))
 
 
 def _block(block: Item, chain: str) -> ChainBlock:
@@ -139,10 +157,10 @@ def _number(block: Mapping[str, Json], name: str) -> int:
     return int(written, 16)
 
 
-def _nodes(chain: str, *urls: str, others: Mapping[str, HostPolicy] | None = None) -> HostPolicy:
+def _nodes(sandbox_path: str, *urls: str, others: Mapping[str, HostPolicy] | None = None) -> HostPolicy:
     return HostPolicy(
         live_urls=urls,
-        sandbox_path=f"/evm/{chain}",
+        sandbox_path=sandbox_path,
         requests_per_s=1.0,
         burst=3,
         attempts=2,
@@ -159,13 +177,15 @@ SOURCE = Source(
     tables=(CHAIN_BLOCK,),
     endpoints=(Endpoint("heads", cron="* * * * *", every_s=60, fetch=fetch),),
     policy=_nodes(
-        "ethereum",
+        "/evm/ethereum",
         "https://ethereum-rpc.publicnode.com",
         "https://eth.merkle.io",
         "https://1rpc.io/eth",
         others={
-            "arbitrum": _nodes("arbitrum", "https://arbitrum-one-rpc.publicnode.com", "https://1rpc.io/arb"),
-            "base": _nodes("base", "https://base-rpc.publicnode.com", "https://1rpc.io/base"),
+            "arbitrum": _nodes("/evm/arbitrum", "https://arbitrum-one-rpc.publicnode.com", "https://1rpc.io/arb"),
+            "base": _nodes("/evm/base", "https://base-rpc.publicnode.com", "https://1rpc.io/base"),
+            "bitcoin": _nodes("/esplora", "https://mempool.space/api", "https://blockstream.info/api"),
+            "solana": _nodes("/solana/rpc", "https://api.mainnet-beta.solana.com", "https://solana-rpc.publicnode.com"),
         },
     ),
     parse=parse,

@@ -13,7 +13,7 @@ Errors: ``{"message": ..}`` with status 400.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
@@ -63,23 +63,11 @@ def _id_text(written: str) -> str:
     return written
 
 
-def _coins() -> dict[str, str]:
-    """Return DefiLlama's ids of common coins. A registry of assets takes this table's place when there is one."""
-    symbols = {
-        "bitcoin": "BTC", "ethereum": "ETH", "solana": "SOL", "ripple": "XRP", "cardano": "ADA", "dogecoin": "DOGE", "litecoin": "LTC",
-        "chainlink": "LINK", "polkadot": "DOT", "avalanche-2": "AVAX", "tron": "TRX", "stellar": "XLM", "bitcoin-cash": "BCH",
-        "binancecoin": "BNB", "uniswap": "UNI", "aave": "AAVE", "cosmos": "ATOM", "near": "NEAR", "algorand": "ALGO", "monero": "XMR",
-        "ethereum-classic": "ETC", "tether": "USDT", "usd-coin": "USDC", "dai": "DAI", "shiba-inu": "SHIB", "hedera-hashgraph": "HBAR",
-        "sui": "SUI", "the-open-network": "TON", "aptos": "APT", "arbitrum": "ARB", "optimism": "OP", "filecoin": "FIL",
-    }  # fmt: skip
-    return {f"coingecko:{name}": symbol for name, symbol in symbols.items()}
-
-
 class CoinPricesConfig(SourceConfig):
     """Which coins can be priced, and which are priced each day."""
 
     coins: dict[Annotated[str, AfterValidator(_id_text)], Symbol] = Field(
-        default_factory=_coins, min_length=1, description="Symbols of the coins that can be priced, by DefiLlama's id."
+        default_factory=dict, description="Symbols by DefiLlama's id, of coins that the registry of assets lacks or has another id of."
     )
     always: tuple[Symbol, ...] = Field(
         ("BTC", "ETH"), min_length=1, description="Coins that are priced each day whether or not a fill needs them."
@@ -103,7 +91,7 @@ def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
 def _charts(context: FetchContext, needs: set[tuple[str, date]]) -> Iterator[Payload]:
     """Ask for stretches of days, each for all coins that lack a day of it; coins without an id can't be asked for."""
     ids: dict[str, str] = {}
-    for coin_id, symbol in context.config.coins.items():
+    for coin_id, symbol in (*context.config.coins.items(), *context.config.assets.price_ids(symbol for symbol, _ in needs).items()):
         ids.setdefault(symbol, coin_id)
     wanted = sorted((day, ids[symbol]) for symbol, day in needs if symbol in ids)
     while wanted:
@@ -131,9 +119,7 @@ def parse(payload: Payload, config: CoinPricesConfig) -> Parsed:
         if isinstance(details, str):
             raise UpstreamRefusedError(f"{_NAME}: DefiLlama answered: {one_line(details)}")
         raise PayloadChangedError(f"{_NAME}: no object 'coins': not prices as DefiLlama gives them")
-    return read_items(
-        (point for coin_id, coin in coins.items() for point in _points(coin_id, coin)), lambda point: _price(point, config.coins)
-    )
+    return read_items((point for coin_id, coin in coins.items() for point in _points(coin_id, coin)), lambda point: _price(point, config))
 
 
 def _points(coin_id: str, coin: Json) -> Iterator[Json]:
@@ -147,13 +133,15 @@ def _points(coin_id: str, coin: Json) -> Iterator[Json]:
         yield {**point, **about} if isinstance(point, dict) else point
 
 
-def _price(point: Item, symbols: Mapping[str, str]) -> CoinPrice:
+def _price(point: Item, config: CoinPricesConfig) -> CoinPrice:
     coin_id, confidence = str(point["id"]), optional_amount(point, "confidence", least=0)
-    if not symbols.get(coin_id):
-        raise ValueError(f"{one_line(coin_id, 80)} is not among the coins of this source")
+    known = config.assets.of_price_id(coin_id)
+    symbol = config.coins.get(coin_id) or (known.symbol if known else None)
+    if not symbol:
+        raise ValueError(f"{one_line(coin_id, 80)} is no coin of the registry of assets")
     if confidence is not None and confidence > 1:
         raise ValueError(f"confidence {confidence} is above 1")
-    return CoinPrice(symbols[coin_id], instant_of_epoch(point, "timestamp"), amount(point, "price", above=0), confidence)
+    return CoinPrice(symbol, instant_of_epoch(point, "timestamp"), amount(point, "price", above=0), confidence)
 
 
 SOURCE = Source(

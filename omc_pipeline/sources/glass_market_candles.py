@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -25,6 +25,8 @@ from pydantic import AfterValidator, Field
 from omc_infra.errors import OmcError, PayloadChangedError, RateLimitedError, UpstreamRefusedError, UpstreamUnavailableError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.asset import Asset
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import read_items
 from omc_pipeline.collection.json_body import Json, read_json
@@ -49,10 +51,7 @@ _INTERVAL, _PAIR = "interval", "pair"
 _KEPT = 720
 """Candles of each interval that Kraken still has."""
 _COLUMNS = ("opened", "open", "high", "low", "close", "vwap", "volume", "trades")
-_MARKET = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,10}", re.ASCII)
-_VENUE_NAMES = {"BTC": "XBT", "DOGE": "XDG"}
-"""Kraken's own names of assets. A registry of assets takes this table's place when there is one."""
-_OUR_NAMES = {venue: ours for ours, venue in _VENUE_NAMES.items()}
+_MARKET = re.compile(r"([A-Z0-9_]{1,30}:)?[A-Z0-9.]{1,20}/[A-Z0-9]{2,10}", re.ASCII)
 _LEGACY_PAIR = re.compile(r"X([A-Z]{3})[XZ]([A-Z]{3})", re.ASCII)
 _QUOTED_IN = ("USDT", "USDC", "AUD", "EUR", "USD", "GBP", "CAD", "CHF", "JPY", "XBT", "ETH")
 _TOO_FAST = ("EAPI:Rate limit", "EGeneral:Too many requests")
@@ -111,18 +110,25 @@ def _sweep(context: FetchContext, intervals: tuple[str, ...], since: datetime | 
 
 def _asked(context: FetchContext, pair: str, interval: str, since: datetime | None) -> Payload:
     minutes = int(INTERVALS[interval] / timedelta(minutes=1))
-    symbol, _, currency = pair.partition("/")
-    params = {"pair": f"{_venue_name(symbol)}{_venue_name(currency)}", "interval": str(minutes)}
+    symbol, _, currency = _named(pair, context.config.assets).partition("/")
+    ticker = partial(context.config.assets.ticker_of, _VENUE)
+    params = {"pair": f"{ticker(symbol)}{ticker(currency)}", "interval": str(minutes)}
     if since is not None:
         params["since"] = str(int(since.timestamp()) - 1)  # Kraken gives what began after it
     return context.http.get("/0/public/OHLC", params=params, conditional=False, context={_PAIR: pair, _INTERVAL: interval})
 
 
-def _venue_name(symbol: str) -> str:
-    return _VENUE_NAMES.get(symbol, symbol)
+def _named(pair: str, assets: Registry) -> str:
+    """Return a market as a user writes it with unique symbols, ``KRAKEN:TICKER`` for what the registry doesn't know."""
+    return "/".join(_symbol(part, assets) for part in pair.split("/"))
 
 
-def parse(payload: Payload, _config: CandlesConfig) -> Parsed:
+def _symbol(written: str, assets: Registry) -> str:
+    found = assets.resolve(written)
+    return found.symbol if isinstance(found, Asset) else written if ":" in written else f"{_VENUE.upper()}:{written}"
+
+
+def parse(payload: Payload, config: CandlesConfig) -> Parsed:
     """Read one row a candle; the candle that is still forming is not final."""
     document = read_json(payload)
     details = document.get("error") if isinstance(document, dict) else None
@@ -131,7 +137,8 @@ def parse(payload: Payload, _config: CandlesConfig) -> Parsed:
     if details:
         raise _refusal(one_line("; ".join(str(text) for text in details)))
     key, candles, last = _result(document.get("result"))
-    pair = payload.context.get(_PAIR) or _market(key)
+    asked = payload.context.get(_PAIR)
+    pair = _named(asked, config.assets) if asked else _market(key, partial(config.assets.symbol_of, _VENUE, at=payload.fetched_at))
     interval = payload.context.get(_INTERVAL) or _interval(payload, candles)
     if interval not in INTERVALS:
         raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is no interval of this source")
@@ -155,13 +162,13 @@ def _result(result: Json) -> tuple[str, list[Json], int]:
     return lists[0][0], lists[0][1], last
 
 
-def _market(key: str) -> str:
+def _market(key: str, named: Callable[[str], str]) -> str:
     """Return the market that a body without a context speaks of, from Kraken's name of the pair."""
     legacy = _LEGACY_PAIR.fullmatch(key)
     quote = next((name for name in _QUOTED_IN if key.endswith(name) and len(key) > len(name)), "")
     symbol, currency = legacy.groups() if legacy else (key.removesuffix(quote), quote)
-    market = f"{_OUR_NAMES.get(symbol, symbol)}/{_OUR_NAMES.get(currency, currency)}"
-    if not currency or not _MARKET.fullmatch(market):
+    market = f"{named(symbol)}/{named(currency)}" if symbol and currency else ""
+    if not _MARKET.fullmatch(market):
         raise PayloadChangedError(f"{_NAME}: '{one_line(key, 40)}' is no pair that this source can name")
     return market
 

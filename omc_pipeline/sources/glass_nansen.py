@@ -25,6 +25,8 @@ from pydantic import Field, StringConstraints
 from omc_infra.errors import OmcError, PayloadChangedError, QuotaExhaustedError, UpstreamRefusedError
 from omc_infra.http import HeaderKey, HostPolicy
 from omc_infra.payload import Payload
+from omc_pipeline.assets.names import clean_ticker
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
@@ -83,14 +85,14 @@ def error_of(status: int, body: bytes) -> OmcError | None:
     return None
 
 
-def parse(payload: Payload, _config: NansenConfig) -> Parsed:
+def parse(payload: Payload, config: NansenConfig) -> Parsed:
     """Read one row a token, and one of what the answer cost; where no token can be trusted, neither."""
     document = read_json(payload)
     tokens = document.get("data") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(tokens, list):
         raise _refusal(document if isinstance(document, dict) else {})
     observed_at = payload.fetched_at - (payload.fetched_at - datetime(2020, 1, 1, tzinfo=UTC)) % _QUARTER
-    flows = read_items(tokens, partial(_flow, observed_at=observed_at))
+    flows = read_items(tokens, partial(_flow, observed_at=observed_at, assets=config.assets))
     return flows if flows.rejected and not flows.rows else Parsed([*flows.rows, _credit(payload)], flows.rejected)
 
 
@@ -102,15 +104,16 @@ def _refusal(document: Item) -> OmcError:
     return QuotaExhaustedError(said) if "credit" in str(details).lower() else UpstreamRefusedError(said)
 
 
-def _flow(token: Item, observed_at: datetime) -> SmartMoneyFlow:
-    symbol, marks = _symbol(optional_text(token, "token_symbol", 100))
-    address = text(token, "token_address", 120)
+def _flow(token: Item, observed_at: datetime, assets: Registry) -> SmartMoneyFlow:
+    written, marks = _symbol(optional_text(token, "token_symbol", 100))
+    chain, address = text(token, "chain", 30).lower(), text(token, "token_address", 120)
+    symbol = _asset_symbol(written, chain, address, assets)
     flow = partial(optional_amount, token)
     traders = token.get("trader_count")
     if traders is not None and (isinstance(traders, bool) or not isinstance(traders, int) or not 0 <= traders < 2**31):
         raise ValueError("trader_count is no count")
     row = SmartMoneyFlow(
-        chain=text(token, "chain", 30).lower(),
+        chain=chain,
         token_address=address.lower() if address.lower().startswith("0x") else address,
         observed_at=observed_at,
         symbol=symbol,
@@ -125,6 +128,19 @@ def _flow(token: Item, observed_at: datetime) -> SmartMoneyFlow:
     if all(value is None for value in (row.net_flow_1h_usd, row.net_flow_24h_usd, row.net_flow_7d_usd, row.net_flow_30d_usd)):
         raise ValueError("no flow is told of any span")
     return row
+
+
+def _asset_symbol(written: str | None, chain: str, address: str, assets: Registry) -> str | None:
+    """Return the symbol of a known contract, else what the token calls itself, unless that is or imitates another coin's symbol."""
+    if known := assets.of_contract(chain, address):
+        return known.symbol
+    if written is None:
+        return None
+    try:
+        ticker = clean_ticker(written)
+    except ValueError:
+        return None
+    return f"{chain.upper()}:{ticker}" if assets.asset(ticker) else written
 
 
 def _symbol(details: str | None) -> tuple[str | None, str | None]:
@@ -168,4 +184,5 @@ SOURCE = Source(
     parse=parse,
     config=NansenConfig,
     homepage="https://docs.nansen.ai/api/smart-money/netflows",
+    keys_at="https://docs.nansen.ai/getting-started/authentication",
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,7 @@ from omc_infra.configuration import FILE_ONLY
 from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy, QueryKey
 from omc_infra.payload import Payload
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.html_text import html_line
 from omc_pipeline.collection.items import Item, read_items, refusal
@@ -47,6 +49,7 @@ _QUOTA = re.compile(rb"quota|monthly limit|requests limit", re.IGNORECASE)
 _GUARD = re.compile(rb"error code:?\s*1010", re.IGNORECASE)
 _DENIED = re.compile(r"token|credential|plan|unauthori[sz]ed|forbidden", re.IGNORECASE)
 _CODE = re.compile(r"[^\s,\x00-\x1f\x7f]{1,20}")
+_VENUE = "cryptopanic"
 _KIND = re.compile(r"[a-z][a-z_]{0,29}")
 _LONGEST_TITLE, _LONGEST_TEXT = 300, 280
 
@@ -78,14 +81,14 @@ def _next_page(payload: Payload) -> str | None:
     return pages[0] if pages and pages[0].isdecimal() else None
 
 
-def parse(payload: Payload, _config: CryptoPanicConfig) -> Parsed:
+def parse(payload: Payload, config: CryptoPanicConfig) -> Parsed:
     """Read one row a post, and one a post and kind of vote."""
     results = _document(payload).get("results")
     if not isinstance(results, list):
         raise PayloadChangedError(f"{_NAME}: no list 'results'")
     votes: list[PostVote] = []
     unfit: list[Rejected] = []
-    posts = read_items(results, lambda item: _post(item, votes, unfit))
+    posts = read_items(results, lambda item: _post(item, votes, unfit, config.assets))
     return Parsed([*posts.rows, *votes], [*posts.rejected, *unfit])
 
 
@@ -107,7 +110,7 @@ def _reported(said: str, body: bytes) -> OmcError:
     return AccessDeniedError(f"{details}; is OMC_KEY_CRYPTOPANIC of the plan?") if _DENIED.search(said) else UpstreamRefusedError(details)
 
 
-def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
+def _post(item: Item, votes: list[PostVote], unfit: list[Rejected], assets: Registry) -> Post:
     number = item.get("id")
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 10**18:
         raise ValueError(f"id is {described(number)}, not a whole number above zero")
@@ -115,14 +118,15 @@ def _post(item: Item, votes: list[PostVote], unfit: list[Rejected]) -> Post:
     if not title:
         raise ValueError("title is missing or empty")
     description, origin = item.get("description"), item.get("original_url")
+    published_at = instant(item, "published_at" if item.get("published_at") is not None else "created_at")
     post = Post(
         post_id=str(number),
         channel=_domain(item),
-        published_at=instant(item, "published_at" if item.get("published_at") is not None else "created_at"),
+        published_at=published_at,
         title=title,
         link=web_link(origin if isinstance(origin, str) and origin.strip() else text(item, "url", 4_000)),
         text=(html_line(description, _LONGEST_TEXT) or None) if isinstance(description, str) else None,
-        symbols=_symbols(item),
+        symbols=_symbols(item, assets, published_at),
         removed=None,
     )
     votes += _votes(item, post, unfit)
@@ -134,12 +138,20 @@ def _domain(item: Item) -> str:
     return text(source, "domain", 100).lower() if isinstance(source, dict) else text(item, "domain", 100).lower()
 
 
-def _symbols(item: Item) -> str | None:
-    """Return the codes of the coins a post is about, as the upstream writes them but in capitals; None where there is none."""
+def _symbols(item: Item, assets: Registry, at: datetime) -> str | None:
+    """Return the symbols of the coins a post is about, ``CRYPTOPANIC:CODE`` of those unknown; None where there is none."""
     named = item.get("instruments") or item.get("currencies")
     codes = [each.get("code") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
-    known = {code.strip().upper() for code in codes if isinstance(code, str) and _CODE.fullmatch(code.strip()) and code.isprintable()}
+    written = (code for code in codes if isinstance(code, str) and _CODE.fullmatch(code.strip()))
+    known = {symbol for code in written if (symbol := _symbol(code, assets, at))}
     return ",".join(sorted(known)[:20]) or None
+
+
+def _symbol(code: str, assets: Registry, at: datetime) -> str | None:
+    try:
+        return assets.symbol_of(_VENUE, code, at)
+    except ValueError:  # the post is good without it
+        return None
 
 
 def _votes(item: Item, post: Post, unfit: list[Rejected]) -> Iterator[PostVote]:

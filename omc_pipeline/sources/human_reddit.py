@@ -186,4 +186,5 @@ SOURCE = Source(
     config=RedditConfig,
     scrub=scrubbed,
     homepage="https://www.reddit.com/dev/api/",
+    keys_at="https://www.reddit.com/prefs/apps",
 )

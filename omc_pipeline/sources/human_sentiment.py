@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field
 
 from omc_infra.errors import BadInputError, PayloadChangedError
 from omc_infra.payload import Payload
+from omc_pipeline.assets.reading import shipped
 from omc_pipeline.collection.items import Item, read_items
 from omc_pipeline.collection.json_body import read_json
 from omc_pipeline.collection.options import SourceConfig
@@ -27,7 +28,7 @@ from omc_pipeline.collection.source import Endpoint, History, LedgerInput, Parse
 from omc_pipeline.collection.values import instant, text
 from omc_pipeline.collection.window import floor
 from omc_pipeline.ledgers.human import NEWS, SENTIMENT, TITLE_SCORE, WHOLE_MARKET, Sentiment, TitleScore
-from omc_pipeline.sentiment.coins import KEYWORDS, coins_of
+from omc_pipeline.sentiment.coins import coins_of
 from omc_pipeline.sentiment.lexicon import lexicon_names
 from omc_pipeline.sentiment.titles import Model, label_of, model_with
 
@@ -61,7 +62,8 @@ class SentimentConfig(SourceConfig):
     )
     neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores smaller than this, of either sign, are neutral.")
     keywords: Annotated[dict[str, tuple[str, ...]], AfterValidator(_checked_keywords)] = Field(
-        default_factory=lambda: dict(KEYWORDS), description="Words by which a title names a coin; one in capitals counts in capitals only."
+        default_factory=lambda: shipped().title_words(),
+        description="Words by which titles name coins; one in capitals counts in capitals only.",
     )
 
 

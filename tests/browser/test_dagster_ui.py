@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -201,6 +202,35 @@ def test_a_click_materializes_defillama_and_its_checks_show(ui: str, link: str, 
     page.get_by_text("Passed").first.wait_for()
     if "SCREENSHOTS" in os.environ:
         page.screenshot(path=str(Path(os.environ["SCREENSHOTS"]) / "defillama-checks.png"))
+
+
+def test_a_backfill_of_a_year_is_one_run_and_its_progress_and_its_days_are_seen(ui: str, link: str, page: playwright.Page) -> None:
+    asset = ["human", "fear_greed_history"]
+    last = datetime.now(UTC).date() - timedelta(days=2)
+    days = json.dumps([(last - timedelta(days=age)).isoformat() for age in range(364, -1, -1)])
+    asked = f"assetSelection: [{{path: {json.dumps(asset)}}}], partitionNames: {days}"
+    launching = "... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }"
+    mutation = f"mutation {{ launchPartitionBackfill(backfillParams: {{{asked}}}) {{ __typename {launching} }} }}"
+    launched = _graphql(link, mutation)["launchPartitionBackfill"]
+    backfill = launched["backfillId"]
+
+    page.goto(f"{ui}/runs/b/{backfill}")
+    page.get_by_text(backfill).first.wait_for()
+    for _ in range(360):
+        wanted = "... on PartitionBackfill {status numPartitions runs(limit: 9) {id status}}"
+        found = _graphql(link, f'{{partitionBackfillOrError(backfillId: "{backfill}") {{{wanted}}}}}')
+        told = found["partitionBackfillOrError"]
+        if told["status"] in ("COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED"):
+            break
+        page.wait_for_timeout(500)
+
+    assert (told["status"], told["numPartitions"], [run["status"] for run in told["runs"]]) == ("COMPLETED_SUCCESS", 365, ["SUCCESS"])
+    page.get_by_text("Completed").first.wait_for()
+    page.goto(f"{ui}/assets/{'/'.join(asset)}?view=partitions")
+    page.get_by_text(last.isoformat()).first.wait_for()
+    page.get_by_text("Materialized (365)").first.wait_for()
+    if "SCREENSHOTS" in os.environ:
+        page.screenshot(path=str(Path(os.environ["SCREENSHOTS"]) / "backfill.png"))
 
 
 def _graphql(link: str, query: str) -> dict:  # type: ignore[type-arg]

@@ -72,7 +72,8 @@ _ODD_VARIABLES: Mapping[str, tuple[str, ...]] = {
 _BOUNDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("up",): ("--port=x",), ("demo",): ("--nosuch",), ("sandbox", "serve"): ("--port=x",), ("bench", "pnl"): ("--fills=x",),
     ("bench", "latency"): ("--events=x",), ("bench", "runs"): ("--count=x",), ("bench", "scale"): ("--users=x",),
-    ("bench", "soak"): ("--minutes=x",), ("collect",): ("--to=2026-01-01",),
+    ("bench", "soak"): ("--minutes=x",), ("bench", "ingest"): ("--rows=x",), ("bench", "read"): ("--rows=x",), ("seed",): ("--days=x",),
+    ("collect",): ("--to=2026-01-01",),
 }  # fmt: skip
 """Commands that run for long: something that must end them early is always among their arguments, unless a payload is given."""
 

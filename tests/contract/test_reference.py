@@ -21,8 +21,7 @@ from generator.commands import ARGUMENTS, leaves
 from generator.database import read_tables, undescribed
 from generator.errors import error_classes
 
-from omc_agents.models.choice import default_model
-from omc_agents.models.scripted import ScriptedAnalyst
+from omc_agents.models.options import SCRIPTED, AgentsSection
 from omc_infra.cli import root
 from omc_infra.postgres.comments import contributed_comments
 from omc_infra.postgres.database import Database
@@ -116,8 +115,8 @@ def test_a_command_that_may_end_with_one_says_when() -> None:
 def test_the_readme_says_that_rules_stand_for_a_model_as_long_as_they_do() -> None:
     readme = (generate.FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
 
-    assert isinstance(default_model(), ScriptedAnalyst), "a model is connected: the README says that none is"
-    assert "**No language model is called today, in either profile**" in readme
+    assert AgentsSection().names == (SCRIPTED,), "a model is asked by default: the README says that none is"
+    assert "**No language model is called unless you choose one**" in readme
     assert "`omc_agents/models/scripted.py`" in readme
 
 

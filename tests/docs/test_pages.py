@@ -27,10 +27,12 @@ pytestmark = pytest.mark.timeout(200)
 
 FOLLOWED_HERE = (
     "how-to/accounts.md",
+    "how-to/choose-a-model.md",
     "how-to/go-live.md",
     "how-to/keep-the-disk-free.md",
     "how-to/look-after-database-roles.md",
     "how-to/migrate.md",
+    "how-to/read-the-lake.md",
     "how-to/report-pnl.md",
     "how-to/when-a-source-breaks.md",
 )
@@ -61,6 +63,16 @@ def test_a_how_to_works_to_the_letter(page: str, seeded_home: Path, tmp_path: Pa
     outputs = follow(page, seeded_home, tmp_path)
 
     assert missing_lines(page, outputs) == []
+
+
+@pytest.mark.slow
+def test_a_ticker_is_mapped_to_the_letter(seeded_home: Path, tmp_path: Path) -> None:
+    try:
+        outputs = follow("how-to/map-a-ticker.md", seeded_home, tmp_path)
+    finally:
+        (seeded_home / "omc.toml").unlink(missing_ok=True)  # the other pages know no such asset
+
+    assert outputs[-1].splitlines()[-1] == "nothing was renamed"
 
 
 def _make_backup(home: Path) -> None:

@@ -24,14 +24,14 @@ def environ_of(home: Path) -> dict[str, str]:
     return {**inherited, "OMC_HOME": str(home)}
 
 
-def run_demo(home: Path) -> dict[str, Any]:
-    """Run a demo to its end and answer its document."""
+def run_demo(home: Path, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+    """Run a demo to its end and return its document."""
     done = subprocess.run(
         [str(OMC), "demo", "--json"],
         env=environ_of(home),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=deadline_s,
         cwd=PROJECT_ROOT,
         check=False,
     )

@@ -25,7 +25,7 @@ _ROLES_IN_THE_DUMP = "omc_sandbox_"
 _COUNTED = ("raw", "glass", "human", "catalyst", "exchange", "quality", "agents")
 _TABLES = """
 SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND n.nspname = ANY(%s) ORDER BY 1
+WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY(%s) ORDER BY 1
 """
 _SUMS = """
 SELECT user_id, method, currency, symbol, qty, open_cost, realized, proceeds, cost, fees, income FROM pnl.position ORDER BY 1, 2, 3, 4

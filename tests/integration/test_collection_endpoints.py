@@ -68,7 +68,7 @@ def test_a_host_that_is_dead_turns_its_check_red_at_once_and_alerts_within_two_c
     at_once = {o.name: o for o in run_source_checks(database, source, began + hour)}
     before_two = run_suites(database, [source], sandboxed, began + 1.95 * hour)
 
-    assert (at_once["endpoints_answer"].passed, at_once["endpoints_answer"].value) == (False, pytest.approx(3 / 4))
+    assert (at_once["endpoints_answer"].passed, at_once["endpoints_answer"].value) == (False, pytest.approx(5 / 6))
     assert before_two.ledgers["glass"].scores is not None
     assert before_two.ledgers["glass"].scores.timeliness_score < sandboxed.alert_threshold
     assert "timeliness" in {alert.dimension for alert in before_two.alerts}
@@ -139,7 +139,7 @@ def test_an_endpoint_is_asked_since_the_newest_row_of_the_tables_it_fills(databa
         table: one(database, f"SELECT max(observed_at) FROM {table.qualified} WHERE source = %s AND recorded_at < now()", source.name)
         for table in (COIN_PRICE, PROTOCOL_FEES, PROTOCOL_TVL)
     }
-    assert asked_first == {"prices": None, "fees": None, "protocols": None, "chains": None}
+    assert asked_first == dict.fromkeys(("prices", "fees", "revenue", "days", "protocols", "chains"))
     assert seen["fees"] == newest[PROTOCOL_FEES]
     assert seen["protocols"] == newest[PROTOCOL_TVL]
     assert seen["prices"] is not None
@@ -155,7 +155,14 @@ def test_each_fetch_names_its_endpoint(database: Database, sandboxed: Settings) 
             [source.name],
         ).fetchall()
 
-    assert set(asked) == {("prices", "prices"), ("overview", "fees"), ("protocol", "protocols"), ("v2", "chains")}
+    assert set(asked) == {
+        ("prices", "prices"),
+        ("overview", "fees"),
+        ("overview", "revenue"),
+        ("summary", "days"),
+        ("protocol", "protocols"),
+        ("v2", "chains"),
+    }
 
 
 def test_only_the_endpoints_whose_cadence_names_the_tick_are_asked() -> None:

@@ -135,3 +135,22 @@ def test_pages_are_asked_for_until_the_last_or_until_as_many_as_one_look_may_cos
 
     assert (len(until_last), len(bounded)) == (2, 3)
     assert [json.loads(asked.body)["pagination"]["page"] for asked in upstream.asked] == [1, 2, 1, 2, 3]
+
+
+def test_bitcoin_and_solana_are_asked_at_the_next_provider_when_one_fails(live: Settings, pair: tuple[Upstream, Upstream]) -> None:
+    first, second = pair
+    block = {"blockHeight": 371_000_000, "blockTime": 1_789_000_000, "blockhash": "5" * 43}
+    blocks = [{"id": "0" * 64, "height": 900_001, "timestamp": 1_789_000_000, "tx_count": 7}]
+    answers = [blocks, *({"jsonrpc": "2.0", "id": 1, "result": result} for result in (392_000_001, block))]
+    first.replies = [Reply(503), Reply(body=_error(-32005)), Reply(body=_error(-32004))]
+    second.replies = [Reply(body=json.dumps(answer).encode()) for answer in answers]
+    config, policy = glass_chain.SOURCE.config.model_validate({"chains": ["bitcoin", "solana"]}), glass_chain.SOURCE.policy
+    fetch, urls = glass_chain.SOURCE.endpoints[0].fetch, (first.url, second.url)
+    assert policy is not None
+    assert fetch is not None
+
+    with open_http("glass_chain", policy, live, limits=InProcessLimits(), live_urls={"bitcoin": urls, "solana": urls}) as http:
+        payloads = list(fetch(FetchContext(http, config, datetime.now(UTC))))
+
+    rows = [row for payload in payloads for row in glass_chain.SOURCE.parse(payload, config).rows]
+    assert [(row.chain, row.number) for row in rows] == [("bitcoin", 900_001), ("solana", 371_000_000)]  # type: ignore[attr-defined]

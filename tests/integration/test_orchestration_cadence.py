@@ -55,7 +55,7 @@ class _Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def test_a_scheduled_run_of_quotes_brings_four_samples_and_one_on_demand_brings_one(database: Database, sandboxed: Settings) -> None:
+def test_a_scheduled_run_of_quotes_brings_six_samples_and_one_on_demand_brings_one(database: Database, sandboxed: Settings) -> None:
     tick = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
     scheduled, on_demand = _Clock(tick + timedelta(seconds=1)), _Clock(tick + timedelta(minutes=1))
 
@@ -63,8 +63,8 @@ def test_a_scheduled_run_of_quotes_brings_four_samples_and_one_on_demand_brings_
     single = list(each_sample(QUOTES, database, sandboxed, None, on_demand, on_demand.sleep))
 
     seconds = [(sample.observed_to - tick).total_seconds() for sample in samples if sample.observed_to]
-    assert seconds == [1, 15, 30, 45]
-    assert [sample.tables["exchange.quote"].inserted > 0 for sample in samples] == [True] * 4
+    assert seconds == [1, 10, 20, 30, 40, 50]
+    assert [sample.tables["exchange.quote"].inserted > 0 for sample in samples] == [True] * 6
     assert (len(single), on_demand.slept) == (1, [])
 
 

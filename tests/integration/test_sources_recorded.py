@@ -51,7 +51,7 @@ READ = [  # source, file, rows, refused rows
     ("exchange_coinspot_account", "coinspot/doc_sample_v2_ro_my_balances.json", 3, 0),
     ("exchange_coinspot_account", "coinspot/derived_v2_balances_nft_key.json", 0, 1),
     ("exchange_coinspot_account", "coinspot/doc_sample_v2_ro_my_orders_completed.json", 2, 2),
-    ("exchange_coinspot_account", "coinspot/api_v1_ro_my_transactions_2022.json", 0, 2),
+    ("exchange_coinspot_account", "coinspot/api_v1_ro_my_transactions_2022.json", 1, 1),
     ("exchange_coinspot_account", "coinspot/api_v1_orders_history_doge_2014.json", 0, 14),
     ("exchange_coinspot_account", "coinspot/api_v1_orders_history_empty.json", 0, 0),
 ]

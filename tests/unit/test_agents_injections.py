@@ -6,20 +6,23 @@ it, and the brief's claims are, to the letter, those that an honest analyst make
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.render import Brief
 from omc_agents.claims.verify import Verification
+from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Model, Request, Response, Text
 from omc_agents.models.scripted import ScriptedAnalyst
+from omc_agents.models.worst_case import WorstCaseModel
+from omc_agents.sessions.spend import Reservation
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.workflow.steps import STEPS, SessionContext, first_state, steps_of
 
@@ -43,7 +46,12 @@ class MemoryStore:
     def remembered(self, _session_id: str, sha256: str) -> Response | None:
         return self.answers.get(sha256)
 
-    def remember(self, _session_id: str, sha256: str, _model: str, request: Request, response: Response) -> None:
+    def reserve(self, wanted: Reservation, _caps: Caps) -> int:
+        return len(wanted.step)
+
+    def remember(
+        self, _session_id: str, sha256: str, _model: str, request: Request, response: Response, _call: int, _cost_usd: Decimal
+    ) -> None:
         self.answers[sha256] = response
         self.requests.append(request)
 
@@ -52,40 +60,6 @@ class MemoryStore:
 
     def finish(self, _session_id: str, _status: str, detail: str) -> None:
         self.reason = detail
-
-
-class Obedient(ScriptedAnalyst):
-    """Does what the text it reads says, in every field it may fill; ``breaks_schema`` also where it may not."""
-
-    name = "test/obedient"
-
-    def __init__(self, *, breaks_schema: bool = False) -> None:
-        self.breaks_schema = breaks_schema
-        self.heard: list[str] = []
-
-    def complete(self, request: Request) -> Response:
-        honest = super().complete(request)
-        answer = json.loads(honest.text)
-        if request.output_schema["title"] == "extraction":
-            self.heard = [envelope["text"] for envelope in json.loads(_asked(request))["envelopes"]]
-            answer = {**answer, "event_kind": self.heard[0]} if self.breaks_schema else answer
-        else:
-            answer["claims"] += [claim for text in self.heard for claim in _hostile_claims(text, answer["claims"])]
-        return dataclasses.replace(honest, blocks=(Text(json.dumps(answer)),))
-
-
-def _hostile_claims(text: str, honest: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    short, true = text[:40], dict(honest[-1])
-    return [
-        {**true, "kind": short},
-        {**true, "field": short},
-        {**true, "value": text[:100]},
-        {**true, "ref": text[:400]},
-        {**true, "value": f"{true['value']} {short}"},
-        {**true, "kind": "price_change", "field": "last", "value": "900", "base_ref": text[:400]},
-        {**true, "value": "https://evil.example/?q=" + short[:20]},
-        {"kind": "quote", "ref": "exchange.quote/old@1", "field": "last", "value": "900", "base_ref": None},
-    ]
 
 
 def rows(title: str, issuer: str, **codes: str) -> list[Evidence]:
@@ -149,7 +123,7 @@ def test_an_obedient_model_gets_nothing_into_a_brief(
     plant: Callable[[str], list[Evidence]], strings: list[str], honest: MemoryStore
 ) -> None:
     for text in strings:
-        store = briefed(Obedient(), plant(text))
+        store = briefed(WorstCaseModel(), plant(text))
 
         assert store.published is not None, text
         brief, verification = store.published
@@ -172,7 +146,7 @@ def test_the_analysing_question_holds_no_word_from_outside(strings: list[str]) -
 
 def test_a_model_that_answers_in_words_of_its_own_is_refused_without_repeating_them(strings: list[str]) -> None:
     for text in strings:
-        store = briefed(Obedient(breaks_schema=True), rows(text, text))
+        store = briefed(WorstCaseModel(breaks_schema=True), rows(text, text))
 
         assert store.published is None
         assert store.reason == "model: answer is not of the schema Extraction (1 faults)"
@@ -180,7 +154,7 @@ def test_a_model_that_answers_in_words_of_its_own_is_refused_without_repeating_t
 
 def test_hostile_codes_are_not_printed(strings: list[str], honest: MemoryStore) -> None:
     for text in strings:
-        store = briefed(Obedient(), rows("8-K", "Strategy", ticker=text, form=text))
+        store = briefed(WorstCaseModel(), rows("8-K", "Strategy", ticker=text, form=text))
 
         assert store.published is not None, text
         brief, _ = store.published

@@ -40,11 +40,12 @@ def test_an_answer_survives_the_call_ledger() -> None:
     assert from_document(as_document(answer)) == answer
 
 
-@pytest.mark.parametrize("text", ["btc", "BTC; DROP TABLE", "", "BTC\n", "B" * 13, "ＢＴＣ"])
+@pytest.mark.parametrize("text", ["btc", "BTC; DROP TABLE", "", "BTC\n", "B" * 13, "ＢＴＣ", "A:B:C", ":BTC"])
 def test_a_tool_argument_that_is_no_code_is_refused(text: str) -> None:
     with pytest.raises(BadInputError):
         checked_symbol(text)
 
 
 def test_a_tool_argument_that_is_a_code_is_taken() -> None:
+    assert checked_symbol("COINSPOT:AUS") == "COINSPOT:AUS"
     assert (checked_symbol("BTC"), checked_event_type("filing")) == ("BTC", "filing")

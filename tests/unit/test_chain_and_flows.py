@@ -20,7 +20,7 @@ from omc_infra.errors import (
 )
 from omc_infra.payload import Payload
 from omc_pipeline.collection.source import Parsed, Source
-from omc_pipeline.ledgers.glass import ApiCredit, SmartMoneyFlow
+from omc_pipeline.ledgers.glass import ApiCredit, ChainBlock, SmartMoneyFlow
 from omc_pipeline.sources import glass_chain, glass_nansen
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -53,7 +53,7 @@ def test_a_recorded_block_is_read_to_the_digit(shared: Path) -> None:
         ),
         ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "bad params"}}, UpstreamRefusedError, "bad params"),
         ({"jsonrpc": "2.0", "id": 2, "result": "0x17ee0b4"}, PayloadChangedError, "not a block"),
-        ([{"jsonrpc": "2.0", "id": 1, "result": {}}], PayloadChangedError, "jsonrpc"),
+        ([{"jsonrpc": "2.0", "id": 1, "result": {}}], PayloadChangedError, "a list"),
     ],
 )
 def test_an_answer_of_a_node_that_is_no_block_has_its_name(body: Any, error: type[OmcError], said: str) -> None:
@@ -110,3 +110,40 @@ def test_recorded_rows_without_an_address_name_no_token(shared: Path) -> None:
 def test_an_answer_without_flows_is_an_error_and_never_no_flow(body: Any, error: type[OmcError]) -> None:
     with pytest.raises(error):
         _parsed(glass_nansen.SOURCE, body)
+
+
+def test_the_head_of_bitcoin_is_the_highest_of_the_blocks_and_has_no_gas() -> None:
+    blocks = [
+        {"id": f"{height:064x}", "height": height, "timestamp": 1_789_000_000 + height, "tx_count": 10 + height}
+        for height in (900_001, 900_003, 900_002)
+    ]
+
+    (row,) = _parsed(glass_chain.SOURCE, blocks, chain="bitcoin").rows
+
+    assert isinstance(row, ChainBlock)
+    assert (row.chain, row.number, row.transactions, row.gas_used, row.base_fee_gwei) == ("bitcoin", 900_003, 900_013, None, None)
+
+
+def test_the_head_of_solana_is_the_block_of_the_newest_slot_and_the_slot_alone_is_no_row() -> None:
+    block = {"blockHeight": 371_000_000, "blockTime": 1_789_000_000, "blockhash": "5" * 43, "parentSlot": 392_000_000}
+
+    (row,) = _parsed(glass_chain.SOURCE, {"jsonrpc": "2.0", "id": 1, "result": block}, chain="solana").rows
+    slot = _parsed(glass_chain.SOURCE, {"jsonrpc": "2.0", "id": 1, "result": 392_000_001}, chain="solana", asks="slot")
+
+    assert isinstance(row, ChainBlock)
+    assert (row.chain, row.number, row.block_hash, row.transactions) == ("solana", 371_000_000, "5" * 43, None)
+    assert list(slot.rows) == list(slot.rejected) == []
+
+
+@pytest.mark.parametrize("change", [{"blockhash": "0" * 43}, {"blockHeight": None}, {"blockTime": None}, {"blockHeight": 2**40}])
+def test_a_block_of_solana_that_makes_no_sense_is_refused(change: dict[str, object]) -> None:
+    block = {"blockHeight": 371_000_000, "blockTime": 1_789_000_000, "blockhash": "5" * 43, **change}
+
+    found = _parsed(glass_chain.SOURCE, {"jsonrpc": "2.0", "id": 1, "result": block}, chain="solana")
+
+    assert (len(found.rows), len(found.rejected)) == (0, 1)
+
+
+def test_blocks_of_bitcoin_are_no_answer_of_another_chain() -> None:
+    with pytest.raises(PayloadChangedError, match="jsonrpc"):
+        _parsed(glass_chain.SOURCE, [{"id": "0" * 64, "height": 1, "timestamp": 1_789_000_000}], chain="base")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.options import read_options
 from omc_pipeline.collection.parsing import ENDPOINT, HISTORY
 from omc_pipeline.collection.source import Parsed
+from omc_pipeline.ledgers.glass import ProtocolDay, ProtocolRevenue
 from omc_pipeline.sources.glass_defillama import SOURCE, DefiLlamaConfig
 
 FIXTURES = Path(__file__).parent.parent / "fixtures/glass_defillama"
@@ -95,3 +96,33 @@ def test_the_history_of_a_chain_is_that_of_the_chain_that_was_asked_for() -> Non
 
     assert [(row.chain, row.tvl_usd) for row in parsed.rows] == [("Solana", Decimal("5.5"))]
     assert len(parsed.rejected) == 1
+
+
+def test_revenue_has_the_shape_of_fees_and_is_known_by_its_endpoint() -> None:
+    (row,) = _parsed({"protocols": [{**ONE, "parentProtocol": "parent#omega"}]}, **{ENDPOINT: "revenue"}).rows
+
+    assert isinstance(row, ProtocolRevenue)
+    assert (row.protocol, row.revenue_24h_usd, row.revenue_30d_usd, row.parent) == ("alpha", 10, 300, "omega")
+
+
+def test_a_day_is_a_row_once_it_is_over_and_a_correction_may_be_negative() -> None:
+    begin = int(AT.replace(hour=0, minute=0, second=0).timestamp())
+    chart = [[begin - 172_800, "12.5"], [begin - 86_400, -3], [begin, 4], [begin - 86_399, 1], "odd", [1, 2, 3]]
+    body = {"name": "Alpha", "slug": "alpha", "totalDataChart": chart}
+
+    found = _parsed(body, slug="alpha", metric="revenue", **{ENDPOINT: "days"})
+
+    days = [(row.observed_at, row.metric, row.amount_usd) for row in found.rows if isinstance(row, ProtocolDay)]
+    assert days == [
+        (AT.replace(hour=0, minute=0, second=0) - timedelta(days=n), "revenue", amount) for n, amount in ((2, Decimal("12.5")), (1, -3))
+    ]
+    assert [each.reason for each in found.rejected] == [
+        "date 2026-09-20T00:00:01+00:00 is not the begin of a day",
+        "row is 'odd', not an object",
+        "row is a list, not an object",
+    ]
+
+
+def test_a_summary_of_days_is_no_answer_to_another_endpoint() -> None:
+    with pytest.raises(PayloadChangedError, match="shape of 'days'"):
+        _parsed({"name": "Alpha", "slug": "alpha", "totalDataChart": []}, **{ENDPOINT: "fees"})

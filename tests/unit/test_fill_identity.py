@@ -16,7 +16,7 @@ from omc_infra.settings import Settings
 from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.keys import SandboxKeys, keys_of
 from omc_pipeline.ledgers.exchange import Fill
-from omc_pipeline.ledgers.identity import digest_fill_id, venue_fill_id, with_digest_ids
+from omc_pipeline.ledgers.identity import digest_fill_id, fact_digest, venue_fill_id, with_digest_ids
 from omc_pipeline.sandbox.keys import account_of_key, secret_of_account
 
 AT = datetime(2026, 5, 21, 13, 22, 45, 120_000, tzinfo=UTC)
@@ -48,16 +48,37 @@ def test_an_id_does_not_depend_on_how_numbers_and_times_are_written(zeros: int, 
         {"currency": "USD"},
         {"side": "sell"},
         {"qty": Decimal("0.010000000000000001")},
-        {"price": None},
-        {"quote_amount": None},
-        {"fee": Decimal(8)},
-        {"fee_currency": "BTC"},
         {"executed_at": AT + timedelta(microseconds=1)},
         {"kind": "deposit"},
     ],
 )
-def test_every_fact_and_the_account_have_a_part_in_an_id(other: dict[str, object]) -> None:
+def test_what_moved_where_and_when_has_a_part_in_an_id(other: dict[str, object]) -> None:
     assert digest_fill_id(replace(FILL, **other)) != digest_fill_id(FILL)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["price", "quote_amount", "fee"])
+@pytest.mark.parametrize("value", [None, Decimal("1.5")])
+def test_an_id_stays_when_a_price_an_amount_or_a_fee_is_told_later_or_otherwise(name: str, value: Decimal | None) -> None:
+    other = replace(FILL, **{name: value})  # type: ignore[arg-type]
+
+    assert digest_fill_id(other) == digest_fill_id(FILL)
+    assert fact_digest(other) != fact_digest(FILL)
+
+
+@given(
+    st.permutations([FILL, replace(FILL, price=Decimal(1)), replace(FILL, fee=None), replace(FILL, price=Decimal(1), fee=Decimal(1)), FILL])
+)
+def test_fills_that_moved_the_same_at_one_instant_have_the_same_ids_in_whatever_order_an_answer_lists_them(fills: list[Fill]) -> None:
+    named = with_digest_ids(fills)
+
+    assert [replace(one, fill_id="") for one in named] == fills
+    assert sorted((one.fill_id, str(one.price), str(one.fee)) for one in named) == [
+        (digest_fill_id(FILL, place), price, fee)
+        for place, price, fee in sorted(
+            ((0, "1", "1"), (1, "1", "9"), (2, "95000.5", "9"), (3, "95000.5", "9"), (4, "95000.5", "None")),
+            key=lambda each: digest_fill_id(FILL, each[0]),
+        )
+    ]
 
 
 def test_an_id_stays_when_an_owner_or_an_algorithm_is_named_otherwise() -> None:

@@ -122,7 +122,7 @@ def test_positions_depend_on_every_source_of_fills_and_valuation_on_every_source
         spec.key: {dep.asset_key.to_user_string() for dep in spec.deps} for spec in build_definitions(sources).resolve_all_asset_specs()
     }
 
-    assert specs[POSITIONS] == {"exchange/coinspot_account", "exchange/other_account"}
+    assert specs[POSITIONS] == {"exchange/ccxt_account", "exchange/coinspot_account", "exchange/other_account"}
     assert specs[VALUATION] == {"pnl/positions", "exchange/coinspot_prices", "exchange/other_prices"}
 
 

@@ -28,7 +28,6 @@ BAD_FIELDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "too large": ({"qty": "1e40"}, "qty"),
     "beyond any memory": ({"qty": "1e999999"}, "qty"),
     "beyond any smallness": ({"price": "1e-999999"}, "price"),
-    "finer than a unit": ({"qty": "0.1234567890123456789"}, "qty"),
     "underscores": ({"qty": "1_000"}, "qty"),
     "thousands": ({"qty": "1,000"}, "qty"),
     "five thousand digits": ({"price": "9" * 5000}, "price"),

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.sentiment.coins import KEYWORDS, coins_of
+from omc_pipeline.assets.reading import shipped
+from omc_pipeline.sentiment.coins import coins_of
 from omc_pipeline.sentiment.lexicon import NO_LEXICON, STRONGEST, lexicon_named, lexicon_names
 from omc_pipeline.sentiment.titles import label_of, model_with
 
@@ -85,4 +86,4 @@ def test_an_unknown_lexicon_is_told_those_there_are() -> None:
     ],
 )
 def test_coins_are_named_by_whole_words_and_tickers_in_capitals(title: str, coins: tuple[str, ...]) -> None:
-    assert coins_of(title, KEYWORDS) == coins
+    assert coins_of(title, shipped().title_words()) == coins

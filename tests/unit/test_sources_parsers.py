@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ import pytest
 from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.source import Parsed, Source
+from omc_pipeline.collection.values import described
 from omc_pipeline.sources import (
     catalyst_sec_edgar,
     exchange_coinspot_account,
@@ -74,7 +76,10 @@ def test_fees_that_nobody_knows_are_none_and_not_nothing() -> None:
 def test_a_coin_that_borrows_the_symbol_of_a_followed_one_is_refused() -> None:
     parsed = _parsed(DEFILLAMA, _fixture(DEFILLAMA, "prices.json"))
 
-    assert {row.symbol: row.price_usd for row in parsed.rows} == {"BTC": Decimal("64000.12345678901"), "HRB": Decimal("0.0000125")}
+    assert {row.symbol: row.price_usd for row in parsed.rows} == {
+        "BTC": Decimal("64000.12345678901"),
+        "DEFILLAMA:HRB": Decimal("0.0000125"),
+    }
     assert parsed.rows[1].confidence is None
     assert parsed.rejected[0].reason == "solana:Fake111 calls itself BTC, which is another coin's symbol"
     assert parsed.rejected[0].row["id"] == "solana:Fake111"
@@ -194,12 +199,12 @@ def test_quotes_are_stamped_with_the_second_of_their_fetch_and_crossed_ones_mark
     quotes = {(row.symbol, row.currency): (row.bid, row.ask, row.last) for row in parsed.rows}
     assert quotes[("BTC", "AUD")] == (Decimal("98000.5"), Decimal("98100"), Decimal("98200.75"))
     assert quotes[("BTC", "USDT")][0] == 64000
-    assert quotes[("THIN", "AUD")] == (None, Decimal(3), None)
+    assert quotes[("COINSPOT:THIN", "AUD")] == (None, Decimal(3), None)
     assert ("XLM", "AUD") in quotes
-    assert quotes[("UPSIDEDOWN", "AUD")][:2] == (2, 1)
-    assert [row.symbol for row in parsed.rows if row.is_crossed] == ["UPSIDEDOWN"]
+    assert quotes[("COINSPOT:UPSIDEDOWN", "AUD")][:2] == (2, 1)
+    assert [row.symbol for row in parsed.rows if row.is_crossed] == ["COINSPOT:UPSIDEDOWN"]
     assert {row.observed_at for row in parsed.rows} == {datetime(2026, 9, 21, 14, 35, 7, tzinfo=UTC)}
-    assert quotes[("FREE", "AUD")] == quotes[("ODD", "AUD")] == (None, 1, 1)
+    assert quotes[("COINSPOT:FREE", "AUD")] == quotes[("COINSPOT:ODD", "AUD")] == (None, 1, 1)
     assert [rejected.row["market"] for rejected in parsed.rejected] == ["dead"]
 
 
@@ -209,17 +214,17 @@ def test_an_unusable_price_is_absent_and_its_row_is_kept(shared: Path) -> None:
     )
 
     assert {row.symbol: (row.bid, row.ask, row.last) for row in nan.rows if row.symbol != "BTC"} == {
-        "ZED": (Decimal("0.1"), Decimal("0.2"), None),
-        "KAT": (None, Decimal("0.3"), Decimal("0.25")),
-        "WOW": (None, Decimal("0.3"), None),
+        "COINSPOT:ZED": (Decimal("0.1"), Decimal("0.2"), None),
+        "COINSPOT:KAT": (None, Decimal("0.3"), Decimal("0.25")),
+        "COINSPOT:WOW": (None, Decimal("0.3"), None),
     }
     assert [(each.row["market"], each.reason) for each in nan.rejected] == [
         ("yak", "no usable price: bid is 'NaN', ask is 'NaN', last is 'NaN'")
     ]
     assert {row.symbol: row.bid for row in zero.rows if row.bid is None or row.is_crossed} == {
-        "ABC": None, "DEF": Decimal("0.6"), "JKL": None, "MNO": None, "VWX": None,
+        "COINSPOT:ABC": None, "COINSPOT:DEF": Decimal("0.6"), "COINSPOT:JKL": None, "COINSPOT:MNO": None, "COINSPOT:VWX": None,
     }  # fmt: skip
-    assert [row.symbol for row in zero.rows if row.is_crossed] == ["DEF"]
+    assert [row.symbol for row in zero.rows if row.is_crossed] == ["COINSPOT:DEF"]
     assert [each.row["market"] for each in zero.rejected] == ["pqr"]
 
 
@@ -229,7 +234,7 @@ def test_a_holding_without_a_usable_value_is_a_holding(shared: Path) -> None:
 
     held = {row.symbol: (row.qty, row.value_aud) for row in _parsed(ACCOUNT, body).rows}
 
-    assert (held["ZED"], held["ABC"]) == ((5, None), (5, None))
+    assert (held["COINSPOT:ZED"], held["COINSPOT:ABC"]) == ((5, None), (5, None))
     assert [(row.qty, row.value_aud) for row in _parsed(ACCOUNT, odd).rows] == [(5, None)]
 
 
@@ -284,8 +289,26 @@ def test_fills_carry_both_parts_of_the_fee_and_the_owner_from_the_context() -> N
     assert (buy.fee, buy.fee_currency) == (Decimal("0.90000000"), "AUD")
     assert (buy.user_id, buy.account_id) == ("ada", "coinspot")
     assert buy.executed_at == datetime(2026, 9, 1, 1, 2, 3, 456_000, tzinfo=UTC)
-    assert [row.side for row in parsed.rows] == ["buy", "buy", "buy", "sell"]
-    assert [rejected.reason for rejected in parsed.rejected] == ["rate is missing"]
+    assert [(row.side, row.price is None) for row in parsed.rows] == [*[("buy", False)] * 3, ("sell", False), ("sell", True)]
+    assert not parsed.rejected
+
+
+@pytest.mark.parametrize("bad", [None, "NaN", "", 0, "-1"])
+def test_an_order_with_one_unusable_field_is_kept_and_is_the_same_fill_once_the_field_is_told(bad: Any) -> None:
+    order = _document(ACCOUNT, "orders.json")["buyorders"][0]
+
+    def read(**changes: Any) -> Parsed:
+        return _parsed(ACCOUNT, {"status": "ok", "buyorders": [order | changes], "sellorders": []})
+
+    (whole,) = read().rows
+    for field, of_row in (("rate", "price"), ("total", "quote_amount"), ("audGst", "fee"), ("audfeeExGst", "fee")):
+        (row,) = read(**{field: bad}).rows
+        is_no_fee = of_row == "fee" and bad == 0
+        assert row.fill_id == whole.fill_id
+        assert is_no_fee or row == dataclasses.replace(whole, **{of_row: None})
+    assert [refused.reason for refused in read(rate=bad, total=bad).rejected] == [
+        f"neither rate nor total is usable: they are {described(bad)} and {described(bad)}"
+    ]
 
 
 def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_window() -> None:
@@ -298,14 +321,11 @@ def test_equal_orders_are_told_apart_by_their_place_and_named_alike_in_every_win
     assert [row.fill_id for row in _parsed(ACCOUNT, part).rows] == [first, second]
 
 
-def test_orders_that_differ_in_a_fact_or_account_have_different_ids() -> None:
+def test_orders_that_differ_in_amount_time_side_or_account_have_different_ids() -> None:
     order = _document(ACCOUNT, "orders.json")["buyorders"][0]
     variants = [
         order,
         order | {"amount": 0.011},
-        order | {"rate": 90000.5},
-        order | {"total": 900.91},
-        order | {"audGst": 0.09},
         order | {"solddate": "2026-09-01T01:02:03.457Z"},
     ]
     bodies = [{"status": "ok", "buyorders": [variant], "sellorders": []} for variant in variants]

@@ -34,7 +34,7 @@ NUMBERS = ("qty", "price", "quote_amount", "fee", "value_aud")
 
 
 def _fact(column: str) -> str:
-    """Write a fact as ``omc_pipeline.ledgers.identity.fact_digest`` does."""
+    """Write a fact as ``omc_pipeline.ledgers.identity`` did when this was written."""
     if column == "executed_at":
         return f"{ISO.format(column)} || {MICROSECONDS.format(column)} || '+00:00'"
     return f"coalesce(trim_scale({column})::text, '')" if column in NUMBERS else column

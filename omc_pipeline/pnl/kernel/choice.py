@@ -56,7 +56,7 @@ class Engine:
         Raises:
             BadInputError: More is sold than held, and the policy is ``refuse``.
         """
-        self.used, self.reason = self._choice(method, lots)
+        self.used, self.reason = self._choice(method, lots, policy)
         found = self._by_kernel(positions, method, policy, one) if self.used == "kernel" else None
         return [one(trades) for trades in positions] if found is None else found
 
@@ -64,11 +64,13 @@ class Engine:
         """Return what an answer says of its engine."""
         return {"name": self.used, "reason": self.reason, "positions_by_python": self.by_python}
 
-    def _choice(self, method: Method, lots: LotPolicy) -> tuple[EngineName, str]:
+    def _choice(self, method: Method, lots: LotPolicy, policy: OversellPolicy) -> tuple[EngineName, str]:
         if self.wanted == "python":
             return "python", "asked for"
-        if method == "uk":
-            return "python", "uk share pooling has no compiled form"
+        if method in ("uk", "ca"):
+            return "python", f"the rules of {method} have no compiled form"
+        if policy == "short":
+            return "python", "short positions have no compiled form"
         if lots == "account":
             return "python", "lots that move between accounts have no compiled form"
         if self.wanted == "auto":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from omc_pipeline.pnl.engine import LotQueue
 from omc_pipeline.pnl.methods.average import Pool, match_average
+from omc_pipeline.pnl.methods.ca import match_ca
 from omc_pipeline.pnl.methods.fifo import OldestFirst, match_fifo
 from omc_pipeline.pnl.methods.hifo import ByPrice, match_hifo
 from omc_pipeline.pnl.methods.lifo import NewestFirst, match_lifo
@@ -25,6 +26,7 @@ METHODS: Mapping[Method, Callable[[Sequence[Trade], OversellPolicy], Matching]] 
     "lofo": match_lofo,
     "avg": match_average,
     "uk": match_uk,
+    "ca": match_ca,
 }
 
 QUEUES: Mapping[Method, Callable[[], LotQueue]] = {
@@ -34,4 +36,4 @@ QUEUES: Mapping[Method, Callable[[], LotQueue]] = {
     "lofo": lambda: ByPrice(1),
     "avg": Pool,
 }
-"""The empty queue of each method that consumes lots one after another; ``uk`` looks ahead and has none."""
+"""The empty queue of each method that consumes lots one after another; ``uk`` and ``ca`` look ahead and have none."""

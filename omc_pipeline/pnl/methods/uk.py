@@ -14,7 +14,7 @@ from itertools import chain, groupby
 from typing import Literal
 
 from omc_pipeline.pnl.engine import match_lots, settle_oversell
-from omc_pipeline.pnl.kinds import AT_COST
+from omc_pipeline.pnl.kinds import AT_COST, PAIRED
 from omc_pipeline.pnl.methods.average import Pool
 from omc_pipeline.pnl.policy import OversellPolicy
 from omc_pipeline.pnl.result import Matching, OpenLot
@@ -23,6 +23,8 @@ from omc_pipeline.pnl.trade import Lot, Matches, Piece, Side, Trade
 
 Rule = Literal["same_day", "30_day", "s104"]
 _DAYS_AHEAD = 30
+_BESIDE_THE_RULES = AT_COST | PAIRED
+"""Kinds that no day's purchase is matched to: they go out of the pool and into it. A claim of negligible value: HMRC CG13129."""
 
 
 @dataclass(slots=True)
@@ -109,13 +111,13 @@ def day_of(trade: Trade, zone: tzinfo) -> int:
 
 def _by_day(trades: Iterable[Trade], side: Side, zone: tzinfo) -> dict[int, Trade]:
     """Return one trade for each day that has any of that side, by the day's number, in order."""
-    own = (trade for trade in trades if trade.side == side and trade.kind not in AT_COST)
+    own = (trade for trade in trades if trade.side == side and trade.kind not in _BESIDE_THE_RULES)
     return {day: _as_one(list(group)) for day, group in groupby(own, key=lambda trade: day_of(trade, zone))}
 
 
 def _leaving(trades: Iterable[Trade], zone: tzinfo) -> dict[int, list[Trade]]:
     """Return what leaves at cost, by the number of its day."""
-    at_cost = (trade for trade in trades if trade.kind in AT_COST)
+    at_cost = (trade for trade in trades if trade.kind in _BESIDE_THE_RULES)
     return {day: list(group) for day, group in groupby(at_cost, key=lambda trade: day_of(trade, zone))}
 
 

@@ -66,6 +66,14 @@ def follow(connection: Any) -> None:
     """Rename fills and accounts in every table of profit and loss, and the digests of what its runs knew."""
     connection.execute(FILLS)
     _rename_pools(connection)
+    correct_runs(connection)
+
+
+def correct_runs(connection: Any) -> None:
+    """Correct the digests of what runs knew, after fills were renamed.
+
+    Needs ``pg_temp.rekey`` (source, account, was, fill_id) and ``pg_temp.digests`` (source, was, version, row_sha256 before).
+    """
     runs: dict[str, list[tuple[int, Any, int]]] = defaultdict(list)
     for user, run_id, known_at, digest in connection.execute(RUNS).fetchall():
         runs[user].append((run_id, known_at, int(digest, 16)))

@@ -1,0 +1,144 @@
+"""Rows into fills: what the formats share once a row's cells are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from omc_pipeline.imports.money import Side
+from omc_pipeline.imports.notes import Notes
+from omc_pipeline.imports.row import Row, UnclearRowError
+from omc_pipeline.pnl.fill import FIAT, Fill
+from omc_pipeline.pnl.kinds import Kind
+
+STABLE = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "PYUSD", "USDP", "EURT", "EURC"})
+"""Coins that stand for money: of two coins that are exchanged, the one that prices the other."""
+_QUOTES = sorted([*FIAT, *STABLE, "BTC", "XBT", "ETH", "BNB", "TRX"], key=len, reverse=True)
+_SEPARATED = re.compile(r"([A-Za-z0-9.*$]+)[/_-]([A-Za-z0-9.*$]+)")
+_ZERO = Decimal(0)
+
+
+def each(rows: Iterable[Row], notes: Notes, fills_of: Callable[[Row], Iterable[Fill]]) -> Iterator[Fill]:
+    """Turn each row by itself into fills; a row that is unclear becomes an exception, and is not counted."""
+    for row in rows:
+        try:
+            yield from list(fills_of(row))
+        except UnclearRowError as error:
+            notes.doubt("unclear_row", "", row.place, f"is not counted: {error}")
+
+
+def together(groups: Iterable[list[Row]], notes: Notes, fills_of: Callable[[list[Row]], Iterable[Fill]]) -> Iterator[Fill]:
+    """Turn rows that tell one event together into fills."""
+    for group in groups:
+        try:
+            yield from list(fills_of(group))
+        except UnclearRowError as error:
+            place = group[0].place if len(group) == 1 else f"{group[0].place} to {group[-1].place}"
+            notes.doubt("unclear_row", "", place, f"is not counted: {error}")
+
+
+def traded(
+    row: Row, identity: str, time: datetime, side: Side, market: tuple[str, str], qty: Decimal, price: Decimal | None, amount: Decimal,
+    fee: Decimal | None, fee_currency: str, *, account: str = "",
+) -> Fill:  # fmt: skip
+    """Return a trade: ``amount`` is its value before the fee, ``qty`` what was traded before a fee in the coin.
+
+    Raises:
+        UnclearRowError: The quantity is not above zero.
+    """
+    if qty <= 0:
+        raise UnclearRowError(f"its quantity is {qty:f}")
+    if fee is not None and not fee:
+        fee_currency = market[1]
+    return Fill(
+        identity or f"#{row.number}",
+        account,
+        *market,
+        side,
+        qty,
+        price,
+        amount,
+        fee,
+        fee_currency or market[1],
+        time,
+        "trade",
+        None,
+        None,
+        "",
+        1,
+        row.number,
+    )
+
+
+def moved(
+    row: Row, identity: str, time: datetime, kind: Kind, coin: str, qty: Decimal, *, fee: Decimal = _ZERO, fee_currency: str = "",
+    side: Side | None = None, hash_: str | None = None, account: str = "", amount: Decimal | None = None, currency: str = "",
+) -> Fill:  # fmt: skip
+    """Return a movement or an income: coins that came or went without a trade.
+
+    Raises:
+        UnclearRowError: The quantity is not above zero.
+    """
+    if qty <= 0:
+        raise UnclearRowError(f"its quantity is {qty:f}")
+    way: Side = side or ("sell" if kind in ("withdrawal", "fee", "gift", "donate", "lost", "stolen") else "buy")
+    return Fill(
+        identity or f"#{row.number}",
+        account,
+        coin,
+        currency or coin,
+        way,
+        qty,
+        None,
+        amount,
+        fee,
+        fee_currency or coin,
+        time,
+        kind,
+        hash_,
+        None,
+        "",
+        1,
+        row.number,
+    )
+
+
+def exchanged(
+    row: Row, identity: str, time: datetime, got: tuple[Decimal, str], gave: tuple[Decimal, str], fee: Decimal, fee_coin: str,
+    *, account: str = "",
+) -> Fill:  # fmt: skip
+    """Return a trade from what was got and what was given, both before the fee; money prices the coin."""
+    (got_qty, got_coin), (gave_qty, gave_coin) = got, gave
+    if got_coin == gave_coin:
+        raise UnclearRowError(f"{got_coin} is exchanged for {got_coin}")
+    if _rank(got_coin) > _rank(gave_coin):
+        return traded(row, identity, time, "sell", (gave_coin, got_coin), gave_qty, None, got_qty, fee, fee_coin, account=account)
+    return traded(row, identity, time, "buy", (got_coin, gave_coin), got_qty, None, gave_qty, fee, fee_coin, account=account)
+
+
+def _rank(coin: str) -> int:
+    return 2 if coin in FIAT else 1 if coin in STABLE else 0
+
+
+def market(row: Row, name: str) -> tuple[str, str]:
+    """Return base and quote of a market as it is written, ``BTC/AUD`` or ``BTCAUD``, not yet by their canonical names."""
+    written = row.required(name).upper().partition(":")[0]
+    found = _SEPARATED.fullmatch(written)
+    if found:
+        return found[1], found[2]
+    for quote in _QUOTES:
+        if written.endswith(quote) and len(written) > len(quote):
+            return written[: -len(quote)], quote
+    raise row.refusal(name, f"{written[:40]!r} is no market, such as BTC/AUD")
+
+
+def side_of(row: Row, name: str) -> Side:
+    """Return buy or sell."""
+    word = row.word(name)
+    if word in ("buy", "b"):
+        return "buy"
+    if word in ("sell", "s"):
+        return "sell"
+    raise row.refusal(name, f"{word[:40]!r} is neither buy nor sell")

@@ -1,0 +1,32 @@
+"""Whether a stated quantity is before or after a fee that was taken in the coin itself; the stated total tells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from omc_pipeline.pnl.amounts import product, total
+
+_SHARE = Decimal("0.000001")
+"""How far a total may be from quantity × price and still be it: prices are printed shorter than they are traded at."""
+
+
+def is_gross(side: str, qty: Decimal, price: Decimal | None, stated: Decimal | None, fee: Decimal) -> bool:
+    """Say whether a quantity is the traded one, from which the fee still has to be taken.
+
+    A purchase whose total equals quantity × price was charged for that quantity, so a fee in the coin leaves the holding afterwards;
+    were the quantity what arrived, the total would be that of quantity and fee together. The same holds the other way for a sale.
+    Where no total is stated, a quantity is what holdings changed by.
+
+    Args:
+        side: ``buy`` or ``sell``.
+        qty: As stated.
+        price: Of one coin.
+        stated: The total; None: none is.
+        fee: In the coin.
+    """
+    if price is None or stated is None or not fee:
+        return False
+    traded = product(qty, price)
+    otherwise = product(total(qty, fee if side == "buy" else -fee), price)
+    off, off_otherwise = abs(total(stated, -traded)), abs(total(stated, -otherwise))
+    return off < off_otherwise and off <= product(abs(traded), _SHARE)
