@@ -30,6 +30,7 @@ def symbols(document: Document) -> list[str]:
             ]
         elif below and found:
             break
+        found += re.findall(r"\bsymbols? [“\"]([A-Z]{2,6})[.,]?[”\"]", passage.text)
     return found
 
 

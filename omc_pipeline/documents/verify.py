@@ -329,13 +329,15 @@ def _subject(place: _Place, fact: DocumentFact, document: Document) -> str | Non
 
 
 def _is_named(place: _Place, subject: str, document: Document, kind: str) -> bool:
-    if _words_stand(subject, place.around):
+    if _words_stand(subject, place.around) or (kind in _OF_SECURITIES and _words_stand(subject, place.passage.plain)):
+        return True
+    if kind == "proceeds" and subject.lower() == "total":
         return True
     own = _own_names(document)
     if (
         kind_of(kind).of != "coin"
         and kind not in _OF_SECURITIES
-        and (subject in own or any(name.startswith(f"{subject} ") for name in own) or _are_own(subject, own))
+        and (subject in own or any(name.lower().startswith(f"{subject.lower()} ") for name in own) or _are_own(subject, own))
     ):
         return (
             not place.cell or not place.cell.heads or not place.passage.label or not re.search(r"\b[A-Z]{3,5}\b Stock", place.passage.label)
@@ -363,7 +365,7 @@ def _words(text: str) -> list[str]:
     return [word for word in re.findall(r"[\w.%’'-]+", text.lower()) if word not in _COMMON and len(word.strip(".")) > 1]
 
 
-def _words_stand(value: str, text: str, most: float = 0.67) -> bool:
+def _words_stand(value: str, text: str, most: float = 0.66) -> bool:
     """Whether most words of a value stand in a text, by their stems; all of them where they are few and ``most`` is above a half."""
     wanted = _words(value)
     if not wanted:

@@ -112,7 +112,7 @@ KINDS: Mapping[str, Kind] = {
     "btc_yield": _kind(r"\byield\b", "%", "any"),
 }  # fmt: skip
 _STEMS = {
-    "deposits": "deposit", "withdrawals": "withdraw", "close": "clos|ceas|no longer|after|not be", "open": "open|start", "conversion": "convert",
+    "deposits": "deposit", "merger": "merger", "vote": "approve|vote", "withdrawals": "withdraw", "close": "clos|ceas|no longer|after|not be", "open": "open|start", "conversion": "convert",
     "pairs": "pair|/", "postponed": "postpone", "outcome": "pass|approv|execut|reject|winner|defeat|status", "winner": "winner|elected|selected",
     "appointment": "appoint|assum|elect", "departure": "resign|depart|retire|step|officer", "role": "officer|role|director|president|transition",
     "remains": "remain", "committee": "committee", "size": "member|director|from|to|usd|size", "director": "director", "officer": "officer|responsib|president|head",
@@ -124,14 +124,22 @@ _STEMS = {
 }  # fmt: skip
 
 
+_TELLING = frozenset(
+    "deposits withdrawals postponed exahash performance admin bankruptcy bounty slippage submissions committee merger vote".split()
+)
+"""Words of a kind's name that have to be said, since other kinds share the rest of the name."""
+
+
 @cache
 def kind_of(name: str) -> Kind:
     """Return what a kind asks; of a kind that isn't listed, that a word of its name is said."""
     if name in KINDS:
         return KINDS[name]
     words = [word for word in name.split("_") if len(word) > 2]
-    stems = [_STEMS.get(word, re.escape(word.rstrip("s"))) for word in words]
-    return Kind(re.compile("".join(f"(?=.*(?:{stem}))" for stem in stems) or r"\w", re.IGNORECASE | re.DOTALL), may_be_open=True)
+    stems = {word: _STEMS.get(word, re.escape(word.rstrip("s"))) for word in words}
+    needed = "".join(f"(?=.*(?:{stem}))" for word, stem in stems.items() if word in _TELLING)
+    pattern = needed or "|".join(f"(?:{stem})" for stem in stems.values()) or r"\w"
+    return Kind(re.compile(pattern, re.IGNORECASE | re.DOTALL), may_be_open=True)
 
 
 MOODS: Mapping[str, re.Pattern[str]] = {
