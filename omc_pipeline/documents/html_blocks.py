@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from typing import Any
 
 from omc_pipeline.documents.passage import Cell
@@ -59,10 +60,44 @@ def html_blocks(body: bytes) -> tuple[str, Iterator[Block]]:
 
     parser = etree.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=True, encoding=_encoding(body))
     root = etree.fromstring(body, parser)
+    if any("depth" in (entry.message or "").lower() for entry in parser.error_log):
+        return "", _flat_blocks(body)  # deeper than the parser goes: what is below would be lost
     if root is None:
         return "", iter(())
     title = root.findtext(".//head/title") or ""
     return title, _blocks(root)
+
+
+class _Flat(HTMLParser):
+    """Text between block tags, without tables; a stream, so that depth costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = [""]
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in _DROPPED
+        if tag in _BLOCKS or tag in ("tr", "td", "th"):
+            self.parts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = max(0, self._hidden - (tag in _DROPPED))
+        if tag in _BLOCKS or tag == "tr":
+            self.parts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts[-1] += data
+
+
+def _flat_blocks(body: bytes) -> Iterator[Block]:
+    parser = _Flat()
+    parser.feed(body.decode("utf-8", errors="replace"))
+    parser.close()
+    for part in parser.parts:
+        if part.strip():
+            yield Block(part)
 
 
 def _encoding(body: bytes) -> str | None:

@@ -18,7 +18,7 @@ _COINS = rf"(?P<coins>{_HEDGE}(?P<n>{NUMBER}{SCALE})\s+(?:units of |whole )?(?P<
 _MONEY = rf"(?P<money>{MONEY})"
 _NOT = re.compile(r"\b(?:did not|didn’t|has not|have not|had not|no longer|without)\b", re.IGNORECASE)
 _MAY = re.compile(
-    r"\b(?:may|might|could|would|will|shall|intends?|plans?|expects?|aims?|seeks?|proposes?|agreed|target(?:s|ing)?|goal|if|until|commit(?:s|ted)?)\b"
+    r"\b(?:may(?!\s+\d)|might|could|would|will|shall|intends?|plans?|expects?|aims?|seeks?|proposes?|agreed|target(?:s|ing)?|goal|if|until|commit(?:s|ted)?)\b"
     r"[^.;]{0,60}$",
     re.IGNORECASE,
 )

@@ -253,7 +253,9 @@ def _unit(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     if fact.unit.startswith("USD"):
         money = re.search(
             r"\$|\bUSD|\bdollars?\b",
-            f"{literal} {place.after[:12]} {place.heads if place.cell else ''} {place.cell.text if place.cell else ''} {place.before[-3:]}",
+            f"{literal} {place.heads} {place.cell.text}"
+            if place.cell and place.cell.heads
+            else f"{literal} {place.after[:12]} {place.before[-3:]}",
         )
         if not money:
             return "no money is there"

@@ -157,7 +157,7 @@ MOODS: Mapping[str, re.Pattern[str]] = {
 }
 """Words of which one stands in the passage, by the mood that they mean."""
 OPEN = re.compile(
-    r"\b(?:intends?|propos(?:es|ed|ing)|plans? to|may|might|would|expects? to|seeks? to|hopes? to|anticipates?|announced its intention)\b",
+    r"\b(?:intends?|propos(?:es|ed|ing)|plans? to|may(?!\s+\d)|might|would|expects? to|seeks? to|hopes? to|anticipates?|announced its intention)\b",
     re.IGNORECASE,
 )
 """Words that leave open whether what follows happens."""
