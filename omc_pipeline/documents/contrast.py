@@ -21,7 +21,20 @@ _MONEY_WORDS = {
 }  # fmt: skip
 _MONEY = {kind: re.compile(words, re.IGNORECASE) for kind, words in _MONEY_WORDS.items()}
 _STRICT = frozenset(
-    "cash debt stockholders_equity revenue net_income repurchase_cost notes_principal operating_expenses unrealized_loss borrowing stablecoins proceeds".split()
+    [
+        "cash",
+        "debt",
+        "stockholders_equity",
+        "revenue",
+        "net_income",
+        "repurchase_cost",
+        "notes_principal",
+        "operating_expenses",
+        "unrealized_loss",
+        "borrowing",
+        "stablecoins",
+        "proceeds",
+    ]
 )
 _COIN_KINDS = {
     "coins_purchased": _BUY, "coins_sold": _SELL, "holdings": _HOLD, "holdings_after": _HOLD, "holdings_before": _HOLD,
@@ -60,10 +73,12 @@ def contradicts(
     return _securities(fact, before, literal, after, f"{label} {head}" if in_row else "")
 
 
-def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: str, heading: str) -> str | None:
+def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: str, heading: str) -> str | None:  # noqa: C901 one case after the other
     verbs = {"buy": _BUY, "sell": _SELL, "hold": _HOLD, "earn": _EARN}
     wanted = {"coins_purchased": "buy", "coins_sold": "sell"}.get(fact.kind, "hold")
     if in_row:
+        if re.search(r"\b(?:price|cost|proceeds|value)\b", in_row, re.IGNORECASE):
+            return "the row is of money"
         found = {name for name, pattern in verbs.items() if pattern.search(in_row)}
         return (
             None
@@ -110,9 +125,12 @@ def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tup
     is_total = totals >= 0 and (re.search(r"\b(?:held|holds?|holdings?|total of|owns?)\b", clause, re.IGNORECASE) is not None)
     if fact.kind in ("average_cost", "aggregate_cost"):
         return None if is_total else "it is not the cost of all that is held"
+    held = _last(re.compile(r"\b(?:held|holds?|holdings?|owns?)\b", re.IGNORECASE), clause)
+    if held >= 0 and re.search(r"\b(?:were|was|been) (?:acquired|purchased)\b", clause[held:]):
+        return "it is the cost of all that is held"
     return (
         None
-        if trades >= 0 or re.search(r"\b(?:purchase|sale) price\b", clause + after, re.IGNORECASE) and not is_total or not is_total
+        if trades >= 0 or (re.search(r"\b(?:purchase|sale) price\b", clause + after, re.IGNORECASE) and not is_total) or not is_total
         else "it is the cost of all that is held"
     )
 

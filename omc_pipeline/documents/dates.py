@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def days(text: str, year: int | None = None) -> list[Day]:
         text: Of a sentence, a head or a heading.
         year: Of a day whose year isn't said; the year that is said next in the text wins. Without either the day is left out.
     """
-    matches = [match for match in _DAY.finditer(text)]
+    matches = list(_DAY.finditer(text))
     said = [_year(match) for match in matches]
     found = []
     for place, match in enumerate(matches):
@@ -104,7 +105,7 @@ def _ended(months: str | None, end: date) -> str:
 
 def spans(text: str, found: list[Day]) -> Iterator[str]:
     """Yield ``from/to`` for neighbouring days that a word joins."""
-    for first, second in zip(found, found[1:], strict=False):
+    for first, second in itertools.pairwise(found):
         between = text[first.end : second.start].strip(", ")
         if _JOINS.match(between) and first.day <= second.day:
             yield f"{first.day}/{second.day}"

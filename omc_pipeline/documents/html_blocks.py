@@ -16,11 +16,53 @@ from omc_pipeline.documents.passage import Cell
 
 MOST_CELLS = 200_000
 _BLOCKS = frozenset(
-    "p div li ul ol h1 h2 h3 h4 h5 h6 hr body html section article aside header footer main nav title option caption dd dt dl pre "
-    "blockquote center document type sequence filename description text form fieldset figure figcaption address br".split()
+    [
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "body",
+        "html",
+        "section",
+        "article",
+        "aside",
+        "header",
+        "footer",
+        "main",
+        "nav",
+        "title",
+        "option",
+        "caption",
+        "dd",
+        "dt",
+        "dl",
+        "pre",
+        "blockquote",
+        "center",
+        "document",
+        "type",
+        "sequence",
+        "filename",
+        "description",
+        "text",
+        "form",
+        "fieldset",
+        "figure",
+        "figcaption",
+        "address",
+        "br",
+    ]
 )
-_HEADINGS = frozenset("h1 h2 h3 h4 h5 h6 caption".split())
-_DROPPED = frozenset("script style head ix:header noscript template svg math iframe object".split())
+_HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6", "caption"])
+_DROPPED = frozenset(["script", "style", "head", "ix:header", "noscript", "template", "svg", "math", "iframe", "object"])
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _BULLET = re.compile(r"[•●◌○■▪◦·–—*-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]")
 _YEAR_OR_DATE = re.compile(
@@ -132,7 +174,7 @@ def _events(root: Any) -> Iterator[tuple[str, str, Any, str]]:
         stack.extend((child, False) for child in reversed(element))
 
 
-def _blocks(root: Any) -> Iterator[Block]:
+def _blocks(root: Any) -> Iterator[Block]:  # noqa: C901 one case after the other
     text: list[str] = []
     tables: list[_Table] = []
     cell: list[list[str]] = []

@@ -100,7 +100,7 @@ def _bears_coarse(period: str, said: Said) -> bool:
     month = re.fullmatch(r"(?:as of )?\d{4}-(\d\d)", period)
     dated = " ".join(map(str, said.dated[:3]))
     if quarter:
-        word, end, name = _QUARTERS[quarter[0]]
+        word, _end, name = _QUARTERS[quarter[0]]
         names = (quarter[0].lower(), f"{word} quarter", f"{word}-quarter", f"ended {name}", f"ending {name}")
         return any(each in wide for each in names) and _year_nearest(year, said, wide)
     if month:

@@ -104,11 +104,10 @@ class Context:
 def prose_facts(passage: Passage, context: Context) -> Iterator[DocumentFact]:
     """Yield the facts of a paragraph's sentences."""
     for sentence in passage.sentences():
-        for fact in _sentence_facts(sentence, passage, context):
-            yield fact
+        yield from _sentence_facts(sentence, passage, context)
 
 
-def _sentence_facts(sentence: str, passage: Passage, context: Context) -> Iterator[DocumentFact]:
+def _sentence_facts(sentence: str, passage: Passage, context: Context) -> Iterator[DocumentFact]:  # noqa: C901 one case after the other
     whole = period_of(sentence, context.year)
     period = whole or context.period
 

@@ -59,8 +59,7 @@ def row_facts(passage: Passage, context: Context) -> Iterator[DocumentFact]:
 
 
 def _cell_fact(passage: Passage, cell: Cell, label: str, context: Context) -> DocumentFact | None:
-    labelled = [label] if label and not amounts(label) else [label]
-    texts = [*reversed(cell.heads), *labelled]
+    texts = [*reversed(cell.heads), label]
     rule = next(((rule, text) for text in texts if text for rule in _RULES if rule.words.search(text)), None)
     if rule is None:
         return None

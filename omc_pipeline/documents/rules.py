@@ -58,6 +58,7 @@ def _dated(document: Document) -> date | None:
 
 
 def main_coin(document: Document) -> str | None:
+    """Return the coin that a document names most often, stable ones aside."""
     counted = Counter(coin for passage in document.passages for coin in coins_in(passage.text) if coin not in STABLE)
     return counted.most_common(1)[0][0] if counted else None
 

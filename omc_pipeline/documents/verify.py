@@ -26,23 +26,89 @@ _LOSS = re.compile(r"\b(?:loss(?:es)?|deficit|decreas\w*|declin\w*|outflow)\b", 
 _NEGATED = re.compile(r"\b(?:not|no|never|without|none|neither|nor)\b|n’t\b|n't\b", re.IGNORECASE)
 _PARTY_WORDS = re.compile(r"\b(?:the company|the registrant|we|our|us|company’s|company's)\b", re.IGNORECASE)
 _OF_SECURITIES = frozenset(
-    "proceeds notes_principal option_principal securities_sold securities_offered securities_transferred programme_size programme_remaining "
-    "dividend_rate interest_rate commission use_of_proceeds".split()
+    [
+        "proceeds",
+        "notes_principal",
+        "option_principal",
+        "securities_sold",
+        "securities_offered",
+        "securities_transferred",
+        "programme_size",
+        "programme_remaining",
+        "dividend_rate",
+        "interest_rate",
+        "commission",
+        "use_of_proceeds",
+    ]
 )
 """Kinds told of a security, a programme or a channel: the company's own name would say nothing."""
 _STOCKS = frozenset(
-    "cash debt stockholders_equity crypto_assets_value stablecoins holdings holdings_after holdings_before shares_outstanding aggregate_cost average_cost nav_per_share".split()
+    [
+        "cash",
+        "debt",
+        "stockholders_equity",
+        "crypto_assets_value",
+        "stablecoins",
+        "holdings",
+        "holdings_after",
+        "holdings_before",
+        "shares_outstanding",
+        "aggregate_cost",
+        "average_cost",
+        "nav_per_share",
+    ]
 )
 """Kinds that are true of a day."""
 _FLOWS = frozenset(
-    "revenue net_income eps operating_expenses coins_purchased coins_sold coins_mined purchase_price_total unrealized_loss hash_rate staking_rewards".split()
+    [
+        "revenue",
+        "net_income",
+        "eps",
+        "operating_expenses",
+        "coins_purchased",
+        "coins_sold",
+        "coins_mined",
+        "purchase_price_total",
+        "unrealized_loss",
+        "hash_rate",
+        "staking_rewards",
+    ]
 )
 """Kinds that are true of a span."""
 _DATED = frozenset(
     {"effective_date", "deadline", "maturity", "amends", "fiscal_year_end", "period_days", "deposits_close", "withdrawals_close"}
 )
 _COMMON = frozenset(
-    "the a an of and or for to in on at by its our with stock class common series inc corp llc ltd plc total company shares share".split()
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "and",
+        "or",
+        "for",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "its",
+        "our",
+        "with",
+        "stock",
+        "class",
+        "common",
+        "series",
+        "inc",
+        "corp",
+        "llc",
+        "ltd",
+        "plc",
+        "total",
+        "company",
+        "shares",
+        "share",
+    ]
 )
 
 
@@ -164,10 +230,8 @@ def _value(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     if fact.negated:
         return (
             None
-            if fact.value == "0"
-            and _NEGATED.search(literal)
-            or not _is_number(fact.value)
-            and _NEGATED.search(f"{place.before[-80:]} {literal}")
+            if (fact.value == "0" and _NEGATED.search(literal))
+            or (not _is_number(fact.value) and _NEGATED.search(f"{place.before[-80:]} {literal}"))
             else "the words don't deny it"
         )
     if fact.unit in ("date", "datetime", "period"):
@@ -259,6 +323,10 @@ def _unit(place: _Place, fact: DocumentFact, document: Document) -> str | None:
         )
         if not money:
             return "no money is there"
+        if (fact.unit == "USD" and re.match(r"[^.;,]{0,4}\bper\b", place.after[:12])) or (
+            fact.unit == "USD" and re.search(r"\$[\d,.]+ per\b", literal) and fact.kind != "threshold"
+        ):
+            return "it is a price there"
         per = fact.unit.removeprefix("USD per ") if " per " in fact.unit else ""
         if per == "share":
             return (

@@ -125,7 +125,21 @@ _STEMS = {
 
 
 _TELLING = frozenset(
-    "deposits withdrawals postponed exahash performance admin bankruptcy bounty slippage submissions committee merger vote".split()
+    [
+        "deposits",
+        "withdrawals",
+        "postponed",
+        "exahash",
+        "performance",
+        "admin",
+        "bankruptcy",
+        "bounty",
+        "slippage",
+        "submissions",
+        "committee",
+        "merger",
+        "vote",
+    ]
 )
 """Words of a kind's name that have to be said, since other kinds share the rest of the name."""
 
