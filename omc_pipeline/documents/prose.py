@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Protocol
 
 from omc_pipeline.documents.amounts import MONEY, NUMBER, SCALE, amount_of, number_words
 from omc_pipeline.documents.coins import COIN, STABLE, coins_in, symbol_of
@@ -79,6 +80,14 @@ _SECURITY = re.compile(
 )
 _EXPECTED = re.compile(r"\b(?:expect(?:s|ed)?|estimat(?:es|ed)|anticipat(?:es|ed)|will be)\b", re.IGNORECASE)
 _TOTALS = re.compile(r"\b(?:holdings?|held|holds?|owns?|since inception|to date)\b", re.IGNORECASE)
+
+
+class _MakeFact(Protocol):
+    """Make a fact of a sentence; None where the text has no number that can be its value."""
+
+    def __call__(
+        self, kind: str, subject: str, text: str, unit: str, literal: str, when: str | None = None, modality: Modality | None = None
+    ) -> DocumentFact | None: ...
 
 
 @dataclass(frozen=True)
@@ -218,7 +227,7 @@ def _balance(context: Context) -> str:
     return context.period.replace("week ending", "as of") if context.period else ""
 
 
-def _costs(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _costs(sentence: str, passage: Passage, context: Context, fact: _MakeFact) -> Iterator[DocumentFact | None]:
     coins = [coin for coin in coins_in(sentence) if coin not in STABLE]
     coin = coins[0] if coins else None
     if coin is None:
@@ -250,7 +259,7 @@ def _costs(sentence: str, passage: Passage, context: Context, fact) -> Iterator[
         )
 
 
-def _proceeds(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _proceeds(sentence: str, passage: Passage, context: Context, fact: _MakeFact) -> Iterator[DocumentFact | None]:
     for match in _IN_PROCEEDS.finditer(sentence):
         yield fact(
             "proceeds",
@@ -270,7 +279,7 @@ def _proceeds(sentence: str, passage: Passage, context: Context, fact) -> Iterat
         yield fact("proceeds", subject, match["money"], "USD", match[0], None, "expected" if _EXPECTED.search(match[0]) else None)
 
 
-def _shares(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _shares(sentence: str, passage: Passage, context: Context, fact: _MakeFact) -> Iterator[DocumentFact | None]:
     """Yield shares that a company bought back or sold, with their average price."""
     for match in _REPURCHASED.finditer(sentence):
         if not _happened(sentence, match) or not context.ticker:
@@ -306,7 +315,7 @@ def _named(text: str) -> str:
     return named.strip(" ,")
 
 
-def _notes(sentence: str, passage: Passage, context: Context, fact) -> Iterator[DocumentFact | None]:  # type: ignore[no-untyped-def]
+def _notes(sentence: str, passage: Passage, context: Context, fact: _MakeFact) -> Iterator[DocumentFact | None]:
     named = ""
     for match in _NOTES.finditer(sentence):
         if re.search(r"\badditional\s*$", sentence[: match.start()]):

@@ -112,6 +112,9 @@ _COMMON = frozenset(
 )
 
 
+_CLASS = re.compile(r"\b(?:preferred|common|notes|warrants)\b")
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a literal stands: its sentence or row, the characters before and after it there, and all that speaks for it."""
@@ -395,6 +398,9 @@ def _subject(place: _Place, fact: DocumentFact, document: Document) -> str | Non
             return None
         around = coins_in(place.passage.heading)
         return None if not named and (bare in around or (not around and bare == _main_coin(document))) else "the coin is not named there"
+    classes, said = set(_CLASS.findall(subject.lower())), set(_CLASS.findall(fold(fact.literal).lower()))
+    if classes and said and not classes & said:
+        return "another security is named there"
     return None if _is_named(place, subject, document, fact.kind) else "the subject is not named there"
 
 
