@@ -61,6 +61,9 @@ _STOCKS = frozenset(
 """Kinds that are true of a day."""
 _FLOWS = frozenset(
     [
+        "securities_sold",
+        "average_price",
+        "btc_yield",
         "revenue",
         "net_income",
         "eps",
@@ -196,7 +199,7 @@ def _cuts(text: str, at: int) -> bool:
 
 
 def _refused_at(place: _Place, fact: DocumentFact, document: Document) -> str | None:
-    for test in (_value, _unit, _kind, _subject, _mood):
+    for test in (_value, _mark, _unit, _kind, _subject, _mood):
         reason = test(place, fact, document)
         if reason:
             return reason
@@ -351,7 +354,22 @@ def _unit(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     return None
 
 
+def _mark(_place: _Place, fact: DocumentFact, _document: Document) -> str | None:
+    """Say which unit the literal writes at its number, where the fact claims another one."""
+    literal = fold(fact.literal)
+    own = [each for each in amounts(literal) if _is_number(fact.value) and each.value == Decimal(fact.value)]
+    if not own:
+        return None
+    if "%" not in fact.unit and all(re.match(r"\s?%", literal[each.end :]) for each in own):
+        return "it is a share in percent there"
+    if "H/s" not in fact.unit and all(re.match(r"\s?[EPT]H/s", literal[each.end :]) for each in own):
+        return "it is a hash rate there"
+    return "it is money there" if "USD" not in fact.unit and all(each.is_money for each in own) else None
+
+
 def _kind(place: _Place, fact: DocumentFact, document: Document) -> str | None:
+    if fact.kind == "listing" and re.search(r"\bdelist", f"{place.passage.text} {place.passage.heading}", re.IGNORECASE):
+        return "it is a delisting there"
     kind = kind_of(fact.kind)
     literal = fold(fact.literal)
     head = " ".join(place.cell.heads[-1:]) if place.cell and place.cell.heads else ""

@@ -94,6 +94,17 @@ def test_the_verifier_refuses_what_was_changed() -> None:
     assert len(passed) <= 0.01 * tried, passed
 
 
+def test_a_number_with_a_mark_of_its_own_is_no_number_of_another_unit() -> None:
+    read = read_document(b"<p>In May 2031 Example Corp mined bitcoins at 38.6 EH/s and repurchased 10.9% of its outstanding shares.</p>")
+    mined = DocumentFact("coins_mined", "BTC", "38.6", "BTC", 0, "mined bitcoins at 38.6 EH/s", "2031-05")
+    shares = DocumentFact(
+        "shares_repurchased", "Example Corp", "10.9", "shares", 0, "repurchased 10.9% of its outstanding shares", "2031-05"
+    )
+
+    assert refusal(mined, read) == "it is a hash rate there"
+    assert refusal(shares, read) == "it is a share in percent there"
+
+
 def test_the_real_documents_keep_their_figures(shared: Path) -> None:
     folder = shared / "documents"
     facts = [(path, _fact(each)) for path in sorted(folder.glob("*/*.facts.json")) for each in _facts_in(path)]
