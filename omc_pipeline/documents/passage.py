@@ -43,7 +43,7 @@ class Passage:
         return bool(self.cells)
 
     @property
-    def plain(self) -> str:
+    def joined(self) -> str:
         """Its characters without the bars between cells, as a person quotes a row."""
         return self.text.replace(" | ", " ")
 

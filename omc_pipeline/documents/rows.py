@@ -118,5 +118,5 @@ def _subject(label: str) -> str:
 
 def _labelled(passage: Passage, context: Context) -> Iterator[DocumentFact]:
     """Yield the facts of a row of label and value, such as *Total ETH Holdings: | 50,778 ETH*."""
-    joined = Passage(passage.number, passage.plain, passage.heading)
+    joined = Passage(passage.number, passage.joined, passage.heading)
     yield from prose_facts(joined, context)

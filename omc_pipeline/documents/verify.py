@@ -181,7 +181,7 @@ def _places(fact: DocumentFact, document: Document) -> Iterator[_Place]:
 
 def _sentences(passage: Passage) -> list[str]:
     if passage.is_row:
-        return list(dict.fromkeys([passage.plain, *(cell.text for cell in passage.cells if not cell.heads)]))[:1]
+        return list(dict.fromkeys([passage.joined, *(cell.text for cell in passage.cells if not cell.heads)]))[:1]
     return list(passage.sentences())
 
 
@@ -423,7 +423,7 @@ def _subject(place: _Place, fact: DocumentFact, document: Document) -> str | Non
 
 
 def _is_named(place: _Place, subject: str, document: Document, kind: str) -> bool:
-    if _words_stand(subject, place.around) or (kind in _OF_SECURITIES and _words_stand(subject, place.passage.plain)):
+    if _words_stand(subject, place.around) or (kind in _OF_SECURITIES and _words_stand(subject, place.passage.joined)):
         return True
     if kind == "proceeds" and subject.lower() == "total":
         return True
@@ -535,5 +535,5 @@ def _main_coin(document: Document) -> str | None:
 def with_passage(fact: DocumentFact, document: Document) -> DocumentFact:
     """Return a fact with the number of the first passage that has its literal; unchanged where none has."""
     literal = fold(fact.literal)
-    number = next((p.number for p in document.passages if literal in p.plain or literal in p.text), 0)
+    number = next((p.number for p in document.passages if literal in p.joined or literal in p.text), 0)
     return replace(fact, passage=number)
