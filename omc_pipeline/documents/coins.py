@@ -1,0 +1,31 @@
+"""Coins as documents call them: the word that stands behind a number, and its symbol."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = {
+    "BTC": "bitcoins? BTC", "ETH": "ether ethereum ETH", "LsETH": "LsETH", "SOL": "solana SOL", "SUI": "SUI", "XRP": "XRP",
+    "DOGE": "dogecoins? DOGE", "BNB": "BNB", "HYPE": "HYPE", "LTC": "litecoins? LTC", "TRX": "TRX", "AVAX": "AVAX", "ADA": "ADA",
+    "TON": "TON", "LINK": "LINK", "ENA": "ENA", "WLFI": "WLFI", "BONK": "BONK", "TAO": "TAO", "NEAR": "NEAR", "ZEC": "ZEC",
+    "DOT": "DOT", "HBAR": "HBAR", "CRO": "CRO", "IP": "IP", "USDC": "USDC", "USDT": "USDT",
+}  # fmt: skip
+_NAMED = {word.replace("?", "").lower(): symbol for symbol, words in _WORDS.items() for word in words.split()}
+_NAMED |= {"bitcoin": "BTC", "dogecoin": "DOGE", "litecoin": "LTC"}
+_LOWER = [word for words in _WORDS.values() for word in words.split() if word[:1].islower()]
+_UPPER = [word for words in _WORDS.values() for word in words.split() if not word[:1].islower()]
+COIN = rf"(?:(?i:{'|'.join(_LOWER)})|{'|'.join(sorted(_UPPER, key=len, reverse=True))})\b"
+"""Pattern of a coin's word; tickers only in capitals, for ``link`` and ``near`` are words."""
+_PATTERN = re.compile(rf"\b{COIN}")
+STABLE = frozenset({"USDC", "USDT"})
+
+
+def symbol_of(word: str) -> str:
+    """Return the symbol of a coin's word, ``BTC`` for ``bitcoins``."""
+    key = word.strip().lower()
+    return _NAMED.get(key) or _NAMED.get(key.rstrip("s")) or word.strip()
+
+
+def coins_in(text: str) -> list[str]:
+    """Return the symbols of the coins a text names, each once, in order."""
+    return list(dict.fromkeys(symbol_of(match[0]) for match in _PATTERN.finditer(text)))

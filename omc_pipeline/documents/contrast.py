@@ -1,0 +1,179 @@
+"""Kinds of facts that share their words, told apart by what stands nearest to the figure."""
+
+from __future__ import annotations
+
+import re
+
+from omc_pipeline.documents.fact import DocumentFact
+
+_BUY = re.compile(r"\b(?:purchas\w*|acqui\w+|bought|add(?:s|ed)|accumulat\w*)\b", re.IGNORECASE)
+_SELL = re.compile(r"\b(?:sold|sell(?:s|ing)?|sales? of|dispos\w+)\b", re.IGNORECASE)
+_HOLD = re.compile(r"\b(?:holds?|held|holdings?|holding|owns?|owned|balance|treasury|totall?ed|now total)\b", re.IGNORECASE)
+_EARN = re.compile(r"\b(?:mined|produced|rewards?|earned|stole\w*|hack\w*|made off|lend|lent|borrow\w*|swap\w*)\b", re.IGNORECASE)
+_TOTAL = re.compile(r"\b(?:hold\w*|held|aggregate bitcoins?|total of|as of|balance|since inception|owns?)\b", re.IGNORECASE)
+_MONEY_WORDS = {
+    "cash": r"\bcash(?! proceeds)\b", "debt": r"\bdebt\b", "stockholders_equity": r"\bequity\b", "revenue": r"\brevenues?\b",
+    "net_income": r"\bnet (?:income|loss|profit)\b", "proceeds": r"\b(?:proceeds|raised)\b", "repurchase_cost": r"\brepurchas\w+\b",
+    "notes_principal": r"\bprincipal amount\b", "operating_expenses": r"\boperating expenses\b|\bexpenses (?:were|of|totall?ed)\b", "unrealized_loss": r"\bunreali[sz]ed\b",
+    "borrowing": r"\bborrow\w*\b", "stablecoins": r"\bstablecoins?\b", "crypto_assets_value": r"\b(?:crypto|digital) assets?\b",
+    "programme_size": r"\boffering price\b|\bprogram\w*\b", "programme_remaining": r"\b(?:available|remaining)\b",
+    "purchase_price_total": r"\bpurchase price\b|\bfor approximately\b|\bin cash\b|\bpurchas\w+\b", "aggregate_cost": r"\baggregate\b|\btotal\b",
+}  # fmt: skip
+_MONEY = {kind: re.compile(words, re.IGNORECASE) for kind, words in _MONEY_WORDS.items()}
+_STRICT = frozenset(
+    [
+        "cash",
+        "debt",
+        "stockholders_equity",
+        "revenue",
+        "net_income",
+        "repurchase_cost",
+        "notes_principal",
+        "operating_expenses",
+        "unrealized_loss",
+        "borrowing",
+        "stablecoins",
+        "proceeds",
+    ]
+)
+_COIN_KINDS = {
+    "coins_purchased": _BUY, "coins_sold": _SELL, "holdings": _HOLD, "holdings_after": _HOLD, "holdings_before": _HOLD,
+}  # fmt: skip
+
+
+def contradicts(
+    fact: DocumentFact, before: str, literal: str, after: str, head: str, label: str, heading: str, heads: tuple[str, ...]
+) -> str | None:
+    """Say why the words nearest to a figure mean another kind; None where they don't.
+
+    Args:
+        fact: What is claimed.
+        before: The sentence up to the literal.
+        literal: What carries the figure.
+        after: The rest of the sentence.
+        head: The nearest head of its cell; empty in prose.
+        label: The row's label; empty in prose.
+        heading: Above the passage.
+        heads: All heads of its cell.
+    """
+    in_row = bool(heads)
+    if fact.kind in _COIN_KINDS and fact.value != "0":
+        return _coins(fact, before, literal, after, f"{label} {head}" if in_row else "", heading)
+    if fact.kind in ("average_price", "average_cost") or fact.kind in ("purchase_price_total", "aggregate_cost"):
+        return _costs(fact, before, literal, after, heads, label, heading)
+    if fact.kind in ("notes_principal", "option_principal"):
+        is_option = bool(re.search(r"\badditional\b", f"{before[-40:]} {literal}"))
+        return "the option is another sum" if is_option != (fact.kind == "option_principal") else None
+    if fact.kind == "holdings_change" and not re.search(
+        r"\bby\b|%|\bincreas|\bdecreas|\bchange", f"{before[-30:]} {literal} {after[:30]}", re.IGNORECASE
+    ):
+        return "it is no change there"
+    if fact.unit == "USD":
+        return _money(fact, before, literal, after, f"{label} {head}" if in_row else heading if len(before) + len(after) < 12 else "")
+    return _securities(fact, before, literal, after, f"{label} {head}" if in_row else "")
+
+
+def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: str, heading: str) -> str | None:  # noqa: C901 one case after the other
+    verbs = {"buy": _BUY, "sell": _SELL, "hold": _HOLD, "earn": _EARN}
+    wanted = {"coins_purchased": "buy", "coins_sold": "sell"}.get(fact.kind, "hold")
+    if in_row:
+        if re.search(r"\b(?:price|cost|proceeds|value)\b", in_row, re.IGNORECASE):
+            return "the row is of money"
+        found = {name for name, pattern in verbs.items() if pattern.search(in_row)}
+        return (
+            None
+            if wanted in found or (wanted == "hold" and re.search(r"\bbalance\b|\btotal\b", in_row, re.IGNORECASE))
+            else "the row is of another kind"
+        )
+    text = f"{before} {literal}"
+    last = {name: max((m.start() for m in pattern.finditer(text)), default=-1) for name, pattern in verbs.items()}
+    if max(last.values()) < 0:
+        last = {name: -min((m.start() for m in pattern.finditer(after)), default=10**6) for name, pattern in verbs.items()}
+        if max(last.values()) == -(10**6):
+            last = {name: max((m.start() for m in pattern.finditer(heading)), default=-1) for name, pattern in verbs.items()}
+            if max(last.values()) < 0:
+                return "no word there tells of this kind"
+    nearest = max(last, key=lambda name: last[name])
+    if wanted == "hold":
+        if re.search(r"\bby\s+(?:approximately |about )?$", before) or re.search(
+            r"\bby\s+(?:approximately |about )?[\d,.]+(?![\d,.]|\s?%)", literal
+        ):
+            return "it is a change there"
+        follows = bool(re.match(r"[^,.;]{0,12}\b(?:held|owned|as of)\b", after)) or bool(re.search(r"\bas of\b", literal))
+        if not (nearest == "hold" or follows):
+            return "the words there tell of another kind"
+        came_from = bool(re.search(r"\bfrom\s+(?:approximately |about )?$", before) or re.match(r"from\b", literal))
+        if fact.kind == "holdings_after" and came_from:
+            return "it is what was held before"
+        if fact.kind == "holdings_before" and re.search(r"\bto\s+(?:approximately |about )?$", before):
+            return "it is what is held after"
+        return None
+    return None if nearest == wanted else "the words there tell of another kind"
+
+
+def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tuple[str, ...], label: str, heading: str) -> str | None:
+    is_average = bool(re.search(r"\b(?:average|avg)\b", f"{before[-45:]} {literal} {' '.join(heads)} {label}", re.IGNORECASE))
+    if is_average != fact.kind.startswith("average"):
+        return "an average is no sum"
+    if heads:
+        is_day = bool(re.search(r"\bas of\b", heads[0], re.IGNORECASE))
+        return None if is_day == (fact.kind in ("average_cost", "aggregate_cost")) else "the column is of another period"
+    if fact.unit == "USD per share":
+        return None
+    clause = f"{before} {literal}"
+    totals, trades = _last(_TOTAL, clause), max(_last(_BUY, clause), _last(_SELL, clause))
+    is_total = totals >= 0 and (re.search(r"\b(?:held|holds?|holdings?|total of|owns?)\b", clause, re.IGNORECASE) is not None)
+    if fact.kind in ("average_cost", "aggregate_cost"):
+        return None if is_total else "it is not the cost of all that is held"
+    held = _last(re.compile(r"\b(?:held|holds?|holdings?|owns?)\b", re.IGNORECASE), clause)
+    if held >= 0 and re.search(r"\b(?:were|was|been) (?:acquired|purchased)\b", clause[held:]):
+        return "it is the cost of all that is held"
+    return (
+        None
+        if trades >= 0 or (re.search(r"\b(?:purchase|sale) price\b", clause + after, re.IGNORECASE) and not is_total) or not is_total
+        else "it is the cost of all that is held"
+    )
+
+
+def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: str) -> str | None:
+    own = _MONEY.get(fact.kind)
+    if own is None:
+        return None
+    if in_row:
+        if own.search(in_row):
+            return None
+        return "the row is of another kind" if any(p.search(in_row) for kind, p in _MONEY.items() if kind in _STRICT) else None
+    if own.search(literal):
+        return None
+    ahead = re.match(r"[^,;]{0,70}", after)
+    distance = {}
+    for kind, pattern in _MONEY.items():
+        behind = [len(before) - m.end() for m in pattern.finditer(before)]
+        front = [m.start() + 1 for m in pattern.finditer(ahead[0])] if ahead else []
+        distance[kind] = min([*behind, *front], default=10**6)
+    nearest = min((kind for kind in _STRICT), key=lambda kind: distance[kind])
+    mine = distance.get(fact.kind, 10**6)
+    if fact.kind in _STRICT and mine > distance[nearest] + 25:
+        return "the words there tell of another sum"
+    in_literal = [kind for kind in _STRICT if _MONEY[kind].search(literal)]
+    return "the words there tell of another sum" if in_literal and fact.kind not in in_literal and fact.kind in _STRICT else None
+
+
+def _securities(fact: DocumentFact, before: str, literal: str, after: str, in_row: str) -> str | None:
+    if fact.unit != "shares" or fact.value == "0":
+        return None
+    text = in_row or f"{before} {literal} {after[:60]}"
+    bought_back = bool(re.search(r"\brepurchas\w*|\bbuyback\b", text, re.IGNORECASE))
+    if fact.kind == "shares_repurchased":
+        return None if bought_back else "nothing was bought back there"
+    if fact.kind == "securities_sold" and bought_back:
+        return "these were bought back"
+    if fact.kind == "securities_sold" and re.search(r"\boutstanding\b", literal + after[:40]):
+        return "these are outstanding"
+    if fact.kind == "shares_outstanding" and not re.search(r"\boutstanding\b", f"{text} {after}", re.IGNORECASE):
+        return "these are not all that are outstanding"
+    return None
+
+
+def _last(pattern: re.Pattern[str], text: str) -> int:
+    return max((match.start() for match in pattern.finditer(text)), default=-1)
