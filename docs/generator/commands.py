@@ -23,6 +23,11 @@ ARGUMENTS = {
     "LEDGER": "The ledger; left out: all, without the single checks.",
     "UPSTREAM": "`defillama`, `fear_greed`, `sec_edgar` or `coinspot`.",
     "KIND": "What goes wrong, see above.",
+    "NAME": "A symbol, a ticker or a name; `omc assets list` shows the symbols.",
+    "FILE": "The file, or several where the command says so.",
+    "FILES": "The files to import.",
+    "FILE...": "The files to import.",
+    "IMPORT_ID": "Number of the import; `omc import list` shows it.",
 }
 """What arguments mean; click has no help for them."""
 _EVERY = ("help", "as_json")

@@ -12,7 +12,8 @@ from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import load_settings
 
-NOT_OURS = ("pg_catalog", "information_schema", "pg_toast", "dagster")
+NOT_OURS = ("pg_catalog", "information_schema", "pg_toast", "dagster", "partitions")
+"""Schemas without tables of ours; ``partitions`` holds the months of tables that are described themselves."""
 """Schemas that are left out; the tables of Dagster are made and described by Dagster."""
 
 _COLUMNS = """

@@ -225,7 +225,7 @@ def _row(each: Mapping[str, Any]) -> dict[str, str]:
 def _where(each: Mapping[str, Any]) -> str:
     """Say where a person gets what a source lacks."""
     lacks_key = any(not key["set"] for key in each["keys"])
-    if not each["keys"]:
+    if not each["keys"] and "omc accounts add" in each["not_configured_reason"]:
         return ""
     return f"; get them at {each['keys_at']}" if lacks_key else f" to your own address; why: {each['homepage']}"
 

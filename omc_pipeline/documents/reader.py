@@ -27,6 +27,8 @@ _MARKED_HEADING = re.compile(r"^#{1,6}\s+")
 class UnreadableDocumentError(BadInputError):
     """The bytes are no document that can be read: too large, not text, or empty; the message says which."""
 
+    advice = "Save the document itself, as HTML or text: not a PDF, not a page that only a script fills."
+
 
 def media_of(body: bytes) -> Media:
     """Tell markup from text by what the bytes begin with.

@@ -86,7 +86,7 @@ def _members(value: Any, steps: Steps = ()) -> Iterator[Steps]:
 def test_a_malformed_row_is_refused_and_its_neighbours_are_read(source: Source) -> None:
     tried = 0
     for sample in _samples(source):
-        if sample.media_type != "json":
+        if sample.media_type != "json" or source.extra:  # a library reads its answers, each as a whole
             continue
         parsed = parse_payload(source, sample)
         whole, document = _facts(parsed), json.loads(sample.body)
@@ -104,7 +104,7 @@ def test_a_malformed_row_is_refused_and_its_neighbours_are_read(source: Source) 
                     least = min(len(neighbours.rejected), len(parsed.rejected))
                     assert len(found.rejected) > least, (sample.context, steps, bad)
                 tried += 1
-    assert tried or all(sample.media_type != "json" for sample in _samples(source)) or source.name in SINGLE
+    assert tried or all(sample.media_type != "json" for sample in _samples(source)) or source.name in SINGLE or source.extra
 
 
 SINGLE = {"glass_chain", "human_sentiment", "catalyst_sec_edgar"}

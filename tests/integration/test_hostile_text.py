@@ -160,6 +160,23 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("sources", "resume"): [(HOSTILE,), (_SOURCE, "--endpoint", HOSTILE), (_SOURCE, "--account", HOSTILE)],
     ("status",): [()],
     ("up",): [("--port", HOSTILE), ("--only", HOSTILE), ("--workspace", NAME)],
+    ("agent", "spend"): [("--days", HOSTILE)],
+    ("assets", "apply"): [("--dry-run",)],
+    ("assets", "check"): [()],
+    ("assets", "list"): [("--own",)],
+    ("assets", "show"): [(HOSTILE,), ("BTC", "--venue", HOSTILE), ("BTC", "--at", HOSTILE)],
+    ("bench", "documents"): [("--folder", HOSTILE), ("--seed", HOSTILE)],
+    ("bench", "ingest"): [("--rows", HOSTILE)],
+    ("bench", "read"): [("--rows", HOSTILE)],
+    ("documents", "read"): [(HOSTILE,), (NAME,)],
+    ("import", "files"): [(HOSTILE,), (NAME, "--user", HOSTILE), (NAME, "--file-zone", HOSTILE), (NAME, "--ignore", HOSTILE)],
+    ("import", "list"): [("--user", HOSTILE)],
+    ("import", "undo"): [(HOSTILE,), ("1", "--user", HOSTILE, "--reason", HOSTILE)],
+    ("lake", "export"): [("--from", HOSTILE)],
+    ("models", "check"): [()],
+    ("models", "list"): [("--provider", HOSTILE)],
+    ("models", "stand-in"): [("--port", HOSTILE)],
+    ("seed",): [("--users", HOSTILE)],
 }  # fmt: skip
 """What each command is given here; ``omc up`` and ``omc demo`` also run on a refusing upstream below."""
 NOT_EXERCISED = {("demo",): "it runs as a whole below"}

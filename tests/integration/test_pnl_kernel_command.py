@@ -72,7 +72,7 @@ def test_a_method_without_compiled_form_is_computed_in_python_integers_and_says_
     outcome = CliRunner().invoke(pnl, ["compute", "--fills", str(trades), "--method", "uk", "--engine", "kernel"], catch_exceptions=False)
 
     assert outcome.exit_code == 0
-    assert "the python engine computed this: uk share pooling has no compiled form" in outcome.stderr
+    assert "the python engine computed this: the rules of uk have no compiled form" in outcome.stderr
 
 
 def test_where_numba_is_missing_python_integers_compute_and_the_answer_says_why(trades: Path) -> None:

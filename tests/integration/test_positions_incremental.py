@@ -24,7 +24,7 @@ from omc_pipeline.pnl.compute import compute
 from omc_pipeline.pnl.expand import expand
 from omc_pipeline.pnl.fill import Fill as Reported
 from omc_pipeline.pnl.fill import Rate
-from omc_pipeline.pnl.policy import METHOD_NAMES, LotPolicy, Method
+from omc_pipeline.pnl.policy import LEDGER_METHODS, LotPolicy, Method
 from omc_pipeline.pnl.result import PositionResult
 from omc_pipeline.positions import (
     PositionsRun,
@@ -148,7 +148,7 @@ few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scop
 
 
 @few
-@given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(METHOD_NAMES))
+@given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(LEDGER_METHODS))
 def test_fills_in_batches_in_any_order_come_out_as_all_at_once(
     quoted: Database, data: st.DataObject, fills: list[Fill], method: Method
 ) -> None:
@@ -183,7 +183,7 @@ def test_so_do_transfers_income_deposits_and_coins_paid_with_coins(
 
 
 @few
-@given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(METHOD_NAMES))
+@given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(LEDGER_METHODS))
 def test_a_corrected_fill_is_as_if_it_had_been_told_right_at_first(
     quoted: Database, data: st.DataObject, fills: list[Fill], method: Method
 ) -> None:

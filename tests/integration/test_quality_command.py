@@ -25,6 +25,8 @@ SCORES = ("completeness_score", "timeliness_score", "accuracy_score")
 def collected(database: Database, settings: Settings) -> Iterator[Database]:
     with serving(settings) as sandbox_url:
         for source in discover_sources().values():
+            if source.extra:  # it collects accounts that a person adds
+                continue
             collect(source, database, settings.model_copy(update={"sandbox_url": sandbox_url}))
         yield database
 

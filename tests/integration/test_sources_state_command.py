@@ -66,7 +66,7 @@ def test_a_source_without_its_key_is_shown_with_what_it_wants_and_where_to_get_i
     assert (account["status"], account["configured"]) == ("not configured", False)
     assert account["keys"] == [{"variable": "OMC_KEY_COINSPOT", "set": False}, {"variable": "OMC_KEY_COINSPOT_SECRET", "set": False}]
     assert with_keys["exchange_coinspot_account"]["status"] == "never collected"
-    assert f"set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET; get them at {account['homepage']}" in shown
+    assert f"set OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET; get them at {account['keys_at']}" in shown
 
 
 def test_a_source_is_paused_for_a_while_and_resumed(database: Database, settings: Settings) -> None:
@@ -102,4 +102,6 @@ def test_a_pause_has_a_plain_and_bounded_span(settings: Settings, span: str) -> 
 def test_before_the_first_migration_the_list_has_no_states(settings: Settings, server_url: str, tmp_path: Path) -> None:
     fresh = load_settings({"OMC_HOME": str(tmp_path), "OMC_DATABASE_URL": server_url.replace("{database}", "t_sources_fresh")})
 
-    assert {each["status"] for each in _listed(fresh).values()} == {"never collected"}
+    listed = _listed(fresh)
+    assert listed.pop("exchange_ccxt_account")["status"] == "not configured", "there is no account at another venue"
+    assert {each["status"] for each in listed.values()} == {"never collected"}

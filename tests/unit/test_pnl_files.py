@@ -193,7 +193,7 @@ def test_memory_stays_below_forty_times_the_file(tmp_path: Path) -> None:
     peak_mib, code, _ = measured(file)
 
     assert code == 0
-    assert peak_mib < 60 + 40 * file.stat().st_size / 1024**2
+    assert peak_mib < 75 + 40 * file.stat().st_size / 1024**2
 
 
 def measured(file: Path) -> tuple[int, int, str]:

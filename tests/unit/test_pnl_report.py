@@ -214,6 +214,8 @@ def test_figures_count_sales_and_not_matches_and_leave_out_what_left_at_cost() -
 @pytest.mark.parametrize("method", METHOD_NAMES)
 @pytest.mark.parametrize("policy", [policy for policy in OVERSELL_POLICIES if policy != "refuse"])
 def test_a_sheet_is_made_of_any_record(method: Method, policy: OversellPolicy) -> None:
+    if policy == "short" and method in ("uk", "ca"):
+        pytest.skip("short positions are matched lot by lot, which these rules do not do")
     trades = [trade(1, "buy", 1, 100, 0), trade(2, "sell", 2, 330, 49), trade(3, "buy", 1, 1, 60, "<i>")]
 
     sheet = tear_sheet(ask(record_of(trades, method, policy)))

@@ -115,7 +115,7 @@ def _by_month(table: str, clock: str) -> None:
     ).all()
     grants = bind.execute(
         text(
-            "SELECT quote_ident(grantee::regrole::text), string_agg(privilege_type, ', ') FROM pg_class, aclexplode(relacl)"
+            "SELECT grantee::regrole::text, string_agg(privilege_type, ', ') FROM pg_class, aclexplode(relacl)"
             " WHERE oid = CAST(:t AS regclass) AND grantee <> relowner GROUP BY 1"
         ),
         {"t": table},

@@ -31,6 +31,7 @@ METHODS = {
     "lofo": "lowest cost first",
     "avg": "average cost",
     "uk": "UK share pooling",
+    "ca": "Canadian average cost with superficial losses",
 }
 
 
