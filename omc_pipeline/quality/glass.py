@@ -287,7 +287,8 @@ RULES: Mapping[str, TableRules] = {
     MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
     # Working days only: from Friday to Monday is the usual gap, and Easter has five days.
     FX_RATE.qualified: TableRules(interval_s=2 * DAY_S, delay_s=7_200, checks=_FX),
-    CHAIN_BLOCK.qualified: TableRules(delay_s=60, checks=_BLOCKS),
+    # A block of Bitcoin comes each ten minutes in the mean, and may take an hour.
+    CHAIN_BLOCK.qualified: TableRules(interval_s=1800, delay_s=60, checks=_BLOCKS),
     # Tokens enter and leave the list of those with a flow worth telling.
     SMART_MONEY_FLOW.qualified: TableRules(keeps_things=False, checks=_FLOWS),
     API_CREDIT.qualified: TableRules(

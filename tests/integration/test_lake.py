@@ -202,7 +202,7 @@ def test_every_table_of_the_ledgers_has_types_that_the_lake_knows(filled: Databa
             " AND table_schema IN ('glass', 'human', 'catalyst', 'exchange')"
         ).fetchall()
     of_others = {"glass.candle", "exchange.latest_quote"}  # computed from tables that are written
-        assert {name for (name,) in on_disk} - of_others == {table.qualified for table in TABLES}
+    assert {name for (name,) in on_disk} - of_others == {table.qualified for table in TABLES}
 
 
 def test_the_command_exports_days_and_refuses_those_to_come(filled: Database, settings: Settings, tmp_path: Path) -> None:
