@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import sql
 
 from omc_infra.payload import Payload
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import _script, migrate, migration_folders
 from omc_infra.settings import Settings
+from omc_pipeline import ledgers
 from omc_pipeline.assets.reading import registry_with, shipped
 from omc_pipeline.assets.section import AssetsConfig
 from omc_pipeline.collection.options import SourceConfig
@@ -72,7 +74,15 @@ def old(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> I
 
 
 def write(database: Database, source: str, rows: Sequence[Row]) -> None:
-    with database.connect("writer") as connection:
+    """Append to a database of then, which has no months and keeps no newest quotes."""
+    insertion = ledgers.write.insertion
+
+    def of_then(table: LedgerTable, *, is_replay: bool) -> sql.Composed:
+        return insertion(table, is_replay=is_replay, known=sql.Identifier(table.ledger, table.name))
+
+    with pytest.MonkeyPatch.context() as patch, database.connect("writer") as connection:
+        patch.setattr(ledgers.write, "make_months", lambda *_: None)
+        patch.setattr(ledgers.write, "insertion", of_then)
         append(connection, source, rows, None)
 
 

@@ -69,7 +69,7 @@ def _row(table: LedgerTable, account: str, change: Change) -> Row:
     """Make one state of one fact; facts differ in each part of the key but the account, states in one field beside it."""
     of_key, of_state = change
     row = SAMPLES[table]
-    key = {name: _moved(getattr(row, name), of_key) for name in table.key if name not in ("account_id", "user_id", "interval")}
+    key = {name: _moved(getattr(row, name), of_key) for name in table.key if name not in ("account_id", "user_id", "interval", "metric")}
     whose = {name: account for name in ("account_id", "user_id") if name in table.fields}
     beside = [name for name in table.fields if name not in table.key and name not in whose and getattr(row, name) is not None]
     changeable = [name for name in beside if isinstance(getattr(row, name), Decimal)]
