@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -174,14 +175,15 @@ def _market(key: str, named: Callable[[str], str]) -> str:
 
 
 def _interval(payload: Payload, candles: list[Json]) -> str:
-    """Return the interval of a body without a context: that of its endpoint, or the shortest step between its rows."""
+    """Return the interval of a body without a context: that of its endpoint, or the usual step between its rows."""
     if payload.context.get(ENDPOINT) in INTERVALS:
         return payload.context[ENDPOINT]
-    seconds = sorted(row[0] for row in candles if isinstance(row, list) and row and isinstance(row[0], int))
-    step = min((later - earlier for earlier, later in itertools.pairwise(seconds)), default=0)
+    seconds = sorted({row[0] for row in candles if isinstance(row, list) and row and isinstance(row[0], int)})
+    steps = Counter(later - earlier for earlier, later in itertools.pairwise(seconds))
+    step = steps.most_common(1)[0][0] if steps else 0  # a row that is wrong makes steps of its own
     found = next((name for name, length in INTERVALS.items() if length.total_seconds() == step), None)
     if found is None:
-        raise PayloadChangedError(f"{_NAME}: no telling how long these candles are: the shortest step between them is {step} s")
+        raise PayloadChangedError(f"{_NAME}: no telling how long these candles are: the usual step between them is {step} s")
     return found
 
 
