@@ -26,7 +26,13 @@ FIXTURES = Path("tests/fixtures/documents")
     help="Documents, each beside its NAME.facts.json; folders within it are read too.",
 )
 @click.option("--mutations", type=click.IntRange(1, 1_000_000), default=5000, show_default=True, help="Changed facts to try.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of the choice of changes; the same seed tries the same ones.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=1,
+    show_default=True,
+    help="Of the choice of changes; the same seed tries the same ones.",
+)
 @json_option
 def documents(folder: Path, mutations: int, seed: int, as_json: bool) -> None:
     """Measure rules and verifier over a set of documents with labelled facts."""
