@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from statistics import median, quantiles
 from typing import Any
@@ -124,12 +125,12 @@ def _measure(launcher: Any, events: int, spacing: float, burst: int, runs: int) 
 
 
 def _cpu(bench: Any, runs: int) -> tuple[float, float]:
-    """Measure the CPU a run costs: of a batch that is done, which does nothing, and of a collection with its checks."""
+    """Measure the CPU a run costs: of a batch that is done, which does nothing, and of one source's collection with its checks."""
     nothing = bench.batch_of_nothing()
     idle = _idle_cpu_rate(bench)
     return (
-        _cpu_of_runs(bench, "omc_agents", "brief_catalysts", nothing, runs, idle),
-        _cpu_of_runs(bench, "omc_pipeline", "collect_human", {}, runs, idle),
+        _cpu_of_runs(bench, partial(bench.launch, "omc_agents", "brief_catalysts", nothing), runs, idle),
+        _cpu_of_runs(bench, partial(bench.launch, "omc_pipeline", "collect_human", asset="human/fear_greed"), runs, idle),
     )
 
 
@@ -139,11 +140,11 @@ def _idle_cpu_rate(bench: Any) -> float:
     return float((bench.cpu_s() - before) / (time.monotonic() - begun))
 
 
-def _cpu_of_runs(bench: Any, location: str, job: str, config: dict[str, Any], runs: int, idle: float) -> float:
-    bench.await_run(bench.launch(location, job, config))
+def _cpu_of_runs(bench: Any, launch: Callable[[], str], runs: int, idle: float) -> float:
+    bench.await_run(launch())
     before, begun = bench.cpu_s(), time.monotonic()
     for _ in range(runs):
-        bench.await_run(bench.launch(location, job, config))
+        bench.await_run(launch())
     time.sleep(1)
     used = float(bench.cpu_s() - before)
     own = used - idle * (time.monotonic() - begun)

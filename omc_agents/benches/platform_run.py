@@ -27,9 +27,9 @@ Launcher = Literal["warm", "default"]
 WEBSERVER = "dagster-webserver"
 _RUN_S, _POLL_S = 180.0, 0.2
 _LAUNCH = """
-mutation ($location: String!, $job: String!, $config: RunConfigData) {
+mutation ($location: String!, $job: String!, $config: RunConfigData, $assets: [AssetKeyInput!]) {
   launchRun(executionParams: {
-    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: $job}, runConfigData: $config
+    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: $job, assetSelection: $assets}, runConfigData: $config
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
@@ -44,15 +44,16 @@ class BenchPlatform:
     platform: RunningPlatform
     url: str
 
-    def launch(self, location: str, job: str, config: dict[str, Any] | None = None) -> str:
-        """Launch a job as the UI does; answers the run's id."""
-        answer = self._ask(_LAUNCH, {"location": location, "job": job, "config": config or {}})["launchRun"]
+    def launch(self, location: str, job: str, config: dict[str, Any] | None = None, asset: str | None = None) -> str:
+        """Launch a job, or one asset of it (``human/fear_greed``), as the UI does; return the run's id."""
+        assets = [{"path": asset.split("/")}] if asset else None
+        answer = self._ask(_LAUNCH, {"location": location, "job": job, "config": config or {}, "assets": assets})["launchRun"]
         if "run" not in answer:
             raise UpstreamUnavailableError(f"job {job} was not launched: {answer}")
         return str(answer["run"]["runId"])
 
     def await_run(self, run_id: str) -> str:
-        """Wait until a run has ended and answer its status."""
+        """Wait until a run has ended and return its status."""
         deadline = time.monotonic() + _RUN_S
         while time.monotonic() < deadline:
             status = str(self._ask(_STATUS, {"run": run_id})["runOrError"]["status"])
@@ -62,7 +63,7 @@ class BenchPlatform:
         raise UpstreamUnavailableError(f"run {run_id} has not ended after {_RUN_S:.0f} s")
 
     def batch_of_nothing(self) -> dict[str, Any]:
-        """Brief one event, and answer the configuration of a run of ``brief_catalysts`` that finds its batch done."""
+        """Brief one event, and return the configuration of a run of ``brief_catalysts`` that finds its batch done."""
         land(self.platform.database, "nothing")
         await_briefs(self.platform.database, "nothing", 1)
         with self.platform.database.engine("reader").connect() as connection:

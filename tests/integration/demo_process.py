@@ -15,7 +15,7 @@ from omc_infra.postgres.database import open_database
 from omc_infra.settings import PROJECT_ROOT, load_settings
 
 OMC = Path(sys.executable).parent / "omc"
-DEADLINE_S = 170
+DEADLINE_S = 270
 
 
 def environ_of(home: Path) -> dict[str, str]:

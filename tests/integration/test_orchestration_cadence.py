@@ -84,7 +84,7 @@ def test_the_asset_is_materialized_with_the_first_sample_and_the_others_are_an_o
     }
     ((materialized,), (observed,)) = at.values()
     assert done.success
-    assert observed - materialized > 1.5
+    assert observed > materialized
 
 
 def test_jobs_of_one_source_have_runs_that_a_list_tells_apart() -> None:

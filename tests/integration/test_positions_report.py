@@ -171,7 +171,7 @@ def test_a_tax_year_shows_the_discount_of_each_match(reported: Settings) -> None
         (["--tax-year", "2026", "--from", "2026-01-01"], "bounds of its own"),
         (["--currency", "EUR"], "EUR"),
         (["--method", "lifo"], "lifo"),
-        (["--out", "/nowhere/sheet.html"], "cannot be written"),
+        (["--out", "/dev/null/sheet.html"], "cannot be written"),
     ],
 )
 def test_a_wrong_question_is_answered_in_one_line(options: list[str], words: str, reported: Settings) -> None:
