@@ -29,7 +29,8 @@ _RUN_S, _POLL_S = 180.0, 0.2
 _LAUNCH = """
 mutation ($location: String!, $job: String!, $config: RunConfigData, $assets: [AssetKeyInput!]) {
   launchRun(executionParams: {
-    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: $job, assetSelection: $assets}, runConfigData: $config
+    selector: {repositoryLocationName: $location, repositoryName: "__repository__", jobName: $job, assetSelection: $assets},
+    runConfigData: $config
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
