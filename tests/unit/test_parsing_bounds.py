@@ -71,6 +71,7 @@ def test_refused_rows_beyond_a_bound_are_counted_and_not_kept() -> None:
     assert (parsed.rejected[-1].count, parsed.rejected[-1].row) == (40, {"rows": 40})
 
 
+@pytest.mark.slow
 def test_a_body_of_a_million_bad_elements_costs_little() -> None:
     body = b'{"name":"Fear","metadata":{"error":null},"data":[' + b"{}," * 999_999 + b"{}]}"
     began = time.monotonic()

@@ -72,6 +72,7 @@ def expect_equal(given_positions: Sequence[Sequence[Trade]], method: Method, pol
     return engine
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(positions, st.sampled_from(KERNEL_METHODS), st.sampled_from(POLICIES))
 def test_the_kernel_equals_the_oracle_in_every_row(

@@ -174,6 +174,7 @@ def test_uk_days_match_the_same_day_then_thirty_days_ahead_and_not_the_thirty_fi
     assert [(match["lot"], match["rule"], match["qty"]) for match in found["matches"]] == [("b30", "30_day", "1"), ("pool", "s104", "3")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fifo", "lifo", "avg"])
 def test_many_buys_and_then_sells_take_time_in_proportion(method: Method) -> None:
     def seconds(count: int) -> float:
