@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from omc_agents.claims.vocabularies import EVENT_TYPES, LEDGER_NAMES, SENTIMENT_METRICS, SIDES
+from omc_agents.claims.vocabularies import DOCUMENT_STATES, EVENT_TYPES, FACTS, LEDGER_NAMES, SENTIMENT_METRICS, SIDES
+from omc_pipeline.documents.fact import MODALITIES
 from omc_pipeline.ledgers.edgar import is_form
 
 Value = Decimal | datetime | str
@@ -60,6 +61,12 @@ SLUG = Shape("code", r"[a-z0-9]{1,24}(?:-[a-z0-9]{1,16}){0,2}")
 EVENT_ID = Shape("code", r"(?:0x)?[0-9a-f]{1,64}|[0-9]+(?:-[0-9]+){1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Numbers, accession numbers, digests, UUIDs: an id that can spell words is not printed."""
 
+UNIT = Shape("code", r"(?:[A-Z0-9]{2,10}|shares|%|EH/s)(?: per (?:[A-Z0-9]{2,10}|share))?")
+SUBJECT = Shape("code", r"[A-Z0-9]{2,10}|(?:Convertible |Senior )*Notes due 20\d\d")
+"""A coin, a ticker, or notes by their year; other subjects are words from outside."""
+_DAY = r"\d{4}-\d\d-\d\d"
+PERIOD = Shape("code", rf"(?:as of |week ending )?{_DAY}|{_DAY}/{_DAY}|\d{{4}}(?:-Q[1-4]|-\d\d)?")
+
 FIELDS: Mapping[str, Mapping[str, Shape]] = {
     "catalyst.event": {
         "event_id": EVENT_ID,
@@ -68,6 +75,18 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "published_at": TIME,
         "symbol": SYMBOL,
         "ticker": TICKER,
+    },
+    "catalyst.document": {
+        "event_id": EVENT_ID,
+        "published_at": TIME,
+        "ticker": TICKER,
+        "fact": one_of(FACTS),
+        "value": NUMBER,
+        "unit": UNIT,
+        "subject": SUBJECT,
+        "period": PERIOD,
+        "modality": one_of(MODALITIES),
+        "state": one_of(DOCUMENT_STATES),
     },
     "exchange.quote": {"symbol": SYMBOL, "currency": SYMBOL, "observed_at": TIME, "bid": NUMBER, "ask": NUMBER, "last": NUMBER},
     "exchange.fill": {

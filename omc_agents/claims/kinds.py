@@ -10,6 +10,7 @@ from typing import Literal
 
 from omc_agents.claims.evidence import json_value
 from omc_agents.claims.fields import Value, read_field
+from omc_pipeline.ledgers.table import number_text
 
 Row = Mapping[str, str]
 """The printable columns of a row (``fields.visible``); templates never see another column."""
@@ -82,8 +83,49 @@ def _fill(value: Value, _field: str, row: Row, _base: Row) -> str:
     return f"The account {side} {amount(value)} {row['symbol']} at {amount(row['price'])} {row['currency']}, {_when(row['executed_at'])}."
 
 
+_STATED = {
+    "coins_purchased": "bought {amount}",
+    "coins_sold": "sold {amount}",
+    "coins_mined": "mined {amount}",
+    "holdings": "held {amount}",
+    "holdings_after": "held {amount} afterwards",
+    "holdings_before": "held {amount} before",
+    "average_price": "the average price was {amount}",
+    "average_cost": "the average cost of what it holds was {amount}",
+    "purchase_price_total": "the purchase price was {amount} in total",
+    "aggregate_cost": "the cost of what it holds was {amount} in total",
+    "proceeds": "proceeds were {amount}",
+    "notes_principal": "the principal of the notes was {amount}",
+}
+"""Phrases of the facts that are told most; others are told by the name of their kind."""
+
+
+def _document_fact(value: Value, _field: str, row: Row, _base: Row) -> str:
+    fact, unit, subject = row["fact"], row["unit"], row.get("subject", "")
+    stated = f"{whole_amount(value)} {unit}" if unit != "%" else f"{whole_amount(value)} %"
+    phrase = _STATED.get(fact, f"{fact.replace('_', ' ')}: {{amount}}").format(amount=stated)
+    about = f" ({subject})" if subject and subject not in unit.split() and subject != row.get("ticker") else ""
+    mood = f", {row['modality']}" if "modality" in row else ""
+    return f"The filing of {row.get('ticker', 'the issuer')} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
+
+
+def _in_period(period: str) -> str:
+    if not period:
+        return ""
+    if period.startswith(("as of ", "week ending ")):
+        return f", {period}"
+    begin, _, end = period.partition("/")
+    return f", from {begin} to {end}" if end else f", {period}"
+
+
+def whole_amount(value: object) -> str:
+    """Return a number with all its digits, thousands marked, as a document states it."""
+    return f"{Decimal(number_text(Decimal(str(value)))):,f}"
+
+
 KINDS: Mapping[str, Kind] = {
     "event_filed": Kind("catalyst.event", ("published_at",), _event_filed, event="itself"),
+    "document_fact": Kind("catalyst.document", ("value",), _document_fact),
     "related_event": Kind("catalyst.event", ("published_at",), _related_event, event="before"),
     "quote": Kind("exchange.quote", ("last", "bid", "ask"), _quote),
     "price_change": Kind("exchange.quote", ("last",), _price_change, compares=True, series=("source", "symbol", "currency")),

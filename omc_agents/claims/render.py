@@ -26,11 +26,19 @@ class Brief:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a brief says of itself: whose rows (``profile``), known when (``as_of``), and below which score a ledger is called out."""
+    """What a brief says of itself.
+
+    Attributes:
+        profile: Whose rows they are.
+        as_of: When they were known.
+        threshold: Score below which a ledger is called out.
+        remarks: On how the brief was made, in code's own words.
+    """
 
     profile: str
     as_of: datetime
     threshold: float
+    remarks: Sequence[str] = ()
 
 
 def render(verification: Verification, evidence: Mapping[str, Evidence], event_ref: str, circumstances: Circumstances) -> Brief:
@@ -46,7 +54,9 @@ def render(verification: Verification, evidence: Mapping[str, Evidence], event_r
     lines = [f"{number}. {claim.text} [{_cited(claim)}]" for number, claim in enumerate(verification.claims, 1)]
     dropped = sum(verification.dropped.values())
     details = [f"{dropped} drafted claims were dropped: no row bears them."] if dropped else []
-    body = "\n".join([banner, "", *lines, "", *quality_lines(verification.claims, evidence, circumstances), *details])
+    body = "\n".join(
+        [banner, "", *lines, "", *circumstances.remarks, *quality_lines(verification.claims, evidence, circumstances), *details]
+    )
     return Brief(title=title_of(evidence[event_ref]), body=body)
 
 

@@ -11,7 +11,7 @@ from omc_agents.claims.fields import NUMBER, Value, has_printable_reference, rea
 from omc_agents.claims.kinds import KINDS, Kind, change_pct
 from omc_agents.claims.safety import unsafe_reason
 
-MOST_CLAIMS = 12
+MOST_CLAIMS = 20
 
 
 @dataclass(frozen=True)

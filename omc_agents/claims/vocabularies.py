@@ -6,6 +6,8 @@ value that is not in its vocabulary stays in the ledger and is not printed.
 
 from __future__ import annotations
 
+from omc_pipeline.documents.vocabulary import KINDS
+
 EVENT_TYPES = frozenset(
     {
         "filing", "listing", "delisting", "announcement", "maintenance", "trading", "feature", "proposal", "vote", "governance",
@@ -15,3 +17,6 @@ EVENT_TYPES = frozenset(
 SENTIMENT_METRICS = frozenset({"fear_greed", "title_sentiment", "votes", "score"})
 SIDES = frozenset({"buy", "sell"})
 LEDGER_NAMES = frozenset({"glass", "human", "catalyst", "exchange"})
+DOCUMENT_STATES = frozenset({"fetched", "missing", "too_large", "not_text"})
+FACTS = frozenset(KINDS)
+"""What a document can state; a fact of another kind may stand, but nobody printed its name before."""

@@ -14,6 +14,9 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_infra.configuration import load_configuration
 from omc_infra.errors import ConfigurationError
 from omc_infra.settings import Settings
+from omc_pipeline.collection.sections import configured_options
+from omc_pipeline.sources.catalyst_sec_edgar import SOURCE as EDGAR
+from omc_pipeline.sources.catalyst_sec_edgar import EdgarConfig
 
 NO_SECRET = SecretStr("stand-in")
 """What the sandbox sends as its key: no real one is read."""
@@ -26,6 +29,16 @@ def load_options() -> tuple[Settings, AgentsSection]:
     if not isinstance(options, AgentsSection):
         raise ConfigurationError(f"[{SECTION}] is read by nobody")
     return configuration.settings, options
+
+
+def awaited_documents() -> tuple[float, tuple[str, ...]]:
+    """Return how long, in seconds, a brief waits for the document of a filing, and for which forms one is fetched."""
+    configuration = load_configuration()
+    options = configuration.section(SECTION)
+    filings = configured_options(EDGAR, configuration)
+    if not isinstance(options, AgentsSection) or not isinstance(filings, EdgarConfig):
+        raise ConfigurationError(f"[{SECTION}] is read by nobody")
+    return options.document_wait_s, filings.document_forms if filings.document_days else ()
 
 
 def chosen_name() -> str:
@@ -58,7 +71,7 @@ def make_panel(settings: Settings, options: AgentsSection, keys: Keys, user_id: 
         options.max_call_usd, options.max_session_calls, options.max_session_usd, options.max_user_day_usd, options.max_platform_day_usd
     )
     candidates = tuple(_candidate(name, settings, options, keys, user_id, catalogue) for name in options.names)
-    return Panel(candidates, Retries(options.attempts, options.backoff_s), caps, options.deadline_s)
+    return Panel(candidates, Retries(options.attempts, options.backoff_s), caps, options.deadline_s, options.reading_characters)
 
 
 def full_catalogue(options: AgentsSection) -> Catalogue:

@@ -67,6 +67,8 @@ class Panel:
     retries: Retries = field(default_factory=Retries)
     caps: Caps = field(default_factory=Caps)
     deadline_s: float | None = None
+    reading_characters: int = 60_000
+    """Of a document, shown to a model."""
 
     @property
     def name(self) -> str:

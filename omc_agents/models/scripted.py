@@ -12,9 +12,12 @@ from typing import Any
 
 from omc_agents.claims.evidence import json_value
 from omc_agents.claims.kinds import change_pct
+from omc_agents.models.passages import document_of, stated_fact
 from omc_agents.models.protocol import Request, Response, Text, Usage
 from omc_infra.errors import BadInputError
+from omc_pipeline.documents.rules import extract
 
+_MOST_STATED = 12
 Row = Mapping[str, Any]
 Claims = list[dict[str, Any]]
 
@@ -27,17 +30,17 @@ _KINDS_BY_WORD = (
 
 
 class ScriptedAnalyst:
-    """Return the workflow's two questions by rule."""
+    """Answer the workflow's questions by rule."""
 
     name = "scripted/analyst-1"
 
     def complete(self, request: Request) -> Response:
-        """Return ``extraction`` or ``analysis``.
+        """Return ``extraction``, ``reading`` or ``analysis``.
 
         Raises:
             BadInputError: The question is neither.
         """
-        rules = {"extraction": extraction, "analysis": analysis}
+        rules = {"extraction": extraction, "reading": reading, "analysis": analysis}
         rule = rules.get(str(request.output_schema.get("title")))
         if rule is None:
             raise BadInputError(
@@ -58,6 +61,12 @@ def extraction(question: Mapping[str, Any]) -> dict[str, Any]:
     return {"event_kind": kind, "materiality": material, "direction": "unknown"}
 
 
+def reading(question: Mapping[str, Any]) -> dict[str, Any]:
+    """State the facts that fixed rules find in the passages of a document."""
+    facts = extract(document_of(question["passages"]))
+    return {"facts": [stated_fact(fact) for fact in facts]}
+
+
 def analysis(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draft claims from the rows, one rule after the other; a rule without its rows drafts none."""
     rows: Sequence[Row] = question["rows"]
@@ -69,6 +78,15 @@ def analysis(question: Mapping[str, Any]) -> dict[str, Any]:
 
 def _event(question: Row, rows: Sequence[Row]) -> Claims:
     return [_claim("event_filed", row, "published_at") for row in rows if row["ref"] == question["event_ref"]]
+
+
+def _stated(_question: Row, rows: Sequence[Row]) -> Claims:
+    """Tell what the event's documents say, in their order."""
+    return [_claim("document_fact", row, "value") for row in rows if row["table"] == "catalyst.document" and _tells(row)][:_MOST_STATED]
+
+
+def _tells(row: Row) -> bool:
+    return {"fact", "value", "unit"} <= set(row["fields"])
 
 
 def _price(_question: Row, rows: Sequence[Row]) -> Claims:
@@ -93,6 +111,7 @@ def _first_of(kind: str, table: str, field: str) -> Callable[[Row, Sequence[Row]
 
 _RULES: Sequence[Callable[[Row, Sequence[Row]], Claims]] = (
     _event,
+    _stated,
     _price,
     _first_of("price_usd", "glass.coin_price", "price_usd"),
     _first_of("sentiment", "human.sentiment", "score"),

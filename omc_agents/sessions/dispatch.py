@@ -27,6 +27,9 @@ _FRESH = """
 SELECT o.source, o.event_id FROM catalyst.outbox o
 WHERE o.recorded_at - o.published_at <= :fresh
   AND NOT EXISTS (SELECT FROM agents.dispatch d WHERE (d.source, d.event_id) = (o.source, o.event_id))
+  AND (o.recorded_at <= clock_timestamp() - :document_wait
+    OR NOT EXISTS (SELECT FROM catalyst.event e WHERE (e.source, e.event_id) = (o.source, o.event_id) AND e.form = ANY(:document_forms))
+    OR EXISTS (SELECT FROM catalyst.document c WHERE (c.source, c.event_id) = (o.source, o.event_id)))
 ORDER BY o.recorded_at, o.source, o.event_id LIMIT :most
 """
 _OPEN = """
@@ -57,19 +60,28 @@ AND s.status NOT IN ('published', 'refused', 'failed')
 """
 
 
-def dispatch_fresh(database: Database, fresh_event_hours: float) -> list[UUID]:
+def dispatch_fresh(
+    database: Database, fresh_event_hours: float, document_wait_s: float = 0.0, document_forms: Sequence[str] = ()
+) -> list[UUID]:
     """Put the fresh events that belong to no batch into new batches, in one transaction.
 
     Args:
         database: Where the outbox stands; written as role writer.
         fresh_event_hours: An event published longer than this before we learned of it is history and gets no brief.
+        document_wait_s: So long a filing of one of the forms is left for later, unless its document is known.
+        document_forms: Forms of the filings whose documents are fetched.
 
     Returns:
         Ids of the new batches, each of 25 events at most; empty where nothing is new.
     """
     claimed = text("INSERT INTO agents.dispatch (source, event_id, batch_id) VALUES (:source, :event_id, :batch_id) ON CONFLICT DO NOTHING")
     with database.engine("writer").begin() as connection:
-        wanted = {"fresh": timedelta(hours=fresh_event_hours), "most": MOST_A_TICK}
+        wanted = {
+            "fresh": timedelta(hours=fresh_event_hours),
+            "most": MOST_A_TICK,
+            "document_wait": timedelta(seconds=document_wait_s),
+            "document_forms": list(document_forms),
+        }
         fresh = connection.execute(text(_FRESH), wanted).all()
         batches = [(uuid.uuid4(), fresh[start : start + BATCH_SIZE]) for start in range(0, len(fresh), BATCH_SIZE)]
         rows = [{"source": event.source, "event_id": event.event_id, "batch_id": batch} for batch, events in batches for event in events]

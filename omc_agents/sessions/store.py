@@ -143,8 +143,10 @@ class SessionStore:
         with self.transaction() as connection:
             return bool(connection.execute(due, {"id": session_id}).scalar_one())
 
-    def add_evidence(self, session_id: str, rows: Sequence[Evidence]) -> None:
-        """Store all rows of a session at once, in their order; rows that are there stay."""
+    def add_evidence(self, session_id: str, rows: Sequence[Evidence], first: int = 0) -> None:
+        """Store rows of a session at once, in their order, numbered from ``first``; rows that are there stay."""
+        if not rows:
+            return
         stored = [
             {
                 "session_id": session_id,
@@ -155,7 +157,7 @@ class SessionStore:
                 "row": json.dumps(dict(row.row)),
                 "sha": row.sha256,
             }
-            for n, row in enumerate(rows)
+            for n, row in enumerate(rows, first)
         ]
         added = text(
             "INSERT INTO agents.evidence (session_id, user_id, n, ref, tool, row, row_sha256)"

@@ -6,6 +6,7 @@ user, a table or a time.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,7 @@ import sqlalchemy
 from omc_agents.claims.evidence import Evidence, json_value, ref_of
 from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
 from omc_infra.errors import BadInputError
-from omc_pipeline.ledgers.catalyst import EVENT
+from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_TVL
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
@@ -26,6 +27,21 @@ from omc_pipeline.ledgers.table import LedgerTable
 
 QUOTE_CURRENCY = "AUD"
 RELATED_EVENTS = 5
+MOST_DOCUMENTS = 20
+DOCUMENTS_TOOL = "get_documents"
+
+
+@dataclass(frozen=True)
+class EventDocument:
+    """A document of an event.
+
+    Attributes:
+        evidence: Its row without the text. The reference names it by a digest, since the filer chose the file's name.
+        content: Its text; None where there is none.
+    """
+
+    evidence: Evidence
+    content: str | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,11 @@ class Toolbox:
             limit=RELATED_EVENTS,
         )
         return [_evidence(EVENT, row, "get_catalyst_events") for row in rows]
+
+    def get_documents(self, source: str, event_id: str) -> list[EventDocument]:
+        """Return the documents of an event, the filing itself first; none where it has none or they are not known yet."""
+        rows = self._reader.rows(DOCUMENT, limit=MOST_DOCUMENTS, source=source, event_id=event_id)
+        return [_document(row) for row in sorted(rows, key=lambda row: (row["kind"] != "main", row["name"]))]
 
     def get_price_data(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
         """Return a coin's newest quote, the oldest of the window, its newest price in USD, and the largest TVL."""
@@ -98,6 +119,15 @@ class Toolbox:
             await_known(connection, ["quality.score"], self.as_of)
             rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
         return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _json_row(row)) for row in rows]
+
+
+def _document(row: Record) -> EventDocument:
+    content = row["content"]
+    held = {name: value for name, value in row.items() if name != "content"}
+    digest = hashlib.sha256(row["name"].encode()).hexdigest()[:12]
+    held["content_sha256"] = None if content is None else hashlib.sha256(content.encode()).hexdigest()
+    ref = ref_of(DOCUMENT.qualified, (row["source"], row["event_id"], digest), row["version"])
+    return EventDocument(Evidence(ref, DOCUMENTS_TOOL, _json_row(held)), content)
 
 
 def _newest(rows: Sequence[Record]) -> Sequence[Record]:

@@ -1,4 +1,4 @@
-"""The five steps of a session. Each takes the state and answers a new one; rows, prompts and answers stay in their own tables.
+"""The steps of a session. Each takes the state and returns a new one; rows, prompts and answers stay in their own tables.
 
 A step may be killed anywhere and is then run again from its top, so each leaves its work by an insert that can be repeated.
 """
@@ -17,15 +17,25 @@ from omc_agents.models.protocol import Model, Response
 from omc_agents.sessions.calls import CallLedger
 from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
 from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
-from omc_agents.tools.toolbox import Toolbox
+from omc_agents.tools.toolbox import DOCUMENTS_TOOL, Toolbox
 from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request, read_answer
+from omc_agents.workflow.reading import read_one
 from omc_infra.errors import PayloadChangedError
+from omc_pipeline.ledgers.glass import PROTOCOL_TVL
 
 Work = dict[str, Any]
 """The state: ids, digests, counts and a status; a dict in one channel, so that the saver stores it apart and encrypts it whole."""
 Step = Callable[[Work], Work]
-STEPS = ("retrieve", "extract", "analyse", "verify", "publish")
+STEPS = ("retrieve", "extract", "read", "analyse", "verify", "publish")
 NO_CLAIM = "no claim is borne by a row"
+_READ_AS = {
+    "read": "read",
+    "missing": "not there when asked",
+    "too_large": "too large to keep",
+    "not_text": "not text",
+    "unreadable": "without readable text",
+    "no_answer": "to which the model gave no usable answer",
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ def first_state(session: Session) -> Work:
 def steps_of(context: SessionContext) -> Mapping[str, Step]:
     """Return the steps by name, in their order, each bound to a session."""
     bound: Mapping[str, Callable[[SessionContext, Work], Work]] = dict(
-        zip(STEPS, (retrieve, extract, analyse, verify_claims, publish), strict=True)
+        zip(STEPS, (retrieve, extract, read, analyse, verify_claims, publish), strict=True)
     )
     return {name: _bind(step, context) for name, step in bound.items()}
 
@@ -86,6 +96,22 @@ def extract(context: SessionContext, work: Work) -> Work:
     except PayloadChangedError as error:
         return _refused(_spent(work, answer), str(error))
     return {**_spent(work, answer), "extraction": extraction.model_dump()}
+
+
+def read(context: SessionContext, work: Work) -> Work:
+    """Have the event's documents read; facts that they bear become evidence, and what could not be read is counted."""
+    session, evidence = context.session, context.evidence
+    event, calls, most = evidence[work["event_ref"]], context.calls, as_panel(context.model).reading_characters
+    planned = {ref for ref, row in evidence.items() if row.tool == DOCUMENTS_TOOL}
+    known = context.toolbox.get_documents(session.source, session.event_id) if planned else []
+    documents = [each for each in known if each.evidence.ref in planned]
+    found = [read_one(each, event, session.marker, calls, most) for each in documents]
+    context.store.add_evidence(session.session_id, [row for each in found for row in each.facts], first=work["evidence"])
+    for each in found:
+        work = _spent(work, each.answer) if each.answer else work
+    states = [each.state for each in found]
+    counts = {"facts": sum(len(each.facts) for each in found), "refused": sum(each.refused for each in found)}
+    return {**work, "reading": {"states": states, **counts, "left_out": sum(each.left_out for each in found)}}
 
 
 def analyse(context: SessionContext, work: Work) -> Work:
@@ -111,10 +137,24 @@ def publish(context: SessionContext, work: Work) -> Work:
         context.store.finish(context.session.session_id, "refused", work["reason"])
         return work
     verification, evidence = _verification(context, work), context.evidence
-    circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold)
+    remarks = reading_remarks(evidence[work["event_ref"]], work.get("reading") or {})
+    circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
     brief = render(verification, evidence, work["event_ref"], circumstances)
     context.store.publish(context.session, brief, verification, context.profile)
     return {**work, "status": "published"}
+
+
+def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
+    """Say what was read of the event's documents, and what was not."""
+    if event.row["event_type"] != "filing":
+        return []
+    states = list(reading.get("states", ()))
+    if not states:
+        return ["No document of the filing was known in time; the brief says nothing of its content."]
+    parts = [f"{states.count(state)} {_READ_AS[state]}" for state in dict.fromkeys(states)]
+    facts = f"{reading['facts']} facts stand in them, {reading['refused']} stated ones did not and were dropped"
+    left_out = f"; {reading['left_out']} passages were beyond the limit and were not read" if reading["left_out"] else ""
+    return [f"Documents: {', '.join(parts)}; {facts}{left_out}."]
 
 
 def _planned_rows(context: SessionContext) -> list[Evidence]:
@@ -123,8 +163,9 @@ def _planned_rows(context: SessionContext) -> list[Evidence]:
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
         event,
+        *(each.evidence for each in box.get_documents(context.session.source, context.session.event_id)),
         *related,
-        *box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY),
+        *(row for row in box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY) if row.table != PROTOCOL_TVL.qualified),
         *box.get_sentiment_data(None, SentimentSource.FEAR_GREED),
         *box.get_order_history(),
         *box.get_ledger_quality(),

@@ -135,24 +135,26 @@ class Collector:
         reads, window = LedgerInput(table, (self.source.name,)), Window(since, now + _AHEAD)
         return latest_rows(self.connection, reads, window, now + _AHEAD)
 
-    def take(self, payloads: Iterable[Payload], tally: Tally, progress: Progress = lambda _collection: None) -> None:
+    def take(
+        self, payloads: Iterable[Payload], tally: Tally, progress: Progress = lambda _collection: None, *, may_be_none: bool = False
+    ) -> None:
         """Parse and store payloads as they come; ``progress`` is told after each what has been stored so far.
 
         Raises:
-            UpstreamRefusedError: There was none.
+            UpstreamRefusedError: There was none, and it isn't so that there may be none.
         """
         for payload in payloads:
             # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
             tally.take(self.connection, self.raw.marked(payload), self.config)
             progress(tally.counts())
-        if not tally.payloads:
+        if not tally.payloads and not may_be_none:
             raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
 
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
         if endpoint.fetch is not None:
             context = self.context(self._since(endpoint), self.needs(endpoint), self._asked_at(endpoint))
-            self.take(endpoint.fetch(context), tally)
+            self.take(endpoint.fetch(context), tally, may_be_none=endpoint.only_on_need)
         else:
             derive(self, endpoint, tally)
 

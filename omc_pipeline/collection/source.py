@@ -140,6 +140,7 @@ class Endpoint:
             demand takes one in any case.
         is_wanted: Whether the source's options ask for it at all; None: always. One that isn't wanted is left out of every run.
         needs: SQL that looks up what the ledgers lack, for an upstream that is asked on need; it binds ``%(source)s`` and ``%(now)s``.
+        only_on_need: Whether it is no failure that nothing was asked, because nothing was needed.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Endpoint:
     sample_every_s: int | None = None
     is_wanted: Callable[[Any], bool] | None = None
     needs: LiteralString = ""
+    only_on_need: bool = False
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,33 @@ class CatalystEvent(Row):
     impact: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CatalystDocument(Row):
+    """One document of an event: what a filing itself says, word for word.
+
+    Attributes:
+        event_id: The source's own id of the event.
+        name: Name of the document within the event, such as its file name.
+        kind: ``main`` for the document of the filing itself, ``exhibit`` for a press release filed with it.
+        url: https address of the document.
+        state: ``fetched``; or why there is no text: ``missing`` (the upstream doesn't have it), ``too_large``, ``not_text``.
+        content: The document as it was served, decoded to text; NULL where there is none. It is kept as long as the row.
+        size_bytes (bytes): Length of the document as it was served.
+        published_at: When the source published the event.
+    """
+
+    event_id: str
+    name: str
+    kind: str
+    url: str
+    state: str
+    content: str | None
+    size_bytes: int
+    published_at: datetime
+
+
 EVENT = LedgerTable("catalyst", "event", CatalystEvent, key=("event_id",), clock="published_at")
 CatalystEvent.table = EVENT
-TABLES = (EVENT,)
+DOCUMENT = LedgerTable("catalyst", "document", CatalystDocument, key=("event_id", "name"), clock="published_at")
+CatalystDocument.table = DOCUMENT
+TABLES = (EVENT, DOCUMENT)

@@ -1,8 +1,9 @@
 """Filings of listed companies and funds that hold or trade crypto.
 
-Source: SEC EDGAR, no key; at most 10 requests a second over all SEC hosts, and a User-Agent with a contact. Two endpoints:
+Source: SEC EDGAR, no key; at most 10 requests a second over all SEC hosts, and a User-Agent with a contact. Three endpoints:
     ``GET https://data.sec.gov/submissions/CIK##########.json`` for each followed filer, asked conditionally (ETag, Last-Modified), and
-    ``GET https://www.sec.gov/cgi-bin/browse-edgar?action=getcurrent&output=atom``, the newest filings of everybody.
+    ``GET https://www.sec.gov/cgi-bin/browse-edgar?action=getcurrent&output=atom``, the newest filings of everybody,
+    and the documents of fresh filings (``_edgar_documents``), right after the filings were read.
 Shape: submissions: one filer a file; ``filings.recent`` holds about 1,000 filings as arrays, one a column, which must be of equal length.
     ``items`` is "" or "2.02,9.01", of forms other than 8-K anything; ``tickers`` may be empty; ``cik`` comes with or without leading
     zeros. Older filings are in shards (``filings.files``) that are not collected.
@@ -29,7 +30,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from omc_infra.errors import AccessDeniedError, PayloadChangedError, RateLimitedError
+from omc_infra.errors import AccessDeniedError, OmcError, PayloadChangedError, RateLimitedError, UpstreamRefusedError
 from omc_infra.http import HostPolicy
 from omc_infra.payload import Payload
 from omc_pipeline.collection.body import html_title, is_html, one_line
@@ -39,9 +40,10 @@ from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.sweep import sweep
 from omc_pipeline.collection.values import described, optional_text, text
-from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
+from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT, CatalystEvent
 from omc_pipeline.ledgers.table import Row
 from omc_pipeline.sources._catalyst_rules import impact_of_filing
+from omc_pipeline.sources._edgar_documents import MOST_NEEDED_DAYS, NEEDED, fetch_documents, is_document, parse_document
 from omc_pipeline.sources._edgar_feed import ARCHIVE, parse_feed, read_entries
 from omc_pipeline.sources._edgar_titles import filing_title
 from omc_pipeline.sources._edgar_zone import OFFSET, UNDECIDED, accepted_at, zone_of
@@ -58,6 +60,7 @@ _DOCUMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}", re.ASCII)
 _CIK = re.compile(r"\d{1,10}", re.ASCII)
 
 
+Form = Annotated[str, Field(pattern=r"^[0-9A-Z][0-9A-Z/ -]{0,19}$")]
 Keyword = Annotated[str, Field(min_length=2, max_length=60, pattern=r"^\S(.*\S)?$")]
 
 
@@ -94,6 +97,11 @@ class EdgarConfig(SourceConfig):
     )
     feed_overlap_min: int = Field(10, ge=1, le=1440, description="Minutes back to which the feed of new filings is read.")
     feed_pages: int = Field(5, ge=1, le=40, description="Most pages of the feed that are read at once.")
+    document_forms: tuple[Form, ...] = Field(("8-K", "8-K/A", "6-K"), description="Forms of the filings whose documents are fetched.")
+    document_days: int = Field(3, ge=0, le=MOST_NEEDED_DAYS, description="Documents are fetched of filings of the last days; 0: of none.")
+    document_filings: int = Field(10, ge=1, le=1000, description="Most filings whose documents are fetched in one run.")
+    document_exhibits: int = Field(2, ge=0, le=20, description="Most press releases (EX-99) of a filing that are fetched.")
+    document_bytes: int = Field(4_000_000, ge=1_000, le=20_000_000, description="Documents that are longer are not kept.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,11 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 
 
 def parse(payload: Payload, config: EdgarConfig) -> Parsed:
-    """Read one event a recent filing of a submissions file, or a kept filing of the feed."""
+    """Read one event a recent filing of a submissions file, or a kept filing of the feed; or one document of a filing."""
+    if is_document(payload):
+        if ban_of(payload.status, payload.body) is not None:
+            raise _block(payload.body)
+        return parse_document(payload, config)
     if is_html(payload.body):
         raise _block(payload.body)
     if _is_xml(payload.body):
@@ -167,6 +179,13 @@ def _is_xml(body: bytes) -> bool:
 def ban_of(_status: int, body: bytes) -> float | None:
     """Return the ten minutes for which EDGAR bans who asks too fast; the page that says so comes with 403, or with 200."""
     return _BAN_S if is_html(body) and b"request rate threshold" in body[:20_000].lower() else None
+
+
+def error_of(status: int, body: bytes) -> OmcError | None:
+    """Name the answer to a file that isn't in the archive: S3's XML, with 403 or 404."""
+    if status in (403, 404) and _is_xml(body) and (b"<Code>AccessDenied</Code>" in body or b"<Code>NoSuchKey</Code>" in body):
+        return UpstreamRefusedError("the archive has no such file")
+    return None
 
 
 def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
@@ -258,12 +277,15 @@ _HOST = HostPolicy(
 SOURCE = Source(
     name=_NAME,
     title="SEC EDGAR filings",
-    tables=(EVENT,),
+    tables=(EVENT, DOCUMENT),
     endpoints=(
-        Endpoint("feed", cron="* * * * *", every_s=60, fetch=fetch_feed),
-        Endpoint("submissions", cron="*/10 * * * *", every_s=600, fetch=fetch),
+        Endpoint("feed", cron="* * * * *", every_s=60, fetch=fetch_feed, tables=(EVENT,)),
+        Endpoint("submissions", cron="*/10 * * * *", every_s=600, fetch=fetch, tables=(EVENT,)),
+        Endpoint("documents", cron="* * * * *", every_s=60, fetch=fetch_documents, tables=(DOCUMENT,), needs=NEEDED, only_on_need=True),
     ),
-    policy=replace(_HOST, others={"www": replace(_HOST, live_urls=("https://www.sec.gov",), sandbox_path="/sec_edgar_www")}),
+    policy=replace(
+        _HOST, others={"www": replace(_HOST, live_urls=("https://www.sec.gov",), sandbox_path="/sec_edgar_www", error_of=error_of)}
+    ),
     parse=parse,
     settle=settle,
     config=EdgarConfig,
