@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from omc_agents.models.choice import chosen_name, chosen_panel
+from omc_agents.models.choice import awaited_documents, chosen_name, chosen_panel
 from omc_agents.orchestration.jobs import BRIEFS, brief_catalysts
 from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.orchestration.retention import maintain_sessions, maintain_sessions_schedule, session_retention
@@ -19,7 +19,7 @@ def build_definitions(agent_platform: AgentPlatform | None = None) -> dg.Definit
     Args:
         agent_platform: Settings, database and model; by default those of the process's environment, and the models of `omc.toml`.
     """
-    parts = agent_platform or AgentPlatform(load_settings, open_database, chosen_panel, chosen_name)
+    parts = agent_platform or AgentPlatform(load_settings, open_database, chosen_panel, chosen_name, awaited_documents)
     return dg.Definitions(
         assets=[BRIEFS, session_retention],
         jobs=[brief_catalysts, maintain_sessions],

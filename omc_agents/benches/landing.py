@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
 SOURCE = "catalyst_sec_edgar"
+_DOCUMENT = """<html><body><p><b>Item 8.01 Other Events.</b></p>
+<p>During the period between November 16, 2026 and November 22, 2026, Bench Issuer acquired 2,590 bitcoins for an aggregate purchase price
+of $250.9 million, at an average price of $96,885 per bitcoin.</p><p>As of November 22, 2026, Bench Issuer held an aggregate of 485,483
+bitcoins.</p></body></html>"""
 _BRIEF_S, _POLL_S = 300.0, 0.5
 _BRIEFED = "SELECT count(*) FROM agents.brief WHERE event_id LIKE :prefix"
 _DOUBLED = "SELECT count(*) - count(DISTINCT event_id) FROM agents.brief WHERE event_id LIKE :prefix"
@@ -27,8 +31,8 @@ def event_prefix(name: str) -> str:
 
 
 def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
-    """Append fresh filings in one transaction; their ids begin with ``event_prefix`` of the name, and are numbered from ``first``."""
-    from omc_pipeline.ledgers.catalyst import CatalystEvent
+    """Append fresh filings and their documents; their ids begin with ``event_prefix`` of the name and are numbered from ``first``."""
+    from omc_pipeline.ledgers.catalyst import CatalystDocument, CatalystEvent
     from omc_pipeline.ledgers.write import append
 
     now: datetime = utc_now()
@@ -48,8 +52,12 @@ def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
         )
         for number in range(first, first + count)
     ]
+    documents = [
+        CatalystDocument(row.event_id, "bench.htm", "main", row.url, "fetched", _DOCUMENT, len(_DOCUMENT), row.published_at) for row in rows
+    ]
     with database.connect("writer") as connection:
         append(connection, SOURCE, rows, None)
+        append(connection, SOURCE, documents, None)
 
 
 def briefed(database: Database, name: str) -> int:

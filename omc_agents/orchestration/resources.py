@@ -24,12 +24,14 @@ class AgentPlatform:
         read_settings: Reads them as they are now; a run must not see those of the process it was forked from, which has no login.
         make_model: Makes the models that a run asks, with their keys.
         model_name: Names the model for which sessions are opened, without a key; None: of the made model.
+        awaited_documents: Tells how long a brief waits for the document of a filing, and of which forms; None: not at all.
     """
 
     read_settings: Callable[[], Settings]
     open_database: Callable[[Settings], AbstractContextManager[Database]]
     make_model: Callable[[], Model | Panel]
     model_name: Callable[[], str] | None = None
+    awaited_documents: Callable[[], tuple[float, Sequence[str]]] | None = None
 
     @property
     def settings(self) -> Settings:

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import dagster as dg
 
-from omc_agents.models.choice import awaited_documents
 from omc_agents.orchestration.jobs import BATCH_TAG, LEDGER_TAGS, brief_catalysts
 from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.sessions.dispatch import dispatch_fresh, give_up, open_batches
@@ -39,7 +38,7 @@ def catalyst_outbox(
     """Claim what is fresh, then ask for a run of every batch that is open and not in work."""
     settings = agent_platform.settings
     with agent_platform.open_database(settings) as database:
-        wait_s, forms = awaited_documents()
+        wait_s, forms = agent_platform.awaited_documents() if agent_platform.awaited_documents else (0.0, ())
         claimed = dispatch_fresh(database, settings.fresh_event_hours, wait_s, forms)
         requests = list(_requests(context.instance, database, open_batches(database)))
     if not requests:

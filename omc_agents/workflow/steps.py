@@ -101,16 +101,17 @@ def extract(context: SessionContext, work: Work) -> Work:
 def read(context: SessionContext, work: Work) -> Work:
     """Have the event's documents read; facts that they bear become evidence, and what could not be read is counted."""
     session, evidence = context.session, context.evidence
-    event, calls, most = evidence[work["event_ref"]], context.calls, as_panel(context.model).reading_characters
     planned = {ref for ref, row in evidence.items() if row.tool == DOCUMENTS_TOOL}
-    known = context.toolbox.get_documents(session.source, session.event_id) if planned else []
-    documents = [each for each in known if each.evidence.ref in planned]
-    found = [read_one(each, event, session.marker, calls, most) for each in documents]
+    if not planned:
+        return work
+    event, calls, most = evidence[work["event_ref"]], context.calls, as_panel(context.model).reading_characters
+    known = context.toolbox.get_documents(session.source, session.event_id)
+    found = [read_one(each, event, session.marker, calls, most) for each in known if each.evidence.ref in planned]
     context.store.add_evidence(session.session_id, [row for each in found for row in each.facts], first=work["evidence"])
     for each in found:
         work = _spent(work, each.answer) if each.answer else work
-    states = [each.state for each in found]
     counts = {"facts": sum(len(each.facts) for each in found), "refused": sum(each.refused for each in found)}
+    states = [each.state for each in found]
     return {**work, "reading": {"states": states, **counts, "left_out": sum(each.left_out for each in found)}}
 
 

@@ -1,10 +1,10 @@
-"""What is asked of catalyst: events a person can look up, told once."""
+"""What is asked of catalyst: events a person can look up, told once; and their documents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from omc_pipeline.ledgers.catalyst import EVENT
+from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.quality.check import Check, TableRules, row_check
 
 DAY_S = 86400
@@ -95,6 +95,26 @@ RULES: Mapping[str, TableRules] = {
                 needs_rows=False,
                 advice="Compare with the issuers' pages. If they did publish, the source no longer shows it: look at its bodies. If not, "
                 "wait.",
+            ),
+        ),
+    ),
+    DOCUMENT.qualified: TableRules(
+        is_event=True,
+        may_be_empty=True,
+        window_s=7 * DAY_S,
+        delay_s=6 * 3600,
+        checks=(
+            row_check(
+                DOCUMENT,
+                "fetched",
+                "state = 'fetched' AND content IS NOT NULL",
+                "The documents of fresh filings are there.",
+                severity="warning",
+                dimension="completeness",
+                at_least=0.8,
+                needs_rows=False,
+                advice="Open the url of a row that the check names. If the document is there, `omc collect catalyst_sec_edgar` asks again "
+                "for those that were missing. For those that were too large, raise `document_bytes` of the source in `omc.toml`.",
             ),
         ),
     ),

@@ -74,6 +74,11 @@ def _entries(world: World, now: datetime) -> Iterator[str]:
 def _and_strangers(world: World, followed: Iterable[Filing], now: datetime) -> Iterator[tuple[Filing, str]]:
     for filing in followed:
         yield filing, ISSUERS[filing.cik].name
+    yield from strangers(world, now)
+
+
+def strangers(world: World, now: datetime) -> Iterator[tuple[Filing, str]]:
+    """Yield what filers whom nobody follows filed lately, each with the filer's name."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     for age in range(int(_REACH / _EVERY)):
         at = hour - age * _EVERY
@@ -84,7 +89,7 @@ def _and_strangers(world: World, followed: Iterable[Filing], now: datetime) -> I
         cik = f"{9_990_000 + [*_STRANGERS, _KEYWORD_STRANGER].index(name):010d}"
         accession = f"{cik}-{at:%y}-{int(between(1, 900_000, world.seed, 'feed', at)):06d}"
         form = pick(("4", "8-K", "424B2", "497"), world.seed, "feed form", at)
-        yield Filing(cik, accession, at, form, "8.01" if form == "8-K" else "", form, "", 13_000), name
+        yield Filing(cik, accession, at, form, "8.01" if form == "8-K" else "", form, "primary.htm", 13_000), name
 
 
 def _entry(filing: Filing, name: str, cik: str, role: str) -> str:

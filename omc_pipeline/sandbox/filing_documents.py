@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from omc_pipeline.sandbox.edgar_feed import strangers
 from omc_pipeline.sandbox.filings import ISSUERS, Filing, Issuer, filings_of
 from omc_pipeline.sandbox.noise import between
 from omc_pipeline.sandbox.world import World, present
@@ -51,20 +52,27 @@ def routes(world: World, refusal: Callable[[Request], Response | None]) -> list[
         if refused is not None:
             return refused
         cik, folder, name = (request.path_params[part] for part in ("cik", "folder", "name"))
-        known = filings_of(world, f"{cik:010d}", present(request)) if f"{cik:010d}" in ISSUERS else []
-        filing = next((each for each in known if each.accession_number.replace("-", "") == folder), None)
-        page = None if filing is None else _served(world, filing, name)
+        now, number = present(request), f"{cik:010d}"
+        followed = ((each, ISSUERS[number]) for each in filings_of(world, number, now)) if number in ISSUERS else ()
+        others = ((each, _stranger(each, filer)) for each, filer in strangers(world, now) if each.cik == number)
+        known = (each for each in (*followed, *others) if each[0].accession_number.replace("-", "") == folder)
+        filing, issuer = next(known, (None, None))
+        page = None if filing is None or issuer is None else _served(world, filing, issuer, name)
         return Response(_NO_SUCH_FILE, 403, media_type="application/xml") if page is None else HTMLResponse(page)
 
     return [Route("/Archives/edgar/data/{cik:int}/{folder}/{name}", document)]
 
 
-def _served(world: World, filing: Filing, name: str) -> str | None:
+def _stranger(filing: Filing, name: str) -> Issuer:
+    return Issuer(filing.cik, name, (), (), "", "", "")
+
+
+def _served(world: World, filing: Filing, issuer: Issuer, name: str) -> str | None:
     if name == f"{filing.accession_number}-index.htm":
         return _listing(filing)
     if name == filing.document:
-        return _main(world, filing)
-    return _results(world, filing) if name == _PRESS_RELEASE and _has_results(filing) else None
+        return _main(world, filing, issuer)
+    return _results(world, filing, issuer) if name == _PRESS_RELEASE and _has_results(filing) else None
 
 
 def _listing(filing: Filing) -> str:
@@ -83,8 +91,7 @@ def _listing(filing: Filing) -> str:
     return _PAGE.format(accession=filing.accession_number, rows="\n".join(rows))
 
 
-def _main(world: World, filing: Filing) -> str:
-    issuer = ISSUERS[filing.cik]
+def _main(world: World, filing: Filing, issuer: Issuer) -> str:
     items = [_ITEMS[item](world, filing, issuer) for item in filing.items.split(",") if item in _ITEMS]
     body = "\n".join(items) or "<p>Item 8.01 Other Events.</p><p>The registrant reports no figures with this filing.</p>"
     return _COVER.format(form=filing.form, name=escape(issuer.name), day=_day(filing), body=body)
@@ -119,11 +126,11 @@ def _results_item(_world: World, _filing: Filing, _issuer: Issuer) -> str:
 <p>The press release with the results of the quarter is furnished as Exhibit 99.1.</p>"""
 
 
-def _results(world: World, filing: Filing) -> str:
+def _results(world: World, filing: Filing, issuer: Issuer) -> str:
     revenue = between(90, 1_900, world.seed, "revenue", filing.accession_number)
     income = between(-200, 600, world.seed, "income", filing.accession_number)
     told = f"net income of ${income:,.1f} million" if income >= 0 else f"a net loss of ${-income:,.1f} million"
-    name = escape(ISSUERS[filing.cik].name)
+    name = escape(issuer.name)
     return f"""<!DOCTYPE html>
 <html><head><title>EX-99.1</title></head><body><p><b>{name} Announces Results of the Quarter</b></p>
 <p>{_day(filing)}. {name} reported total revenue of ${revenue:,.1f} million and {told} for the quarter.</p></body></html>

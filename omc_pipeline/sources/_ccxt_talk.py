@@ -17,7 +17,7 @@ from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.sources._ccxt_rights import require_read_only
-from omc_pipeline.sources._ccxt_venue import Traits, host_of, key_names, made, policy_of, spelled, traits, translated
+from omc_pipeline.sources._ccxt_venue import Traits, host_of, key_names, made, policy_of, spelled, traits, translated, with_own_decimals
 
 VENUE, METHOD, MARKET, NAMES, HELD = "venue", "method", "market", "names", "held"
 """Where the context of a payload names the venue, the method of ccxt that asked, the market, what names of the answer mean, and the coins
@@ -63,6 +63,7 @@ class Conversation:
         return traits(self.venue)
 
     @cached_property
+    @with_own_decimals
     def exchange(self) -> Any:
         """The exchange of ccxt with its markets."""
         exchange = made(self.venue, self._ask)
@@ -101,6 +102,7 @@ class Conversation:
         self._market = market
         return self._called(method, *([market or None] if method == "fetch_my_trades" else []), *arguments, parameters)
 
+    @with_own_decimals
     def _called(self, method: str, *arguments: Any) -> tuple[Any, Sequence[Payload]]:
         call = getattr(self.exchange, method)
         self._asking, self._heard = method, []
@@ -178,6 +180,7 @@ class StoredAnswer:
     method: str
     quotes: Sequence[str] = ()
 
+    @with_own_decimals
     def read(self) -> tuple[Any, Sequence[tuple[str, Any]]]:
         """Return what ccxt makes of it, and the rows that it could not read.
 

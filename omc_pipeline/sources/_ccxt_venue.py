@@ -9,9 +9,10 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from decimal import localcontext
+from functools import lru_cache, wraps
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from omc_infra.errors import (
@@ -26,6 +27,8 @@ from omc_infra.http import HostPolicy, SignedRequest
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.sources._ccxt_rights import RIGHTS, Rights
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 EXTRA = "ccxt"
 """The optional dependency, ``omc[ccxt]``."""
 
@@ -86,6 +89,17 @@ TRAITS: Mapping[str, Traits] = {
         shapes={"fetch_my_trades": "", "fetch_deposits": "", "fetch_withdrawals": "", "fetch_balance": "balances"},
     ),
 }
+
+
+def with_own_decimals(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a function that calls ccxt keep its decimal context to itself: ccxt changes the rounding of the whole thread."""
+
+    @wraps(function)
+    def called(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        with localcontext():
+            return function(*arguments, **named)
+
+    return called
 
 
 def is_installed() -> bool:
@@ -196,6 +210,7 @@ class _Reading:
         return found
 
 
+@with_own_decimals
 def spelled(exchange: Any, asked: tuple[str, str, str, Mapping[str, Any]], credentials: Mapping[str, str], nonce: int) -> Mapping[str, Any]:
     """Return what ccxt makes of a request: ``url``, ``method``, ``headers`` and ``body``, signed where it has to be.
 
@@ -256,6 +271,7 @@ def error_of(venue: str) -> Callable[[int, bytes], OmcError | None]:
     return found
 
 
+@with_own_decimals
 def _failure(venue: str, status: int, text: str) -> OmcError | None:
     import ccxt
 

@@ -12,6 +12,7 @@ from omc_pipeline.in_process.catch_up import collect_due
 from omc_pipeline.sandbox import serving
 
 
+@pytest.mark.slow
 def test_an_upstream_that_is_down_is_told_and_the_rest_goes_on(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

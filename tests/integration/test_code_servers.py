@@ -22,6 +22,8 @@ from omc_infra.services.running import NotReadyError, RunningServices
 from omc_infra.services.table import ServiceSpec, ServiceTable
 from omc_infra.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 LOCATION = "edited_location"
 SERVICE = f"code-{LOCATION}"
 SOURCE = """import dagster as dg

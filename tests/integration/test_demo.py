@@ -18,7 +18,7 @@ from demo_process import column, environ_of, run_demo
 
 from omc_infra.settings import PROJECT_ROOT
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 TUTORIAL_S = 600
 
 

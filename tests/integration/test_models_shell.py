@@ -14,6 +14,8 @@ from provider_stand_in import CANARY, NotingStandIn, failing, serving
 
 from omc_infra.settings import PROJECT_ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> Iterator[NotingStandIn]:

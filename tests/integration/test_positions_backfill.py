@@ -22,6 +22,8 @@ from omc_pipeline.positions import compute_positions, conservation_findings, exc
 from omc_pipeline.positions.basis import Batching
 from omc_pipeline.positions.bulk.simple_coins import simple_coins
 
+pytestmark = pytest.mark.slow
+
 T0 = datetime(2026, 1, 30, 20, tzinfo=UTC)
 D = Decimal
 NUMBERS = count(1)

@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from warm_home import FIXTURES, WarmHome, descendants_of, eventually, python_path, warm_home
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., WarmHome]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, getcontext
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from omc_pipeline.collection.parsing import parse_payload
 from omc_pipeline.collection.source import Parsed
 from omc_pipeline.ledgers.exchange import Balance, Fill
 from omc_pipeline.sources._ccxt_rights import RIGHTS, require_read_only
-from omc_pipeline.sources._ccxt_venue import error_of, key_names, knows, policy_of
+from omc_pipeline.sources._ccxt_venue import error_of, key_names, knows, policy_of, with_own_decimals
 from omc_pipeline.sources.exchange_ccxt_account import SOURCE
 
 AT = datetime(2026, 9, 21, 14, 35, tzinfo=UTC)
@@ -180,3 +180,13 @@ def test_venues_are_known_by_name_with_their_keys_and_hosts() -> None:
     assert policy_of("kraken").rate_limit.requests_per_s <= 1
     assert not knows("coinspot_of_nobody")
     assert not knows("hyperliquid"), "its key is the wallet's, and can't be one that only reads"
+
+
+def test_what_calls_ccxt_leaves_the_rounding_of_the_thread_as_it_was() -> None:
+    from ccxt.base.decimal_to_precision import ROUND, decimal_to_precision
+
+    before = getcontext().rounding
+
+    with_own_decimals(decimal_to_precision)("1.005", ROUND, 2)
+
+    assert getcontext().rounding == before
