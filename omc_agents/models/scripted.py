@@ -30,7 +30,7 @@ _KINDS_BY_WORD = (
 
 
 class ScriptedAnalyst:
-    """Answer the workflow's questions by rule."""
+    """Rules for each of the workflow's questions."""
 
     name = "scripted/analyst-1"
 

@@ -64,12 +64,12 @@ def read_one(held: EventDocument, event: Evidence, marker: str, calls: CallLedge
         stated = [fact.fact() for fact in read_answer(answer.text, Reading).facts]
     except PayloadChangedError:
         return ReadDocument(NO_ANSWER, left_out=left_out, answer=answer)
-    kept = list(borne_facts(stated, document))
+    kept = list(accepted_facts(stated, document))
     facts = tuple(_evidence(n, fact, document, held, event) for n, fact in enumerate(kept))
     return ReadDocument("read", facts, len(stated) - len(kept), left_out, answer)
 
 
-def borne_facts(stated: list[DocumentFact], document: Document) -> Iterator[DocumentFact]:
+def accepted_facts(stated: list[DocumentFact], document: Document) -> Iterator[DocumentFact]:
     """Yield the stated facts that a document bears, each once, with the number of their passage."""
     seen = set[DocumentFact]()
     for fact in stated:

@@ -129,11 +129,11 @@ def _results_item(_world: World, _filing: Filing, _issuer: Issuer) -> str:
 def _results(world: World, filing: Filing, issuer: Issuer) -> str:
     revenue = between(90, 1_900, world.seed, "revenue", filing.accession_number)
     income = between(-200, 600, world.seed, "income", filing.accession_number)
-    told = f"net income of ${income:,.1f} million" if income >= 0 else f"a net loss of ${-income:,.1f} million"
+    result = f"net income of ${income:,.1f} million" if income >= 0 else f"a net loss of ${-income:,.1f} million"
     name = escape(issuer.name)
     return f"""<!DOCTYPE html>
 <html><head><title>EX-99.1</title></head><body><p><b>{name} Announces Results of the Quarter</b></p>
-<p>{_day(filing)}. {name} reported total revenue of ${revenue:,.1f} million and {told} for the quarter.</p></body></html>
+<p>{_day(filing)}. {name} reported total revenue of ${revenue:,.1f} million and {result} for the quarter.</p></body></html>
 """
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, LiteralString
 
 from omc_infra.clock import parse_utc
 from omc_infra.errors import OmcError, UpstreamRefusedError
 from omc_infra.payload import Payload
+from omc_pipeline.collection.parsing import ENDPOINT
 from omc_pipeline.collection.source import FetchContext, Parsed
 from omc_pipeline.documents.reader import UnreadableDocumentError, media_of
 from omc_pipeline.ledgers.catalyst import CatalystDocument
@@ -88,7 +89,7 @@ def listed_documents(page: bytes, folder: str, form: str, most_exhibits: int) ->
     main: list[Listed] = []
     exhibits: list[Listed] = []
     for row in _ROW.findall(page):
-        link, cells = _LINK.search(row), [_plain(cell) for cell in _CELL.findall(row)]
+        link, cells = _LINK.search(row), [_text_of(cell) for cell in _CELL.findall(row)]
         path = link[1].decode("ascii", "replace") if link else ""
         if not path.startswith(f"{folder}/") or not _FILE.fullmatch(path.removeprefix(f"{folder}/")):
             continue
@@ -100,26 +101,27 @@ def listed_documents(page: bytes, folder: str, form: str, most_exhibits: int) ->
 
 
 def parse_document(payload: Payload, config: EdgarConfig) -> Parsed:
-    """Read one row of a document; of the page that lists them none."""
-    if payload.context["part"] == _INDEX:
+    """Read one row of a document; of the page that lists them none. A document without its request is named by its digest."""
+    context = payload.context
+    if context.get("part") == _INDEX:
         return Parsed([])
     state, content = _content(payload, config.document_bytes)
     row = CatalystDocument(
-        event_id=payload.context["event_id"],
-        name=payload.url.rsplit("/", 1)[-1][:200],
-        kind=_EXHIBIT if payload.context["part"] == _EXHIBIT else _MAIN,
-        url=payload.url,
+        event_id=context.get("event_id") or payload.sha256[:20],
+        name=payload.url.rsplit("/", 1)[-1][:200] or payload.sha256[:20],
+        kind=_EXHIBIT if context.get("part") == _EXHIBIT else _MAIN,
+        url=payload.url or "https://www.sec.gov/Archives/edgar/data/",
         state=state,
         content=content,
         size_bytes=len(payload.body),
-        published_at=_published(payload.context),
+        published_at=parse_utc(context["published_at"]) if "published_at" in context else payload.fetched_at,
     )
     return Parsed([row])
 
 
 def is_document(payload: Payload) -> bool:
     """Return whether a payload was asked for as a document of a filing."""
-    return "part" in payload.context
+    return "part" in payload.context or payload.context.get(ENDPOINT) == "documents"
 
 
 def _filing(context: FetchContext, folder: str, about: Mapping[str, str], config: EdgarConfig) -> Iterator[Payload]:
@@ -161,14 +163,10 @@ def _decoded(body: bytes) -> str:
     return body.decode("latin-1").replace("\x00", "")
 
 
-def _published(context: Mapping[str, str]) -> datetime:
-    return parse_utc(context["published_at"])
-
-
 def _folder(url: str) -> str:
     return url.rsplit("/", 1)[0]
 
 
-def _plain(cell: bytes) -> str:
+def _text_of(cell: bytes) -> str:
     text = re.sub(rb"<[^>]{0,500}>", b" ", cell).decode("ascii", "replace").replace("&nbsp;", " ")
     return " ".join(text.split()) if _TYPE.fullmatch(" ".join(text.split())) else ""

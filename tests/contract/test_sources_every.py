@@ -408,4 +408,9 @@ def _bent_csv(body: bytes) -> Iterator[bytes]:
             row[at] = kept
 
 
-BENT = {"json": _bent_json, "xml": _bent_xml, "csv": _bent_csv}
+BENT = {
+    "htm": lambda body: (body[::-1], body.replace(b"<", b"&lt;"), body.replace(b" ", b"\x00")),
+    "json": _bent_json,
+    "xml": _bent_xml,
+    "csv": _bent_csv,
+}

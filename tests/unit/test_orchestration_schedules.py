@@ -92,7 +92,9 @@ def test_a_tick_collects_the_sources_that_are_due_and_no_others(
 ) -> None:
     sources = added("catalyst_added", "catalyst_sec_edgar", cron="* * * * *")
     slow = SOURCES["catalyst_sec_edgar"]
-    sources = without_others({**sources, slow.name: dataclasses.replace(slow, endpoints=(slow.endpoint("submissions"),))})
+    sources = without_others(
+        {**sources, slow.name: dataclasses.replace(slow, endpoints=(dataclasses.replace(slow.endpoint("submissions"), tables=()),))}
+    )
 
     (request,) = requests_at(datetime(2026, 11, 27, 9, minute, tzinfo=UTC), "collect_catalyst", sources, settings)
 
@@ -127,7 +129,7 @@ def test_positions_depend_on_every_source_of_fills_and_valuation_on_every_source
 
 
 def test_a_source_ticks_whenever_one_of_its_endpoints_is_due(database: Database, settings: Settings) -> None:
-    known = SOURCES["catalyst_sec_edgar"].endpoint("submissions")
+    known = dataclasses.replace(SOURCES["catalyst_sec_edgar"].endpoint("submissions"), tables=())
     feed = dataclasses.replace(known, name="feed", cron="3-59/10 * * * *")
     edgar = dataclasses.replace(SOURCES["catalyst_sec_edgar"], endpoints=(known, feed))
     other = dataclasses.replace(edgar, name="catalyst_other", endpoints=(known,))
