@@ -303,6 +303,26 @@ def test_one_wrong_quote_blocks_and_alerts_and_is_named(platform: Platform, chec
     assert ("exchange", "accuracy") in {(alert.ledger, alert.dimension) for alert in report.alerts}
 
 
+@pytest.mark.parametrize("factor", [Decimal("0.001"), Decimal("0.1"), Decimal(10), Decimal(100), Decimal(1000)])
+@pytest.mark.parametrize(("check", "minutes"), [("quote_symbols_jump", 1), ("quote_symbols_agree_with_usd", 50)])
+def test_one_symbol_in_another_unit_alerts_when_it_begins_and_as_long_as_it_lasts(
+    platform: Platform, check: str, minutes: int, factor: Decimal
+) -> None:
+    platform.collect_all()
+    platform.add(PRICES, *(quote(symbol, NOW - n * MINUTE) for symbol in COINS for n in range(1, 50)))
+    symbol = next(iter(COINS))
+    right = quote(symbol, NOW)
+    wrong = {name: getattr(right, name) * factor for name in ("bid", "ask", "last")}
+    before = {c.name: c.passed for c in platform.report().ledgers["exchange"].checks}
+    platform.add(PRICES, *(quote(symbol, NOW - n * MINUTE, **wrong) for n in range(minutes)))
+
+    report = platform.report()
+
+    after = next(c for c in report.ledgers["exchange"].checks if c.name == check)
+    assert (before[check], after.passed, after.value) == (True, False, 1)
+    assert ("exchange", "accuracy") in {(alert.ledger, alert.dimension) for alert in report.alerts}
+
+
 def test_a_wrong_quote_that_was_corrected_is_judged_by_its_correction(platform: Platform) -> None:
     platform.add(PRICES, quote("BTC", NOW, bid=Decimal(200_000)))
     assert not platform.outcome(PRICES, "quote_uncrossed").passed
