@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from omc_agents.commands.agent_proof import export, replay, verify
 from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
@@ -16,6 +17,10 @@ from omc_infra.terminal import open_console, say
 @click.group(help="Agent sessions and their briefs.")
 def agent() -> None:
     """Group the session commands."""
+
+
+for _command in (replay, export, verify):
+    agent.add_command(_command)
 
 
 @agent.command(help="List the newest sessions.")

@@ -113,7 +113,7 @@ def publish(context: SessionContext, work: Work) -> Work:
     verification, evidence = _verification(context, work), context.evidence
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold)
     brief = render(verification, evidence, work["event_ref"], circumstances)
-    context.store.publish(context.session, brief, verification, context.profile)
+    context.store.publish(context.session, brief, verification, circumstances)
     return {**work, "status": "published"}
 
 
