@@ -86,3 +86,26 @@ def verify(file: Path, expected: str | None, as_json: bool) -> None:
         say("\n".join(faults) if faults else f"holds: {len(proof.claims)} claims, {len(proof.rows)} rows, sha256 {proof.sha256}")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+@click.command(help="Show what the rows that a brief cites say today: later versions, removed rows, and the sentences before and after.")
+@click.argument("session", metavar="SESSION")
+@json_option
+def diff(session: str, as_json: bool) -> None:
+    """Print the claims that changed; exit 1 where any did."""
+    from omc_agents.sessions.proof import recording_of
+    from omc_agents.sessions.restatement import claims_today, restated_of
+
+    settings = load_settings()
+    with open_database(settings) as database:
+        claims = claims_today(database, recording_of(database, session, settings.alert_threshold).proof)
+    changed = restated_of(claims)
+    if as_json:
+        emit({"session": session, "restated": changed, "claims": [vars(claim) for claim in claims]})
+    else:
+        for claim in claims:
+            if claim.n in changed:
+                say(f"{claim.n}. {claim.state}: {claim.ref}\n   before: {claim.before}\n   after:  {claim.after or 'no such sentence'}")
+        say(f"{len(changed)} of {len(claims)} claims changed since the brief was published")
+    if changed:
+        raise click.exceptions.Exit(1)

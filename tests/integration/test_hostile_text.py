@@ -124,6 +124,7 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("accounts", "pause"): [(HOSTILE,), ("coinspot", "--by", HOSTILE)],
     ("accounts", "remove"): [(HOSTILE,), (HOSTILE, "--with-fills"), ("coinspot", "--with-fills")],
     ("accounts", "resume"): [(HOSTILE, "--by", HOSTILE), ("coinspot", "--by", HOSTILE)],
+    ("agent", "diff"): [(HOSTILE,)],
     ("agent", "export"): [(HOSTILE,)],
     ("agent", "replay"): [(HOSTILE,)],
     ("agent", "verify"): [(HOSTILE,), (HOSTILE, "--sha256", HOSTILE)],
