@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from agent_sessions import brief
 from click.testing import CliRunner, Result
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+from pages import follow, missing_lines
 
 from omc_agents.claims.evidence import canonical_sha256
 from omc_agents.claims.proof import faults_of, read_proof, seal
@@ -155,3 +159,11 @@ def test_an_export_overwrites_no_file(settings: Settings, exported: Path) -> Non
 def test_an_unknown_session_is_bad_input(settings: Settings) -> None:
     for command in ("replay", "export"):
         assert isinstance(omc(settings, command, "nothing").exception, BadInputError)
+
+
+def test_the_how_to_works_to_the_letter(settings: Settings, tmp_path: Path) -> None:
+    page = "how-to/prove-a-brief.md"
+
+    outputs = follow(page, settings.home, tmp_path, settings.environ())
+
+    assert missing_lines(page, outputs) == []
