@@ -13,7 +13,10 @@ from omc_infra.settings import load_settings
 from omc_infra.terminal import say
 
 
-@click.command(help="Write the brief of a finished session again from its recorded rows and answers, and compare; no model is asked.")
+@click.command(
+    help="Write the brief of a finished session again from its recorded rows and answers, and compare; no model is asked.",
+    epilog="Exit code 1: the brief is not the published one.",
+)
 @click.argument("session", metavar="SESSION")
 @json_option
 def replay(session: str, as_json: bool) -> None:
@@ -55,7 +58,10 @@ def export(session: str, out: Path | None) -> None:
     say(f"{out}: {len(proof.claims)} claims, {len(proof.rows)} rows, sha256 {proof.sha256}")
 
 
-@click.command(help="Check a document of `omc agent export`, without a database: digests, claims against rows, the brief's words.")
+@click.command(
+    help="Check a document of `omc agent export`, without a database: digests, claims against rows, the brief's words.",
+    epilog="Exit code 1: something in the document doesn't hold.",
+)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="PROOF_FILE")
 @click.option("--sha256", "expected", help="Digest that the export printed; another one is a fault.")
 @json_option
@@ -88,7 +94,10 @@ def verify(file: Path, expected: str | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command(help="Show what the rows that a brief cites say today: later versions, removed rows, and the sentences before and after.")
+@click.command(
+    help="Show what the rows that a brief cites say today: later versions, removed rows, and the sentences before and after.",
+    epilog="Exit code 1: a claim changed since the brief was published.",
+)
 @click.argument("session", metavar="SESSION")
 @json_option
 def diff(session: str, as_json: bool) -> None:
