@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,13 @@ from omc_agents.claims.fields import read_field, visible
 from omc_agents.claims.kinds import KINDS
 from omc_agents.claims.verify import Claim, Verification
 
+REMARK = re.compile(
+    r"No document of the filing was known in time; the brief says nothing of its content\."
+    r"|Documents: \d+ [a-z ]+(?:, \d+ [a-z ]+)*; \d+ facts stand in them, \d+ stated ones did not and were dropped"
+    r"(?:; \d+ passages were beyond the limit and were not read)?\.",
+    re.ASCII,
+)
+"""What a brief may say of how it was made."""
 PRICES_STALE_AFTER = timedelta(hours=3)
 LEDGER_OF_TABLE = {table: table.partition(".")[0] for table in (kind.table for kind in KINDS.values())}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from omc_agents.commands.agent_proof import diff, export, replay, verify
 from omc_infra.cli import emit, json_option
-from omc_infra.postgres.database import open_database
+from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say
 
@@ -16,6 +17,10 @@ from omc_infra.terminal import open_console, say
 @click.group(help="Agent sessions and their briefs.")
 def agent() -> None:
     """Group the session commands."""
+
+
+for _command in (replay, export, verify, diff):
+    agent.add_command(_command)
 
 
 @agent.command(help="List the newest sessions.")
@@ -49,10 +54,11 @@ def show(wanted: str, as_json: bool) -> None:
     settings = load_settings()
     with open_database(settings) as database:
         document = show_session(database, wanted)
+        restated = _restated(database, document, settings.alert_threshold)
     if as_json:
-        emit({"profile": settings.profile, **document})
+        emit({"profile": settings.profile, **document, "restated": restated})
     else:
-        _print(document)
+        _print(document, restated)
 
 
 @agent.command(help="Show what models cost, by day of UTC, user and model.")
@@ -77,11 +83,23 @@ def spend(days: int, as_json: bool) -> None:
     print_rows(open_console(), shown, f"spend of {days} days · {settings.profile}")
 
 
-def _print(document: Mapping[str, Any]) -> None:
+def _restated(database: Database, document: Mapping[str, Any], threshold: float) -> list[int]:
+    """Return the numbers of the claims whose rows were restated or removed since; none without a brief."""
+    from omc_agents.sessions.proof import recording_of
+    from omc_agents.sessions.restatement import claims_today, restated_of
+
+    if not document["brief"]:
+        return []
+    return restated_of(claims_today(database, recording_of(database, document["session"]["session_id"], threshold).proof))
+
+
+def _print(document: Mapping[str, Any], restated: Sequence[int]) -> None:
     session, brief = document["session"], document["brief"]
     say(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
     if brief:
         say(f"\n{brief['title']}\n\n{brief['body']}")
+    if restated:
+        say(f"\nRESTATED: the rows of claims {', '.join(map(str, restated))} changed since; `omc agent diff` shows before and after")
     for call in document["spend"]:
         outcome = call["failure"] or call["usage"]
         say(f"\n{call['step']} {call['attempt']}: {call['model']} {call['state']}, counted {call['counted_usd']} USD; {outcome}")

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy import Connection, text
 
 from omc_agents.claims.evidence import Evidence
-from omc_agents.claims.render import Brief
+from omc_agents.claims.render import Brief, Circumstances
 from omc_agents.claims.verify import Verification
 from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Request, Response
@@ -207,10 +207,10 @@ class SessionStore:
             connection.execute(stored, values)
             settle(connection, call_id, "settled", cost_usd=cost_usd, usage=response.usage, request_id=response.request_id)
 
-    def publish(self, session: Session, brief: Brief, verification: Verification, profile: str) -> None:
+    def publish(self, session: Session, brief: Brief, verification: Verification, circumstances: Circumstances) -> None:
         """Publish a brief with its claims and finish the session, in one transaction; an event that has a brief keeps it."""
         with self.transaction() as connection:
-            if _insert_brief(connection, session, brief, verification, profile):
+            if _insert_brief(connection, session, brief, verification, circumstances):
                 _insert_claims(connection, session, verification)
             _set(connection, session.session_id, "status = 'published', finished_at = clock_timestamp(), detail = NULL")
 
@@ -224,10 +224,11 @@ def _set(connection: Connection, session_id: str, change: str, **values: Any) ->
     connection.execute(text(f"UPDATE agents.session SET {change} WHERE session_id = :id AND {unfinished}"), {"id": session_id, **values})
 
 
-def _insert_brief(connection: Connection, session: Session, brief: Brief, verification: Verification, profile: str) -> bool:
+def _insert_brief(connection: Connection, session: Session, brief: Brief, verification: Verification, circumstances: Circumstances) -> bool:
     inserted = text(
-        "INSERT INTO agents.brief (brief_id, session_id, user_id, source, event_id, profile, title, body, dropped, event_recorded_at)"
-        " VALUES (:id, :id, :user, :source, :event_id, :profile, :title, :body, :dropped, :event_recorded_at)"
+        "INSERT INTO agents.brief (brief_id, session_id, user_id, source, event_id, profile, alert_threshold, remarks, title, body, dropped,"
+        " event_recorded_at) VALUES (:id, :id, :user, :source, :event_id, :profile, :alert_threshold, :remarks, :title, :body, :dropped,"
+        " :event_recorded_at)"
         " ON CONFLICT DO NOTHING RETURNING brief_id"
     )
     values: Mapping[str, Any] = {
@@ -235,7 +236,9 @@ def _insert_brief(connection: Connection, session: Session, brief: Brief, verifi
         "user": session.user_id,
         "source": session.source,
         "event_id": session.event_id,
-        "profile": profile,
+        "profile": circumstances.profile,
+        "alert_threshold": circumstances.threshold,
+        "remarks": list(circumstances.remarks),
         "title": brief.title,
         "body": brief.body,
         "dropped": sum(verification.dropped.values()),

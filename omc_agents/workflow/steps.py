@@ -141,7 +141,7 @@ def publish(context: SessionContext, work: Work) -> Work:
     remarks = reading_remarks(evidence[work["event_ref"]], work.get("reading") or {})
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
     brief = render(verification, evidence, work["event_ref"], circumstances)
-    context.store.publish(context.session, brief, verification, context.profile)
+    context.store.publish(context.session, brief, verification, circumstances)
     return {**work, "status": "published"}
 
 

@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 
 from omc_agents.claims.evidence import Evidence
-from omc_agents.claims.render import Brief
+from omc_agents.claims.render import Brief, Circumstances
 from omc_agents.claims.verify import Verification
 from omc_agents.models.panel import Caps
 from omc_agents.models.protocol import Model, Request, Response, Text
@@ -55,7 +55,7 @@ class MemoryStore:
         self.answers[sha256] = response
         self.requests.append(request)
 
-    def publish(self, _session: Session, brief: Brief, verification: Verification, _profile: str) -> None:
+    def publish(self, _session: Session, brief: Brief, verification: Verification, _circumstances: Circumstances) -> None:
         self.published = brief, verification
 
     def finish(self, _session_id: str, _status: str, detail: str) -> None:
