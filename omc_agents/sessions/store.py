@@ -227,8 +227,8 @@ def _set(connection: Connection, session_id: str, change: str, **values: Any) ->
 def _insert_brief(connection: Connection, session: Session, brief: Brief, verification: Verification, circumstances: Circumstances) -> bool:
     inserted = text(
         "INSERT INTO agents.brief (brief_id, session_id, user_id, source, event_id, profile, alert_threshold, remarks, title, body,"
-        " dropped, event_recorded_at) VALUES (:id, :id, :user, :source, :event_id, :profile, :alert_threshold, :remarks, :title, :body, :dropped,"
-        " :event_recorded_at)"
+        " dropped, event_recorded_at) VALUES (:id, :id, :user, :source, :event_id, :profile, :alert_threshold, :remarks, :title, :body,"
+        " :dropped, :event_recorded_at)"
         " ON CONFLICT DO NOTHING RETURNING brief_id"
     )
     values: Mapping[str, Any] = {
