@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
 from omc_agents.claims.evidence import json_value
@@ -42,7 +42,7 @@ def change_pct(table: str, field: str, row: Mapping[str, object], base: Mapping[
     now, before = read_field(table, field, row), read_field(table, field, base)
     if not isinstance(now, Decimal) or not isinstance(before, Decimal) or not before:
         return None
-    return ((now - before) / before * 100).quantize(HUNDREDTH)
+    return ((now - before) / before * 100).quantize(HUNDREDTH, ROUND_HALF_EVEN)
 
 
 def _event_filed(_value: Value, _field: str, row: Row, _base: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,8 @@ def _written(target: Path, content: bytes) -> int:
         beside.write_bytes(content)
         beside.replace(target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # below what is no folder, there is nothing to take away either
+            beside.unlink(missing_ok=True)
         raise BadInputError(f"--out {target}: cannot be written: {error.strerror}") from error
     return len(content)
 

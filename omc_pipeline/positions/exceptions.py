@@ -28,6 +28,7 @@ _COLUMNS = "exception_id, kind, symbol, fill_id, qty, message, occurred_at, reco
 STANDING = f"""
 SELECT {_COLUMNS} FROM pnl.exception WHERE user_id = %s AND method = %s AND currency = %s AND cleared_at IS NULL ORDER BY exception_id
 """
+COMPUTED = "SELECT FROM pnl.run WHERE user_id = %s AND method = %s AND currency = %s LIMIT 1"
 INSERT = """
 INSERT INTO pnl.exception (user_id, method, currency, run_id, kind, symbol, fill_id, qty, message, occurred_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -140,10 +141,16 @@ def exceptions(database: Database, user_id: str, method: str = "fifo", currency:
     """Return a user's exceptions that no run has cleared, also those that a person resolved; oldest first.
 
     Raises:
-        BadInputError: The user doesn't report in that currency.
+        BadInputError: The user doesn't report in that currency, or has no positions by that method, so that nobody has looked.
     """
     with database.connect("reader") as connection:
-        return standing(connection, user_id, method, reporting_of(connection, user_id, currency).currency)
+        reported = reporting_of(connection, user_id, currency).currency
+        if connection.execute(COMPUTED, (user_id, method, reported)).fetchone() is None:
+            raise BadInputError(
+                f"user {user_id!r} has no positions by {method} in {reported}, so no exceptions are known;"
+                f" `omc pnl positions --method {method}` of that user computes them"
+            )
+        return standing(connection, user_id, method, reported)
 
 
 def resolve_exception(database: Database, exception_id: int, by: str, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ class Model:
     def score(self, title: str) -> Decimal:
         """Return the sentiment of a title from -1 to 1, to four decimals; 0 where no word has one."""
         text = self.phrases.sub(lambda found: _joined(found[0]), title.replace("’", "'"))
-        return Decimal(str(self.analyzer.polarity_scores(text)["compound"])).quantize(_FOUR_DECIMALS)
+        return Decimal(str(self.analyzer.polarity_scores(text)["compound"])).quantize(_FOUR_DECIMALS, ROUND_HALF_EVEN)
 
 
 def label_of(score: Decimal, neutral_below: Decimal) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
 from pydantic import Field
@@ -175,7 +175,7 @@ def _outcome(proposal: Item) -> str | None:
     if not total:
         return "no votes"
     chosen = refusal("", {"choice": choices[known.index(most)]}).row["choice"]
-    share = number_text((100 * most / total).quantize(Decimal("0.1")))
+    share = number_text((100 * most / total).quantize(Decimal("0.1"), ROUND_HALF_EVEN))
     return f"{one_line(str(chosen), _LONGEST_CHOICE)} {share} %"[:_LONGEST_ITEMS]
 
 

@@ -125,8 +125,8 @@ def await_no_locks(database: Database) -> None:
         ("retrieve", ["extraction", "analysis"], STEPS),
         ("model", ["extraction", "analysis"], STEPS[1:]),
         ("extract", ["analysis"], STEPS[1:]),
-        ("analyse", [], STEPS[2:]),
-        ("verify", [], STEPS[3:]),
+        ("analyse", [], STEPS[3:]),
+        ("verify", [], STEPS[4:]),
         ("publish", [], ()),
     ],
 )

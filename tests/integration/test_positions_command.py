@@ -66,6 +66,15 @@ def test_the_cut_by_account_adds_up_to_the_same_total(database: Database, settin
     assert sum(D(row["realized"]) for row in found["rows"]) == D(found["totals"]["realized"]) == 300
 
 
+@pytest.mark.parametrize(("user", "method"), [("nobody", "fifo"), ("watched", "hifo")])
+def test_exceptions_that_nobody_has_looked_for_are_no_all_clear(database: Database, settings: Settings, user: str, method: str) -> None:
+    store(database, replace(BUY, fill_id="w1", user_id="watched"))
+    omc(settings, "positions", "--user", "watched")
+
+    with pytest.raises(BadInputError, match=f"'{user}' has no positions by {method} in AUD"):
+        omc(settings, "exceptions", "--user", user, "--method", method)
+
+
 def test_an_exception_is_listed_resolved_once_and_then_green(database: Database, settings: Settings) -> None:
     store(database, replace(BUY, fill_id="over", user_id="seller", side="sell"))
     omc(settings, "positions", "--user", "seller")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
 import zstandard
@@ -41,7 +41,7 @@ def _read(orders: list[Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def _number(order: Mapping[str, Any], name: str) -> Decimal:
-    return Decimal(str(order[name])).quantize(_UNIT)
+    return Decimal(str(order[name])).quantize(_UNIT, ROUND_HALF_EVEN)
 
 
 def _instant(order: Mapping[str, Any]) -> datetime:
