@@ -27,6 +27,8 @@ from omc_pipeline.orchestration.resources import Platform
 from omc_pipeline.quality.fold import folded_checks
 from omc_pipeline.quality.suite import suite_of
 
+pytestmark = pytest.mark.slow
+
 SOURCES = discover_sources()
 OMC = (str(Path(sys.executable).parent / "omc"),)
 

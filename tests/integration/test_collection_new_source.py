@@ -146,6 +146,7 @@ def _omc(package: Path, *arguments: str, **environ: str) -> subprocess.Completed
     return _run(package, sys.executable, "-c", "from omc_infra.cli import main; main()", *arguments, **environ)
 
 
+@pytest.mark.slow
 def test_it_passes_the_contract_tests_of_every_source(package: Path) -> None:
     options = ("-q", "-n", "0", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", os.devnull, "--rootdir", str(package))
 

@@ -24,6 +24,8 @@ from old_home import opened_old_home
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import PROJECT_ROOT, load_settings
 
+pytestmark = pytest.mark.slow
+
 OMC = Path(sys.executable).parent / "omc"
 _JSON = ("--json",)
 _SOURCE = "glass_defillama"

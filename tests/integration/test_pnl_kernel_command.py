@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from omc_infra.settings import PROJECT_ROOT
 from omc_pipeline.commands.pnl import pnl
 
+pytestmark = pytest.mark.slow
+
 TRADES = [
     {"id": "b1", "time": "2026-01-01T00:00:00Z", "symbol": "BTC", "side": "buy", "qty": "3", "price": "10"},
     {"id": "b2", "time": "2026-01-01T00:00:00Z", "symbol": "BTC", "side": "buy", "qty": "3", "price": "20"},
