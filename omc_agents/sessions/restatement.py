@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, text
@@ -15,10 +16,17 @@ from omc_agents.claims.kinds import KINDS, change_pct
 from omc_agents.claims.proof import Proof, ProofClaim
 from omc_agents.claims.verify import Draft, Refusal, verified
 from omc_infra.postgres.database import Database
+from omc_pipeline.documents.fact import DocumentFact
+from omc_pipeline.documents.reader import UnreadableDocumentError, read_document
+from omc_pipeline.documents.verify import refusal
+from omc_pipeline.ledgers.catalyst import DOCUMENT
 from omc_pipeline.ledgers.comments import LEDGER_TABLES
 from omc_pipeline.ledgers.table import LedgerTable
 
 State = Literal["same", "restated", "removed"]
+_CONTENT = """
+SELECT content FROM catalyst.document WHERE source = :source AND event_id = :event_id AND name = :name ORDER BY version DESC LIMIT 1
+"""
 _TABLES = {table.qualified: table for table in LEDGER_TABLES}
 """The tables with versions; a score of quality is written once."""
 
@@ -59,10 +67,30 @@ def _today(connection: Connection, cited: Evidence) -> Evidence | None:
     table = _TABLES.get(cited.table)
     if table is None:
         return cited
+    if table == DOCUMENT and "fact" in cited.row:
+        return _fact_today(connection, cited)
     newest = connection.execute(text(_newest(table)), {"row": json.dumps(dict(cited.row))}).mappings().one_or_none()
     if newest is None:
         return None
     return Evidence(cited.ref, cited.tool, {name: json_value(value) for name, value in newest.items()})
+
+
+def _fact_today(connection: Connection, cited: Evidence) -> Evidence | None:
+    """Return a fact of a document as cited while the newest version of the document bears it, else without its value; None without text."""
+    row = cited.row
+    named = {name: row[name] for name in ("source", "event_id", "name")}
+    content = connection.execute(text(_CONTENT), named).scalar_one_or_none()
+    if content is None:
+        return None
+    if hashlib.sha256(content.encode()).hexdigest() == row["content_sha256"]:
+        return cited
+    stated = {name: row[name] for name in ("subject", "value", "unit", "passage", "literal", "negated")}
+    fact = DocumentFact(kind=row["fact"], period=row.get("period", ""), modality=row.get("modality"), **stated)
+    try:
+        is_borne = refusal(replace(fact, passage=0), read_document(content.encode())) is None
+    except UnreadableDocumentError:
+        return None
+    return cited if is_borne else replace(cited, row={name: value for name, value in row.items() if name != "value"})
 
 
 def _newest(table: LedgerTable) -> str:

@@ -84,7 +84,7 @@ def _evidence(n: int, fact: DocumentFact, document: Document, held: EventDocumen
     path, _, version = held.evidence.ref.rpartition("@")
     passage = next(each for each in document.passages if each.number == fact.passage)
     row = {
-        **{name: held.evidence.row[name] for name in ("source", "event_id", "kind", "url", "published_at", "content_sha256")},
+        **{name: held.evidence.row[name] for name in ("source", "event_id", "name", "kind", "url", "published_at", "content_sha256")},
         "ticker": event.row.get("ticker"),
         "fact": fact.kind,
         **{name: getattr(fact, name) for name in ("subject", "value", "unit", "period", "modality", "negated", "passage", "literal")},

@@ -15,6 +15,9 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.models.worst_case import WorstCaseModel
 from omc_agents.sessions.briefs import show_session
 from omc_agents.sessions.dispatch import dispatch_fresh
+from omc_agents.sessions.proof import recording_of
+from omc_agents.sessions.restatement import claims_today
+from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystDocument, CatalystEvent
@@ -133,6 +136,26 @@ def test_a_document_that_became_known_later_is_not_read(database: Database, sett
 
     assert stated(first) == []
     assert show_session(database, event_id)["claims"] == first["claims"]
+
+
+@pytest.mark.parametrize(("was", "now", "state"), [("2,590", "2,591", "restated"), ("Other Events", "Further Events", "same")])
+def test_a_document_that_was_amended_later_restates_what_it_no_longer_says(
+    database: Database, settings: Settings, was: str, now: str, state: str
+) -> None:
+    event_id = land(database, {"restated": 12, "same": 13}[state])
+    shown(database, settings, event_id, ScriptedAnalyst())
+    content = SAID.format(more="")
+    changed = content.replace(was, now)
+    with database.connect("writer") as connection:
+        url = f"https://www.sec.gov/Archives/edgar/data/1050446/{int(event_id[-6:])}/a.htm"
+        row = CatalystDocument(event_id, "a.htm", "main", url, "fetched", changed, len(changed), NOW - timedelta(minutes=5))
+        append(connection, EDGAR, [row], None)
+        connection.commit()
+
+    claims = claims_today(database, recording_of(database, session_id_of(EDGAR, event_id), 0.7).proof)
+
+    of_fact = [claim.state for claim in claims if "catalyst.document" in claim.ref]
+    assert of_fact == [state, "same", "same", "same"]
 
 
 def test_a_fresh_filing_waits_for_its_document_and_no_longer_than_allowed(database: Database, settings: Settings) -> None:
