@@ -40,8 +40,9 @@ def replay(session: str, as_json: bool) -> None:
 @click.command(help="Write a session's brief, its claims, their rows and digests as one document that `omc agent verify` checks.")
 @click.argument("session", metavar="SESSION")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="New file for it; default: standard output.")
-def export(session: str, out: Path | None) -> None:
-    """Print the document, or write it and print its digest."""
+@json_option
+def export(session: str, out: Path | None, as_json: bool) -> None:
+    """Print the document, or write it and print its digest; the document is JSON in any case."""
     from omc_agents.sessions.proof import recording_of
 
     settings = load_settings()
@@ -55,7 +56,10 @@ def export(session: str, out: Path | None) -> None:
             opened.write(proof.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise BadInputError(f"{out}: {error.strerror or error}") from error
-    say(f"{out}: {len(proof.claims)} claims, {len(proof.rows)} rows, sha256 {proof.sha256}")
+    if as_json:
+        emit({"file": str(out), "claims": len(proof.claims), "rows": len(proof.rows), "sha256": proof.sha256})
+    else:
+        say(f"{out}: {len(proof.claims)} claims, {len(proof.rows)} rows, sha256 {proof.sha256}")
 
 
 @click.command(

@@ -87,10 +87,10 @@ def _fact_today(connection: Connection, cited: Evidence) -> Evidence | None:
     stated = {name: row[name] for name in ("subject", "value", "unit", "passage", "literal", "negated")}
     fact = DocumentFact(kind=row["fact"], period=row.get("period", ""), modality=row.get("modality"), **stated)
     try:
-        is_borne = refusal(replace(fact, passage=0), read_document(content.encode())) is None
+        still_stands = refusal(replace(fact, passage=0), read_document(content.encode())) is None
     except UnreadableDocumentError:
         return None
-    return cited if is_borne else replace(cited, row={name: value for name, value in row.items() if name != "value"})
+    return cited if still_stands else replace(cited, row={name: value for name, value in row.items() if name != "value"})
 
 
 def _newest(table: LedgerTable) -> str:
