@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from omc_agents.models.choice import awaited_documents, chosen_name, chosen_panel
+from omc_agents.models.choice import chosen_name, chosen_panel
+from omc_agents.orchestration.documents import awaited_documents
 from omc_agents.orchestration.jobs import BRIEFS, brief_catalysts
 from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.orchestration.retention import maintain_sessions, maintain_sessions_schedule, session_retention

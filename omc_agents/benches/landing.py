@@ -53,7 +53,7 @@ def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
         for number in range(first, first + count)
     ]
     documents = [
-        CatalystDocument(row.event_id, "bench.htm", "main", row.url, "fetched", _DOCUMENT, len(_DOCUMENT), row.published_at) for row in rows
+        CatalystDocument(row.event_id, "main", "main", row.url, "fetched", _DOCUMENT, len(_DOCUMENT), 1, row.published_at) for row in rows
     ]
     with database.connect("writer") as connection:
         append(connection, SOURCE, rows, None)

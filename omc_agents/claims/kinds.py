@@ -105,7 +105,7 @@ def _document_fact(value: Value, _field: str, row: Row, _base: Row) -> str:
     stated = f"{whole_amount(value)} {unit}" if unit != "%" else f"{whole_amount(value)} %"
     phrase = _STATED.get(fact, f"{fact.replace('_', ' ')}: {{amount}}").format(amount=stated)
     about = f" ({subject})" if subject and subject not in unit.split() and subject != row.get("ticker") else ""
-    mood = f", {row['modality']}" if "modality" in row else ""
+    mood = f", {row['modality']}" if row.get("modality", "actual") != "actual" else ""
     return f"The filing of {row.get('ticker', 'the issuer')} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
 
 

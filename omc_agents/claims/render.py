@@ -14,7 +14,7 @@ from omc_agents.claims.kinds import KINDS
 from omc_agents.claims.verify import Claim, Verification
 
 REMARK = re.compile(
-    r"No document of the filing was known in time; the brief says nothing of its content\."
+    r"No document of the filing was read; the brief says nothing of its content\."
     r"|Documents: \d+ [a-z ]+(?:, \d+ [a-z ]+)*; \d+ facts stand in them, \d+ stated ones did not and were dropped"
     r"(?:; \d+ passages were beyond the limit and were not read)?\.",
     re.ASCII,

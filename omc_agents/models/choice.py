@@ -14,9 +14,6 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_infra.configuration import load_configuration
 from omc_infra.errors import ConfigurationError
 from omc_infra.settings import Settings
-from omc_pipeline.collection.sections import configured_options
-from omc_pipeline.sources.catalyst_sec_edgar import SOURCE as EDGAR
-from omc_pipeline.sources.catalyst_sec_edgar import EdgarConfig
 
 NO_SECRET = SecretStr("stand-in")
 """What the sandbox sends as its key: no real one is read."""
@@ -29,16 +26,6 @@ def load_options() -> tuple[Settings, AgentsSection]:
     if not isinstance(options, AgentsSection):
         raise ConfigurationError(f"[{SECTION}] is read by nobody")
     return configuration.settings, options
-
-
-def awaited_documents() -> tuple[float, tuple[str, ...]]:
-    """Return how long, in seconds, a brief waits for the document of a filing, and for which forms one is fetched."""
-    configuration = load_configuration()
-    options = configuration.section(SECTION)
-    filings = configured_options(EDGAR, configuration)
-    if not isinstance(options, AgentsSection) or not isinstance(filings, EdgarConfig):
-        raise ConfigurationError(f"[{SECTION}] is read by nobody")
-    return options.document_wait_s, filings.document_forms if filings.document_days else ()
 
 
 def chosen_name() -> str:

@@ -29,7 +29,7 @@ WHERE o.recorded_at - o.published_at <= :fresh
   AND NOT EXISTS (SELECT FROM agents.dispatch d WHERE (d.source, d.event_id) = (o.source, o.event_id))
   AND (o.recorded_at <= clock_timestamp() - :document_wait
     OR NOT EXISTS (SELECT FROM catalyst.event e WHERE (e.source, e.event_id) = (o.source, o.event_id) AND e.form = ANY(:document_forms))
-    OR EXISTS (SELECT FROM catalyst.document c WHERE (c.source, c.event_id) = (o.source, o.event_id)))
+    OR EXISTS (SELECT FROM catalyst.document c WHERE (c.source, c.event_id, c.name) = (o.source, o.event_id, 'main')))
 ORDER BY o.recorded_at, o.source, o.event_id LIMIT :most
 """
 _OPEN = """

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from omc_agents.claims.evidence import Evidence
 from omc_agents.models.protocol import Response
 from omc_agents.sessions.calls import CallLedger
+from omc_agents.sessions.spend import SpendCapError
 from omc_agents.tools.toolbox import EventDocument
 from omc_agents.workflow.questions import Reading, read_answer, reading_request
 from omc_infra.errors import PayloadChangedError
@@ -20,7 +21,7 @@ from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.reader import UnreadableDocumentError, read_document
 from omc_pipeline.documents.verify import refusal, with_passage
 
-UNREADABLE, NO_ANSWER = "unreadable", "no_answer"
+UNREADABLE, NO_ANSWER, OVER_CAP = "unreadable", "no_answer", "over_cap"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class ReadDocument:
     """What came of one document.
 
     Attributes:
-        state: ``read``, ``unreadable``, ``no_answer`` (the model's answer was of no use), or why the ledger has no text.
+        state: ``read``, ``unreadable``, ``no_answer`` (the model's answer was of no use), ``over_cap`` (reading it could have cost more
+            than allowed), or why the ledger has no text.
         facts: Those that the document bears, as evidence.
         refused: How many stated facts it does not bear.
         left_out: How many passages were not shown to the model.
@@ -59,7 +61,10 @@ def read_one(held: EventDocument, event: Evidence, marker: str, calls: CallLedge
     except UnreadableDocumentError:
         return ReadDocument(UNREADABLE)
     request, left_out = reading_request(document, marker, most_characters)
-    answer = calls.complete(request, "read")
+    try:
+        answer = calls.complete(request, "read")
+    except SpendCapError:
+        return ReadDocument(OVER_CAP)
     try:
         stated = [fact.fact() for fact in read_answer(answer.text, Reading).facts]
     except PayloadChangedError:

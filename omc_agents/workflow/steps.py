@@ -35,6 +35,7 @@ _READ_AS = {
     "not_text": "not text",
     "unreadable": "without readable text",
     "no_answer": "to which the model gave no usable answer",
+    "over_cap": "whose reading could have cost more than allowed",
 }
 
 
@@ -151,7 +152,7 @@ def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
         return []
     states = list(reading.get("states", ()))
     if not states:
-        return ["No document of the filing was known in time; the brief says nothing of its content."]
+        return ["No document of the filing was read; the brief says nothing of its content."]
     parts = [f"{states.count(state)} {_READ_AS[state]}" for state in dict.fromkeys(states)]
     facts = f"{reading['facts']} facts stand in them, {reading['refused']} stated ones did not and were dropped"
     left_out = f"; {reading['left_out']} passages were beyond the limit and were not read" if reading["left_out"] else ""

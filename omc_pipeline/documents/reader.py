@@ -60,7 +60,7 @@ def read_document(body: bytes) -> Document:
     if len(body) > MOST_BYTES:
         raise UnreadableDocumentError(f"the document has {len(body):,} bytes; at most {MOST_BYTES:,} are read")
     media = media_of(body)
-    title, blocks = html_blocks(body) if media == "html" else ("", _text_blocks(_decoded(body)))
+    title, blocks = html_blocks(body) if media == "html" else ("", _text_blocks(decoded(body)))
     document = Document(tuple(_passages(blocks)), fold(title))
     if not document.passages:
         raise UnreadableDocumentError("the document has no text")
@@ -72,7 +72,8 @@ def fold(text: str) -> str:
     return _SPACE.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 
-def _decoded(body: bytes) -> str:
+def decoded(body: bytes) -> str:
+    """Return the text of a body: UTF-16 with its mark, UTF-8, or else Windows-1252."""
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return body.decode("utf-16", errors="replace")
     try:

@@ -55,12 +55,13 @@ class CatalystDocument(Row):
 
     Attributes:
         event_id: The source's own id of the event.
-        name: Name of the document within the event, such as its file name.
+        name: Name of the document within the event: ``main``, or the file name of an exhibit.
         kind: ``main`` for the document of the filing itself, ``exhibit`` for a press release filed with it.
         url: https address of the document.
         state: ``fetched``; or why there is no text: ``missing`` (the upstream doesn't have it), ``too_large``, ``not_text``.
         content: The document as it was served, decoded to text; NULL where there is none. It is kept as long as the row.
         size_bytes (bytes): Length of the document as it was served.
+        attempt: How often it has been asked for; a document that is missing is asked for again.
         published_at: When the source published the event.
     """
 
@@ -71,6 +72,7 @@ class CatalystDocument(Row):
     state: str
     content: str | None
     size_bytes: int
+    attempt: int
     published_at: datetime
 
 

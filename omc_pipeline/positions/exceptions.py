@@ -148,7 +148,7 @@ def exceptions(database: Database, user_id: str, method: str = "fifo", currency:
         if connection.execute(COMPUTED, (user_id, method, reported)).fetchone() is None:
             raise BadInputError(
                 f"user {user_id!r} has no positions by {method} in {reported}, so no exceptions are known;"
-                f" `omc pnl positions --method {method}` of that user computes them"
+                f" compute them with `omc pnl positions --user {user_id} --method {method}`"
             )
         return standing(connection, user_id, method, reported)
 

@@ -133,8 +133,6 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 def parse(payload: Payload, config: EdgarConfig) -> Parsed:
     """Read one event a recent filing of a submissions file, or a kept filing of the feed; or one document of a filing."""
     if is_document(payload):
-        if ban_of(payload.status, payload.body) is not None:
-            raise _block(payload.body)
         return parse_document(payload, config)
     if is_html(payload.body):
         raise _block(payload.body)
@@ -182,7 +180,9 @@ def ban_of(_status: int, body: bytes) -> float | None:
 
 
 def error_of(status: int, body: bytes) -> OmcError | None:
-    """Name the answer to a file that isn't in the archive: S3's XML, with 403 or 404."""
+    """Name the answers that are no document: S3's XML for a file that isn't there, and a page of the SEC's own, even with 200."""
+    if status in (200, 403) and is_html(body) and re.search(rb"<title>\s*SEC\.gov \|", body[:_HEAD_BYTES]):
+        return AccessDeniedError(f"an HTML block page, {html_title(body)}; set OMC_CONTACT to your address and ask more slowly")
     if status in (403, 404) and _is_xml(body) and (b"<Code>AccessDenied</Code>" in body or b"<Code>NoSuchKey</Code>" in body):
         return UpstreamRefusedError("the archive has no such file")
     return None

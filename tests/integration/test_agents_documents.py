@@ -17,6 +17,7 @@ from omc_agents.sessions.briefs import show_session
 from omc_agents.sessions.dispatch import dispatch_fresh
 from omc_agents.sessions.proof import recording_of
 from omc_agents.sessions.restatement import claims_today
+from omc_agents.sessions.spend import SpendCapError
 from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -51,6 +52,15 @@ class Silent(ScriptedAnalyst):
         return said if request.question == "reading" else answer
 
 
+class Dear(ScriptedAnalyst):
+    """Would cost more than allowed to have a document read."""
+
+    def complete(self, request: Request) -> Response:
+        if request.question == "reading":
+            raise SpendCapError("dear: not asked")
+        return super().complete(request)
+
+
 def land(database: Database, number: int, state: str | None = "fetched", content: str | None = SAID.format(more="")) -> str:
     event_id, url = f"0001050446-26-{number:06d}", f"https://www.sec.gov/Archives/edgar/data/1050446/{number}/a.htm"
     published = NOW - timedelta(minutes=5)
@@ -58,7 +68,7 @@ def land(database: Database, number: int, state: str | None = "fetched", content
     with database.connect("writer") as connection:
         append(connection, EDGAR, [event], None)
         if state is not None:
-            document = CatalystDocument(event_id, "a.htm", "main", url, state, content, len(content or ""), published)
+            document = CatalystDocument(event_id, "main", "main", url, state, content, len(content or ""), 1, published)
             append(connection, EDGAR, [document], None)
         connection.commit()
     return event_id
@@ -130,7 +140,7 @@ def test_a_document_that_became_known_later_is_not_read(database: Database, sett
     event_id = land(database, 9, None)
     first = shown(database, settings, event_id, ScriptedAnalyst())
     with database.connect("writer") as connection:
-        late = CatalystDocument(event_id, "a.htm", "main", "https://www.sec.gov/a.htm", "fetched", SAID, len(SAID), NOW)
+        late = CatalystDocument(event_id, "main", "main", "https://www.sec.gov/a.htm", "fetched", SAID, len(SAID), 1, NOW)
         append(connection, EDGAR, [late], None)
         connection.commit()
 
@@ -148,7 +158,7 @@ def test_a_document_that_was_amended_later_restates_what_it_no_longer_says(
     changed = content.replace(was, now)
     with database.connect("writer") as connection:
         url = f"https://www.sec.gov/Archives/edgar/data/1050446/{int(event_id[-6:])}/a.htm"
-        row = CatalystDocument(event_id, "a.htm", "main", url, "fetched", changed, len(changed), NOW - timedelta(minutes=5))
+        row = CatalystDocument(event_id, "main", "main", url, "fetched", changed, len(changed), 1, NOW - timedelta(minutes=5))
         append(connection, EDGAR, [row], None)
         connection.commit()
 
@@ -169,7 +179,7 @@ def test_a_fresh_filing_waits_for_its_document_and_no_longer_than_allowed(databa
     second = land(database, 11, None)
     assert dispatch_fresh(database, 24, 60, ["8-K"]) == []
     with database.connect("writer") as connection:
-        row = CatalystDocument(second, "a.htm", "main", "https://www.sec.gov/a.htm", "fetched", SAID, len(SAID), NOW)
+        row = CatalystDocument(second, "main", "main", "https://www.sec.gov/a.htm", "fetched", SAID, len(SAID), 1, NOW)
         append(connection, EDGAR, [row], None)
         connection.commit()
     assert len(dispatch_fresh(database, 24, 60, ["8-K"])) == 1

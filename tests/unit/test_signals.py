@@ -22,6 +22,7 @@ DEAF = (signal.SIGINT, signal.SIGTERM)
 def deaf() -> None:
     """Start deaf, as a script's background job with SIGINT ignored is, and with SIGTERM blocked besides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup around the tests must not count
     signal.pthread_sigmask(signal.SIG_BLOCK, DEAF)
 
 

@@ -16,7 +16,8 @@ depends_on = None
 TABLE = f"""
 CREATE TABLE catalyst.document (
     source text NOT NULL, event_id text NOT NULL, name text NOT NULL, kind text NOT NULL, url text NOT NULL, state text NOT NULL,
-    content text, size_bytes integer NOT NULL CHECK (size_bytes >= 0), published_at timestamptz NOT NULL, {BOOKKEEPING},
+    content text, size_bytes integer NOT NULL CHECK (size_bytes >= 0), attempt integer NOT NULL CHECK (attempt > 0),
+    published_at timestamptz NOT NULL, {BOOKKEEPING},
     PRIMARY KEY (source, event_id, name, version)
 );
 CREATE INDEX ON catalyst.document (published_at);
