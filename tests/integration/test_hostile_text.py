@@ -146,7 +146,7 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("db", "status"): [()],
     ("db", "stop"): [(), ("--force",)],
     ("db", "url"): [(), ("--role", HOSTILE)],
-    ("pnl", "compute"): [("--fills", NAME), ("--fills", NAME, "--as-of", HOSTILE)],
+    ("pnl", "compute"): [("--fills", NAME), ("--fills", NAME, "--as-of", HOSTILE), ("--fills", NAME, "--coin", HOSTILE)],
     ("pnl", "exceptions"): [(), ("--user", "[/x]"), ("--user", HOSTILE), ("--currency", HOSTILE)],
     ("pnl", "positions"): [("--user", HOSTILE), ("--currency", HOSTILE), ()],
     ("pnl", "report"): [
@@ -175,7 +175,8 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("bench", "ingest"): [("--rows", HOSTILE)],
     ("bench", "read"): [("--rows", HOSTILE)],
     ("documents", "read"): [(HOSTILE,), (NAME,)],
-    ("import", "files"): [(HOSTILE,), (NAME, "--user", HOSTILE), (NAME, "--file-zone", HOSTILE), (NAME, "--ignore", HOSTILE)],
+    ("import", "files"): [(HOSTILE,), (NAME, "--user", HOSTILE), (NAME, "--file-zone", HOSTILE), (NAME, "--ignore", HOSTILE),
+        (NAME, "--coin", HOSTILE)],
     ("import", "list"): [("--user", HOSTILE)],
     ("import", "undo"): [(HOSTILE,), ("1", "--user", HOSTILE, "--reason", HOSTILE)],
     ("lake", "export"): [("--from", HOSTILE)],
