@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE
 from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.symbols import SYMBOL_CHECKS
 
 ALL_TIME_S = 20 * 366 * 86400
 AUD_PER_USD = (1.1, 2.1)
@@ -234,7 +235,7 @@ _BALANCES = (
 )
 
 RULES: Mapping[str, TableRules] = {
-    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=_QUOTES),
+    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=(*_QUOTES, *SYMBOL_CHECKS)),
     FILL.qualified: TableRules(is_event=True, may_be_empty=True, window_s=ALL_TIME_S, checks=_FILLS),
     BALANCE.qualified: TableRules(keeps_things=False, checks=_BALANCES),
 }
