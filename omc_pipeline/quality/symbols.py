@@ -28,14 +28,14 @@ _MOVES = f"""(SELECT usable.symbol, usable.currency, observed_at, price - usual 
         GROUP BY symbol, currency HAVING count(*) >= {LEAST_QUOTES}) AS middle USING (symbol, currency))"""
 """How far each quote stands from the median of its market within the window, as a logarithm."""
 
-_PAIRS = f"""(SELECT q.symbol, q.currency, p.observed_at, q.price - ln(p.price_usd) AS rate
+_PAIRS = f"""(SELECT u.symbol, u.currency, p.observed_at,
+        percentile_disc(0.5) WITHIN GROUP (ORDER BY u.price) - ln(p.price_usd) AS rate
     FROM (SELECT DISTINCT ON (symbol) symbol, observed_at, price_usd FROM {COIN_PRICE.qualified}
         WHERE observed_at > :now - interval '2 h' AND observed_at <= :now AND price_usd > 0
         ORDER BY symbol, observed_at DESC, version DESC) AS p
-    JOIN LATERAL (SELECT symbol, currency, percentile_disc(0.5) WITHIN GROUP (ORDER BY price) AS price
-        FROM {_USABLE} AS u WHERE u.symbol = p.symbol AND currency = 'AUD'
+    JOIN {_USABLE} AS u ON u.symbol = p.symbol AND u.currency = 'AUD'
         AND u.observed_at BETWEEN p.observed_at - interval '5 min' AND p.observed_at + interval '5 min'
-        GROUP BY symbol, currency) AS q ON true)"""
+    GROUP BY u.symbol, u.currency, p.observed_at, p.price_usd)"""
 """Logarithm of the AUD a dollar that each symbol implies, where quotes and dollar price are of the same ten minutes."""
 
 _OF_VENUES = f"""(SELECT pairs.*, rate - middle AS off FROM {_PAIRS} AS pairs,

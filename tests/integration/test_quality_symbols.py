@@ -15,6 +15,7 @@ from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.exchange import QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE
+from omc_pipeline.quality import run_source_checks
 from tests.integration.test_quality_run import COINS, GLASS, MINUTE, NOW, PRICES, Platform, price, quote
 
 STEPS = 30
@@ -40,8 +41,8 @@ def fill_an_hour(platform: Platform, fault: Fault, dollars: Fault = lambda _s, _
         at = NOW - (STEPS - 1 - number) * 2 * MINUTE
         for symbol in COINS:
             right = quote(symbol, at)
-            values = {name: fault(symbol, number, getattr(right, name) * wave(symbol, at)) for name in ("bid", "ask", "last")}
-            platform.add(PRICES, dataclasses.replace(right, **values), recorded_at=at)
+            bid, ask, last = (fault(symbol, number, value * wave(symbol, at)) for value in (right.bid, right.ask, right.last) if value)
+            platform.add(PRICES, dataclasses.replace(right, bid=bid, ask=ask, last=last), recorded_at=at)
     for at in (NOW - 90 * MINUTE, NOW - 20 * MINUTE):
         for symbol in COINS:
             sound = price(symbol, at)
@@ -50,8 +51,6 @@ def fill_an_hour(platform: Platform, fault: Fault, dollars: Fault = lambda _s, _
 
 
 def red(platform: Platform) -> dict[str, tuple[str, ...]]:
-    from omc_pipeline.quality import run_source_checks
-
     return {o.name: o.examples for o in run_source_checks(platform.database, PRICES, NOW) if "_symbol_" in o.name and not o.passed}
 
 
