@@ -21,38 +21,57 @@ STILL_FACTOR = 1.01
 LEAST_SYMBOLS = 3
 
 _MID = "coalesce((bid + ask) / 2, last)"
-_USABLE = f"(SELECT symbol, currency, observed_at, ln({_MID}) AS price FROM w WHERE {_MID} > 0)"
+_USABLE = f"(SELECT symbol, currency, observed_at, ln(({_MID})::float8) AS price FROM w WHERE {_MID} > 0)"
 
-_MOVES = f"""(SELECT usable.symbol, usable.currency, observed_at, price - usual AS move, usual FROM {_USABLE} AS usable
-    JOIN (SELECT symbol, currency, percentile_disc(0.5) WITHIN GROUP (ORDER BY price) AS usual FROM {_USABLE} AS u
-        GROUP BY symbol, currency HAVING count(*) >= {LEAST_QUOTES}) AS middle USING (symbol, currency))"""
+
+def _median(value: str, group: str) -> str:
+    """Return the window aggregate that takes the middle of ``value``; its rows need ``place``, their rank in the group, and ``n``."""
+    return f"max({value}) FILTER (WHERE place = (n + 1) / 2) OVER (PARTITION BY {group})"
+
+
+def _ranked(rows: str, value: str, group: str) -> str:
+    """Return the rows with what ``_median`` needs.
+
+    Medians are window functions, and no joins of groups to their rows: PostgreSQL has no statistics of ``w``, takes it for small and
+    joins by nested loops, which took 40 s for 72,000 quotes of 200 symbols.
+    """
+    return f"""(SELECT r.*, row_number() OVER (PARTITION BY {group} ORDER BY {value}) AS place,
+        count(*) OVER (PARTITION BY {group}) AS n FROM {rows} AS r)"""
+
+
+_MARKET = "symbol, currency"
+_OF_MARKET = _ranked(_USABLE, "price", _MARKET)
+_USUAL = f"(SELECT symbol, currency, observed_at, price, n, {_median('price', _MARKET)} AS usual FROM {_OF_MARKET} AS o)"
+_MOVES = f"(SELECT symbol, currency, observed_at, usual, price - usual AS move FROM {_USUAL} AS u WHERE n >= {LEAST_QUOTES})"
 """How far each quote stands from the median of its market within the window, as a logarithm."""
 
-_PAIRS = f"""(SELECT u.symbol, u.currency, p.observed_at,
-        percentile_disc(0.5) WITHIN GROUP (ORDER BY u.price) - ln(p.price_usd) AS rate
-    FROM (SELECT DISTINCT ON (symbol) symbol, observed_at, price_usd FROM {COIN_PRICE.qualified}
-        WHERE observed_at > :now - interval '2 h' AND observed_at <= :now AND price_usd > 0
-        ORDER BY symbol, observed_at DESC, version DESC) AS p
-    JOIN {_USABLE} AS u ON u.symbol = p.symbol AND u.currency = 'AUD'
-        AND u.observed_at BETWEEN p.observed_at - interval '5 min' AND p.observed_at + interval '5 min'
-    GROUP BY u.symbol, u.currency, p.observed_at, p.price_usd)"""
-"""Logarithm of the AUD a dollar that each symbol implies, where quotes and dollar price are of the same ten minutes."""
-
-_OF_VENUES = f"""(SELECT pairs.*, rate - middle AS off FROM {_PAIRS} AS pairs,
-    (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY rate) AS middle, count(*) AS symbols FROM {_PAIRS} AS p) AS all_pairs
-    WHERE symbols >= {LEAST_SYMBOLS})"""
-
-_JUMPS = f"""(SELECT moves.*,
-        abs(move - market) > greatest({SPIKE_RANGE[0]}, least({SPIKE_RANGE[1]}, {SPIKE_DEVIATIONS} * spread)) AS is_far
-    FROM {_MOVES} AS moves
-    JOIN (SELECT observed_at, CASE WHEN count(*) >= {LEAST_SYMBOLS} THEN percentile_disc(0.5) WITHIN GROUP (ORDER BY move) ELSE 0 END
-        AS market FROM {_MOVES} AS m GROUP BY observed_at) AS markets USING (observed_at)
-    JOIN (SELECT symbol, currency, percentile_disc(0.5) WITHIN GROUP (ORDER BY abs(move)) AS spread FROM {_MOVES} AS m
-        GROUP BY symbol, currency) AS spreads USING (symbol, currency))"""
+_AT_ONCE = _ranked(_MOVES, "move", "observed_at")
+_MARKETS = f"""(SELECT symbol, currency, observed_at, usual, move,
+    CASE WHEN n >= {LEAST_SYMBOLS} THEN {_median("move", "observed_at")} ELSE 0 END AS market FROM {_AT_ONCE} AS a)"""
+_BY_SIZE = _ranked(_MARKETS, "abs(move)", _MARKET)
+_SPREADS = f"(SELECT symbol, currency, observed_at, usual, move, market, {_median('abs(move)', _MARKET)} AS spread FROM {_BY_SIZE} AS b)"
+_JUMPS = f"""(SELECT s.*,
+    abs(move - market) > greatest({SPIKE_RANGE[0]}, least({SPIKE_RANGE[1]}, {SPIKE_DEVIATIONS} * spread)) AS is_far
+    FROM {_SPREADS} AS s)"""
 """Each quote, and whether it is far from its usual price although the market is not."""
 
+_DOLLARS = f"""(SELECT DISTINCT ON (symbol) symbol, observed_at, ln(price_usd::float8) AS usd FROM {COIN_PRICE.qualified}
+    WHERE observed_at > :now - interval '2 h' AND observed_at <= :now AND price_usd > 0
+    ORDER BY symbol, observed_at DESC, version DESC)"""
+_BESIDE = f"""(SELECT symbol, observed_at, price, max(usd_at) OVER (PARTITION BY symbol) AS usd_at,
+    max(usd) OVER (PARTITION BY symbol) AS usd FROM (
+        SELECT symbol, observed_at, price, NULL::timestamptz AS usd_at, NULL::float8 AS usd FROM {_USABLE} AS u WHERE currency = 'AUD'
+        UNION ALL SELECT symbol, NULL, NULL, observed_at, usd FROM {_DOLLARS} AS d) AS both_venues)"""
+_PAIRS = f"""(SELECT symbol, 'AUD' AS currency, usd_at AS observed_at, percentile_disc(0.5) WITHIN GROUP (ORDER BY price) - usd AS rate
+    FROM {_BESIDE} AS beside WHERE observed_at BETWEEN usd_at - interval '5 min' AND usd_at + interval '5 min'
+    GROUP BY symbol, usd_at, usd)"""
+"""Logarithm of the AUD a dollar that each symbol implies, where quotes and dollar price are of the same ten minutes."""
+
+_OF_VENUES = f"""(SELECT symbol, currency, observed_at, rate - middle AS off FROM (
+    SELECT r.*, {_median("rate", "1")} AS middle FROM {_ranked(_PAIRS, "rate", "1")} AS r) AS rates WHERE n >= {LEAST_SYMBOLS})"""
+
 _RATE = f"(SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY rate) FROM {_PAIRS} AS p)"
-_CONFIRMED = f"""coalesce((SELECT bool_or(abs(jumps.usual + jumps.move - ln(c.price_usd) - {_RATE}) < {CONFIRMED_RANGE})
+_CONFIRMED = f"""coalesce((SELECT bool_or(abs(jumps.usual + jumps.move - ln(c.price_usd::float8) - {_RATE}) < {CONFIRMED_RANGE})
     FROM {COIN_PRICE.qualified} AS c WHERE c.symbol = jumps.symbol AND c.price_usd > 0
     AND c.observed_at BETWEEN jumps.observed_at - interval '75 min' AND jumps.observed_at + interval '75 min'), false)"""
 _SPIKES = f"(SELECT * FROM {_JUMPS} AS jumps WHERE is_far AND NOT {_CONFIRMED})"
