@@ -98,6 +98,31 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "fee": NUMBER,
         "executed_at": TIME,
     },
+    "glass.market_candle": {
+        "venue": SLUG,
+        "symbol": SYMBOL,
+        "currency": SYMBOL,
+        "interval": Shape("code", r"[0-9]{1,2}[mhd]"),
+        "opened_at": TIME,
+        "close": NUMBER,
+        "volume": NUMBER,
+    },
+    "analysis.event_study": {
+        "symbol": SYMBOL,
+        "event_type": one_of(EVENT_TYPES),
+        "form": Shape("code", is_known=is_form),
+        "ticker": TICKER,
+        "venue": SLUG,
+        "currency": SYMBOL,
+        "through_days": NUMBER,
+        "peers": NUMBER,
+        "first_day": TIME,
+        "last_day": TIME,
+        "mean_pct": NUMBER,
+        "low_pct": NUMBER,
+        "high_pct": NUMBER,
+        "volume_ratio": NUMBER,
+    },
     "glass.coin_price": {"symbol": SYMBOL, "observed_at": TIME, "price_usd": NUMBER},
     "glass.protocol_tvl": {"protocol": SLUG, "observed_at": TIME, "tvl_usd": NUMBER},
     "glass.chain_block": {
@@ -139,7 +164,7 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
 }
 
 
-_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric", "chain", "block_hash", "method")
+_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric", "chain", "block_hash", "method", "venue", "interval")
 """Columns whose values stand in the reference of a row, which a brief prints behind each claim."""
 
 

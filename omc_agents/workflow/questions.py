@@ -38,13 +38,14 @@ READING_SYSTEM = (
 ANSWER_SYSTEM = (
     "You draft claims that answer a question about crypto markets from ledger rows. The field `plan` says which coins, topics and span"
     " are asked. Use only the rows given, the most telling first, and at most fifteen. Each claim names its kind, the ref of a row, a"
-    " field of that row and the field's value exactly as it stands there; `price_change` names the earlier row as base_ref and the"
-    " change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
+    " field of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as"
+    " base_ref and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the"
+    " schema only."
 )
 ANALYSIS_SYSTEM = (
     "You draft claims about one event from ledger rows. Use only the rows given. Each claim names its kind, the ref of a row, a field"
-    " of that row and the field's value exactly as it stands there; `price_change` names the earlier row as base_ref and the change"
-    " in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
+    " of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as base_ref"
+    " and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
 )
 
 
