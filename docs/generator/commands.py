@@ -25,7 +25,7 @@ ARGUMENTS = {
     "ROLE": "The database role.",
     "EXCEPTION_ID": "Number of the exception; `omc pnl exceptions` shows it.",
     "LEDGER": "The ledger; left out: all, without the single checks.",
-    "UPSTREAM": "`defillama`, `fear_greed`, `sec_edgar` or `coinspot`.",
+    "UPSTREAM": "One of the sandbox's upstreams, such as `defillama`, `fng`, `sec_edgar` or `coinspot`; a wrong name lists them.",
     "KIND": "What goes wrong, see above.",
     "NAME": "A symbol, a ticker or a name; `omc assets list` shows the symbols.",
     "FILE": "The file, or several where the command says so.",
