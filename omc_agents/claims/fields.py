@@ -78,10 +78,12 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
     },
     "catalyst.document": {
         "event_id": EVENT_ID,
+        "event_type": one_of(EVENT_TYPES),
         "published_at": TIME,
         "ticker": TICKER,
         "fact": one_of(FACTS),
         "value": NUMBER,
+        "moment": TIME,
         "unit": UNIT,
         "subject": SUBJECT,
         "period": PERIOD,

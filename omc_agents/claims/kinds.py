@@ -157,13 +157,30 @@ _STATED = {
 """Phrases of the facts that are told most; others are told by the name of their kind."""
 
 
+def _document_of(row: Row) -> str:
+    event_type = row.get("event_type", "filing")
+    if event_type == "filing":
+        return f"The filing of {row.get('ticker', 'the issuer')}"
+    return "The proposal" if event_type in {"proposal", "vote", "governance"} else "The announcement"
+
+
 def _document_fact(value: Value, _field: str, row: Row, _base: Row) -> str:
     fact, unit, subject = row["fact"], row["unit"], row.get("subject", "")
     stated = f"{whole_amount(value)} {unit}" if unit != "%" else f"{whole_amount(value)} %"
     phrase = _STATED.get(fact, f"{fact.replace('_', ' ')}: {{amount}}").format(amount=stated)
     about = f" ({subject})" if subject and subject not in unit.split() and subject != row.get("ticker") else ""
     mood = f", {row['modality']}" if row.get("modality", "actual") != "actual" else ""
-    return f"The filing of {row.get('ticker', 'the issuer')} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
+    return f"{_document_of(row)} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
+
+
+def _document_date(value: Value, field: str, row: Row, _base: Row) -> str:
+    day_only = len(row[field]) == len("2026-01-01")
+    moment = f"{value:%Y-%m-%d}" if day_only and isinstance(value, datetime) else _when(json_value(value))
+    subject, about = row.get("subject", ""), ""
+    if subject and subject != row.get("ticker"):
+        about = f" ({subject})"
+    mood = f", {row['modality']}" if row.get("modality", "actual") != "actual" else ""
+    return f"{_document_of(row)} says: {row['fact'].replace('_', ' ')}{about}: {moment}{mood}."
 
 
 def _in_period(period: str) -> str:
@@ -183,6 +200,7 @@ def whole_amount(value: object) -> str:
 KINDS: Mapping[str, Kind] = {
     "event_filed": Kind("catalyst.event", ("published_at",), _event_filed, event="itself"),
     "document_fact": Kind("catalyst.document", ("value",), _document_fact),
+    "document_date": Kind("catalyst.document", ("moment",), _document_date),
     "related_event": Kind("catalyst.event", ("published_at",), _related_event, event="before"),
     "event": Kind("catalyst.event", ("published_at",), _event_filed),
     "quote": Kind("exchange.quote", ("last", "bid", "ask"), _quote),

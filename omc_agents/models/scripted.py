@@ -155,7 +155,9 @@ def _event(question: Row, rows: Sequence[Row]) -> Claims:
 
 def _stated(_question: Row, rows: Sequence[Row]) -> Claims:
     """Tell what the event's documents say, in their order."""
-    return [_claim("document_fact", row, "value") for row in rows if row["table"] == "catalyst.document" and _tells(row)][:_MOST_STATED]
+    facts = [row for row in rows if row["table"] == "catalyst.document"]
+    dates = [_claim("document_date", row, "moment") for row in facts if {"fact", "moment"} <= set(row["fields"])]
+    return [*(_claim("document_fact", row, "value") for row in facts if _tells(row)), *dates][:_MOST_STATED]
 
 
 def _tells(row: Row) -> bool:

@@ -109,9 +109,9 @@ def publish(context: SessionContext, work: Work) -> Work:
 
 def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
     """Say what was read of the event's documents, and what was not."""
-    if event.row["event_type"] != "filing":
-        return []
     states = list(reading.get("states", ()))
+    if not states and event.row["event_type"] != "filing":
+        return []
     if not states:
         return ["No document of the filing was read; the brief says nothing of its content."]
     parts = [f"{states.count(state)} {_READ_AS[state]}" for state in dict.fromkeys(states)]
