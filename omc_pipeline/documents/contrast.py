@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 
 from omc_pipeline.documents.fact import DocumentFact
+from omc_pipeline.documents.passage import Document
+from omc_pipeline.documents.places import Place
+from omc_pipeline.documents.reader import fold
+from omc_pipeline.documents.vocabulary import kind_of
+from omc_pipeline.documents.wording import last_match
 
 _BUY = re.compile(r"\b(?:purchas\w*|acqui\w+|bought|add(?:s|ed)|accumulat\w*)\b", re.IGNORECASE)
 _SELL = re.compile(r"\b(?:sold|sell(?:s|ing)?|sales? of|dispos\w+)\b", re.IGNORECASE)
@@ -41,7 +46,35 @@ _COIN_KINDS = {
 }  # fmt: skip
 
 
-def contradicts(
+def kind_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
+    """Say why the words around a figure do not mean a fact's kind, or None where they do."""
+    if fact.kind == "listing" and re.search(r"\bdelist", f"{place.passage.text} {place.passage.heading}", re.IGNORECASE):
+        return "it is a delisting there"
+    kind = kind_of(fact.kind)
+    literal = fold(fact.literal)
+    head = " ".join(place.cell.heads[-1:]) if place.cell and place.cell.heads else ""
+    close = f"{head} {place.passage.label if place.cell else ''} {place.before[-160:]}{literal}{place.after[:90]}"
+    if not kind.said_by.search(close) and not kind.said_by.search(place.around):
+        return "the words there don't tell of this kind"
+    return _other_kind(place, fact, head)
+
+
+def _other_kind(place: Place, fact: DocumentFact, head: str) -> str | None:
+    """Tell apart kinds that share words by what stands nearest before the figure."""
+    literal = fold(fact.literal)
+    return _contradicts(
+        fact,
+        place.before,
+        literal,
+        place.after,
+        head,
+        place.passage.label if place.cell else "",
+        place.passage.heading,
+        place.cell.heads if place.cell else (),
+    )
+
+
+def _contradicts(
     fact: DocumentFact, before: str, literal: str, after: str, head: str, label: str, heading: str, heads: tuple[str, ...]
 ) -> str | None:
     """Say why the words nearest to a figure mean another kind; None where they don't.
@@ -121,11 +154,11 @@ def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tup
     if fact.unit == "USD per share":
         return None
     clause = f"{before} {literal}"
-    totals, trades = _last(_TOTAL, clause), max(_last(_BUY, clause), _last(_SELL, clause))
+    totals, trades = last_match(_TOTAL, clause), max(last_match(_BUY, clause), last_match(_SELL, clause))
     is_total = totals >= 0 and (re.search(r"\b(?:held|holds?|holdings?|total of|owns?)\b", clause, re.IGNORECASE) is not None)
     if fact.kind in ("average_cost", "aggregate_cost"):
         return None if is_total else "it is not the cost of all that is held"
-    held = _last(re.compile(r"\b(?:held|holds?|holdings?|owns?)\b", re.IGNORECASE), clause)
+    held = last_match(re.compile(r"\b(?:held|holds?|holdings?|owns?)\b", re.IGNORECASE), clause)
     if held >= 0 and re.search(r"\b(?:were|was|been) (?:acquired|purchased)\b", clause[held:]):
         return "it is the cost of all that is held"
     return (
@@ -173,7 +206,3 @@ def _securities(fact: DocumentFact, before: str, literal: str, after: str, in_ro
     if fact.kind == "shares_outstanding" and not re.search(r"\boutstanding\b", f"{text} {after}", re.IGNORECASE):
         return "these are not all that are outstanding"
     return None
-
-
-def _last(pattern: re.Pattern[str], text: str) -> int:
-    return max((match.start() for match in pattern.finditer(text)), default=-1)

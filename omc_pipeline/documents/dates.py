@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 _MONTHS = {
     name: number
@@ -50,7 +51,8 @@ class Day:
     end: int
 
 
-def days(text: str, year: int | None = None) -> list[Day]:
+@lru_cache(maxsize=8192)
+def days(text: str, year: int | None = None) -> tuple[Day, ...]:
     """Return the days a text names.
 
     Args:
@@ -65,7 +67,7 @@ def days(text: str, year: int | None = None) -> list[Day]:
         day = _day(match, own)
         if day is not None:
             found.append(Day(day, match.start(), match.end()))
-    return found
+    return tuple(found)
 
 
 def period_of(text: str, year: int | None = None) -> str:
@@ -103,7 +105,7 @@ def _ended(months: str | None, end: date) -> str:
     return f"{start}/{end}"
 
 
-def spans(text: str, found: list[Day]) -> Iterator[str]:
+def spans(text: str, found: Sequence[Day]) -> Iterator[str]:
     """Yield ``from/to`` for neighbouring days that a word joins."""
     for first, second in itertools.pairwise(found):
         between = text[first.end : second.start].strip(", ")

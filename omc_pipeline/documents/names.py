@@ -1,10 +1,12 @@
-"""What a document calls the party that it speaks for: its names and tickers."""
+"""What a document calls the party that it speaks for, its names and tickers, and the coin that it names most."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 
+from omc_pipeline.documents.coins import STABLE, coins_in
 from omc_pipeline.documents.passage import Document
 
 _LISTED = re.compile(r"((?:[A-Z][\w&.’'-]*[ ,]+){1,6})\((?:the )?[“\"]?(?:NASDAQ|Nasdaq|NYSE[\w ]*|AMEX|OTC\w*|TSX\w*|ASX)[^)]{0,60}\)")
@@ -56,3 +58,10 @@ def own_names(document: Document) -> frozenset[str]:
         names.update(match for text in head for match in re.findall(r"\(([A-Z0-9]{2,10})\)", text))
     parts = {name.split()[0] for name in names if " " in name and len(name.split()[0]) > 3}
     return frozenset(names | parts)
+
+
+@lru_cache(maxsize=64)
+def main_coin(document: Document) -> str | None:
+    """Return the coin that a document names most often, stable ones aside."""
+    counted = Counter(coin for passage in document.passages for coin in coins_in(passage.text) if coin not in STABLE)
+    return counted.most_common(1)[0][0] if counted else None

@@ -1,0 +1,98 @@
+"""Whether the period that a fact claims fits its kind and is said where its figure stands."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import lru_cache
+
+from omc_pipeline.documents.dates import days
+from omc_pipeline.documents.fact import DocumentFact
+from omc_pipeline.documents.passage import Document, Passage
+from omc_pipeline.documents.periods import Said, bears_period
+from omc_pipeline.documents.places import Place
+
+_STOCKS = frozenset(
+    [
+        "cash",
+        "debt",
+        "stockholders_equity",
+        "crypto_assets_value",
+        "stablecoins",
+        "holdings",
+        "holdings_after",
+        "holdings_before",
+        "shares_outstanding",
+        "aggregate_cost",
+        "average_cost",
+        "nav_per_share",
+    ]
+)
+"""Kinds that are true of a day."""
+"""Kinds that are true of a day."""
+_FLOWS = frozenset(
+    [
+        "securities_sold",
+        "average_price",
+        "btc_yield",
+        "revenue",
+        "net_income",
+        "eps",
+        "operating_expenses",
+        "coins_purchased",
+        "coins_sold",
+        "coins_mined",
+        "purchase_price_total",
+        "unrealized_loss",
+        "hash_rate",
+        "staking_rewards",
+    ]
+)
+"""Kinds that are true of a span."""
+"""Kinds that are true of a span."""
+
+
+def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
+    """Say why a fact can't have its period, or None where it can."""
+    if fact.kind in _STOCKS and fact.period and ("/" in fact.period or "Q" in fact.period):
+        return "this kind is true of a day"
+    if fact.kind in _FLOWS and fact.period.startswith("as of"):
+        return "this kind is true of a span"
+    later = _later_day(fact, place, document)
+    if later:
+        return later
+    said = Said(place.sentence, place.heads, place.passage.heading, _neighbours(place.passage, document), _dated(document), fact.literal)
+    return None if bears_period(fact.period, said, fact.kind) else "the period is not said there"
+
+
+def _later_day(fact: DocumentFact, place: Place, document: Document) -> str | None:
+    """Tell holdings of two days apart: what is held after has no later day in its passage, what was held before has one in the document."""
+    if fact.kind not in ("holdings_after", "holdings_before") or not fact.period.startswith("as of "):
+        return None
+    own = fact.period.removeprefix("as of ")
+    if fact.kind == "holdings_after":
+        own_dates = re.findall(r"\d{4}-\d\d-\d\d", " ".join(_as_of_days(place.passage.text)))
+        return "it is what was held before" if any(day > own for day in own_dates) else None
+    return None if any(day > own for day in _all_as_of_days(document)) else "it is what is held after"
+
+
+@lru_cache(maxsize=64)
+def _all_as_of_days(document: Document) -> tuple[str, ...]:
+    return tuple(day for passage in document.passages for day in _as_of_days(f"{passage.heading} {passage.text}"))
+
+
+def _as_of_days(text: str) -> tuple[str, ...]:
+    """Return the days that a text says balances are of."""
+    return tuple(str(day.day) for day in days(text) if re.search(r"\bas (?:of|at)\s*(?:\w+day,?\s*)?$", text[: day.start], re.IGNORECASE))
+
+
+def _neighbours(passage: Passage, document: Document) -> str:
+    """Return the text of the few passages before, which may name the period for what follows, and of the same passage."""
+    start = max(0, passage.number - 8)
+    return " ".join(p.text for p in document.passages[start : passage.number])
+
+
+@lru_cache(maxsize=64)
+def _dated(document: Document) -> tuple[date, ...]:
+    found = [day.day for passage in document.passages[:40] for day in days(passage.text[:600])]
+    return tuple(dict.fromkeys(found))
