@@ -15,6 +15,7 @@ _BUY = re.compile(r"\b(?:purchas\w*|acqui\w+|bought|add(?:s|ed)|accumulat\w*)\b"
 _SELL = re.compile(r"\b(?:sold|sell(?:s|ing)?|sales? of|dispos\w+)\b", re.IGNORECASE)
 _HOLD = re.compile(r"\b(?:holds?|held|holdings?|holding|owns?|owned|balance|treasury|totall?ed|now total)\b", re.IGNORECASE)
 _EARN = re.compile(r"\b(?:mined|produced|rewards?|earned|stole\w*|hack\w*|made off|lend|lent|borrow\w*|swap\w*)\b", re.IGNORECASE)
+_BACK = re.compile(r"\brepurchas\w*|\bbuy\s?backs?\b|\bbought back\b", re.IGNORECASE)
 _TOTAL = re.compile(r"\b(?:hold\w*|held|aggregate bitcoins?|total of|as of|balance|since inception|owns?)\b", re.IGNORECASE)
 _MONEY_WORDS = {
     "cash": r"\bcash(?! proceeds)\b", "debt": r"\bdebt\b", "stockholders_equity": r"\bequity\b", "revenue": r"\brevenues?\b",
@@ -41,7 +42,10 @@ _STRICT = frozenset(
         "proceeds",
     ]
 )
+_NAMING = _STRICT | {"crypto_assets_value", "programme_size"}
+"""Kinds of which one, named within the literal, leaves no other."""
 _COIN_KINDS = {
+    "coins_mined": _EARN, "staking_rewards": _EARN, "coins_stolen": _EARN,
     "coins_purchased": _BUY, "coins_sold": _SELL, "holdings": _HOLD, "holdings_after": _HOLD, "holdings_before": _HOLD,
 }  # fmt: skip
 
@@ -90,10 +94,16 @@ def _contradicts(
         heads: All heads of its cell.
     """
     in_row = bool(heads)
+    if fact.negated and fact.value == "0":
+        return _denied(fact.kind, literal)
     if fact.kind in _COIN_KINDS and fact.value != "0":
         return _coins(fact, before, literal, after, f"{label} {head}" if in_row else "", heading)
     if fact.kind in ("average_price", "average_cost") or fact.kind in ("purchase_price_total", "aggregate_cost"):
         return _costs(fact, before, literal, after, heads, label, heading)
+    if fact.kind == "share_price" and re.search(r"\baverage\b", f"{before[-40:]} {literal}", re.IGNORECASE):
+        return "an average is no price of a day"
+    if fact.unit == "%" and fact.kind in _GROWTHS:
+        return _growth(_GROWTHS[fact.kind], before, literal)
     if fact.kind in ("notes_principal", "option_principal"):
         is_option = bool(re.search(r"\badditional\b", f"{before[-40:]} {literal}"))
         return "the option is another sum" if is_option != (fact.kind == "option_principal") else None
@@ -106,9 +116,33 @@ def _contradicts(
     return _securities(fact, before, literal, after, f"{label} {head}" if in_row else "")
 
 
+_GROWTHS = {"revenue_growth": "revenue", "asset_growth": "asset", "holdings_change": "holding", "hash_rate_change": "hash"}
+
+
+def _growth(measure: str, before: str, literal: str) -> str | None:
+    """Say that a change in percent is one of another measure: the one that is named last before it."""
+    told = f"{before} {literal}".lower()
+    last = max(
+        re.finditer(r"\b(revenue|asset|holding|hash|income|equity|production|price)\w*", told), key=lambda m: m.start(), default=None
+    )
+    return (
+        None if last is None or last[1] == measure or re.search(rf"\b{measure}", literal.lower()) else "it is the change of something else"
+    )
+
+
+def _denied(kind: str, literal: str) -> str | None:
+    """Say that the words deny another act: *did not purchase* says nothing of sales."""
+    act = _BUY if kind.endswith("_purchased") else _SELL if kind.endswith("_sold") else None
+    return (
+        None
+        if act is None or act.search(literal) or re.search(r"\b(?:purchase|acquire|buy)\b" if act is _BUY else r"\bsell\b", literal)
+        else "another act is denied there"
+    )
+
+
 def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: str, heading: str) -> str | None:  # noqa: C901 one case after the other
     verbs = {"buy": _BUY, "sell": _SELL, "hold": _HOLD, "earn": _EARN}
-    wanted = {"coins_purchased": "buy", "coins_sold": "sell"}.get(fact.kind, "hold")
+    wanted = {"coins_purchased": "buy", "coins_sold": "sell"}.get(fact.kind, "earn" if _COIN_KINDS[fact.kind] is _EARN else "hold")
     if in_row:
         if re.search(r"\b(?:price|cost|proceeds|value)\b", in_row, re.IGNORECASE):
             return "the row is of money"
@@ -186,10 +220,19 @@ def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: st
         distance[kind] = min([*behind, *front], default=10**6)
     nearest = min((kind for kind in _STRICT), key=lambda kind: distance[kind])
     mine = distance.get(fact.kind, 10**6)
-    if fact.kind in _STRICT and mine > distance[nearest] + 25:
+    if (fact.kind in _STRICT or fact.kind == "programme_size") and mine > distance[nearest] + 25:
         return "the words there tell of another sum"
-    in_literal = [kind for kind in _STRICT if _MONEY[kind].search(literal)]
-    return "the words there tell of another sum" if in_literal and fact.kind not in in_literal and fact.kind in _STRICT else None
+    in_literal = {kind for kind in _NAMING if _MONEY[kind].search(literal)}
+    return "the words there tell of another sum" if in_literal and fact.kind not in in_literal and fact.kind in _NAMING else None
+
+
+def _is_bought_back(told: str) -> bool:
+    """Whether the verb nearest before a number of shares says that their issuer took them back."""
+    back, other = (
+        last_match(_BACK, told),
+        last_match(re.compile(r"(?<!re)\b(?:purchased|acquired|sold|issued|bought(?! back))\b", re.IGNORECASE), told),
+    )
+    return back >= other
 
 
 def _securities(fact: DocumentFact, before: str, literal: str, after: str, in_row: str) -> str | None:
@@ -198,7 +241,9 @@ def _securities(fact: DocumentFact, before: str, literal: str, after: str, in_ro
     text = in_row or f"{before} {literal} {after[:60]}"
     bought_back = bool(re.search(r"\brepurchas\w*|\bbuyback\b", text, re.IGNORECASE))
     if fact.kind == "shares_repurchased":
-        return None if bought_back else "nothing was bought back there"
+        return None if bought_back and (in_row or _is_bought_back(f"{before} {literal}")) else "nothing was bought back there"
+    if fact.kind == "shares_outstanding" and re.search(r"\brepurchas\w*\s+(?:of\s+)?$", before):
+        return "these were bought back"
     if fact.kind == "securities_sold" and bought_back:
         return "these were bought back"
     if fact.kind == "securities_sold" and re.search(r"\boutstanding\b", literal + after[:40]):

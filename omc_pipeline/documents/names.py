@@ -14,6 +14,12 @@ _TICKERS = re.compile(r"(?:NASDAQ|Nasdaq|NYSE[\w ]*|AMEX|OTC\w*|TSX[.\w]*|ASX)(?
 _QUOTED = re.compile(r"((?:[A-Z][\w&.’'-]*[ ,]+){1,6})?\([^()]{0,60}?[“\"](?P<name>[A-Z][\w&.’' -]{1,40}?),?[”\"][^()]{0,60}\)")
 _OR = re.compile(r"[“\"](?:we|us|our|the )?Company,?[”\"]\s*(?:,|or|and)?\s*(?:the\s+)?[“\"](?P<name>[A-Z][\w&.’' -]{1,40}?),?[”\"]")
 _CAPITALS = re.compile(r"\b[A-Z][\w.&’'-]+(?:\s+[A-Z][\w.&’'-]+){0,3}")
+_THING = re.compile(
+    r"\b(?:Agreements?|Proposals?|Plan|Merger|Offering|Notes?|Stock|Shares|Program\w*|Rules?|Requirement|Notice|Meeting|Act|Period|CD|Letter|Report"
+    r"|Order|Facility|Securities|Warrants|ATM|Closing|Date|Transaction|Amendment|Board|Staff|Conversion|Event)$",
+    re.IGNORECASE,
+)
+"""The last word of a defined term that is no party."""
 _FIRST = 16
 
 
@@ -57,7 +63,7 @@ def own_names(document: Document) -> frozenset[str]:
         names.update(_CAPITALS.findall(" ".join(head[:3])))
         names.update(match for text in head for match in re.findall(r"\(([A-Z0-9]{2,10})\)", text))
     parts = {name.split()[0] for name in names if " " in name and len(name.split()[0]) > 3}
-    return frozenset(names | parts)
+    return frozenset(name for name in names | parts if not _THING.search(name))
 
 
 @lru_cache(maxsize=64)

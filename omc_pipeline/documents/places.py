@@ -43,7 +43,7 @@ def places(fact: DocumentFact, document: Document) -> Iterator[Place]:
         return
     passages = document.passages if fact.passage == 0 else [p for p in document.passages if p.number == fact.passage]
     for passage in passages:
-        if literal not in passage.text and literal not in passage.joined:
+        if literal not in passage.text and not (passage.is_row and literal in passage.joined):
             continue
         for sentence in _sentences(passage):
             start = sentence.find(literal)

@@ -52,6 +52,9 @@ _FLOWS = frozenset(
 """Kinds that are true of a span."""
 
 
+_HELD = re.compile(r"\b(?:h[eo]ld\w*|owns?|owned|balance|treasury)\b", re.IGNORECASE)
+
+
 def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a fact can't have its period, or None where it can."""
     if fact.kind in _STOCKS and fact.period and ("/" in fact.period or "Q" in fact.period):
@@ -73,12 +76,13 @@ def _later_day(fact: DocumentFact, place: Place, document: Document) -> str | No
     if fact.kind == "holdings_after":
         own_dates = re.findall(r"\d{4}-\d\d-\d\d", " ".join(_as_of_days(place.passage.text)))
         return "it is what was held before" if any(day > own for day in own_dates) else None
-    return None if any(day > own for day in _all_as_of_days(document)) else "it is what is held after"
+    return None if any(day > own for day in _days_of_balances(document)) else "it is what is held after"
 
 
 @lru_cache(maxsize=64)
-def _all_as_of_days(document: Document) -> tuple[str, ...]:
-    return tuple(day for passage in document.passages for day in _as_of_days(f"{passage.heading} {passage.text}"))
+def _days_of_balances(document: Document) -> tuple[str, ...]:
+    held = [f"{passage.heading} {passage.text}" for passage in document.passages]
+    return tuple(day for text in held if _HELD.search(text) for day in _as_of_days(text))
 
 
 def _as_of_days(text: str) -> tuple[str, ...]:

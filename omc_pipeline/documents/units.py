@@ -6,13 +6,40 @@ import re
 from decimal import Decimal
 
 from omc_pipeline.documents.amounts import amounts
-from omc_pipeline.documents.coins import coins_in
+from omc_pipeline.documents.coins import COIN, coins_in, symbol_of
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
 from omc_pipeline.documents.reader import fold
 from omc_pipeline.documents.values import is_number
 from omc_pipeline.documents.vocabulary import kind_of
+
+_SHARES_BEHIND = re.compile(r"\s(?:(?!per\b)[\w-]+\s){0,2}?shares?\b(?!\s+price)", re.IGNORECASE)
+_COIN_BEHIND = re.compile(rf"\s(?:whole |native |units of )?(?P<coin>{COIN})")
+_RATE = re.compile(r"\b(?:daily|hourly|per day|per month|per hour|a day|a month|monthly rate|average of [\d.,]+ \w+ per)\b", re.IGNORECASE)
+_PRICE_OF = re.compile(r"\bper\s+(?:[\w-]+\s+){0,3}?(?:shares?|units?|ADS|coin|token|note|{COIN})\b".replace("{COIN}", COIN))
+_SHARE_PRICE = re.compile(
+    r"\bper\b[^.;]{0,30}\bshares?\b|\b(?:bid|average|share|sales?|purchase|closing|exercise|conversion|offering) price\b|\bnet asset value\b|\bNAV\b|\bEPS\b",
+    re.IGNORECASE,
+)
+
+
+def _coin_behind(text: str) -> str | None:
+    """Return the coin that a text begins with, such as the one behind a number."""
+    found = _COIN_BEHIND.match(text)
+    return symbol_of(found["coin"]) if found else None
+
+
+def _piece(literal: str, fact: DocumentFact) -> str:
+    """Return the part of a literal that speaks of its number: from the number before it to the one behind."""
+    found = amounts(literal)
+    if not is_number(fact.value) or not found:
+        return literal
+    place = next((n for n, each in enumerate(found) if each.value == Decimal(fact.value)), None)
+    if place is None:
+        return literal
+    start = found[place - 1].end if place else 0
+    return literal[start : found[place + 1].start if place + 1 < len(found) else len(literal)]
 
 
 def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
@@ -35,13 +62,16 @@ def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | 
         if not money:
             return "no money is there"
         if (fact.unit == "USD" and re.match(r"[^.;,]{0,4}\bper\b", place.after[:12])) or (
-            fact.unit == "USD" and re.search(r"\$[\d,.]+ per\b", literal) and fact.kind != "threshold"
+            fact.unit == "USD" and _PRICE_OF.search(_piece(literal, fact)) and fact.kind != "threshold"
         ):
             return "it is a price there"
         per = fact.unit.removeprefix("USD per ") if " per " in fact.unit else ""
         if per == "share":
             return (
-                None if re.search(r"\bshares?\b|\bbid price\b|\baverage price\b", near, re.IGNORECASE) else "no price of a share is there"
+                None
+                if _SHARE_PRICE.search(f"{place.heads} {place.before[-120:]}{_piece(literal, fact)}{place.after[:40]}")
+                and not re.search(r"\b(?:million|billion|thousand)\b", _piece(literal, fact))
+                else "no price of a share is there"
             )
         if per and per not in coins_in(f"{place.around}") and not re.search(rf"\bper {re.escape(per)}\b", near, re.IGNORECASE):
             return "no price of this coin is there"
@@ -69,4 +99,10 @@ def mark_refusal(_place: Place, fact: DocumentFact, _document: Document) -> str 
         return "it is a share in percent there"
     if "H/s" not in fact.unit and all(re.match(r"\s?[EPT]H/s", literal[each.end :]) for each in own):
         return "it is a hash rate there"
+    if fact.unit != "shares" and all(not each.is_money and _SHARES_BEHIND.match(literal[each.end :]) for each in own):
+        return "these are shares there"
+    if not set(re.findall(r"\w+", fact.unit)) & {*(coins := [_coin_behind(literal[each.end :]) for each in own])} and all(coins):
+        return "it is a number of coins there"
+    if " per " not in fact.unit and fact.unit.isalpha() and fact.unit.isupper() and fact.unit != "USD" and _RATE.search(literal):
+        return "it is a rate there"
     return "it is money there" if "USD" not in fact.unit and all(each.is_money for each in own) else None

@@ -11,38 +11,38 @@ from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
 from omc_pipeline.documents.reader import fold
-from omc_pipeline.documents.wording import last_match, words_stand
+from omc_pipeline.documents.statements import statement_refusal
+from omc_pipeline.documents.wording import last_match
 
 _LOSS = re.compile(r"\b(?:loss(?:es)?|deficit|decreas\w*|declin\w*|outflow)\b", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:not|no|never|without|none|neither|nor)\b|n’t\b|n't\b", re.IGNORECASE)
 
 
+_SPELLED = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)}
+_SPELLED_WORD = re.compile(rf"\b(?:{'|'.join(_SPELLED)})\b", re.IGNORECASE)
+_DAY_FORM = re.compile(r"\d{4}-(?:Q[1-4]|\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d)?Z?)?)?)(?:/\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ?)?)?")
+
+
 def value_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a literal does not carry a fact's value, or None where it does."""
     literal = fold(fact.literal)
-    if fact.negated:
-        return (
-            None
-            if (fact.value == "0" and _NEGATED.search(literal))
-            or (not is_number(fact.value) and _NEGATED.search(f"{place.before[-80:]} {literal}"))
-            else "the words don't deny it"
-        )
+    if fact.negated and is_number(fact.value):
+        return None if fact.value == "0" and _NEGATED.search(literal) else "the words don't deny it"
+    if fact.negated and not _NEGATED.search(f"{place.before[-80:]} {literal}"):
+        return "the words don't deny it"
     if fact.unit in ("date", "datetime", "period"):
         return _day_value(literal, fact.value, place.sentence)
     numbers = [part for part in re.split(r"\s*(?:to|-)\s+", fact.value) if part] if " to " in fact.value else [fact.value]
     if all(map(is_number, numbers)) and fact.unit not in ("rule", "ticker"):
         return next((reason for number in numbers if (reason := _number_value(place, literal, Decimal(number), fact))), None)
-    text = " ".join(p.text for p in document.passages) if fact.unit == "venue" else f"{literal} {place.sentence}"
-    return None if words_stand(fact.value, text, most=0.5) else "the passage does not say this value"
+    return statement_refusal(place, fact, document)
 
 
 def _number_value(place: Place, literal: str, value: Decimal, fact: DocumentFact) -> str | None:
     found = amounts(literal)
     if value == 0 and re.search(r"\b(?:not|no|zero|none)\b", literal, re.IGNORECASE):
         return None
-    words = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
-    spelled = {Decimal(number) for word, number in words.items() if re.search(rf"\b{word}\b", literal, re.IGNORECASE)}
-    if value in spelled:
+    if any(_SPELLED[word.lower()] == value for word in _SPELLED_WORD.findall(literal)):
         return None
     scale = _table_scale(place, fact)
     whole = f"{place.before}{literal}{place.after}"
@@ -83,6 +83,8 @@ def _table_scale(place: Place, fact: DocumentFact) -> int:
 
 
 def _day_value(literal: str, value: str, sentence: str) -> str | None:
+    if not _DAY_FORM.fullmatch(value):
+        return "this is no day"
     wanted = re.findall(r"\d{4}-\d\d-\d\d", value)
     if not wanted:
         year, _, rest = value.partition("-")
@@ -90,7 +92,7 @@ def _day_value(literal: str, value: str, sentence: str) -> str | None:
         end = f"{year}-{quarter_ends.get(rest, rest)}"
         return None if any(str(day.day) == end for day in days(literal)) or f"{rest} {year}" in literal else "the day is not there"
     there = {str(day.day) for day in days(literal)} | set(re.findall(r"\d{4}-\d\d-\d\d", literal))
-    if not there:
+    if not there and re.search(r"\d", literal):
         there = {str(day.day) for day in days(sentence)}
     clocks = re.findall(r"T(\d\d:\d\d)", value)
     if not all(day in there for day in wanted):
@@ -99,9 +101,8 @@ def _day_value(literal: str, value: str, sentence: str) -> str | None:
 
 
 def is_number(value: str) -> bool:
-    """Whether a value is a decimal number."""
+    """Whether a value is a finite decimal number."""
     try:
-        Decimal(value)
+        return Decimal(value).is_finite()
     except InvalidOperation:
         return False
-    return True

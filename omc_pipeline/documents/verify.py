@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from omc_pipeline.documents.contrast import kind_refusal
+from omc_pipeline.documents.events import event_refusal
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.moods import mood_refusal
 from omc_pipeline.documents.passage import Document
@@ -21,7 +22,7 @@ from omc_pipeline.documents.timing import period_refusal
 from omc_pipeline.documents.units import mark_refusal, unit_refusal
 from omc_pipeline.documents.values import value_refusal
 
-_TESTS = (value_refusal, mark_refusal, unit_refusal, kind_refusal, subject_refusal, mood_refusal, period_refusal)
+_TESTS = (value_refusal, mark_refusal, unit_refusal, kind_refusal, event_refusal, subject_refusal, mood_refusal, period_refusal)
 """Each says why a fact can't stand at a place, or None; in the order in which reasons are told."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_WORD = re.compile(r"[\w.%’'-]+")
 _COMMON = frozenset(
     [
         "the",
@@ -40,7 +41,8 @@ _COMMON = frozenset(
 
 def words(text: str) -> list[str]:
     """Return the words of a text that mean something, in lower case."""
-    return [word for word in re.findall(r"[\w.%’'-]+", text.lower()) if word not in _COMMON and len(word.strip(".")) > 1]
+    found = (word.strip(".") for word in _WORD.findall(text.lower()))
+    return [word for word in found if word not in _COMMON and len(word) > 1]
 
 
 def words_stand(value: str, text: str, most: float = 0.66) -> bool:
