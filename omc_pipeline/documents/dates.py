@@ -34,7 +34,7 @@ _MONTHS_ENDED = re.compile(
     r"\b(three|six|nine|twelve)[- ]months?(?:[- ]period)? end(?:ed|ing)\s+|\bquarter end(?:ed|ing)\s+", re.IGNORECASE
 )
 _SPANNED = {"three": 3, "six": 6, "nine": 9, "twelve": 12}
-_ANNOUNCED = re.compile(
+ANNOUNCED = re.compile(
     rf"\bOn {_MONTH}\s+\d{{1,2}},?\s+(?:19|20)\d\d,?\s+(?:[\w“”()&.,’'\"-]+\s+){{1,12}}?(?:also\s+)?(?:announced|disclosed|reported|issued a press release)\b",
     re.IGNORECASE,
 )
@@ -72,7 +72,7 @@ def days(text: str, year: int | None = None) -> tuple[Day, ...]:
 
 def period_of(text: str, year: int | None = None) -> str:
     """Return the period a text is about: ``from/to``, a quarter, or ``as of`` a day where it says so; otherwise the only day, or nothing."""
-    text = _ANNOUNCED.sub(" ", text)
+    text = ANNOUNCED.sub(" ", text)
     found = days(text, year)
     span = next(iter(spans(text, found)), None)
     if span:

@@ -20,6 +20,7 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 """The last word of a defined term that is no party."""
+_VENUE = re.compile(r"(?:The )?(?:NASDAQ|Nasdaq|NYSE|New York Stock Exchange|SEC$|Securities and Exchange|Commission)")
 _FIRST = 16
 
 
@@ -63,7 +64,12 @@ def own_names(document: Document) -> frozenset[str]:
         names.update(_CAPITALS.findall(" ".join(head[:3])))
         names.update(match for text in head for match in re.findall(r"\(([A-Z0-9]{2,10})\)", text))
     parts = {name.split()[0] for name in names if " " in name and len(name.split()[0]) > 3}
-    return frozenset(name for name in names | parts if not _THING.search(name))
+    return frozenset(name for name in names | parts if not is_thing(name) and not _VENUE.match(name))
+
+
+def is_thing(name: str) -> bool:
+    """Whether a name ends as those of agreements, notes or proposals do, not as those of parties."""
+    return bool(_THING.search(name))
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from omc_pipeline.documents.coins import coins_in, symbol_of
+from omc_pipeline.documents.events import DAY_UNITS
 from omc_pipeline.documents.fact import DocumentFact
-from omc_pipeline.documents.names import own_names
+from omc_pipeline.documents.names import is_thing, own_names
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.statements import has_title, is_of_persons, is_person
 from omc_pipeline.documents.vocabulary import kind_of
@@ -23,6 +24,7 @@ _PROPOSAL = re.compile(
     r"\d|\b(?:proposals?|resolutions?|plan|vote|motion|agreement|amendments?|elections?|RFP|referendum)\b", re.IGNORECASE
 )
 _TICKER = re.compile(r"[A-Z]{2,6}")
+_FORM = re.compile(r"(?:Form )?(?:\d{1,2}-[KQF]|6-K|S-\d|F-\d|424B\d)(?:/A)?", re.IGNORECASE)
 NAMED_KINDS = re.compile(r"(?:listing|delisting|ticker|deposits|withdrawals|trading|bankruptcy|board)(?:_|$)")
 _EVENT_KINDS = frozenset({"effective_date", "deadline", "period_days"})
 _DEBT_KINDS = frozenset({"maturity", "interest_rate", "notes_principal", "option_principal"})
@@ -41,7 +43,7 @@ def is_coin(subject: str) -> bool:
 
 def is_own(subject: str, own: frozenset[str]) -> bool:
     """Whether a subject is what a document calls its own party: a name, the beginning of one, or a list of them."""
-    if subject in own or any(name.lower().startswith(f"{subject.lower()} ") for name in own):
+    if subject in own or (not is_thing(subject) and any(name.lower().startswith(f"{subject.lower()} ") for name in own)):
         return True
     parts = [part.strip() for part in re.split(r"[,/;]| and ", subject) if part.strip()]
     return len(parts) > 1 and all(part in own or any(name.startswith(part) for name in own) for part in parts)
@@ -53,6 +55,8 @@ def form_refusal(fact: DocumentFact, document: Document) -> str | None:
     words = set(re.findall(r"[a-z]+", subject.lower()))
     if words and words == set(kind.replace("_", " ").split()) and len(words) > 1:
         return "the subject only repeats the kind"
+    if _FORM.fullmatch(subject) and "amend" not in kind and "fil" not in kind and fact.unit not in DAY_UNITS:
+        return "a report is no subject of this kind"
     if is_of_persons(kind):
         return (
             None

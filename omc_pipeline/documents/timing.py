@@ -26,6 +26,7 @@ _STOCKS = frozenset(
         "aggregate_cost",
         "average_cost",
         "nav_per_share",
+        "programme_remaining",
     ]
 )
 """Kinds that are true of a day."""
@@ -45,6 +46,7 @@ _FLOWS = frozenset(
         "purchase_price_total",
         "unrealized_loss",
         "hash_rate",
+        "holdings_change",
         "staking_rewards",
     ]
 )
@@ -52,6 +54,7 @@ _FLOWS = frozenset(
 """Kinds that are true of a span."""
 
 
+_OF_A_DAY = re.compile(r"\b(?:as (?:of|at)|to date|at)\b", re.IGNORECASE)
 _HELD = re.compile(r"\b(?:h[eo]ld\w*|owns?|owned|balance|treasury)\b", re.IGNORECASE)
 
 
@@ -61,11 +64,29 @@ def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str 
         return "this kind is true of a day"
     if fact.kind in _FLOWS and fact.period.startswith("as of"):
         return "this kind is true of a span"
+    if fact.kind in _STOCKS and re.fullmatch(r"\d{4}", fact.period):
+        return "this kind is true of a day"
+    if fact.kind not in _STOCKS and fact.period.startswith("as of") and not _OF_A_DAY.search(place.around):
+        return "it is not told as of a day"
     later = _later_day(fact, place, document)
     if later:
         return later
-    said = Said(place.sentence, place.heads, place.passage.heading, _neighbours(place.passage, document), _dated(document), fact.literal)
+    said = Said(
+        place.sentence,
+        place.heads,
+        place.passage.heading,
+        _neighbours(place.passage, document),
+        _dated(document),
+        fact.literal,
+        _earlier(place),
+    )
     return None if bears_period(fact.period, said, fact.kind) else "the period is not said there"
+
+
+def _earlier(place: Place) -> str:
+    """Return what a paragraph says before a sentence."""
+    at = place.passage.text.find(place.sentence)
+    return place.passage.text[:at] if at > 0 else ""
 
 
 def _later_day(fact: DocumentFact, place: Place, document: Document) -> str | None:

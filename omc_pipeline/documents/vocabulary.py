@@ -166,17 +166,20 @@ def kind_of(name: str) -> Kind:
 
 
 MOODS: Mapping[str, re.Pattern[str]] = {
-    "proposed": re.compile(r"\b(?:intend\w*|propos\w*|plan\w*|subject to|expect\w*|would|will|granted?|option|offering)\b", re.IGNORECASE),
-    "intended": re.compile(r"\b(?:intend\w*|plan\w*|expect\w*|up to)\b", re.IGNORECASE),
-    "expected": re.compile(r"\b(?:expect\w*|estimat\w*|anticipat\w*|will)\b", re.IGNORECASE),
-    "anticipated": re.compile(r"\b(?:anticipat\w*|expect\w*|estimat\w*|preliminary|project\w*)\b", re.IGNORECASE),
+    "proposed": re.compile(
+        r"\b(?:intend\w*|intention|propos(?:es|ed|ing|al)|plans? to|expects? to (?:offer|grant|issue)|would|initial public offering)\b",
+        re.IGNORECASE,
+    ),
+    "intended": re.compile(r"\b(?:intend\w*|intention|plans?|planned|aims? to)\b", re.IGNORECASE),
+    "expected": re.compile(r"\b(?:expect\w*|estimat\w*|anticipat\w*|will be)\b", re.IGNORECASE),
+    "anticipated": re.compile(r"\b(?:anticipat\w*|expect\w*|preliminary|project(?:s|ed|ions?))\b", re.IGNORECASE),
     "priced": re.compile(r"\bpric(?:ed|ing)\b", re.IGNORECASE),
     "actual": re.compile(r"\b(?:complet\w*|clos(?:ed|ing)|issued|sold|consummat\w*)\b", re.IGNORECASE),
-    "conditional": re.compile(r"\b(?:subject to|if|condition\w*|provided that|contingent)\b", re.IGNORECASE),
+    "conditional": re.compile(r"\b(?:subject to|(?<!-)if(?!-)|condition(?:al|ed|s)?|provided that|contingent|unless)\b", re.IGNORECASE),
     "believed": re.compile(r"\bbeliev\w*\b", re.IGNORECASE),
     "agreed": re.compile(r"\b(?:agree\w*|will|lend|commit\w*)\b", re.IGNORECASE),
     "will": re.compile(r"\b(?:will|plan\w*|launch\w*|roll\w*|allocat\w*|distribut\w*|totall?ing|fund|initiative|support)\b", re.IGNORECASE),
-    "hoped": re.compile(r"\b(?:hop\w+|excess|aim\w*|target\w*|should)\b", re.IGNORECASE),
+    "hoped": re.compile(r"\b(?:hop(?:es?|ed|ing)|aim(?:s|ed|ing)?|target\w*|should)\b", re.IGNORECASE),
 }
 """Words of which one stands in the passage, by the mood that they mean."""
 OPEN = re.compile(
