@@ -31,3 +31,8 @@ def symbol_of(word: str) -> str:
 def coins_in(text: str) -> tuple[str, ...]:
     """Return the symbols of the coins a text names, each once, in order."""
     return tuple(dict.fromkeys(symbol_of(match[0]) for match in _PATTERN.finditer(text)))
+
+
+def is_coin(text: str) -> bool:
+    """Whether a text is the symbol of a coin, and nothing else."""
+    return len(text) <= 8 and text == symbol_of(text) and text in coins_in(text)

@@ -58,7 +58,8 @@ def kind_refusal(place: Place, fact: DocumentFact, document: Document) -> str | 
     literal = fold(fact.literal)
     head = " ".join(place.cell.heads[-1:]) if place.cell and place.cell.heads else ""
     close = f"{head} {place.passage.label if place.cell else ''} {place.before[-160:]}{literal}{place.after[:90]}"
-    if not kind.said_by.search(close) and not kind.said_by.search(place.around):
+    beside = f"{place.heads} {place.before[-110:]}{literal}{place.after[:30]}"
+    if not kind.said_by.search(beside if kind.near else f"{close} {place.around}"):
         return "the words there don't tell of this kind"
     return _other_kind(place, fact, head)
 
@@ -103,41 +104,48 @@ def _contradicts(
     if fact.kind == "share_price" and re.search(r"\baverage\b", f"{before[-40:]} {literal}", re.IGNORECASE):
         return "an average is no price of a day"
     if fact.unit == "%" and fact.kind in _GROWTHS:
-        return _growth(_GROWTHS[fact.kind], before, literal)
+        return _growth(_GROWTHS[fact.kind], before, literal, f"{after} {heading} {label} {head}")
     if fact.kind in ("notes_principal", "option_principal"):
         is_option = bool(re.search(r"\badditional\b", f"{before[-40:]} {literal}"))
         return "the option is another sum" if is_option != (fact.kind == "option_principal") else None
-    if fact.kind == "holdings_change" and not re.search(
-        r"\bby\b|%|\bincreas|\bdecreas|\bchange", f"{before[-30:]} {literal} {after[:30]}", re.IGNORECASE
-    ):
+    if fact.kind == "holdings_change" and not in_row and not _BY.search(f"{before[-30:]} {literal}"):
         return "it is no change there"
     if fact.unit == "USD":
         return _money(fact, before, literal, after, f"{label} {head}" if in_row else heading if len(before) + len(after) < 12 else "")
     return _securities(fact, before, literal, after, f"{label} {head}" if in_row else "")
 
 
+_BY = re.compile(
+    r"\bby\s+(?:approximately |about |over |more than )?[$\d]|\b(?:increase|decrease|change|growth|decline) of\b", re.IGNORECASE
+)
+_EARLIER = re.compile(r"\b(?:previous\w*|prior|beginning|opening|compared|formerly)\b", re.IGNORECASE)
+_CHANGES = re.compile(r"\b(?:increas|decreas|gr[eo]w|rose|ris|up|down|declin|chang|year over year|year-over-year|expand)\w*", re.IGNORECASE)
+_MEASURES = re.compile(r"\b(revenue|asset|holding|hash|income|equity|production|price)\w*")
 _GROWTHS = {"revenue_growth": "revenue", "asset_growth": "asset", "holdings_change": "holding", "hash_rate_change": "hash"}
 
 
-def _growth(measure: str, before: str, literal: str) -> str | None:
-    """Say that a change in percent is one of another measure: the one that is named last before it."""
+def _growth(measure: str, before: str, literal: str, around: str) -> str | None:
+    """Say that a figure in percent is no change, or one of another measure: of the one that is named last before it."""
+    if not _CHANGES.search(f"{before[-60:]} {literal} {around[:30]}"):
+        return "it is no change there"
     told = f"{before} {literal}".lower()
-    last = max(
-        re.finditer(r"\b(revenue|asset|holding|hash|income|equity|production|price)\w*", told), key=lambda m: m.start(), default=None
-    )
-    return (
-        None if last is None or last[1] == measure or re.search(rf"\b{measure}", literal.lower()) else "it is the change of something else"
-    )
+    last = max(_MEASURES.finditer(told), key=lambda match: match.start(), default=None)
+    if last is None:
+        return None if measure in around.lower() else "it is the change of something else"
+    return None if last[1] == measure or re.search(rf"\b{measure}", literal.lower()) else "it is the change of something else"
+
+
+_DENIALS = {
+    "_repurchased": r"\b(?:repurchase|b[uo]\w+ back)", "_purchased": r"\b(?:purchase|acquire|buy|bought)", "_sold": r"\b(?:sell|sold|sale|dispos)", "_offered": r"\boffer",
+    "_mined": r"\b(?:mine|produc)",
+}  # fmt: skip
+"""Words of the act that a kind tells of, by the end of its name; the longer end first."""
 
 
 def _denied(kind: str, literal: str) -> str | None:
     """Say that the words deny another act: *did not purchase* says nothing of sales."""
-    act = _BUY if kind.endswith("_purchased") else _SELL if kind.endswith("_sold") else None
-    return (
-        None
-        if act is None or act.search(literal) or re.search(r"\b(?:purchase|acquire|buy)\b" if act is _BUY else r"\bsell\b", literal)
-        else "another act is denied there"
-    )
+    act = next((words for end, words in _DENIALS.items() if kind.endswith(end)), None)
+    return None if act is None or re.search(act, literal, re.IGNORECASE) else "another act is denied there"
 
 
 def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: str, heading: str) -> str | None:  # noqa: C901 one case after the other
@@ -172,6 +180,13 @@ def _coins(fact: DocumentFact, before: str, literal: str, after: str, in_row: st
         came_from = bool(re.search(r"\bfrom\s+(?:approximately |about )?$", before) or re.match(r"from\b", literal))
         if fact.kind == "holdings_after" and came_from:
             return "it is what was held before"
+        if (
+            fact.kind == "holdings_before"
+            and not fact.period.startswith("as of")
+            and not came_from
+            and not _EARLIER.search(f"{before[-60:]} {literal}")
+        ):
+            return "nothing tells that it was held before"
         if fact.kind == "holdings_before" and re.search(r"\bto\s+(?:approximately |about )?$", before):
             return "it is what is held after"
         return None
@@ -188,6 +203,12 @@ def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tup
     if fact.unit == "USD per share":
         return None
     clause = f"{before} {literal}"
+    if (
+        fact.kind == "purchase_price_total"
+        and re.search(r"\btotal of\b", literal + before[-20:])
+        and re.search(r"\b(?:reach|bring|now|to date)\w*", before[-40:])
+    ):
+        return "it is the cost of all that was bought"
     totals, trades = last_match(_TOTAL, clause), max(last_match(_BUY, clause), last_match(_SELL, clause))
     is_total = totals >= 0 and (re.search(r"\b(?:held|holds?|holdings?|total of|owns?)\b", clause, re.IGNORECASE) is not None)
     if fact.kind in ("average_cost", "aggregate_cost"):
@@ -206,12 +227,17 @@ def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: st
     own = _MONEY.get(fact.kind)
     if own is None:
         return None
+    if fact.kind == "proceeds" and re.search(r"\bof the (?:net |gross )?proceeds\b", f"{literal} {after[:30]}", re.IGNORECASE):
+        return "it is a part of the proceeds"
     if in_row:
         if own.search(in_row):
             return None
-        return "the row is of another kind" if any(p.search(in_row) for kind, p in _MONEY.items() if kind in _STRICT) else None
+        others = _MONEY.keys() - {"purchase_price_total", "aggregate_cost", fact.kind}
+        return "the row is of another kind" if any(_MONEY[kind].search(in_row) for kind in others) else None
     if own.search(literal):
         return None
+    if fact.kind == "programme_size" and re.search(r"\b(?:repurchas|buyback|buy back)\w*", before[-160:], re.IGNORECASE):
+        return "it is what may be bought back"
     ahead = re.match(r"[^,;]{0,70}", after)
     distance = {}
     for kind, pattern in _MONEY.items():

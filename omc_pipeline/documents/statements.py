@@ -19,6 +19,8 @@ _PERSON = re.compile(r"[A-Z][\w.’'-]*(?:\s+[A-Z][\w.’'-]*){1,4}(?:,\s*(?:Jr|
 _FORMS = {
     "ticker": re.compile(r"[A-Z0-9][A-Z0-9.:/-]{0,14}"),
     "rule": re.compile(r"(?=.*\d).{1,60}"),
+    "venue": re.compile(r"[^/\d]{2,60}"),
+    "pairs": re.compile(r"[\w.]+\s?[/-]\s?[\w.]+(?:,\s*[\w.]+\s?[/-]\s?[\w.]+)*"),
     "role": re.compile(rf".*{_TITLE.pattern}.*", re.IGNORECASE),
     "status": re.compile(r"(?!.*\d{3})(?!.*\b(?:Inc|Corp|LLC|Ltd|N\.V|S\.A|plc)\b).{1,80}"),
 }
@@ -32,6 +34,10 @@ _OUTCOMES = {
     "bankruptcy": r"chapter|bankrupt|insolven|receiver|liquidat|protection",
 }
 """Words of which one is in a status, by a part of the kind's name."""
+_STATUS = re.compile(
+    r"(?:not )?(?:passed|executed|approved|rejected|terminated|regained|paused|effective|accepted|remains listed|chapter \d+)",
+    re.IGNORECASE,
+)
 _NO = re.compile(r"\b(?:not|no|non|never)\b", re.IGNORECASE)
 _OF_PERSONS = ("officer_", "director_", "executive_", "insider_")
 
@@ -66,13 +72,13 @@ def statement_refusal(place: Place, fact: DocumentFact, document: Document) -> s
         return _name_refusal(fact, literal)
     if fact.unit in ("role", "status"):
         value = _NO.sub(" ", fact.value)
-        return None if words_stand(value, literal, most=0.5) else "the passage does not say this value"
+        return None if words_stand(value, literal, most=0.75 if fact.unit == "role" else 0.5) else "the passage does not say this value"
     text = " ".join(passage.text for passage in document.passages) if fact.unit == "venue" else f"{literal} {place.sentence}"
     return None if words_stand(fact.value, text, most=0.5) else "the passage does not say this value"
 
 
 def _name_refusal(fact: DocumentFact, literal: str) -> str | None:
-    if not re.match(r"[A-Z0-9]", fact.value):
+    if not re.match(r"[A-Z0-9]", fact.value) or _STATUS.fullmatch(fact.value):
         return "this is no name"
     if is_of_persons(fact.kind) and fact.kind != "committee" and not is_person(fact.value):
         return "this is no person"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_pipeline.documents.coins import coins_in, symbol_of
+from omc_pipeline.documents.coins import is_coin
 from omc_pipeline.documents.events import DAY_UNITS
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.names import is_thing, own_names
@@ -34,11 +34,6 @@ _SECURITY_KINDS = frozenset(
 )
 _PARTY_COUNTS = frozenset({"incident", "compensation", "compensation_each", "bounty", "loan_fund", "treasury_policy", "listing_fee"})
 """Kinds that are told of a party or an event even where they count coins."""
-
-
-def is_coin(subject: str) -> bool:
-    """Whether a subject is a coin's symbol."""
-    return subject == symbol_of(subject) and len(subject) <= 8 and subject in coins_in(subject)
 
 
 def is_own(subject: str, own: frozenset[str]) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from omc_pipeline.documents.coins import coins_in
+from omc_pipeline.documents.coins import coins_in, is_coin
 from omc_pipeline.documents.events import DAY_UNITS, own_clause
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.names import main_coin, own_names
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
 from omc_pipeline.documents.reader import fold
-from omc_pipeline.documents.subject_forms import NAMED_KINDS, form_refusal, is_coin, is_own
+from omc_pipeline.documents.subject_forms import NAMED_KINDS, form_refusal, is_own
 from omc_pipeline.documents.vocabulary import KINDS, kind_of
 from omc_pipeline.documents.wording import last_match, words, words_stand
 

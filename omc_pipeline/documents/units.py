@@ -24,6 +24,19 @@ _SHARE_PRICE = re.compile(
 )
 
 
+_AFTER_NUMBER = re.compile(r"[$\d]")
+_RATE_WORDS = {
+    "day": r"\b(?:daily|per day|a day|each day)\b", "month": r"\b(?:monthly|per month|a month)\b", "year": r"\b(?:annual\w*|per year|a year)\b",
+    "EH/s": r"\bper (?:EH|exahash)",
+}  # fmt: skip
+
+
+def _is_rate(unit: str, near: str) -> bool:
+    """Whether words beside a figure say what it is counted by, as *per day* does."""
+    by = unit.partition(" per ")[2]
+    return bool(re.search(_RATE_WORDS.get(by, rf"\bper {re.escape(by)}\b"), near, re.IGNORECASE))
+
+
 def _coin_behind(text: str) -> str | None:
     """Return the coin that a text begins with, such as the one behind a number."""
     found = _COIN_BEHIND.match(text)
@@ -52,6 +65,8 @@ def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | 
         return (
             None if "%" in literal or re.search(r"\bper ?cent\b|\bnot bear (?:regular )?interest\b", literal) else "no percentage is there"
         )
+    if " per " in fact.unit and not fact.unit.startswith("USD"):
+        return None if _is_rate(fact.unit, f"{place.before[-60:]}{literal}{place.after[:25]}") else "it is no such rate there"
     if fact.unit.startswith("USD"):
         money = re.search(
             r"\$|\bUSD|\bdollars?\b",
@@ -69,7 +84,9 @@ def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | 
         if per == "share":
             return (
                 None
-                if _SHARE_PRICE.search(f"{place.heads} {place.before[-120:]}{_piece(literal, fact)}{place.after[:40]}")
+                if _SHARE_PRICE.search(
+                    f"{place.heads} {_AFTER_NUMBER.split(place.before[-120:])[-1]}{_piece(literal, fact)}{_AFTER_NUMBER.split(place.after[:40])[0]}"
+                )
                 and not re.search(r"\b(?:million|billion|thousand)\b", _piece(literal, fact))
                 else "no price of a share is there"
             )

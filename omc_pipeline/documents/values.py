@@ -6,6 +6,7 @@ import re
 from decimal import Decimal, InvalidOperation
 
 from omc_pipeline.documents.amounts import amounts, table_scale
+from omc_pipeline.documents.coins import is_coin
 from omc_pipeline.documents.dates import days
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
@@ -20,6 +21,7 @@ _NEGATED = re.compile(r"\b(?:not|no|never|without|none|neither|nor)\b|n’t\b|n'
 
 _SPELLED = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)}
 _SPELLED_WORD = re.compile(rf"\b(?:{'|'.join(_SPELLED)})\b", re.IGNORECASE)
+_COUNTED = re.compile(r"USD|%|shares|days|members|count|EH/s|.+ per .+")
 _DAY_FORM = re.compile(r"\d{4}-(?:Q[1-4]|\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d)?Z?)?)?)(?:/\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ?)?)?")
 
 
@@ -35,7 +37,7 @@ def value_refusal(place: Place, fact: DocumentFact, document: Document) -> str |
     numbers = [part for part in re.split(r"\s*(?:to|-)\s+", fact.value) if part] if " to " in fact.value else [fact.value]
     if all(map(is_number, numbers)) and fact.unit not in ("rule", "ticker"):
         return next((reason for number in numbers if (reason := _number_value(place, literal, Decimal(number), fact))), None)
-    return statement_refusal(place, fact, document)
+    return "this is no number" if _COUNTED.fullmatch(fact.unit) or is_coin(fact.unit) else statement_refusal(place, fact, document)
 
 
 def _number_value(place: Place, literal: str, value: Decimal, fact: DocumentFact) -> str | None:

@@ -24,6 +24,7 @@ class Kind:
         of: A coin, a party or security, or any of both.
         not_by: Pattern of words that, nearer to the figure than those of ``said_by``, mean another kind.
         may_be_open: Told of what is allowed or asked for, so that words such as *may* and *up to* say nothing of its mood.
+        near: The words of ``said_by`` are common ones, so that only those beside the figure tell of it.
     """
 
     said_by: re.Pattern[str]
@@ -31,12 +32,21 @@ class Kind:
     of: SubjectOf = "any"
     not_by: re.Pattern[str] | None = None
     may_be_open: bool = False
+    near: bool = False
 
 
-def _kind(said_by: str, units: str | None = None, of: SubjectOf = "any", not_by: str | None = None, *, may_be_open: bool = False) -> Kind:
+def _kind(
+    said_by: str,
+    units: str | None = None,
+    of: SubjectOf = "any",
+    not_by: str | None = None,
+    *,
+    may_be_open: bool = False,
+    near: bool = False,
+) -> Kind:
     return Kind(
         re.compile(said_by, re.IGNORECASE), re.compile(rf"^(?:{units})$") if units else None, of,
-        re.compile(not_by, re.IGNORECASE) if not_by else None, may_be_open,
+        re.compile(not_by, re.IGNORECASE) if not_by else None, may_be_open, near,
     )  # fmt: skip
 
 
@@ -63,18 +73,18 @@ KINDS: Mapping[str, Kind] = {
     "use_of_proceeds": _kind(r"\b(?:uses?|used|using|deploy\w*|applied|apply)\b", _MONEY, "any"),
     "notes_principal": _kind(r"\bprincipal\b", _MONEY, "party", r"\badditional\b"),
     "option_principal": _kind(r"\b(?:additional|option)\b", _MONEY, "party"),
-    "interest_rate": _kind(r"\b(?:interest|notes?|coupon)\b", "%", "party"),
+    "interest_rate": _kind(r"\b(?:interest|coupon)\b|%\s+(?:\w+\s+){0,2}notes?\b", "%", "party", near=True),
     "dividend_rate": _kind(r"\b(?:dividends?|preferred|preference)\b", "%", "party", may_be_open=True),
     "maturity": _kind(r"\bmatur", "date"),
-    "securities_sold": _kind(r"\b(?:sold|sell|issued|sales?)\b", _SHARES, "party", r"\b(?:re)?purchas\w*\b"),
+    "securities_sold": _kind(r"\b(?:sold|sell|issued(?! an?\b)|sales? of|shares (?:sold|issued))\b", _SHARES, "party", r"\b(?:re)?purchas\w*\b", near=True),
     "securities_purchased": _kind(_BUY, _SHARES, "party"),
-    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party"),
+    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party", near=True),
     "securities_transferred": _kind(r"\btransfer\w*\b", _SHARES, "party"),
     "shares_repurchased": _kind(r"\b(?:repurchas\w*|bought back|buyback)\b", _SHARES, "party"),
     "shares_repurchased_share": _kind(r"\b(?:repurchas\w*|outstanding)\b", "%", "party"),
     "shares_outstanding": _kind(r"\boutstanding\b|\bissued\b", _SHARES, "party"),
     "repurchase_cost": _kind(r"\b(?:repurchas\w*|bought back|buyback)\b", _MONEY, "party"),
-    "buyback_authorised": _kind(r"\b(?:repurchas\w*|buyback)\b", _MONEY, "party", may_be_open=True),
+    "buyback_authorised": _kind(r"\b(?:authori[sz]\w+|program\w*|buyback|up to)\b", _MONEY, "party", may_be_open=True, near=True),
     "programme_size": _kind(r"\b(?:offer\w*|program\w*|up to|sale agreement|sales agreement)\b", _MONEY, "party", may_be_open=True),
     "programme_remaining": _kind(r"\b(?:available|remain\w*)\b", _MONEY, "party", may_be_open=True),
     "commission": _kind(r"\b(?:commission|compensat\w+|proceeds|sales price)\b", "%", "party", may_be_open=True),
@@ -92,7 +102,7 @@ KINDS: Mapping[str, Kind] = {
     "borrowing": _kind(r"\bborrow\w*\b|\bloan\b", _MONEY, "party"),
     "stockholders_equity": _kind(r"\bequity\b", _MONEY, "party"),
     "crypto_assets_value": _kind(r"\bcrypto\b|\bdigital assets?\b", _MONEY, "any"),
-    "threshold": _kind(r"\b(?:minimum|requir\w*|least|threshold|below|above|bid)\b", None, "any", may_be_open=True),
+    "threshold": _kind(r"\b(?:minimum|requir\w*|least|threshold|below|above|bid)\b", None, "any", may_be_open=True, near=True),
     "deadline": _kind(r"\b(?:until|deadline|regain|compliance|by)\b", "date(?:time)?", "any", may_be_open=True),
     "effective_date": _kind(r"\b(?:on|effective|as of|dated|prior to|begin\w*|starts?|open|at|cease\w*|following|date|set|from)\b|\d", "date(?:time)?", "any", may_be_open=True),
     "amends": _kind(r"\b(?:amend\w*|original\w*|filed|correct\w*)\b", "date", "any"),
@@ -101,16 +111,17 @@ KINDS: Mapping[str, Kind] = {
     "listing_deficiency": _kind(r"\bRule\b", None, "any"),
     "hash_rate": _kind(r"\b(?:hash\s?rate|exahash|EH/s)\b", "EH/s", "party"),
     "hash_rate_change": _kind(r"\bhash\s?rate\b", None, "party"),
-    "insider_purchase": _kind(r"\bpurchas\w*|bought\b", None, "any"),
-    "incident": _kind(r"\b(?:stole\w*|hack\w*|liquidat\w*|incident|exploit\w*|attack\w*|outage|breach\w*|loss(?:es)?)\b", None, "any"),
+    "insider_purchase": _kind(r"\b(?:purchased|bought|acquired)\b", None, "any", near=True),
+    "incident": _kind(r"\b(?:stole\w*|hack\w*|liquidation\w*|liquidated|incident|exploit\w*|attack\w*|outage|breach\w*|theft)\b", None, "any"),
     "treasury_sale": _kind(_SELL + r"|\bswap\w*\b", None, "coin"),
     "treasury_policy": _kind(r"\b(?:commit\w*|treasury|reserves?|allocat\w*|polic\w+)\b", None, "any", may_be_open=True),
     "loan": _kind(r"\b(?:lend|lent|loan\w*)\b", None, "any"),
     "loan_fund": _kind(r"\b(?:loan|fund)\b", None, "any", may_be_open=True),
     "compensation": _kind(r"\b(?:compensat\w*|voucher\w*|totall?ing|distribut\w*)\b", None, "any", may_be_open=True),
-    "compensation_each": _kind(r"\b(?:between|each|receive|range|from)\b", None, "any", may_be_open=True),
-    "yield": _kind(r"\byields?\b", "%", "any"),
-    "btc_yield": _kind(r"\byield\b", "%", "any"),
+    "compensation_each": _kind(r"\b(?:between|each|per user|rang\w+|every)\b", None, "any", may_be_open=True, near=True),
+    "treasury_share": _kind(r"\b(?:treasury|total amount|held|holdings?|reserves?)\b", "%", "coin", may_be_open=True),
+    "yield": _kind(r"\byields?\b", "%", "any", near=True),
+    "btc_yield": _kind(r"\b(?:BTC|bitcoin)\s+yield\b", "%", "any"),
 }  # fmt: skip
 _STEMS = {
     "deposits": "deposit", "merger": "merger", "vote": "approve|vote", "withdrawals": "withdraw", "close": "clos|ceas|no longer|after|not be", "open": "open|start", "conversion": "convert",
@@ -148,6 +159,8 @@ _TELLING = frozenset(
         "initial",
         "growth",
         "winner",
+        "size",
+        "controls",
     ]
 )
 """Words of a kind's name that have to be said, since other kinds share the rest of the name."""
@@ -170,7 +183,7 @@ MOODS: Mapping[str, re.Pattern[str]] = {
         r"\b(?:intend\w*|intention|propos(?:es|ed|ing|al)|plans? to|expects? to (?:offer|grant|issue)|would|initial public offering)\b",
         re.IGNORECASE,
     ),
-    "intended": re.compile(r"\b(?:intend\w*|intention|plans?|planned|aims? to)\b", re.IGNORECASE),
+    "intended": re.compile(r"\b(?:intend\w*|intention|plans? to|planned|aims? to)\b", re.IGNORECASE),
     "expected": re.compile(r"\b(?:expect\w*|estimat\w*|anticipat\w*|will be)\b", re.IGNORECASE),
     "anticipated": re.compile(r"\b(?:anticipat\w*|expect\w*|preliminary|project(?:s|ed|ions?))\b", re.IGNORECASE),
     "priced": re.compile(r"\bpric(?:ed|ing)\b", re.IGNORECASE),
