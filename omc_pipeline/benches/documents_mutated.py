@@ -51,7 +51,8 @@ def mutated(documents: Sequence[Labelled], count: int, seed: int) -> Iterator[tu
 
 
 def _core(fact: DocumentFact) -> tuple[str, ...]:
-    return fact.kind, fact.subject, fact.value, fact.unit, fact.period
+    value = _number(fact)
+    return fact.kind, fact.subject, fact.value if value is None else str(value.normalize()), fact.unit, fact.period
 
 
 def _number(fact: DocumentFact) -> Decimal | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
 
 _SAME_KINDS = (
     ("holdings", "holdings_after"), ("holdings_after", "holdings"), ("holdings_before", "holdings"),
-    ("vote_outcome", "proposal_outcome"), ("proposal_outcome", "vote_outcome"),
+    ("officer_appointment", "officer_role"), ("vote_outcome", "proposal_outcome"), ("proposal_outcome", "vote_outcome"),
 )  # fmt: skip
 """Kinds, and those that they may be called as well."""
-_OWN_BALANCES = frozenset({"cash", "stablecoins", "crypto_assets_value", "unrealized_loss"})
+_OWN_BALANCES = frozenset({"cash", "stablecoins", "crypto_assets_value", "unrealized_loss", "yield"})
 _QUARTERS = {"Q1": "01-01/03-31", "Q2": "04-01/06-30", "Q3": "07-01/09-30", "Q4": "10-01/12-31"}
 _LISTED = r"\((?:[^()]{0,30}\b)?(?:NASDAQ|Nasdaq|NYSE|AMEX|OTC\w*|TSX|ASX)[^()]{0,30}[:\s][^()]{0,30}\b"
 
@@ -21,14 +22,18 @@ _LISTED = r"\((?:[^()]{0,30}\b)?(?:NASDAQ|Nasdaq|NYSE|AMEX|OTC\w*|TSX|ASX)[^()]{
 def is_still_true(fact: DocumentFact, change: DocumentFact, document: Document) -> bool:
     """Whether a changed fact says the same as the fact did, so that refusing it would be wrong.
 
-    Counted as the same, and nothing else: *holdings* and *holdings after*, for both are what is held on a day, and *holdings* for
-    *holdings before*, but not the other way; the outcome of a vote and
-    of the proposal that was voted on; the name of a listed company and its ticker, where the document gives one behind the other; a
-    security with and without its rate before its name; one of the tokens of a list, for a day or a status of all of them; the company
-    instead of the asset, for its own balances; a quarter or a year and its first and last day; *actual* and no mood at all.
+    Counted as the same, and nothing else:
+
+    - *holdings* and *holdings after*, for both are what is held on a day; *holdings* for *holdings before*, but not the other way;
+    - the outcome of a vote and of the proposal that was voted on; the role of a person who is appointed to it;
+    - the name of a listed company and its ticker, where the document gives one behind the other, or both on its cover;
+    - a security with and without its rate and series before its name;
+    - one of the tokens of a list, for a day or a status of all of them;
+    - the company instead of the asset, for its own balances and what it earns on them;
+    - a quarter or a year and its first and last day; *actual* and no mood at all; a number with and without zeros behind its point.
     """
     same_kind = fact.kind == change.kind or (fact.kind, change.kind) in _SAME_KINDS
-    same_value = (fact.value, fact.unit, fact.negated) == (change.value, change.unit, change.negated)
+    same_value = _amount(fact.value) == _amount(change.value) and (fact.unit, fact.negated) == (change.unit, change.negated)
     return (
         same_kind
         and same_value
@@ -36,6 +41,11 @@ def is_still_true(fact: DocumentFact, change: DocumentFact, document: Document) 
         and (fact.modality or "actual") == (change.modality or "actual")
         and _is_same_subject(fact, change.subject, document)
     )
+
+
+def _amount(value: str) -> str:
+    """Return a value without the zeros behind its point that say nothing."""
+    return value.rstrip("0").rstrip(".") if re.fullmatch(r"-?\d+\.\d+", value) else value
 
 
 def _days(period: str) -> str:
@@ -56,7 +66,7 @@ def _is_same_subject(fact: DocumentFact, other: str, document: Document) -> bool
 
 
 def _without_rate(subject: str) -> str:
-    return re.sub(r"^[\d.]+%\s+", "", subject).lower()
+    return re.sub(r"^series \S+ ", "", re.sub(r"^[\d.]+%\s+", "", subject).lower())
 
 
 @lru_cache(maxsize=1024)
@@ -65,7 +75,18 @@ def _is_ticker_of(ticker: str, name: str, document: Document) -> bool:
     if not re.fullmatch(r"[A-Z]{2,6}", ticker):
         return False
     pattern = re.compile(rf"\b{re.escape(name)}\b[^().;]{{0,40}}(?:Inc\.|Corp\.|Ltd\.)?\s*{_LISTED}{ticker}\b")
-    return any(pattern.search(passage.text) for passage in document.passages)
+    return any(pattern.search(passage.text) for passage in document.passages) or _is_on_cover(ticker, name, document)
+
+
+def _is_on_cover(ticker: str, name: str, document: Document) -> bool:
+    """Whether a cover names a registrant, and a ticker in its table of symbols."""
+    cover = document.passages[:60]
+    registrant = any(
+        later.text.lower().startswith("(exact name of registrant") and earlier.text.lower().startswith(name.lower())
+        for earlier, later in pairwise(cover)
+    )
+    has_symbols = any("trading symbol" in passage.text.lower() for passage in cover)
+    return registrant and has_symbols and any(cell.text.strip() == ticker for passage in cover for cell in passage.cells)
 
 
 @lru_cache(maxsize=1024)

@@ -24,6 +24,8 @@ _DOOR = {
     "withdrawals": re.compile(r"\bwithdraw\w*", re.IGNORECASE),
     "conversion": re.compile(r"\bconvert(?:ed|s)?\b", re.IGNORECASE),
 }
+_ORIGINAL = re.compile(r"\b(?:original\w*|previous\w*|initial\w*)\b", re.IGNORECASE)
+_WANTED = {"deadline": "deadline", "maturity": "maturity", "amends": "filing"}
 _OPENS = re.compile(r"\b(?:open\w*|start\w*|resum\w*|begin\w*|enabl\w*|available|can)\b", re.IGNORECASE)
 _CLOSES = re.compile(
     r"\b(?:clos\w*|ceas\w*|suspend\w*|stop\w*|halt\w*|disabl\w*|end\w*|no longer|not be|will not|unavailable)\b", re.IGNORECASE
@@ -45,24 +47,18 @@ def event_refusal(place: Place, fact: DocumentFact, document: Document) -> str |
     if fact.unit not in DAY_UNITS:
         return None
     said = _said_to_be(place, fold(fact.literal))
-    if fact.kind == "deadline":
-        return None if "deadline" in said else "no deadline is there"
-    if fact.kind == "maturity":
-        return None if "maturity" in said else "nothing matures there"
-    if fact.kind == "amends":
-        return None if "filing" in said and _REPORT.search(fact.subject) else "no report is filed there"
-    if (
-        "postponed" in fact.kind
-        and "postpon" not in fact.literal
-        and re.search(r"\b(?:original\w*|previous\w*|initially)\b", f"{place.before[-60:]} {fold(fact.literal)}", re.IGNORECASE)
-    ):
-        return "it is the day before it was postponed"
     door, _, way = fact.kind.partition("_")
     if door in _DOOR and way in ("open", "close", ""):
         return None if fact.kind in said else "the words there tell of another day"
-    if fact.kind == "effective_date":
-        return _effective(said, fact.subject)
-    return None
+    wanted = _WANTED.get(fact.kind)
+    if wanted:
+        return None if wanted in said and (wanted != "filing" or _REPORT.search(fact.subject)) else f"no {wanted} is there"
+    was_original = bool(_ORIGINAL.search(f"{place.before[-40:]} {fold(fact.literal)}")) and "postpon" not in fact.literal
+    if was_original and "postponed" in fact.kind:
+        return "it is the day before it was postponed"
+    if fact.kind != "effective_date":
+        return None
+    return "it is not the original day" if _ORIGINAL.search(fact.subject) and not was_original else _effective(said, fact.subject)
 
 
 def _effective(said: set[str], subject: str) -> str | None:

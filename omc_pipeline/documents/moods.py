@@ -20,6 +20,9 @@ _PAST_PROPOSAL = re.compile(
 )
 _PROMISED = frozenset({"compensation", "loan", "loan_fund"})
 """Kinds of which *will* makes a promise, not a term."""
+_EXPECTS = re.compile(r"\b(?:expect|estimat|anticipat)\w*", re.IGNORECASE)
+_STRICT_UNITS = frozenset({*DAY_UNITS, "name", "role", "rule", "ticker", "venue", "days"})
+"""Units of which a mood is said right before the value, not anywhere in its clause."""
 _LEAVE_OPEN = frozenset({"proposed", "intended", "expected", "hoped", "conditional", "anticipated"})
 
 
@@ -44,7 +47,9 @@ def _claimed(place: Place, fact: DocumentFact, document: Document) -> str | None
         return "the words there don't have this mood"
     if mood in ("actual", "priced") and OPEN.search(f"{place.before[-200:]} {literal}"):
         return "the words there leave it open"
-    if fact.unit in DAY_UNITS and is_left_open and not words.search(f"{before[-60:]} {literal}"):
+    if fact.unit in _STRICT_UNITS and is_left_open and not words.search(f"{before[-60:]} {literal}"):
+        return "the words there don't have this mood"
+    if mood == "expected" and fact.kind != "proceeds" and not _EXPECTS.search(f"{before[-220:]} {literal} {after[:60]}"):
         return "the words there don't have this mood"
     return None
 
@@ -54,7 +59,7 @@ def _plain(place: Place, fact: DocumentFact, document: Document) -> str | None:
     if fact.kind in _OF_NOTES and _is_only_proposed(document):
         return "the notes are only proposed"
     if fact.kind.startswith("expected_"):
-        return "the words there leave it open" if MOODS["expected"].search(place.near) or MOODS["hoped"].search(place.near) else None
+        return "what is expected is not simply so"
     if fact.kind in _PROMISED and re.search(r"\bwill\b[^.;]{0,80}$", place.before):
         return "the words there leave it open"
     if kind_of(fact.kind).may_be_open:

@@ -17,6 +17,10 @@ _QUARTERS = {
 }
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_IN_QUARTER = re.compile(
+    r"\b(?:first|second|third|fourth)[- ]quarter\s+(?:of\s+)?(?:fiscal\s+)?(?:year\s+)?(?:19|20)\d\d|\bQ[1-4]\s?(?:19|20)\d\d",
+    re.IGNORECASE,
+)
 _PRIOR = re.compile(r"\bprior[- ]year|\bprior period|\byear[- ]ago|\blast year|\bprevious year", re.IGNORECASE)
 _HAPPENED = re.compile(r"\b(?:on|as of|as at|since|ended|ending|from|between|until|through)\s*(?:\w+day,?\s*)?$", re.IGNORECASE)
 
@@ -54,26 +58,26 @@ def bears_period(period: str, said: Said, kind: str) -> bool:
     if not _qualified(period, said):
         return False
     wanted = [date.fromisoformat(day) for day in _DAY.findall(period) if _is_day(day)]
-    if not wanted:
-        return _bears_coarse(period, said)
+    return _bears_days(period, wanted, said) if wanted else _bears_coarse(period, said)
+
+
+def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
     year = said.year
     near = _told_days(f"{said.heads} ; {said.sentence}", year)
-    above = {day.day for day in days(said.heading, year)}
-    before = {day.day for day in days(said.before, year)}
-    if not _fits_heads(period, wanted, said, year):
+    above, days_wanted = {day.day for day in days(said.heading, year)}, set(wanted)
+    if not _fits_heads(period, wanted, said, year) or (len(near) > 1 and days_wanted & near and not days_wanted <= near):
         return False
-    if all(day in near for day in wanted):
+    if days_wanted <= near:
         return _nearest(period, wanted, said, year)
-    if near and not any(day in near for day in wanted) and not _only_dateline(near, said, said.sentence):
-        return all(day in above for day in wanted)
+    if near and not days_wanted & near and not _only_dateline(near, said, said.sentence):
+        return days_wanted <= above
     earlier = set() if near else _told_days(said.earlier, year)
     if earlier and period.startswith("as of") and not _only_dateline(earlier, said, said.earlier):
-        return all(day in earlier for day in wanted)
+        return days_wanted <= earlier
     if not near and above and not _only_dateline(above, said, said.heading):
-        return all(day in above or day in set(said.dated[:2]) or day in earlier for day in wanted)
-    if all(day in near | above | before | set(said.dated) or _implied(day, said) for day in wanted):
-        return True
-    return "/" in period and _implied_span(wanted, said)
+        return days_wanted <= above | set(said.dated[:2]) | earlier
+    known = near | above | {day.day for day in days(said.before, year)} | set(said.dated)
+    return all(day in known or _implied(day, said) for day in wanted) or ("/" in period and _implied_span(wanted, said))
 
 
 def _qualified(period: str, said: Said) -> bool:
@@ -96,7 +100,7 @@ def _fits_heads(period: str, wanted: list[date], said: Said, year: int | None) -
     in_heads = {day.day for day in days(said.heads, year)}
     if not in_heads:
         return True
-    if not any(day in in_heads for day in wanted):
+    if wanted[-1] not in in_heads or (len(wanted) > 1 and wanted[0] not in in_heads and (wanted[-1] - wanted[0]).days > 7):
         return False
     is_balance = bool(re.search(r"\bas (?:of|at)\b", said.heads, re.IGNORECASE))
     is_flow = bool(re.search(r"\b(?:during|months|weeks?|period|ended|ending|from)\b", said.heads, re.IGNORECASE))
@@ -150,7 +154,12 @@ def _bears_coarse(period: str, said: Said) -> bool:
         if days(f"{said.heads} ; {said.sentence}"):
             return any(f"{day.day:%Y-%m}" == period.removeprefix("as of ") for day in days(f"{said.heads} ; {said.sentence}"))
         name = _MONTHS[int(month[1]) - 1]
-        return (name in wide or name[:3] in wide or f"-{month[1]}-" in dated) and (year in wide or year in dated)
+        if re.search(r"\bquarter\b|\bthree[- ]months\b", text) and not re.search(rf"\b{name[:3]}", text):
+            return False
+        is_said = re.search(rf"\b(?:{name}|{name[:3]}\.?)(?!\w)", wide) or re.search(rf"\b{year}-{month[1]}-", dated)
+        beside = re.search(rf"\b{name[:3]}\w*\.?[^.;]{{0,14}}\b{year}\b", wide) is not None
+        in_sentence = re.search(rf"\b{name[:3]}", text) and (year in wide or year in dated)
+        return bool(is_said) and bool(beside or year in text or year == str(said.year) or in_sentence)
     return _is_of_year(year, said) and _year_nearest(year, said, wide)
 
 
@@ -165,7 +174,12 @@ def _is_of_year(year: str, said: Said) -> bool:
     text = f"{said.heads} {said.sentence} {said.heading}"
     named = days(text, said.year)
     bare = "".join(" " if any(day.start <= at < day.end for day in named) else letter for at, letter in enumerate(text))
-    return year in bare or (year in text and bool(re.search(r"\byears?\b|\bannual", text, re.IGNORECASE))) or bool(_PRIOR.search(text))
+    bare = _IN_QUARTER.sub(" ", bare)
+    return (
+        year in bare
+        or (year in _IN_QUARTER.sub(" ", text) and bool(re.search(r"\byears?\b|\bannual", text, re.IGNORECASE)))
+        or bool(_PRIOR.search(text))
+    )
 
 
 def _year_nearest(year: str, said: Said, wide: str) -> bool:

@@ -11,42 +11,23 @@ from omc_pipeline.documents.names import main_coin, own_names
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
 from omc_pipeline.documents.reader import fold
+from omc_pipeline.documents.rivals import rival_refusal
 from omc_pipeline.documents.subject_forms import NAMED_KINDS, form_refusal, is_own
-from omc_pipeline.documents.vocabulary import KINDS, kind_of
+from omc_pipeline.documents.vocabulary import KINDS, OF_SECURITIES, kind_of
 from omc_pipeline.documents.wording import last_match, words, words_stand
 
-_OF_SECURITIES = frozenset(
-    [
-        "proceeds",
-        "notes_principal",
-        "option_principal",
-        "securities_sold",
-        "securities_offered",
-        "securities_transferred",
-        "programme_size",
-        "programme_remaining",
-        "dividend_rate",
-        "interest_rate",
-        "commission",
-        "use_of_proceeds",
-    ]
-)
-"""Kinds told of a security, a programme or a channel: the company's own name would say nothing."""
 _DATED = frozenset({"effective_date", "deadline", "amends", "fiscal_year_end", "period_days"})
-_CLASS = re.compile(r"\b(?:preferred|common|ordinary|notes|warrants)\b")
-_NAMED_SECURITY = re.compile(
-    r"\b(?:Series [\w-]+|Class [A-Z]|series [A-Z]\b|class [A-Z]\b|[A-Z]{3,5}|[Cc]ommon|[Oo]rdinary|[Pp]referred)\b[\w\s-]*?\b(?:[Ss]tock|[Ss]hares)\b"
-)
 _EXCHANGE = re.compile(r"\([^()]{0,30}?(?:NASDAQ|Nasdaq|NYSE|AMEX|OTC|TSX|ASX)[^()]{0,60}\)")
 _DEFINED = re.compile(r"[“\"]([^”\"]{2,60})[”\"]\)?,?\s*$")
 _SOLD = re.compile(r"\b(?:sold|sell\w*|sales?|swap\w*|dispos\w+|conver\w+)\b", re.IGNORECASE)
 _THROUGH = re.compile(r"\b(?:through|under|from|via|pursuant to)\s+(?:the|its|an?|our)\b", re.IGNORECASE)
-_LABEL = re.compile(r"(?:^|[.;)A-Za-z](?=[A-Z]))(?P<label>[A-Z][\w\s-]{3,60}):\s*$")
+_CHANNEL = re.compile(r"\b(?:offering|ATM|program\w*|facility|placement|agreement)\b", re.IGNORECASE)
+_THROUGH_CHANNEL = re.compile(rf"{_THROUGH.pattern}[^.;,]{{0,60}}{_CHANNEL.pattern}", re.IGNORECASE)
 
 
 def subject_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why the words around a figure do not speak of a fact's subject, or None where they do."""
-    reason = form_refusal(fact, document) or _another_is_named(place, fact)
+    reason = form_refusal(fact, document) or rival_refusal(place, fact)
     if reason:
         return reason
     kind, bare = kind_of(fact.kind), fact.subject.removesuffix(" sold")
@@ -84,6 +65,17 @@ def _coin_refusal(place: Place, fact: DocumentFact, document: Document, coin: st
             if sold and coin in coins_in(f"{place.heads} {place.before[-160:]}{literal}{place.after[:80]}")
             else "no coin was sold there"
         )
+    if not is_of_coin and fact.kind == "use_of_proceeds":
+        return None if coin in coins_in(f"{literal}{place.after}") else "the coin is not named there"
+    if (
+        not is_of_coin
+        and coin in named
+        and not in_literal
+        and coin not in coins_in(f"{place.around} "[: -len(place.after) or None] + place.after[:60])
+    ):
+        return "the coin is named elsewhere there"
+    if NAMED_KINDS.match(fact.kind) and coin in named and coin not in coins_in(f"{place.passage.heading} {place.before} {literal}"):
+        return "the coin is named elsewhere there"
     if coin in in_literal or (coin in named and (len(named) == 1 or not is_of_coin or not in_literal)):
         return None
     if not is_of_coin and fact.unit == "%":
@@ -95,66 +87,46 @@ def _coin_refusal(place: Place, fact: DocumentFact, document: Document, coin: st
     return None if not named and (coin in around or (not around and coin == main_coin(document))) else "the coin is not named there"
 
 
-def _another_is_named(place: Place, fact: DocumentFact) -> str | None:
-    """Say that the literal, the row's label or the words behind a share name something else than the subject."""
-    subject, literal = fact.subject, fold(fact.literal)
-    classes, said = set(_CLASS.findall(subject.lower())), _CLASS.findall(literal.lower())
-    if not said and fact.kind in ("programme_size", "securities_offered", "securities_sold"):
-        said = _CLASS.findall(place.before.lower())[-1:]
-    if classes and said and not classes & set(said):
-        return "another security is named there"
-    security = _NAMED_SECURITY.search(literal)
-    if (
-        security
-        and kind_of(fact.kind).of == "party"
-        and fact.kind in (*_OF_SECURITIES, "shares_outstanding")
-        and fact.kind != "use_of_proceeds"
-    ):
-        if not words_stand(subject, literal, most=0.5):
-            return "another security is named there"
-    label = _LABEL.search(place.before)
-    if fact.kind == "threshold" and label and not set(words(subject)) <= set(words(label["label"])):
-        return "the label there names something else"
-    if fact.unit == "%" and (fact.kind == "threshold" or (fact.kind.endswith("_share") and not fact.kind.startswith("shares_"))):
-        return _part_refusal(place, fact.kind, subject, literal)
-    if fact.kind.endswith(("_appointment", "_role")) and re.search(rf"\b{re.escape(subject.split()[-1])}[’']s?\b", literal):
-        return "it was theirs before"
-    return None
-
-
-def _part_refusal(place: Place, kind: str, subject: str, literal: str) -> str | None:
-    """Say that a part in percent is not one of the subject: what it is a part of stands behind *of*."""
-    behind = re.search(r"%\s+of\b(?P<whole>.{0,120})", f"{literal}{place.after[:120]}")
-    if not behind:
-        return None if kind == "threshold" else "it is a part of nothing there"
-    whole = re.split(r"[,;.]|\b(?:to|for|from|which|that)\b", behind["whole"])[0]
-    is_whole = subject in coins_in(whole) if is_coin(subject) else words_stand(re.sub(r"^share of ", "", subject), whole, most=0.5)
-    return None if is_whole else "it is a part of something else"
-
-
 def _is_named(place: Place, fact: DocumentFact, document: Document) -> bool:
     subject, kind = fact.subject, fact.kind
-    if place.cell and place.cell.heads and not _row_may_be_of(place, subject, kind):
+    in_table = place.cell is not None and bool(place.cell.heads)
+    if in_table and not _row_may_be_of(place, subject, kind):
         return False
-    if kind in _DATED and fact.unit in DAY_UNITS and kind != "amends":
+    if kind in _DATED and (fact.unit in DAY_UNITS or kind == "period_days") and kind != "amends":
         return _is_told_of_day(place, subject)
-    if kind == "proceeds" and subject.lower() == "total":
-        return bool(place.cell) or not _THROUGH.search(place.sentence)
     own = own_names(document)
-    around = _EXCHANGE.sub(" ", place.around) if kind in _OF_SECURITIES else place.around
-    if words_stand(subject, around, most=0.7):
+    told = _told_beside(place, fact, own)
+    if told is not None:
+        return told
+    if words_stand(subject, _EXCHANGE.sub(" ", place.around) if kind in OF_SECURITIES else place.around, most=0.7):
         return True
-    if (
-        kind in _OF_SECURITIES
-        and not (place.cell and place.cell.heads)
-        and words_stand(subject, _EXCHANGE.sub(" ", place.passage.joined), most=0.7)
-    ):
+    if kind not in OF_SECURITIES and kind_of(kind).of != "coin" and is_own(subject, own):
         return True
-    if is_own(subject, own) and kind_of(kind).of != "coin" and kind not in _OF_SECURITIES:
-        return True
-    if place.cell and place.cell.heads:
+    return not in_table and _is_named_before(place, subject, kind, document)
+
+
+def _told_beside(place: Place, fact: DocumentFact, own: frozenset[str]) -> bool | None:
+    """Say whether a subject is named, for kinds that ask for a certain place; None for others."""
+    subject = fact.subject
+    if fact.kind == "incident":
+        return words_stand(subject, place.near, most=0.7) or is_own(subject, own)
+    if fact.kind == "use_of_proceeds":
+        return words_stand(subject, f"{fold(fact.literal)}{place.after}", most=0.7)
+    if fact.kind != "proceeds":
+        return None
+    if subject.lower() == "total":
+        return bool(place.cell) or not _THROUGH.search(place.sentence)
+    if not place.cell and is_own(subject, own):
         return False
-    may_stand_before = kind in _OF_SECURITIES or kind in _DATED or (kind not in KINDS and not NAMED_KINDS.match(kind))
+    is_channel = _CHANNEL.search(subject) and _THROUGH_CHANNEL.search(place.sentence)
+    return words_stand(subject, place.sentence, most=0.7) if is_channel else None
+
+
+def _is_named_before(place: Place, subject: str, kind: str, document: Document) -> bool:
+    """Whether the same passage or the few before it name a subject, for kinds that are told of something named once."""
+    if kind in OF_SECURITIES and words_stand(subject, _EXCHANGE.sub(" ", place.passage.joined), most=0.7):
+        return True
+    may_stand_before = kind in OF_SECURITIES or kind in _DATED or (kind not in KINDS and not NAMED_KINDS.match(kind))
     if not may_stand_before or not words(subject) or _is_cut_short(place, subject):
         return False
     before = " ".join(p.text for p in document.passages[max(0, place.passage.number - 4) : place.passage.number - 1])

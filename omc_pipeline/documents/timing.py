@@ -47,6 +47,7 @@ _FLOWS = frozenset(
         "unrealized_loss",
         "hash_rate",
         "holdings_change",
+        "insider_purchase",
         "staking_rewards",
     ]
 )
@@ -54,20 +55,18 @@ _FLOWS = frozenset(
 """Kinds that are true of a span."""
 
 
-_OF_A_DAY = re.compile(r"\b(?:as (?:of|at)|to date|at)\b", re.IGNORECASE)
+_OF_A_DAY = re.compile(r"\b(?:as (?:of|at)|to date|at the (?:close|end)|at [A-Z][a-z]+ \d)\b", re.IGNORECASE)
+_A_DAY = re.compile(r"(?:as of )?\d{4}-\d\d(?:-\d\d)?")
+_MONTH = re.compile(r"(?:as of )?\d{4}-\d\d")
+_RESULTS = frozenset({"revenue", "net_income", "eps", "operating_expenses", "unrealized_loss", "revenue_growth"})
 _HELD = re.compile(r"\b(?:h[eo]ld\w*|owns?|owned|balance|treasury)\b", re.IGNORECASE)
 
 
 def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a fact can't have its period, or None where it can."""
-    if fact.kind in _STOCKS and fact.period and ("/" in fact.period or "Q" in fact.period):
-        return "this kind is true of a day"
-    if fact.kind in _FLOWS and fact.period.startswith("as of"):
-        return "this kind is true of a span"
-    if fact.kind in _STOCKS and re.fullmatch(r"\d{4}", fact.period):
-        return "this kind is true of a day"
-    if fact.kind not in _STOCKS and fact.period.startswith("as of") and not _OF_A_DAY.search(place.around):
-        return "it is not told as of a day"
+    reason = _form_refusal(place, fact)
+    if reason:
+        return reason
     later = _later_day(fact, place, document)
     if later:
         return later
@@ -81,6 +80,31 @@ def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str 
         _earlier(place),
     )
     return None if bears_period(fact.period, said, fact.kind) else "the period is not said there"
+
+
+def _form_refusal(place: Place, fact: DocumentFact) -> str | None:
+    """Say that a balance has a span, a flow a day, or a sum of all until a day only that day."""
+    period, is_balance = fact.period, fact.kind in _STOCKS
+    if not period:
+        return None
+    if is_balance and not _A_DAY.fullmatch(period):
+        return "this kind is true of a day"
+    if (fact.kind in _FLOWS or fact.kind.endswith(("_growth", "_change"))) and period.startswith("as of"):
+        return "this kind is true of a span"
+    if fact.kind in _RESULTS and re.fullmatch(r"\d{4}-\d\d-\d\d", period):
+        return "this kind is true of a span"
+    if (
+        is_balance
+        and _MONTH.fullmatch(period)
+        and any(str(day.day)[:7] == period[-7:] for day in days(f"{place.near} ; {_earlier(place)}"))
+    ):
+        return "the day is said there"
+    if is_balance:
+        return None
+    if period.startswith("as of"):
+        return None if _OF_A_DAY.search(place.around) else "it is not told as of a day"
+    is_until = re.match(r"\W*(?:As of|To date)\b", place.sentence) and not re.search(r"\bon [A-Z]\w+ \d", place.sentence)
+    return "it is told as of a day" if is_until and re.fullmatch(r"\d{4}-\d\d-\d\d", period) else None
 
 
 def _earlier(place: Place) -> str:

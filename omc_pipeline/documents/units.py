@@ -24,7 +24,8 @@ _SHARE_PRICE = re.compile(
 )
 
 
-_AFTER_NUMBER = re.compile(r"[$\d]")
+_PERCENT = re.compile(r"%|\bper ?cent\b|\bnot bear (?:regular )?interest\b")
+_NUMBER_BEGINS = re.compile(r"[$\d]")
 _RATE_WORDS = {
     "day": r"\b(?:daily|per day|a day|each day)\b", "month": r"\b(?:monthly|per month|a month)\b", "year": r"\b(?:annual\w*|per year|a year)\b",
     "EH/s": r"\bper (?:EH|exahash)",
@@ -57,53 +58,39 @@ def _piece(literal: str, fact: DocumentFact) -> str:
 
 def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a figure does not come in a fact's unit, or None where it does."""
-    kind = kind_of(fact.kind)
-    if kind.units is not None and not kind.units.match(fact.unit):
+    units = kind_of(fact.kind).units
+    if units is not None and not units.match(fact.unit):
         return "this kind comes in another unit"
-    literal, near = fold(fact.literal), place.near
+    literal = fold(fact.literal)
     if fact.unit == "%":
-        return (
-            None if "%" in literal or re.search(r"\bper ?cent\b|\bnot bear (?:regular )?interest\b", literal) else "no percentage is there"
-        )
-    if " per " in fact.unit and not fact.unit.startswith("USD"):
-        return None if _is_rate(fact.unit, f"{place.before[-60:]}{literal}{place.after[:25]}") else "it is no such rate there"
+        return None if _PERCENT.search(literal) else "no percentage is there"
     if fact.unit.startswith("USD"):
-        money = re.search(
-            r"\$|\bUSD|\bdollars?\b",
-            f"{literal} {place.heads} {place.cell.text}"
-            if place.cell and place.cell.heads
-            else f"{literal} {place.after[:12]} {place.before[-3:]}",
-        )
-        if not money:
-            return "no money is there"
-        if (fact.unit == "USD" and re.match(r"[^.;,]{0,4}\bper\b", place.after[:12])) or (
-            fact.unit == "USD" and _PRICE_OF.search(_piece(literal, fact)) and fact.kind != "threshold"
-        ):
-            return "it is a price there"
-        per = fact.unit.removeprefix("USD per ") if " per " in fact.unit else ""
-        if per == "share":
-            return (
-                None
-                if _SHARE_PRICE.search(
-                    f"{place.heads} {_AFTER_NUMBER.split(place.before[-120:])[-1]}{_piece(literal, fact)}{_AFTER_NUMBER.split(place.after[:40])[0]}"
-                )
-                and not re.search(r"\b(?:million|billion|thousand)\b", _piece(literal, fact))
-                else "no price of a share is there"
-            )
-        if per and per not in coins_in(f"{place.around}") and not re.search(rf"\bper {re.escape(per)}\b", near, re.IGNORECASE):
-            return "no price of this coin is there"
-        return None if not per or re.search(r"\b(?:per|price|cost|average)\b", place.around, re.IGNORECASE) else "no price is there"
+        return _money_refusal(place, fact, literal)
+    if " per " in fact.unit:
+        return None if _is_rate(fact.unit, f"{place.before[-60:]}{literal}{place.after[:25]}") else "it is no such rate there"
     if fact.unit == "shares":
-        return None if re.search(r"\bshares?\b|\bstock\b|\bsecurities\b", near, re.IGNORECASE) else "no shares are there"
-    if (
-        "$" in literal
-        and re.search(r"\$\s?[\d,.]+", literal)
-        and is_number(fact.value)
-        and re.fullmatch(r"[A-Za-z]{2,8}", fact.unit)
-        and fact.unit == fact.subject
-    ):
-        return "it is money there"
-    return None
+        return None if re.search(r"\bshares?\b|\bstock\b|\bsecurities\b", place.near, re.IGNORECASE) else "no shares are there"
+    is_money = re.search(r"\$\s?[\d,.]+", literal) and is_number(fact.value)
+    return "it is money there" if is_money and re.fullmatch(r"[A-Za-z]{2,8}", fact.unit) and fact.unit == fact.subject else None
+
+
+def _money_refusal(place: Place, fact: DocumentFact, literal: str) -> str | None:
+    in_row = place.cell is not None and bool(place.cell.heads)
+    written = f"{literal} {place.heads} {place.cell.text}" if in_row and place.cell else f"{literal} {place.after[:12]} {place.before[-3:]}"
+    if not re.search(r"\$|\bUSD|\bdollars?\b", written):
+        return "no money is there"
+    piece = _piece(literal, fact)
+    if fact.unit == "USD":
+        is_price = re.match(r"[^.;,]{0,4}\bper\b", place.after[:12]) or (_PRICE_OF.search(piece) and fact.kind != "threshold")
+        return "it is a price there" if is_price else None
+    per = fact.unit.removeprefix("USD per ")
+    if per == "share":
+        beside = f"{place.heads} {_NUMBER_BEGINS.split(place.before[-120:])[-1]}{piece}{_NUMBER_BEGINS.split(place.after[:40])[0]}"
+        is_sum = re.search(r"\b(?:million|billion|thousand)\b", piece)
+        return None if _SHARE_PRICE.search(beside) and not is_sum else "no price of a share is there"
+    if per not in coins_in(place.around) and not re.search(rf"\bper {re.escape(per)}\b", place.near, re.IGNORECASE):
+        return "no price of this coin is there"
+    return None if re.search(r"\b(?:per|price|cost|average)\b", place.around, re.IGNORECASE) else "no price is there"
 
 
 def mark_refusal(_place: Place, fact: DocumentFact, _document: Document) -> str | None:
@@ -114,7 +101,7 @@ def mark_refusal(_place: Place, fact: DocumentFact, _document: Document) -> str 
         return None
     if "%" not in fact.unit and all(re.match(r"\s?%", literal[each.end :]) for each in own):
         return "it is a share in percent there"
-    if "H/s" not in fact.unit and all(re.match(r"\s?[EPT]H/s", literal[each.end :]) for each in own):
+    if "H/s" not in fact.unit.partition(" per ")[0] and all(re.match(r"\s?[EPT]H/s", literal[each.end :]) for each in own):
         return "it is a hash rate there"
     if fact.unit != "shares" and all(not each.is_money and _SHARES_BEHIND.match(literal[each.end :]) for each in own):
         return "these are shares there"

@@ -178,6 +178,23 @@ def kind_of(name: str) -> Kind:
     return Kind(re.compile(pattern, re.IGNORECASE | re.DOTALL), may_be_open=True)
 
 
+OF_SECURITIES = frozenset(
+    [
+        "proceeds",
+        "notes_principal",
+        "option_principal",
+        "securities_sold",
+        "securities_offered",
+        "securities_transferred",
+        "programme_size",
+        "programme_remaining",
+        "dividend_rate",
+        "interest_rate",
+        "commission",
+        "use_of_proceeds",
+    ]
+)
+"""Kinds told of a security, a programme or a channel: the company's own name would say nothing."""
 MOODS: Mapping[str, re.Pattern[str]] = {
     "proposed": re.compile(
         r"\b(?:intend\w*|intention|propos(?:es|ed|ing|al)|plans? to|expects? to (?:offer|grant|issue)|would|initial public offering)\b",
