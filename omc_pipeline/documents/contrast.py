@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from omc_pipeline.documents.amounts import amounts, number_words
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
@@ -108,7 +109,7 @@ def _contradicts(
     if fact.kind in ("notes_principal", "option_principal"):
         is_option = bool(re.search(r"\badditional\b", f"{before[-40:]} {literal}"))
         return "the option is another sum" if is_option != (fact.kind == "option_principal") else None
-    if fact.kind == "holdings_change" and not in_row and not _BY.search(f"{before[-30:]} {literal}"):
+    if fact.kind == "holdings_change" and not in_row and not _BY.search(_up_to(fact, before, literal)):
         return "it is no change there"
     if fact.unit == "USD":
         return _money(fact, before, literal, after, f"{label} {head}" if in_row else heading if len(before) + len(after) < 12 else "")
@@ -116,12 +117,19 @@ def _contradicts(
 
 
 _BY = re.compile(
-    r"\bby\s+(?:approximately |about |over |more than )?[$\d]|\b(?:increase|decrease|change|growth|decline) of\b", re.IGNORECASE
+    r"\b(?:by|(?:increase|decrease|change|growth|decline) of)\s+(?:an? )?(?:\w+ )?(?:approximately |about |over |more than )?\$?$",
+    re.IGNORECASE,
 )
 _EARLIER = re.compile(r"\b(?:previous\w*|prior|beginning|opening|compared|formerly)\b", re.IGNORECASE)
 _CHANGES = re.compile(r"\b(?:increas|decreas|gr[eo]w|rose|ris|up|down|declin|chang|year over year|year-over-year|expand)\w*", re.IGNORECASE)
 _MEASURES = re.compile(r"\b(revenue|asset|holding|hash|income|equity|production|price)\w*")
 _GROWTHS = {"revenue_growth": "revenue", "asset_growth": "asset", "holdings_change": "holding", "hash_rate_change": "hash"}
+
+
+def _up_to(fact: DocumentFact, before: str, literal: str) -> str:
+    """Return what stands before a fact's number, as far as its literal and the words before that go."""
+    at = next((each.start for each in amounts(literal) if number_words(each.value) == fact.value), 0)
+    return f"{before[-30:]}{literal[:at]}"
 
 
 def _growth(measure: str, before: str, literal: str, around: str) -> str | None:
@@ -223,12 +231,24 @@ def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tup
     )
 
 
-def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: str) -> str | None:
-    own = _MONEY.get(fact.kind)
-    if own is None:
-        return None
+def _limits(fact: DocumentFact, before: str, literal: str, after: str) -> str | None:
+    """Say that a sum is one that may be spent, one that was, or a part of it, where the fact is of another."""
+    if fact.kind == "buyback_authorised" and not _BACK.search(f"{before} {literal} {after}"):
+        return "nothing may be bought back there"
+    if fact.kind in ("repurchase_cost", "purchase_price_total") and re.search(r"\bup to\b", f"{before[-15:]} {literal}", re.IGNORECASE):
+        return "it is a limit there"
     if fact.kind == "proceeds" and re.search(r"\bof the (?:net |gross )?proceeds\b", f"{literal} {after[:30]}", re.IGNORECASE):
         return "it is a part of the proceeds"
+    if fact.kind == "programme_size" and re.search(r"\b(?:repurchas|buyback|buy back)\w*", before[-160:], re.IGNORECASE):
+        return "it is what may be bought back"
+    return None
+
+
+def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: str) -> str | None:
+    reason = _limits(fact, before, literal, after)
+    own = _MONEY.get(fact.kind)
+    if reason or own is None:
+        return reason
     if in_row:
         if own.search(in_row):
             return None
@@ -236,8 +256,6 @@ def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: st
         return "the row is of another kind" if any(_MONEY[kind].search(in_row) for kind in others) else None
     if own.search(literal):
         return None
-    if fact.kind == "programme_size" and re.search(r"\b(?:repurchas|buyback|buy back)\w*", before[-160:], re.IGNORECASE):
-        return "it is what may be bought back"
     ahead = re.match(r"[^,;]{0,70}", after)
     distance = {}
     for kind, pattern in _MONEY.items():

@@ -154,7 +154,7 @@ def _bears_coarse(period: str, said: Said) -> bool:
         if days(f"{said.heads} ; {said.sentence}"):
             return any(f"{day.day:%Y-%m}" == period.removeprefix("as of ") for day in days(f"{said.heads} ; {said.sentence}"))
         name = _MONTHS[int(month[1]) - 1]
-        if re.search(r"\bquarter\b|\bthree[- ]months\b", text) and not re.search(rf"\b{name[:3]}", text):
+        if re.search(r"\bquarter\b|\bthree[- ]months\b|\bfull[- ]year\b|\byear ended\b", text) and not re.search(rf"\b{name[:3]}", text):
             return False
         is_said = re.search(rf"\b(?:{name}|{name[:3]}\.?)(?!\w)", wide) or re.search(rf"\b{year}-{month[1]}-", dated)
         beside = re.search(rf"\b{name[:3]}\w*\.?[^.;]{{0,14}}\b{year}\b", wide) is not None

@@ -9,6 +9,8 @@ from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Cell, Document, Passage
 from omc_pipeline.documents.reader import fold
 
+_LONGEST_LITERAL = 2000
+
 
 @dataclass(frozen=True)
 class Place:
@@ -39,20 +41,32 @@ class Place:
 def places(fact: DocumentFact, document: Document) -> Iterator[Place]:
     """Yield each place of a fact's literal: whole words and numbers only, in its passage, or in any where it names none."""
     literal = fold(fact.literal)
-    if not literal or len(literal) > 2000:
+    if not literal or len(literal) > _LONGEST_LITERAL:
         return
     passages = document.passages if fact.passage == 0 else [p for p in document.passages if p.number == fact.passage]
     for passage in passages:
         if literal not in passage.text and not (passage.is_row and literal in passage.joined):
             continue
+        cell = next((cell for cell in passage.cells if literal in cell.text), None)
         for sentence in _sentences(passage):
-            start = sentence.find(literal)
-            while start >= 0:
-                end = start + len(literal)
-                if not (_cuts(sentence, start) or _cuts(sentence, end)):
-                    cell = next((cell for cell in passage.cells if literal in cell.text), None)
-                    yield Place(passage, sentence, sentence[:start], sentence[end:], cell)
-                start = sentence.find(literal, start + 1)
+            for start in _starts(literal, sentence):
+                yield Place(passage, sentence, sentence[:start], sentence[start + len(literal) :], cell)
+
+
+def stands_in(literal: str, text: str) -> bool:
+    """Whether a literal stands in the text of a passage as whole words and numbers; cells of a row may be joined by bars."""
+    wanted = fold(literal)
+    if not wanted or len(wanted) > _LONGEST_LITERAL:
+        return False
+    return any(True for shown in (text, text.replace(" | ", " ")) for _ in _starts(wanted, shown))
+
+
+def _starts(literal: str, text: str) -> Iterator[int]:
+    start = text.find(literal)
+    while start >= 0:
+        if not (_cuts(text, start) or _cuts(text, start + len(literal))):
+            yield start
+        start = text.find(literal, start + 1)
 
 
 def _sentences(passage: Passage) -> list[str]:

@@ -39,9 +39,13 @@ _PARTY_COUNTS = frozenset({"incident", "compensation", "compensation_each", "bou
 _OF_SHARES = frozenset({"shares_repurchased", "repurchase_cost", "buyback_authorised"})
 _HAVE = {
     **dict.fromkeys(("maturity", "interest_rate", "notes_principal", "option_principal"), (_DEBT, "this kind is told of a debt")),
-    **dict.fromkeys(("proposal_outcome", "vote_outcome", "winner"), (_PROPOSAL, "this kind is told of a proposal")),
+    **dict.fromkeys(("proposal_outcome", "vote_outcome"), (_PROPOSAL, "this kind is told of a proposal")),
     **dict.fromkeys(
-        _SECURITY_KINDS, (re.compile(rf"{SECURITY.pattern}|^(?-i:[A-Z]{{2,6}})$", re.IGNORECASE), "this kind is told of a security")
+        _SECURITY_KINDS,
+        (
+            re.compile(rf"{SECURITY.pattern}|\b(?:agreement|facility)$|^(?-i:[A-Z]{{2,6}})$", re.IGNORECASE),
+            "this kind is told of a security",
+        ),
     ),
 }
 """Words of which a subject has one, by the kind, and what to say where it has none."""
@@ -99,7 +103,8 @@ def _of_party(fact: DocumentFact, own: frozenset[str], document: Document) -> st
     if is_of_persons(kind):
         is_someone = is_person(subject) or has_title(subject) or _is_called(document, subject)
         return None if is_someone and (not is_own(subject, own) or subject == fact.value) else "this kind is told of a person"
-    if NAMED_KINDS.match(kind) and (not re.search(r"[A-Z\d]", subject) or _is_called(document, subject)):
+    is_named = re.search(r"[A-Z\d]", subject) or re.search(r"\b(?:stock|shares|notes|ADSs?)$", subject)
+    if NAMED_KINDS.match(kind) and (not is_named or _is_called(document, subject)):
         return "this kind is told of a party or an asset"
     if kind in _EVENT_KINDS and not _is_event(subject, own, document):
         return "this kind is told of an event"
@@ -116,8 +121,8 @@ def _is_event(subject: str, own: frozenset[str], document: Document) -> bool:
 def _of_value(fact: DocumentFact, _own: frozenset[str], _document: Document) -> str | None:
     if fact.unit == "pairs" and not fact.value.startswith(fact.subject.partition("/")[0]):
         return "the pairs are of another token"
-    if fact.kind == "asset_growth" and is_coin(fact.subject):
-        return "this kind is told of a party"
+    if fact.kind in ("asset_growth", "winner") and is_coin(fact.subject):
+        return "a coin is no subject of this kind"
     names, subjects = (set(re.findall(r"[A-Z]\w{3,}", text)) for text in (fact.value, fact.subject))
     return "nobody is their own counterparty" if fact.kind == "counterparty" and names & subjects else None
 

@@ -161,6 +161,7 @@ _TELLING = frozenset(
         "winner",
         "size",
         "controls",
+        "fee",
     ]
 )
 """Words of a kind's name that have to be said, since other kinds share the rest of the name."""
