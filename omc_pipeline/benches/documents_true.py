@@ -15,6 +15,7 @@ _SAME_KINDS = (
 )  # fmt: skip
 """Kinds, and those that they may be called as well."""
 _OWN_BALANCES = frozenset({"cash", "stablecoins", "crypto_assets_value", "unrealized_loss", "yield"})
+_BALANCES = _OWN_BALANCES | {"holdings", "holdings_after", "holdings_before", "debt", "stockholders_equity", "shares_outstanding"}
 _QUARTERS = {"Q1": "01-01/03-31", "Q2": "04-01/06-30", "Q3": "07-01/09-30", "Q4": "10-01/12-31"}
 _LISTED = r"\((?:[^()]{0,30}\b)?(?:NASDAQ|Nasdaq|NYSE|AMEX|OTC\w*|TSX|ASX)[^()]{0,30}[:\s][^()]{0,30}\b"
 
@@ -30,6 +31,7 @@ def is_still_true(fact: DocumentFact, change: DocumentFact, document: Document) 
     - a security with and without its rate and series before its name;
     - one of the tokens of a list, for a day or a status of all of them;
     - the company instead of the asset, for its own balances and what it earns on them;
+    - a balance of a day and one *as of* that day;
     - a quarter or a year and its first and last day; *actual* and no mood at all; a number with and without zeros behind its point.
     """
     same_kind = fact.kind == change.kind or (fact.kind, change.kind) in _SAME_KINDS
@@ -37,7 +39,7 @@ def is_still_true(fact: DocumentFact, change: DocumentFact, document: Document) 
     return (
         same_kind
         and same_value
-        and _days(fact.period) == _days(change.period)
+        and _days(fact) == _days(change)
         and (fact.modality or "actual") == (change.modality or "actual")
         and _is_same_subject(fact, change.subject, document)
     )
@@ -48,7 +50,8 @@ def _amount(value: str) -> str:
     return value.rstrip("0").rstrip(".") if re.fullmatch(r"-?\d+\.\d+", value) else value
 
 
-def _days(period: str) -> str:
+def _days(fact: DocumentFact) -> str:
+    period = fact.period.removeprefix("as of ") if fact.kind in _BALANCES else fact.period
     quarter = re.fullmatch(r"(\d{4})-(Q[1-4])", period)
     if quarter:
         first, _, last = _QUARTERS[quarter[2]].partition("/")

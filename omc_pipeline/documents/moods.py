@@ -47,7 +47,7 @@ def _claimed(place: Place, fact: DocumentFact, document: Document) -> str | None
         return "the words there don't have this mood"
     if mood in ("actual", "priced") and OPEN.search(f"{place.before[-200:]} {literal}"):
         return "the words there leave it open"
-    if fact.unit in _STRICT_UNITS and is_left_open and not words.search(f"{before[-60:]} {literal}"):
+    if fact.unit in _STRICT_UNITS and is_left_open and not words.search(f"{before[-60:].rpartition(',')[2]} {literal}"):
         return "the words there don't have this mood"
     if mood == "expected" and fact.kind != "proceeds" and not _EXPECTS.search(f"{before[-220:]} {literal} {after[:60]}"):
         return "the words there don't have this mood"

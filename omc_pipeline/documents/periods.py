@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from omc_pipeline.documents.dates import ANNOUNCED, days
+from omc_pipeline.documents.dates import ANNOUNCED, days, spans
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _QUARTERS = {
@@ -21,6 +21,9 @@ _IN_QUARTER = re.compile(
     r"\b(?:first|second|third|fourth)[- ]quarter\s+(?:of\s+)?(?:fiscal\s+)?(?:year\s+)?(?:19|20)\d\d|\bQ[1-4]\s?(?:19|20)\d\d",
     re.IGNORECASE,
 )
+_MONTH_YEAR = re.compile(rf"\b(?:in|for|during)\s+(?:the month of\s+)?({'|'.join(_MONTHS)})\s+((?:19|20)\d\d)\b", re.IGNORECASE)
+_SPANS = re.compile(r"\b(?:three|six|nine|twelve)[- ]months?\b|\bquarter\b|\bweek\b|\bsince\b", re.IGNORECASE)
+_AS_OF = re.compile(r"\b(?:as of|as at)\s*$", re.IGNORECASE)
 _PRIOR = re.compile(r"\bprior[- ]year|\bprior period|\byear[- ]ago|\blast year|\bprevious year", re.IGNORECASE)
 _HAPPENED = re.compile(r"\b(?:on|as of|as at|since|ended|ending|from|between|until|through)\s*(?:\w+day,?\s*)?$", re.IGNORECASE)
 
@@ -65,7 +68,13 @@ def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
     year = said.year
     near = _told_days(f"{said.heads} ; {said.sentence}", year)
     above, days_wanted = {day.day for day in days(said.heading, year)}, set(wanted)
-    if not _fits_heads(period, wanted, said, year) or (len(near) > 1 and days_wanted & near and not days_wanted <= near):
+    if not _fits_heads(period, wanted, said, year) or _is_end_of_span(wanted, said, year):
+        return False
+    before = {day.day for day in days(said.before, year)}
+    missing = days_wanted - near if days_wanted & near else set()
+    if missing and (len(near) > 1 or not (missing <= above | before or _SPANS.search(said.sentence))):
+        return False
+    if not near and not _fits_months(wanted, said):
         return False
     if days_wanted <= near:
         return _nearest(period, wanted, said, year)
@@ -76,7 +85,7 @@ def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
         return days_wanted <= earlier
     if not near and above and not _only_dateline(above, said, said.heading):
         return days_wanted <= above | set(said.dated[:2]) | earlier
-    known = near | above | {day.day for day in days(said.before, year)} | set(said.dated)
+    known = near | above | before | set(said.dated)
     return all(day in known or _implied(day, said) for day in wanted) or ("/" in period and _implied_span(wanted, said))
 
 
@@ -93,6 +102,37 @@ def _told_days(text: str, year: int | None) -> set[date]:
     """Return the days a text names; the day of an announcement only where there is no other."""
     told = {day.day for day in days(ANNOUNCED.sub(" ", text), year)}
     return told or {day.day for day in days(text, year)}
+
+
+def _is_end_of_span(wanted: list[date], said: Said, year: int | None) -> bool:
+    """Whether a single day is only the first or the last of a span that the heads or the sentence name."""
+    if len(wanted) > 1:
+        return False
+    for text in (said.heads, said.sentence):
+        named = days(text, year)
+        ends = {end for span in spans(text, list(named)) for end in span.split("/")}
+        if str(wanted[0]) in ends:
+            return not any(day.day == wanted[0] and _AS_OF.search(text[: day.start]) for day in named)
+    return False
+
+
+def _fits_months(wanted: list[date], said: Said) -> bool:
+    """Whether days lie in a quarter or a month that the sentence names by its year, where it names one."""
+    named = [
+        *_quarters_in(said.sentence),
+        *(f"{year}-{_MONTHS.index(name.lower()) + 1:02}" for name, year in _MONTH_YEAR.findall(said.sentence)),
+    ]
+    return not named or any(all(_lies_in(day, span) for day in wanted) for span in named)
+
+
+def _quarters_in(text: str) -> list[str]:
+    numbers = {word: quarter for quarter, (word, _, _) in _QUARTERS.items()}
+    found = _IN_QUARTER.finditer(text)
+    return [f"{match[0][-4:]}-{numbers.get(re.split(r'[- ]', match[0].lower())[0], match[0][:2].upper())}" for match in found]
+
+
+def _lies_in(day: date, span: str) -> bool:
+    return f"{day.year}-Q{(day.month + 2) // 3}" == span or f"{day:%Y-%m}" == span
 
 
 def _fits_heads(period: str, wanted: list[date], said: Said, year: int | None) -> bool:
@@ -147,7 +187,7 @@ def _bears_coarse(period: str, said: Said) -> bool:
     if quarter:
         word, _end, name = _QUARTERS[quarter[0]]
         names = (quarter[0].lower(), f"{word} quarter", f"{word}-quarter", f"ended {name}", f"ending {name}")
-        if not _is_of_quarter(text, names):
+        if not _is_of_quarter(text, names) or (_MONTH_YEAR.search(said.sentence) and not any(each in text for each in names)):
             return False
         return any(each in wide for each in names) and _year_nearest(year, said, wide)
     if month:
@@ -211,9 +251,7 @@ def _implied(day: date, said: Said) -> bool:
 def _implied_span(wanted: list[date], said: Said) -> bool:
     text = f"{said.heads} {said.sentence} {said.heading} {said.before}"
     end = wanted[-1]
-    return bool(re.search(r"\b(?:three|six|nine|twelve)[- ]months?\b|\bquarter\b|\bweek\b|\bsince\b", text, re.IGNORECASE)) and end in {
-        day.day for day in days(text, said.year)
-    }
+    return bool(_SPANS.search(text)) and end in {day.day for day in days(text, said.year)}
 
 
 def _is_day(text: str) -> bool:

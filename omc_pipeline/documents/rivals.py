@@ -28,7 +28,7 @@ def rival_refusal(place: Place, fact: DocumentFact) -> str | None:
 
 def _other_security(place: Place, fact: DocumentFact, literal: str) -> str | None:
     classes, said = set(_CLASS.findall(fact.subject.lower())), _CLASS.findall(literal.lower())
-    if not said and fact.kind in ("programme_size", "securities_offered", "securities_sold"):
+    if not said and fact.kind in ("programme_size", "securities_offered", "securities_sold", "proceeds"):
         said = _CLASS.findall(place.before.lower())[-1:]
     if classes and said and not classes & set(said):
         return "another security is named there"

@@ -84,6 +84,8 @@ def _name_refusal(fact: DocumentFact, literal: str) -> str | None:
         return "this is no person"
     if fact.value == fact.subject and not is_of_persons(fact.kind):
         return "the value only repeats the subject"
+    if is_of_persons(fact.kind) and is_person(fact.subject) and is_person(fact.value) and fact.subject != fact.value:
+        return "another person is named there"
     return None if words_stand(fact.value, literal, most=1) else "the passage does not say this value"
 
 

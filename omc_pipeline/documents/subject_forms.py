@@ -103,6 +103,8 @@ def _of_party(fact: DocumentFact, own: frozenset[str], document: Document) -> st
     if is_of_persons(kind):
         is_someone = is_person(subject) or has_title(subject) or _is_called(document, subject)
         return None if is_someone and (not is_own(subject, own) or subject == fact.value) else "this kind is told of a person"
+    if kind.startswith("board_") and is_person(subject) and not is_own(subject, own):
+        return "this kind is told of a party"
     is_named = re.search(r"[A-Z\d]", subject) or re.search(r"\b(?:stock|shares|notes|ADSs?)$", subject)
     if NAMED_KINDS.match(kind) and (not is_named or _is_called(document, subject)):
         return "this kind is told of a party or an asset"

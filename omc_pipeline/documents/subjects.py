@@ -12,6 +12,7 @@ from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.places import Place
 from omc_pipeline.documents.reader import fold
 from omc_pipeline.documents.rivals import rival_refusal
+from omc_pipeline.documents.statements import is_of_persons, is_person
 from omc_pipeline.documents.subject_forms import NAMED_KINDS, form_refusal, is_own
 from omc_pipeline.documents.vocabulary import KINDS, OF_SECURITIES, kind_of
 from omc_pipeline.documents.wording import last_match, words, words_stand
@@ -21,6 +22,8 @@ _EXCHANGE = re.compile(r"\([^()]{0,30}?(?:NASDAQ|Nasdaq|NYSE|AMEX|OTC|TSX|ASX)[^
 _DEFINED = re.compile(r"[“\"]([^”\"]{2,60})[”\"]\)?,?\s*$")
 _SOLD = re.compile(r"\b(?:sold|sell\w*|sales?|swap\w*|dispos\w+|conver\w+)\b", re.IGNORECASE)
 _THROUGH = re.compile(r"\b(?:through|under|from|via|pursuant to)\s+(?:the|its|an?|our)\b", re.IGNORECASE)
+_TOKENS = re.compile(r"\(([A-Z\d]{2,10})\)|\b(?:of|for|list|delist|depositing|withdrawing)\s+([A-Z][A-Z\d]{1,9})\b")
+_TOKEN_KINDS = re.compile(r"(?:deposits|withdrawals|trading|conversion|delisting)(?:_|$)|listing(?:_postponed|_fee)?$")
 _CHANNEL = re.compile(r"\b(?:offering|ATM|program\w*|facility|placement|agreement)\b", re.IGNORECASE)
 _THROUGH_CHANNEL = re.compile(rf"{_THROUGH.pattern}[^.;,]{{0,60}}{_CHANNEL.pattern}", re.IGNORECASE)
 
@@ -94,6 +97,10 @@ def _is_named(place: Place, fact: DocumentFact, document: Document) -> bool:
         return False
     if kind in _DATED and (fact.unit in DAY_UNITS or kind == "period_days") and kind != "amends":
         return _is_told_of_day(place, subject)
+    if is_of_persons(kind) and is_person(subject) and subject.rpartition(" ")[2] not in place.sentence:
+        return False
+    if _TOKEN_KINDS.match(kind) and _is_of_another_token(place, subject):
+        return False
     own = own_names(document)
     told = _told_beside(place, fact, own)
     if told is not None:
@@ -103,6 +110,12 @@ def _is_named(place: Place, fact: DocumentFact, document: Document) -> bool:
     if kind not in OF_SECURITIES and kind_of(kind).of != "coin" and is_own(subject, own):
         return True
     return not in_table and _is_named_before(place, subject, kind, document)
+
+
+def _is_of_another_token(place: Place, subject: str) -> bool:
+    """Whether a sentence names tokens by their tickers, and the subject is none of them."""
+    named = {ticker for pair in _TOKENS.findall(place.sentence) for ticker in pair if ticker} - {"UTC"}
+    return bool(named) and not any(part in place.sentence for part in re.split(r"[,\s]+", subject) if part)
 
 
 def _told_beside(place: Place, fact: DocumentFact, own: frozenset[str]) -> bool | None:

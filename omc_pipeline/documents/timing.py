@@ -64,6 +64,8 @@ _HELD = re.compile(r"\b(?:h[eo]ld\w*|owns?|owned|balance|treasury)\b", re.IGNORE
 
 def period_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a fact can't have its period, or None where it can."""
+    if fact.kind in _STOCKS and re.fullmatch(r"\d{4}-\d\d-\d\d", fact.period):
+        fact = fact.within(f"as of {fact.period}")
     reason = _form_refusal(place, fact)
     if reason:
         return reason

@@ -67,7 +67,7 @@ def unit_refusal(place: Place, fact: DocumentFact, document: Document) -> str | 
     if fact.unit.startswith("USD"):
         return _money_refusal(place, fact, literal)
     if " per " in fact.unit:
-        return None if _is_rate(fact.unit, f"{place.before[-60:]}{literal}{place.after[:25]}") else "it is no such rate there"
+        return None if _is_rate(fact.unit, f"{place.before[-60:]}{literal}{place.after[:25].split(',')[0]}") else "it is no such rate there"
     if fact.unit == "shares":
         return None if re.search(r"\bshares?\b|\bstock\b|\bsecurities\b", place.near, re.IGNORECASE) else "no shares are there"
     is_money = re.search(r"\$\s?[\d,.]+", literal) and is_number(fact.value)
