@@ -43,7 +43,7 @@ _STRICT = frozenset(
         "proceeds",
     ]
 )
-_NAMING = _STRICT | {"crypto_assets_value", "programme_size"}
+_NAMING = _STRICT | {"crypto_assets_value", "programme_size", "programme_remaining"}
 """Kinds of which one, named within the literal, leaves no other."""
 _COIN_KINDS = {
     "coins_mined": _EARN, "staking_rewards": _EARN, "coins_stolen": _EARN,
@@ -222,7 +222,7 @@ def _costs(fact: DocumentFact, before: str, literal: str, after: str, heads: tup
     if fact.kind in ("average_cost", "aggregate_cost"):
         return None if is_total else "it is not the cost of all that is held"
     held = last_match(re.compile(r"\b(?:held|holds?|holdings?|owns?)\b", re.IGNORECASE), clause)
-    if held >= 0 and re.search(r"\b(?:were|was|been) (?:acquired|purchased)\b", clause[held:]):
+    if held >= 0 and re.search(r"(?:\b(?:were|was|been)|,) (?:acquired|purchased)\b", clause[held:]):
         return "it is the cost of all that is held"
     return (
         None

@@ -62,6 +62,11 @@ def _plain(place: Place, fact: DocumentFact, document: Document) -> str | None:
         return "what is expected is not simply so"
     if fact.kind in _PROMISED and re.search(r"\bwill\b[^.;]{0,80}$", place.before):
         return "the words there leave it open"
+    before = _CLAUSE.split(place.before)[-1]
+    if fact.kind in ("notes_principal", "option_principal") and MOODS["priced"].search(before) and not MOODS["actual"].search(before):
+        return "the notes are only priced"
+    if fact.kind == "proceeds" and MOODS["expected"].search(f"{before[-100:]} {literal}"):
+        return "the words there leave it open"
     if kind_of(fact.kind).may_be_open:
         return None
     clause = _CLAUSE.split(place.before)[-1]

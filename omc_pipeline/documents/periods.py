@@ -23,6 +23,7 @@ _IN_QUARTER = re.compile(
 )
 _MONTH_YEAR = re.compile(rf"\b(?:in|for|during)\s+(?:the month of\s+)?({'|'.join(_MONTHS)})\s+((?:19|20)\d\d)\b", re.IGNORECASE)
 _SPANS = re.compile(r"\b(?:three|six|nine|twelve)[- ]months?\b|\bquarter\b|\bweek\b|\bsince\b", re.IGNORECASE)
+_NAMED_MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\s+((?:19|20)\d\d)\b", re.IGNORECASE)
 _AS_OF = re.compile(r"\b(?:as of|as at)\s*$", re.IGNORECASE)
 _PRIOR = re.compile(r"\bprior[- ]year|\bprior period|\byear[- ]ago|\blast year|\bprevious year", re.IGNORECASE)
 _HAPPENED = re.compile(r"\b(?:on|as of|as at|since|ended|ending|from|between|until|through)\s*(?:\w+day,?\s*)?$", re.IGNORECASE)
@@ -191,6 +192,9 @@ def _bears_coarse(period: str, said: Said) -> bool:
             return False
         return any(each in wide for each in names) and _year_nearest(year, said, wide)
     if month:
+        in_heads = {f"{of}-{_MONTHS.index(name.lower()) + 1:02}" for name, of in _NAMED_MONTH.findall(said.heads)}
+        if in_heads and period.removeprefix("as of ") not in in_heads:
+            return False
         if days(f"{said.heads} ; {said.sentence}"):
             return any(f"{day.day:%Y-%m}" == period.removeprefix("as of ") for day in days(f"{said.heads} ; {said.sentence}"))
         name = _MONTHS[int(month[1]) - 1]

@@ -23,6 +23,8 @@ _MEASURE = re.compile(r"\b(?:price|equity|rate|income|revenues?|assets|value|bal
 _PROPOSAL = re.compile(
     r"\d|\b(?:proposals?|resolutions?|plan|vote|motion|agreement|amendments?|elections?|RFP|referendum)\b", re.IGNORECASE
 )
+_NO_COIN = frozenset({"asset_growth", "winner", "incident", "compensation", "compensation_each"})
+_CHANNEL = re.compile(r"\b(?:placement|direct|line|facility|prospectus|equity|sale)\b", re.IGNORECASE)
 _ACT = re.compile(r"\b(?:compliance|notice|received|filing|hearing|appeal|appointment|resignation|listing|conversion)\b", re.IGNORECASE)
 _AGENTS = re.compile(r"\b(?:agents?|officers?|directors?|(?:stock|share|note)?holders?|purchasers|underwriters|investors)$", re.IGNORECASE)
 _ALL = re.compile(r"totals?|others?", re.IGNORECASE)
@@ -106,6 +108,14 @@ def _of_party(fact: DocumentFact, own: frozenset[str], document: Document) -> st
     if kind.startswith("board_") and is_person(subject) and not is_own(subject, own):
         return "this kind is told of a party"
     is_named = re.search(r"[A-Z\d]", subject) or re.search(r"\b(?:stock|shares|notes|ADSs?)$", subject)
+    if (
+        kind == "proceeds"
+        and not SECURITY.search(subject)
+        and not _CHANNEL.search(subject)
+        and is_person(subject)
+        and not is_own(subject, own)
+    ):
+        return "this kind is told of a security or a channel"
     if NAMED_KINDS.match(kind) and (not is_named or _is_called(document, subject)):
         return "this kind is told of a party or an asset"
     if kind in _EVENT_KINDS and not _is_event(subject, own, document):
@@ -123,7 +133,7 @@ def _is_event(subject: str, own: frozenset[str], document: Document) -> bool:
 def _of_value(fact: DocumentFact, _own: frozenset[str], _document: Document) -> str | None:
     if fact.unit == "pairs" and not fact.value.startswith(fact.subject.partition("/")[0]):
         return "the pairs are of another token"
-    if fact.kind in ("asset_growth", "winner") and is_coin(fact.subject):
+    if fact.kind in _NO_COIN and is_coin(fact.subject):
         return "a coin is no subject of this kind"
     names, subjects = (set(re.findall(r"[A-Z]\w{3,}", text)) for text in (fact.value, fact.subject))
     return "nobody is their own counterparty" if fact.kind == "counterparty" and names & subjects else None
@@ -147,9 +157,11 @@ def _of_unit(fact: DocumentFact, own: frozenset[str], document: Document) -> str
 
 @lru_cache(maxsize=1024)
 def _is_called(document: Document, subject: str) -> bool:
-    """Whether a document calls somebody of this name Mr. or Ms."""
+    """Whether a document calls somebody of this name Mr. or Ms., or says that they were appointed."""
     last = subject.partition(",")[0].rpartition(" ")[2]
     if not re.fullmatch(r"[A-Z][\w’'-]+", last):
         return False
-    called = re.compile(rf"\b(?:Mr|Ms|Mrs|Dr)\. (?:\w+ )?{re.escape(last)}\b")
+    called = re.compile(
+        rf"\b(?:Mr|Ms|Mrs|Dr)\. (?:\w+ )?{re.escape(last)}\b|\b(?:appoint|elect|nam|promot|hir)ed\s+(?:\w+\s+)?{re.escape(subject)}\b"
+    )
     return any(called.search(passage.text) for passage in document.passages[:200])
