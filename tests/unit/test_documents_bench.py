@@ -27,7 +27,7 @@ def test_every_label_of_the_own_documents_is_accepted_and_changed_ones_are_refus
     assert figures["changed facts refused: scale"] == 1
     assert figures["changed facts refused: sign"] == 1
     assert figures["changed facts refused"] >= 0.99
-    assert figures["rules, labelled facts found: coins_sold"] == 1
+    assert figures["rules, labelled facts found: coins_purchased"] == 1
 
 
 def test_the_real_documents_keep_their_rates(shared: Path) -> None:
