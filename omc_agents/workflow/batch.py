@@ -17,7 +17,7 @@ from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment
 from omc_agents.workflow.graph import run_graph
 from omc_agents.workflow.steps import SessionContext, Step, steps_of
-from omc_infra.errors import PermanentError, RetryableError
+from omc_infra.errors import OmcError, PermanentError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -100,8 +100,12 @@ def _run(context: SessionContext, steps: Steps) -> None:
 
 
 def _interrupted(context: SessionContext, error: Exception, wait_s: float | None) -> None:
-    """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long."""
-    session_id, detail = context.session.session_id, redact(f"{type(error).__name__}: {error}")[:500]
+    """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long.
+
+    The words of an error that isn't ours may quote a prompt, an answer or a row: they are logged and not kept.
+    """
+    session_id, name = context.session.session_id, type(error).__name__
+    detail = redact(f"{name}: {error}")[:500] if isinstance(error, OmcError) else f"{name}; the log of the run says more"
     _log.error("session.interrupted", session=session_id, wait_s=wait_s, trace="".join(format_exception(error)))
     if wait_s is None:
         context.store.note_failure(session_id, detail)

@@ -16,7 +16,7 @@ from omc_agents.models.panel import Panel, as_panel
 from omc_agents.models.protocol import Model, Response
 from omc_agents.sessions.calls import CallLedger
 from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
-from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
+from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe, is_event_type, is_symbol
 from omc_agents.tools.toolbox import DOCUMENTS_TOOL, Toolbox
 from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request, read_answer
 from omc_agents.workflow.reading import read_one
@@ -161,7 +161,9 @@ def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
 
 def _planned_rows(context: SessionContext) -> list[Evidence]:
     box, event = context.toolbox, context.toolbox.event(context.session.source, context.session.event_id)
-    symbol, event_type = event.row["symbol"], event.row["event_type"]
+    symbol, event_type = event.row["symbol"] or "", event.row["event_type"] or ""
+    symbol = symbol if is_symbol(symbol) else None  # outside text where a code belongs narrows nothing, and ends no session
+    event_type = event_type if is_event_type(event_type) else None
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
         event,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from omc_pipeline.documents.amounts import amounts, table_scale
 from omc_pipeline.documents.coins import coins_in, symbol_of
@@ -503,12 +503,12 @@ def _mood(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     )
 
 
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
+
+
 def _is_number(value: str) -> bool:
-    try:
-        Decimal(value)
-    except InvalidOperation:
-        return False
-    return True
+    """Whether a value is a plain decimal number; one with an exponent may be too large for any arithmetic."""
+    return _PLAIN_NUMBER.fullmatch(value) is not None
 
 
 def _last(pattern: re.Pattern[str], text: str) -> int:
