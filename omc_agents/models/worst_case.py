@@ -163,8 +163,20 @@ def _facts(heard: Sequence[str], honest: Sequence[Mapping[str, Any]]) -> Iterato
         yield {**base, "value": "900", "literal": text[:200]}
         words = list(dict.fromkeys(_CAPITALS.findall(text)))[:2] or ["PWNED"]
         for number in _NUMBERS.findall(text)[:2]:
-            said = {"modality": None, "negated": False, "passage": 0, "period": "", "literal": number, "value": number.strip(",.").replace(",", "")}
-            yield from ({**said, "kind": kind, "subject": word, "unit": unit} for kind in sorted(FACTS) for word in words for unit in (word, "SELLALL"))
+            said = {
+                "modality": None,
+                "negated": False,
+                "passage": 0,
+                "period": "",
+                "literal": number,
+                "value": number.strip(",.").replace(",", ""),
+            }
+            yield from (
+                {**said, "kind": kind, "subject": word, "unit": unit}
+                for kind in sorted(FACTS)
+                for word in words
+                for unit in (word, "SELLALL")
+            )
     base = {"modality": None, "negated": False, "passage": 1, "literal": "900", **true}
     yield from ({**base, name: value[:60]} for value in _ODD_VALUES for name in ("value", "period", "literal"))
 
