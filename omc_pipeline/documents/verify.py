@@ -503,12 +503,12 @@ def _mood(place: _Place, fact: DocumentFact, document: Document) -> str | None:
     )
 
 
-_PLAIN_NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
+_DECIMAL = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 
 
 def _is_number(value: str) -> bool:
     """Whether a value is a plain decimal number; one with an exponent may be too large for any arithmetic."""
-    return _PLAIN_NUMBER.fullmatch(value) is not None
+    return _DECIMAL.fullmatch(value) is not None
 
 
 def _last(pattern: re.Pattern[str], text: str) -> int:

@@ -64,8 +64,8 @@ Landed = Mapping[str, Sequence[Row]]
 
 def _event(n: int, **fields: Any) -> CatalystEvent:
     row = {
-        "event_id": f"0001050446-26-{n:06d}", "event_type": "filing", "symbol": "BTC", "ticker": "MSTR", "issuer": "Acme Corp", "title": "8-K",
-        "form": "8-K", "items": "8.01", "url": "https://www.sec.gov/a.htm", "filed_on": None,
+        "event_id": f"0001050446-26-{n:06d}", "event_type": "filing", "symbol": "BTC", "ticker": "MSTR", "issuer": "Acme Corp",
+        "title": "8-K", "form": "8-K", "items": "8.01", "url": "https://www.sec.gov/a.htm", "filed_on": None,
         "published_at": PUBLISHED + timedelta(milliseconds=n),
     }  # fmt: skip
     return CatalystEvent(**{**row, **fields})
