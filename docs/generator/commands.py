@@ -17,6 +17,8 @@ ARGUMENTS = {
     "ACCOUNT FILL ACCOUNT FILL": "Account and fill id of the fill that counts, then of the other; `omc accounts pairs` shows them.",
     "USER": "Id of the user.",
     "SESSION_OR_EVENT_ID": "`omc agent sessions` shows them.",
+    "QUESTION": "In words, in quotes.",
+    "ANSWER": "In words, in quotes.",
     "SESSION": "Id of a session; `omc agent sessions` shows them.",
     "PROOF_FILE": "A file that `omc agent export` wrote.",
     "SECTION": "A table of `omc.toml`, such as `settings` or `sources.glass_defillama`; left out: all.",

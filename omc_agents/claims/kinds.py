@@ -10,6 +10,7 @@ from typing import Literal
 
 from omc_agents.claims.evidence import json_value
 from omc_agents.claims.fields import Value, read_field
+from omc_pipeline.ledgers.human import WHOLE_MARKET
 from omc_pipeline.ledgers.table import number_text
 
 Row = Mapping[str, str]
@@ -71,7 +72,8 @@ def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
 
 
 def _sentiment(value: Value, _field: str, row: Row, _base: Row) -> str:
-    return f"{row['metric'].replace('_', ' ').capitalize()} stood at {json_value(value)}, observed {_when(row['observed_at'])}."
+    of = "" if row["symbol"] == WHOLE_MARKET else f" of {row['symbol']}"
+    return f"{row['metric'].replace('_', ' ').capitalize()}{of} stood at {json_value(value)}, observed {_when(row['observed_at'])}."
 
 
 def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:
@@ -81,6 +83,35 @@ def _tvl(value: Value, _field: str, row: Row, _base: Row) -> str:
 def _fill(value: Value, _field: str, row: Row, _base: Row) -> str:
     side = {"buy": "bought", "sell": "sold"}[row["side"]]
     return f"The account {side} {amount(value)} {row['symbol']} at {amount(row['price'])} {row['currency']}, {_when(row['executed_at'])}."
+
+
+def _position(value: Value, field: str, row: Row, _base: Row) -> str:
+    words = {
+        "realized": "gains realised so far are {amount} {currency}",
+        "unrealized": "the unrealised gain is {amount} {currency}",
+        "value": "what is held is worth {amount} {currency}",
+        "open_cost": "what is held cost {amount} {currency}",
+        "qty": "the account holds {qty} {symbol}",
+    }[field]
+    text = words.format(amount=amount(value), qty=whole_amount(value), currency=row["currency"], symbol=row["symbol"])
+    return f"{row['symbol']} by {row['method']}: {text}, computed {_when(row['computed_at'])}."
+
+
+def _chain_block(value: Value, field: str, row: Row, _base: Row) -> str:
+    words = {"base_fee_gwei": "the base fee was {} gwei per gas", "transactions": "there were {} transactions"}[field]
+    return f"On {row['chain']} {words.format(json_value(value))} in block {row['number']}, observed {_when(row['observed_at'])}."
+
+
+def _flow(value: Value, field: str, row: Row, _base: Row) -> str:
+    span = {"net_flow_24h_usd": "24 hours", "net_flow_7d_usd": "7 days", "net_flow_30d_usd": "30 days"}[field]
+    went = "into" if not isinstance(value, Decimal) or value >= 0 else "out of"
+    net = amount(abs(value) if isinstance(value, Decimal) else value)
+    return f"Wallets marked as smart money moved {net} USD net {went} {row['symbol']} in {span}, observed {_when(row['observed_at'])}."
+
+
+def _quality(value: Value, field: str, row: Row, _base: Row) -> str:
+    what = field.removesuffix("_score")
+    return f"The {what} score of the {row['ledger']} ledger was {amount(value)} of 1, judged {_when(row['recorded_at'])}."
 
 
 _STATED = {
@@ -127,11 +158,16 @@ KINDS: Mapping[str, Kind] = {
     "event_filed": Kind("catalyst.event", ("published_at",), _event_filed, event="itself"),
     "document_fact": Kind("catalyst.document", ("value",), _document_fact),
     "related_event": Kind("catalyst.event", ("published_at",), _related_event, event="before"),
+    "event": Kind("catalyst.event", ("published_at",), _event_filed),
     "quote": Kind("exchange.quote", ("last", "bid", "ask"), _quote),
     "price_change": Kind("exchange.quote", ("last",), _price_change, compares=True, series=("source", "symbol", "currency")),
     "price_usd": Kind("glass.coin_price", ("price_usd",), _price_usd),
     "sentiment": Kind("human.sentiment", ("score",), _sentiment),
     "tvl": Kind("glass.protocol_tvl", ("tvl_usd",), _tvl),
+    "chain_block": Kind("glass.chain_block", ("base_fee_gwei", "transactions"), _chain_block),
+    "smart_money_flow": Kind("glass.smart_money_flow", ("net_flow_24h_usd", "net_flow_7d_usd", "net_flow_30d_usd"), _flow),
+    "position": Kind("pnl.position", ("realized", "unrealized", "value", "open_cost", "qty"), _position),
+    "ledger_quality": Kind("quality.score", ("overall_score", "completeness_score", "timeliness_score", "accuracy_score"), _quality),
     "fill": Kind("exchange.fill", ("qty",), _fill),
 }
 

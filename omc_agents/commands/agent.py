@@ -8,18 +8,19 @@ from typing import Any
 import click
 
 from omc_agents.commands.agent_proof import diff, export, replay, verify
+from omc_agents.commands.agent_questions import answer, approve, ask, cancel, resume
 from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say
 
 
-@click.group(help="Agent sessions and their briefs.")
+@click.group(help="Ask agents, and see their sessions and briefs.")
 def agent() -> None:
     """Group the session commands."""
 
 
-for _command in (replay, export, verify, diff):
+for _command in (ask, answer, approve, resume, cancel, replay, export, verify, diff):
     agent.add_command(_command)
 
 
@@ -39,7 +40,9 @@ def sessions(most: int, as_json: bool) -> None:
     from omc_infra.tables import print_rows
 
     shown = [
-        {"event": row["event_id"], "status": row["status"], "brief": row["title"] or "–", "session": row["session_id"]} for row in found
+        {"about": row["event_id"] or row["question"] or row["trigger"], "status": row["status"], "brief": row["title"] or "–"}
+        | {"session": row["session_id"]}
+        for row in found
     ]
     print_rows(open_console(), shown, f"sessions · {settings.profile}")
 
@@ -96,6 +99,10 @@ def _restated(database: Database, document: Mapping[str, Any], threshold: float)
 def _print(document: Mapping[str, Any], restated: Sequence[int]) -> None:
     session, brief = document["session"], document["brief"]
     say(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
+    if session["question"]:
+        say("\n".join([f"question: {session['question']}", *(f"answer: {text}" for text in session["answers"])]))
+    if session["prompt"]:
+        say(session["prompt"])
     if brief:
         say(f"\n{brief['title']}\n\n{brief['body']}")
     if restated:

@@ -63,12 +63,17 @@ class WorstCaseModel:
         asked = _document(request)
         read = [*_outside_texts(asked), *_results(request)]
         self.heard = [*self.heard, *(reading for text in read for reading in _readings(text))][-_MOST_HEARD:]
-        honest = self._honest.complete(request) if request.question in {"extraction", "reading", "analysis"} else None
+        honest = self._honest.complete(request) if request.question in {"extraction", "reading", "analysis", "plan", "answer"} else None
         answer = json.loads(honest.text) if honest else {}
         if isinstance(answer.get("claims"), list):
             answer["claims"] = _with(answer["claims"], list(_claims(self.heard, answer["claims"], asked)), _MOST_CLAIMS)
         elif isinstance(answer.get("facts"), list):
             answer["facts"] = _with(answer["facts"], list(_facts(self.heard, answer["facts"])), _MOST_FACTS)
+        elif isinstance(answer.get("topics"), list):
+            answer |= {
+                "coins": [*(text[:200] for text in self.heard[-3:]), "PWNED", *answer["coins"]][:20],
+                "topics": list(asked["topics"]),
+            }
         else:
             answer |= {name: text for text in self.heard for name in _fields(request) if name in _named(text)}
         if self._breaks_schema and request.question == "extraction" and self.heard:

@@ -10,7 +10,9 @@ from omc_infra.errors import BadInputError
 
 MARKET_PROXY = "BTC"
 """The coin whose price stands for the market where an event names none."""
-_SYMBOL, _EVENT_TYPE = r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}", r"[a-z][a-z0-9_]{0,31}"
+_EVENT_TYPE = r"[a-z][a-z0-9_]{0,31}"
+SYMBOL_PATTERN = r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}"
+"""One to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin."""
 
 
 class Timeframe(StrEnum):
@@ -18,11 +20,12 @@ class Timeframe(StrEnum):
 
     DAY = "24h"
     WEEK = "7d"
+    MONTH = "30d"
 
     @property
     def span(self) -> timedelta:
         """The length of the window."""
-        return timedelta(days=7 if self is Timeframe.WEEK else 1)
+        return timedelta(days={Timeframe.DAY: 1, Timeframe.WEEK: 7, Timeframe.MONTH: 30}[self])
 
 
 class SentimentSource(StrEnum):
@@ -35,7 +38,7 @@ class SentimentSource(StrEnum):
 
 def is_symbol(text: str) -> bool:
     """Say whether a text has the form of a stored symbol."""
-    return re.fullmatch(_SYMBOL, text, re.ASCII) is not None
+    return re.fullmatch(SYMBOL_PATTERN, text, re.ASCII) is not None
 
 
 def is_event_type(text: str) -> bool:
@@ -47,9 +50,9 @@ def checked_symbol(text: str) -> str:
     """Return a symbol as the ledgers store it.
 
     Raises:
-        BadInputError: Not one to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin.
+        BadInputError: It has another shape.
     """
-    return _checked(text, _SYMBOL, "symbol")
+    return _checked(text, SYMBOL_PATTERN, "symbol")
 
 
 def checked_event_type(text: str) -> str:

@@ -16,10 +16,11 @@ import sqlalchemy
 
 from omc_agents.claims.evidence import Evidence, json_value, ref_of
 from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
+from omc_agents.tools.positions import POSITIONS, read_positions
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
-from omc_pipeline.ledgers.glass import COIN_PRICE, PROTOCOL_TVL
+from omc_pipeline.ledgers.glass import CHAIN_BLOCK, COIN_PRICE, PROTOCOL_TVL, SMART_MONEY_FLOW
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
 from omc_pipeline.ledgers.knowledge import await_known
 from omc_pipeline.ledgers.read import LedgerReader, Record
@@ -28,6 +29,8 @@ from omc_pipeline.ledgers.table import LedgerTable
 QUOTE_CURRENCY = "AUD"
 RELATED_EVENTS = 5
 MOST_DOCUMENTS = 20
+MOST_HEADS = 60
+"""Newest blocks among which each chain has one."""
 DOCUMENTS_TOOL = "get_documents"
 
 
@@ -102,12 +105,44 @@ class Toolbox:
         wanted = None if source is SentimentSource.ANY else source.value
         return [_evidence(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
 
-    def get_order_history(self) -> list[Evidence]:
-        """Return the newest fills of the session's own user; none where the session has no real user."""
+    def get_order_history(self, symbol: str | None = None) -> list[Evidence]:
+        """Return the newest fills of the session's own user, of one coin where given; none where the session has no real user."""
         if self.user_id is None:
             return []
-        rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id)
+        of_coin: dict[str, Any] = {"symbol": checked_symbol(symbol)} if symbol else {}
+        rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id, **of_coin)
         return [_evidence(FILL, row, "get_order_history") for row in rows]
+
+    def get_pnl_summary(self, symbols: Sequence[str] = ()) -> list[Evidence]:
+        """Return the positions of the session's own user with their gains, of some coins where given; none without a real user.
+
+        A position that was computed again after ``as_of`` is left out: its earlier figures are gone.
+        """
+        if self.user_id is None:
+            return []
+        coins = [checked_symbol(symbol) for symbol in symbols]
+        rows = read_positions(self.engine, self.token, self.user_id, self.as_of, coins)
+        return [
+            Evidence(ref_of(POSITIONS, (row["method"], row["currency"], row["symbol"]), row["run_id"]), "get_pnl_summary", _json_row(row))
+            for row in rows
+        ]
+
+    def get_onchain_metrics(self, symbols: Sequence[str] = ()) -> list[Evidence]:
+        """Return the newest head of each chain, and the largest protocol of each coin by the value locked in it."""
+        reader = self._reader
+        heads = {row["chain"]: row for row in reversed(reader.rows(CHAIN_BLOCK, limit=MOST_HEADS))}
+        locked = [
+            row
+            for symbol in symbols
+            for row in sorted(reader.latest(PROTOCOL_TVL, symbol=checked_symbol(symbol)), key=lambda row: -row["tvl_usd"])[:1]
+        ]
+        found = [(CHAIN_BLOCK, row) for _, row in sorted(heads.items())] + [(PROTOCOL_TVL, row) for row in locked]
+        return [_evidence(table, row, "get_onchain_metrics") for table, row in found]
+
+    def get_smart_money_flow(self, symbol: str) -> list[Evidence]:
+        """Return the newest flow of a coin on each chain."""
+        rows = self._reader.latest(SMART_MONEY_FLOW, symbol=checked_symbol(symbol))
+        return [_evidence(SMART_MONEY_FLOW, row, "get_smart_money_flow") for row in rows]
 
     def get_ledger_quality(self) -> list[Evidence]:
         """Return the newest score of each ledger."""

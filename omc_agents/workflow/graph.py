@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from omc_agents.sessions.store import Session
-from omc_agents.workflow.steps import STEPS, Step, Work, first_state
+from omc_agents.workflow.context import Step, Work
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.database import Database
 
@@ -31,10 +31,10 @@ class State(TypedDict):
 
 
 def run_graph(steps: Mapping[str, Step], database: Database, session: Session, token: str) -> Work:
-    """Run a session's steps to their end, from its last checkpoint where it has one.
+    """Run a session's steps to their end or to a pause, from its last checkpoint where it has one.
 
     Args:
-        steps: The functions named in ``STEPS``.
+        steps: The functions by their names, in their order; the last one publishes.
         database: Where the checkpoints stand.
         session: Names the thread.
         token: Secret of the session.
@@ -53,10 +53,16 @@ def run_graph(steps: Mapping[str, Step], database: Database, session: Session, t
         held = graph.get_state(config)
         if held.created_at is not None and not held.next:
             return dict(held.values["work"])
-        begin = {"work": first_state(session)} if held.created_at is None else None
+        begins_with = {"work": first_state(session)} if held.created_at is None else None
         with suppress(StepInterrupted):
-            return dict(graph.invoke(begin, config, durability="sync")["work"])
+            reached = graph.invoke(begins_with, config, durability="sync")
+            return dict(reached["work"])
     raise failures[-1]
+
+
+def first_state(session: Session) -> Work:
+    """Return the state a session starts from."""
+    return {"session_id": session.session_id, "status": "running", "event_ref": "", "spend": {"input": 0, "output": 0, "calls": 0}}
 
 
 @contextmanager
@@ -90,22 +96,26 @@ def import_langgraph() -> None:
 def _compiled(steps: Mapping[str, Step], saver: PostgresSaver, failures: list[Exception]) -> Any:
     from langgraph.graph import END, START, StateGraph
 
-    graph = StateGraph(State)
-    for name in STEPS:
-        graph.add_node(name, _node(steps[name], failures))
-    graph.add_edge(START, STEPS[0])
-    for name, following in pairwise(STEPS):
-        graph.add_conditional_edges(name, _next_or_publish(following), list({following, "publish"}))
-    graph.add_edge("publish", END)
+    graph, names = StateGraph(State), list(steps)
+    last = names[-1]
+    for name, step in steps.items():
+        graph.add_node(name, _node(step, failures))
+    graph.add_edge(START, names[0])
+    for name, following in pairwise(names):
+        graph.add_conditional_edges(name, _next_or(following, last), list({following, last}))
+    graph.add_edge(last, END)
     return graph.compile(checkpointer=saver)
 
 
 def _node(step: Step, failures: list[Exception]) -> Any:
     """Return a node that keeps a failure aside: LangGraph writes the words of what a node raises into its checkpoints."""
+    from langgraph.errors import GraphBubbleUp
 
     def node(state: State) -> State:
         try:
             return {"work": step(state["work"])}
+        except GraphBubbleUp:  # a pause
+            raise
         except Exception as error:  # noqa: BLE001 raised again by ``run_graph``
             failures.append(error)
         raise StepInterrupted(type(failures[-1]).__name__)
@@ -113,8 +123,8 @@ def _node(step: Step, failures: list[Exception]) -> Any:
     return node
 
 
-def _next_or_publish(following: str) -> Any:
+def _next_or(following: str, last: str) -> Any:
     def route(state: State) -> str:
-        return "publish" if state["work"]["status"] == "refused" else following
+        return following if state["work"]["status"] == "running" else last
 
     return route

@@ -14,6 +14,7 @@ from omc_infra.errors import BadInputError
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say, say_exactly
 from omc_pipeline.commands.accounts import by_option, user_option, writing
+from omc_pipeline.commands.coin_names import coin_option, names_of, user_registry
 
 if TYPE_CHECKING:
     from omc_pipeline.imports.reading import Asked, FileReading
@@ -47,6 +48,7 @@ def import_files() -> None:
 @click.option("--file-zone", help="Zone of times that a file states without one: UTC, Australia/Sydney, ...")
 @click.option("--decimal", type=click.Choice(["point", "comma"]), help="What separates decimals, where a file can be read in two ways.")
 @click.option("--ignore", "ignored", multiple=True, help="A column that has no part in any sum; may be given often.")
+@coin_option
 @by_option
 @json_option
 def files(paths: tuple[Path, ...], as_json: bool, formats: bool, suggest: bool, **options: Any) -> None:
@@ -61,7 +63,7 @@ def files(paths: tuple[Path, ...], as_json: bool, formats: bool, suggest: bool, 
     if suggest:
         _suggest(paths[0], as_json)
         return
-    asked = Asked(options["form"], options["file_zone"], options["decimal"], options["ignored"])
+    asked = Asked(options["form"], options["file_zone"], options["decimal"], options["ignored"], names=names_of(options["coins"]))
     document = _imported(paths, asked, options)
     if as_json:
         emit(document)
@@ -102,7 +104,7 @@ def undo(import_id: int, user: str | None, reason: str, by: str, as_json: bool) 
 
     settings = load_settings()
     with writing(settings, "owner") as (_, connection):
-        counts = undo_import(connection, user or settings.user, import_id, by, reason)
+        counts = undo_import(connection, user or settings.user, import_id, by, reason, user_registry())
     if as_json:
         emit(
             {"import": import_id, "erased": {table: count for table, count in counts.items() if table != "again"}, "again": counts["again"]}
@@ -125,6 +127,7 @@ def _imported(paths: Sequence[Path], asked: Asked, options: Mapping[str, Any]) -
     readings = [without_history(reading) for reading in read_files(paths, with_mapping(asked, options["mapping"]))]
     said = {
         "format": asked.format, "zone": asked.zone, "mark": asked.mark, "ignored": list(asked.ignored), "account": options["account"],
+        "coins": dict(asked.names.chosen),
         "mapping": None if options["mapping"] is None else content_of(options["mapping"]).decode("utf-8-sig"),
     }  # fmt: skip
     shown = []

@@ -15,12 +15,12 @@ from omc_infra.cli import emit, json_option
 from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
 from omc_infra.terminal import open_console, say
+from omc_pipeline.commands.coin_names import coin_option, names_of
 from omc_pipeline.commands.pnl_zone import bound_of, zone_of
 from omc_pipeline.pnl.kernel.choice import ENGINES, Engine, EngineName
 from omc_pipeline.pnl.policy import FEE_POLICIES, METHOD_NAMES, OVERSELL_POLICIES, FeePolicy
 
 if TYPE_CHECKING:
-    from omc_pipeline.imports.reading import Asked
     from omc_pipeline.pnl.document import Document, Format
     from omc_pipeline.pnl.report.periods import Window
     from omc_pipeline.pnl.result import PnlException
@@ -62,6 +62,7 @@ class _Input(NamedTuple):
 @click.option("--file-zone", help="Zone of times that a file states without one: UTC, Australia/Sydney, ...")
 @click.option("--decimal", type=click.Choice(["point", "comma"]), help="What separates decimals, where a file can be read in two ways.")
 @click.option("--ignore", "ignored", multiple=True, help="A column that has no part in any sum; may be given often.")
+@coin_option
 @click.option("--map", "mapping", type=click.Path(path_type=Path), help="A TOML file that says what each column means.")
 @click.option("--matches", is_flag=True, help="Print every match, however many.")
 @click.option("--out", type=click.Path(path_type=Path), help="File for the matches as CSV.")
@@ -85,23 +86,26 @@ def compute(fills: tuple[str, ...], as_json: bool, matches: bool, out: Path | No
 
 def _read(paths: Sequence[Path], options: Mapping[str, Any]) -> _Input:
     """Read one file of trades, or one or more exports."""
-    from omc_pipeline.imports.reading import Asked, is_foreign
+    from omc_pipeline.imports.reading import is_foreign
 
-    asked = Asked(None, options["file_zone"], options["decimal"], options["ignored"])
     policy = cast("FeePolicy", options["fee_policy"] or FEE_POLICIES[0])
     if options["mapping"] is not None or len(paths) > 1:
-        return _exports(paths, asked, policy, options)
+        return _exports(paths, policy, options)
     path = paths[0]
     content = _description(path, lambda: _content(path))
     if _description(path, lambda: is_foreign(content)):
-        return _exports(paths, asked, policy, options)
+        return _exports(paths, policy, options)
+    if options["coins"]:
+        raise BadInputError(f"--coin: {path} states symbols of its own; --coin is for exports of venues and tools, and with --map")
     return _description(path, lambda: _own(path, content, options))
 
 
-def _exports(paths: Sequence[Path], asked: Asked, policy: FeePolicy, options: Mapping[str, Any]) -> _Input:
+def _exports(paths: Sequence[Path], policy: FeePolicy, options: Mapping[str, Any]) -> _Input:
     from omc_pipeline.imports.files import read_files, with_mapping
+    from omc_pipeline.imports.reading import Asked
     from omc_pipeline.imports.settling import describe, settled
 
+    asked = Asked(None, options["file_zone"], options["decimal"], options["ignored"], names=names_of(options["coins"]))
     readings = read_files(paths, with_mapping(asked, options["mapping"]))
     done = settled(readings, policy, options["quote"])
     files = [{"file": str(path), **describe(reading)} for path, reading in zip(paths, readings, strict=True)]

@@ -39,6 +39,7 @@ class Format:
         marker: Of JSON, bytes without which a document is not of this format; spares parsing the others.
         objects: Of JSON, return the rows of a document, or None where it is not of this format.
         query: Of a database, the statement that gives the rows.
+        states_symbols: Whether coins are named by the symbols of the registry, and not by tickers of a venue.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Format:
     objects: Callable[[object], Sequence[Mapping[str, object]] | None] | None = None
     query: str = ""
     marker: bytes = b""
+    states_symbols: bool = False
 
     def missing(self, titles: Iterable[str]) -> list[str]:
         """Return the titles of the columns that a file of this format must have and these lack; titles are plain."""

@@ -11,10 +11,12 @@ from typing import Any
 import psycopg
 
 from omc_infra.errors import BadInputError
+from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.erasing import profit_and_loss_of
 from omc_pipeline.imports.mapping import read_mapping
 from omc_pipeline.imports.reading import Asked, FileReading, read_content
 from omc_pipeline.imports.storing import account_ids, fills_for, without_history
+from omc_pipeline.imports.symbols import Names
 from omc_pipeline.ledgers.exchange import FILL
 from omc_pipeline.ledgers.knowledge import stamp
 from omc_pipeline.ledgers.pairs import pair_fills
@@ -66,14 +68,23 @@ def imports(connection: psycopg.Connection[Any], user_id: str) -> list[ImportedF
     return [ImportedFile(*row) for row in connection.execute(_LIST, [user_id])]
 
 
-def asked_of(options: Mapping[str, Any]) -> Asked:
+def asked_of(options: Mapping[str, Any], registry: Registry) -> Asked:
     """Return what a person had said about a file when it was imported."""
     mapping = options.get("mapping")
     made = None if mapping is None else read_mapping(str(mapping).encode()).format
-    return Asked(options.get("format"), options.get("zone"), options.get("mark"), options.get("ignored", ()), made)
+    return Asked(
+        options.get("format"),
+        options.get("zone"),
+        options.get("mark"),
+        options.get("ignored", ()),
+        made,
+        Names(registry, options.get("coins") or {}),
+    )
 
 
-def undo_import(connection: psycopg.Connection[Any], user_id: str, import_id: int, by: str, reason: str) -> Mapping[str, int]:
+def undo_import(
+    connection: psycopg.Connection[Any], user_id: str, import_id: int, by: str, reason: str, registry: Registry
+) -> Mapping[str, int]:
     """Take the fills of an import out of the ledger, in one transaction of role owner.
 
     Profit and loss of the user is computed anew by the next run. Fills that another import of theirs holds too are written again from it.
@@ -84,6 +95,7 @@ def undo_import(connection: psycopg.Connection[Any], user_id: str, import_id: in
         import_id: Which.
         by: Who decides.
         reason: Why.
+        registry: By which the other files are read again.
 
     Returns:
         Erased rows by table, and under ``again`` the fills that other imports gave back.
@@ -112,18 +124,17 @@ def undo_import(connection: psycopg.Connection[Any], user_id: str, import_id: in
         connection.execute(_UNDONE, [by, reason, import_id])
         counts = {table: count for table, count in counts.items() if count}
         connection.execute(_AUDIT, [f"import {import_id} of {user_id}", by, json.dumps(counts)])
-    again = _stated_again(
-        connection, [one for one in known if one.import_id != import_id and one.undone_at is None and one.source == meant.source]
-    )
+    others = [one for one in known if one.import_id != import_id and one.undone_at is None and one.source == meant.source]
+    again = _stated_again(connection, others, registry)
     return {**counts, "again": again}
 
 
-def _stated_again(connection: psycopg.Connection[Any], others: list[ImportedFile]) -> int:
+def _stated_again(connection: psycopg.Connection[Any], others: list[ImportedFile], registry: Registry) -> int:
     """Write the fills of other imports once more: those that are known stay as they are."""
     count = 0
     for one in others:
         content = PostgresRawStore(connection).body(one.payload_sha256)
-        reading = read_content(content, asked_of(one.options))
+        reading = read_content(content, asked_of(one.options, registry))
         if reading is None:
             continue
         count += _appended(connection, without_history(reading), one)

@@ -1,6 +1,6 @@
-"""Names of coins and currencies as venues write them, by the one function that formats ask.
+"""Names of coins and currencies as files write them, in capitals; rows of one coin are found together by them.
 
-Venues that write their own codes are listed here with what is looked up; everything else keeps its name in capitals.
+Kraken writes several codes of one coin in one file, so they are made one here. What a name means is read in ``symbols.py``.
 Source for Kraken's codes: https://support.kraken.com/articles/360001206766, looked at 2026-11-27.
 """
 
@@ -26,7 +26,6 @@ _KRAKEN: Mapping[str, str] = {
     "XDG": "DOGE",
     "XICN": "ICN",
     "XNMC": "NMC",
-    "XXVN": "XVN",
     "ZUSD": "USD",
     "ZEUR": "EUR",
     "ZGBP": "GBP",
@@ -34,13 +33,12 @@ _KRAKEN: Mapping[str, str] = {
     "ZCAD": "CAD",
     "ZJPY": "JPY",
     "ZKRW": "KRW",
-    "KFEE": "FEE",
     "ETH2": "ETH",
     "ETH2.S": "ETH",
     "XBT.M": "BTC",
 }
 _STAKED = re.compile(r"(?P<coin>[A-Z0-9]+?)(?:[0-9]{2})?\.[SMFBPT]")
-_CODES: Mapping[str, Mapping[str, str]] = {"kraken": _KRAKEN, "coinspot": {"BCC": "BCH"}, "*": {"XBT": "BTC"}}
+_CODES: Mapping[str, Mapping[str, str]] = {"kraken": _KRAKEN, "*": {"XBT": "BTC"}}
 
 
 def asset(venue: str, written: str) -> str:

@@ -91,5 +91,6 @@ FORMAT = Format(
     absent={"fee": "no fees, since no column names them"},
     irrelevant=("source_row", "note"),
     zone="UTC",
+    states_symbols=True,
     read=_read,
 )

@@ -17,6 +17,7 @@ from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.numbers import Mark, decimal_mark
 from omc_pipeline.imports.row import Row, Sheet
+from omc_pipeline.imports.symbols import Names, with_symbols
 from omc_pipeline.imports.text import cells, text_of
 from omc_pipeline.imports.titles import folded_titles
 from omc_pipeline.pnl.document import parse_json
@@ -37,6 +38,7 @@ class Asked:
         mark: What separates decimals; None: told by the file.
         ignored: Titles of columns that don't matter.
         mapping: A format made from a mapping file.
+        names: What names of coins mean.
     """
 
     format: str | None = None
@@ -44,6 +46,7 @@ class Asked:
     mark: Mark | None = None
     ignored: Sequence[str] = ()
     mapping: Format | None = None
+    names: Names = field(default_factory=Names)
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,8 @@ def _result(
     mark = asked.mark or decimal_mark(row[at] for _, _, row in held for at in known) or ("point" if one.shape != "table" else None)
     zone = asked.zone or one.zone
     sheet = Sheet(one.venue, titles, places, mark, zone_named(zone) if zone else None, one.order, notes)
-    fills = _in_sequence(one, list(one.read((Row(sheet, *each) for each in held), notes)))
+    read = _in_sequence(one, list(one.read((Row(sheet, *each) for each in held), notes)))
+    fills = with_symbols(read, one, asked.names, notes)
     source = "" if not notes.zoneless else f"{zone}, {'given' if asked.zone else 'as the format has it'}"
     if notes.rounded:
         notes.assume(f"{notes.rounded} numbers with more than 18 decimals are rounded to 18, half even")

@@ -41,6 +41,7 @@ class Check:
         needs_rows: Nothing to judge scores 0; otherwise it leaves the check out of the score.
         blocking: What is downstream must not run when it fails, because a wrong row costs money.
         good: Predicate of one good row, from which failing rows can be looked up; None where the fact is no share of rows.
+        failing: Statement over ``w`` whose rows are one text each, which name what fails; for a fact that is no share of rows.
         advice: What a person does when it fails, as Markdown; every check of a suite has one.
     """
 
@@ -58,6 +59,7 @@ class Check:
     needs_rows: bool = True
     blocking: bool = False
     good: str | None = None
+    failing: str | None = None
     advice: str = ""
 
     @property

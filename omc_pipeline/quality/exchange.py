@@ -10,15 +10,11 @@ from collections.abc import Mapping
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE
 from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.symbols import SYMBOL_CHECKS
 
 ALL_TIME_S = 20 * 366 * 86400
 AUD_PER_USD = (1.1, 2.1)
 """Band of the AUD price of a US dollar; it has kept within since 2001."""
-
-OTHER_COIN = 1.4
-"""Factor between a price and what the dollar price says, from which on it is no price of that coin, however the market moves."""
-JUMP = 3.0
-"""Factor between a symbol's newest price and its median of the window that is taken for a fault of the feed."""
 
 _IMPLIED = f"""(SELECT q.mid / p.price_usd AS rate FROM (
         SELECT DISTINCT ON (symbol) symbol, observed_at, coalesce((bid + ask) / 2, last) AS mid FROM w
@@ -112,45 +108,6 @@ _QUOTES = (
         needs_rows=False,
         advice="One symbol stands for two coins, or one source is stale. Compare the symbols that differ, and check the coin ids "
         "in `omc.toml`.",
-    ),
-)
-
-_QUOTES_OF_SYMBOLS = (
-    Check(
-        "quote_symbols_agree_with_usd",
-        "accuracy",
-        "critical",
-        f"No symbol's price is {OTHER_COIN:g} times what its dollar price says, nor that part of it.",
-        fact=f"""(SELECT CASE WHEN count(*) >= 3 THEN count(*) FILTER (WHERE abs(ln(rate / median)) > ln({OTHER_COIN})) END
-              FROM {_IMPLIED},
-              (SELECT (percentile_cont(0.5) WITHIN GROUP (ORDER BY rate))::numeric AS median FROM {_IMPLIED}) AS middle)""",
-        high=0,
-        best=0,
-        worst=1,
-        unit="count",
-        table=QUOTE,
-        needs_rows=False,
-        advice="A price is in another unit (cents, a power of ten), upside down, or of another coin of the same ticker. Compare the "
-        "newest quotes with the venue's page. If it is another coin, map its ticker under `[assets]` in `omc.toml`.",
-    ),
-    Check(
-        "quote_symbols_jump",
-        "accuracy",
-        "critical",
-        f"No symbol's newest price is {JUMP:g} times its median of the window, nor that part of it.",
-        fact=f"""(SELECT count(*) FILTER (WHERE abs(ln(newest / median)) > ln({JUMP})) FROM (
-            SELECT symbol, currency, (array_agg(mid ORDER BY observed_at DESC))[1] AS newest,
-                (percentile_cont(0.5) WITHIN GROUP (ORDER BY mid))::numeric AS median
-            FROM (SELECT symbol, currency, observed_at, coalesce((bid + ask) / 2, last) AS mid FROM w) AS priced
-            WHERE mid > 0 GROUP BY symbol, currency HAVING count(*) >= 5) AS of_symbol)""",
-        high=0,
-        best=0,
-        worst=1,
-        unit="count",
-        table=QUOTE,
-        needs_rows=False,
-        advice="Compare the market with the venue's page. A true move of this size within an hour is rare, but happens in markets "
-        "with little trade; the check holds again when the window has passed it.",
     ),
 )
 
@@ -278,7 +235,7 @@ _BALANCES = (
 )
 
 RULES: Mapping[str, TableRules] = {
-    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=(*_QUOTES, *_QUOTES_OF_SYMBOLS)),
+    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=(*_QUOTES, *SYMBOL_CHECKS)),
     FILL.qualified: TableRules(is_event=True, may_be_empty=True, window_s=ALL_TIME_S, checks=_FILLS),
     BALANCE.qualified: TableRules(keeps_things=False, checks=_BALANCES),
 }

@@ -39,11 +39,12 @@ def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: 
 
 
 def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime, account_id: str | None = None) -> tuple[str, ...]:
-    """Return the natural keys of a few rows that fail a check of rows; empty for a check whose fact is no share of rows."""
+    """Name a few rows or things that fail a check; empty for one that has neither ``good`` nor ``failing``."""
     judged = next((judged for judged in suite.tables if judged.table is check.table), None)
-    if judged is None or check.good is None:
+    if judged is None or (check.good is None and check.failing is None):
         return ()
-    statement = f"{_window(judged)} SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good}) LIMIT {EXAMPLES}"
+    of_rows = f"SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good})"
+    statement = f"{_window(judged)} {check.failing or of_rows} LIMIT {EXAMPLES}"
     rows = connection.execute(text(_timed(statement)), {"source": suite.source, "now": now, "account": account_id})
     return tuple(" ".join(value.isoformat() if isinstance(value, datetime) else str(value) for value in row) for row in rows)
 

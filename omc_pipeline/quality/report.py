@@ -49,8 +49,9 @@ class CheckOutcome:
 
     def as_document(self) -> dict[str, Any]:
         """Return the shape ``omc quality --json`` prints of a check."""
-        fields = ("name", "dimension", "source", "passed", "severity", "observed", "expected", "rows")
-        return {name: getattr(self, name) for name in fields}
+        fields = ("name", "dimension", "source", "passed", "severity", "score", "observed", "expected", "rows", "window_from", "window_to")
+        words = {"description": self.description, "examples": list(self.examples), "advice": self.advice}
+        return {**{name: getattr(self, name) for name in fields}, **words}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from datetime import timedelta
 from omc_pipeline.quality.check import DIMENSIONS, Check, Dimension, Severity
 
 WEIGHT: Mapping[Severity, float] = {"critical": 2.0, "warning": 1.0, "info": 0.0}
-BLOCKED_SCORE = 0.5
-"""Most that a failed blocking check can score: one wrong row among a thousand must still raise an alert."""
+FAILED_SCORE = 0.5
+"""Most that a failed critical check can score: one wrong row among a thousand must still raise an alert."""
 HYSTERESIS = 0.05
 """How far above the threshold a score must come before its alert closes."""
 SCORE_NAMES = (*(f"{dimension}_score" for dimension in DIMENSIONS), "overall_score", "mean_score")
@@ -74,7 +74,7 @@ def check_score(check: Check, value: float | None, *, passed: bool) -> float | N
     if value is None:
         return 0.0 if check.needs_rows else None
     score = float(passed) if check.worst is None or check.best is None else ramp(value, check.best, check.worst)
-    return min(score, BLOCKED_SCORE) if check.blocking and not passed else score
+    return min(score, FAILED_SCORE) if check.severity == "critical" and not passed else score
 
 
 def dimension_score(checks: Iterable[Scored]) -> float | None:

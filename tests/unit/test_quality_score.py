@@ -48,11 +48,11 @@ def test_no_data_scores_zero_where_rows_are_needed_and_is_left_out_where_they_ar
     assert check_score(LAG, None, passed=True) is None
 
 
-def test_one_wrong_row_among_a_thousand_still_falls_below_the_alert_threshold_where_it_costs_money() -> None:
-    blocking = row_check(QUOTE, "uncrossed", "bid <= ask", "", blocking=True)
-    reported = row_check(QUOTE, "spread", "true", "")
+def test_one_wrong_row_among_a_thousand_still_falls_below_the_alert_threshold_where_it_is_critical() -> None:
+    critical = row_check(QUOTE, "uncrossed", "bid <= ask", "")
+    reported = row_check(QUOTE, "spread", "true", "", severity="warning")
 
-    assert check_score(blocking, 0.999, passed=False) == 0.5
+    assert check_score(critical, 0.999, passed=False) == 0.5
     assert check_score(reported, 0.999, passed=False) == pytest.approx(0.998)
 
 
