@@ -26,7 +26,7 @@ from omc_agents.models.panel import Candidate, Caps, Panel, Retries
 from omc_agents.models.protocol import Model, Request, Response, Text, Turn
 from omc_agents.models.worst_case import WorstCaseModel
 from omc_agents.orchestration.resources import AgentPlatform
-from omc_agents.sessions.dispatch import dispatch_fresh, open_sessions
+from omc_agents.sessions.dispatch import dispatch_fresh, open_session
 from omc_agents.stand_in.formats import Asked
 from omc_infra.logs import configure_logs
 from omc_infra.postgres.database import Database
@@ -103,7 +103,7 @@ def logged(
     structlog.reset_defaults()
 
 
-def run_of(arena: Arena, instance: dg.DagsterInstance, make: Callable[[], Model | Panel], user: str) -> dg.ExecuteInProcessResult:
+def run_of(arena: Arena, instance: dg.DagsterInstance, make: Callable[[], Model | Panel]) -> dg.ExecuteInProcessResult:
     """Have Dagster brief what was planted, as a run of the platform does."""
 
     @contextmanager
@@ -111,7 +111,6 @@ def run_of(arena: Arena, instance: dg.DagsterInstance, make: Callable[[], Model 
         yield arena.database
 
     [batch] = dispatch_fresh(arena.database, 24)
-    open_sessions(arena.database, batch, "openai/test", user)
     platform = AgentPlatform(lambda: arena.settings, lend, make)
     config = {"ops": {"brief_batch_events": {"config": {"batch_id": str(batch)}}}}
     job = build_definitions(platform).get_job_def("brief_catalysts")
@@ -163,6 +162,7 @@ def test_a_key_and_a_strangers_order_are_nowhere(
     listing = listed().model(MODELS[provider])
     user = ("alice", "system")[len(case) % 2]
     event = arena.plant("filing", ATTACK)
+    open_session(arena.database, *event, "openai/test", user)
 
     def make() -> Panel:
         model = make_model(listing, f"{server.url}/{listing.provider}", SecretStr(KEY))
@@ -171,7 +171,7 @@ def test_a_key_and_a_strangers_order_are_nowhere(
 
     with serving(obedient(breaks_schema)) as server, dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         server.notes.faults.extend(faults)
-        result = run_of(arena, instance, make, user)
+        result = run_of(arena, instance, make)
         events = "".join(str(entry) for entry in instance.all_logs(result.run_id))
         run = instance.get_run_by_id(result.run_id)
         calls = list(server.notes.calls)
