@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from omc_pipeline.documents.amounts import amounts, table_scale
 from omc_pipeline.documents.coins import is_coin
@@ -21,6 +21,7 @@ _NEGATED = re.compile(r"\b(?:not|no|never|without|none|neither|nor)\b|n’t\b|n'
 
 _SPELLED = {word: number for number, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)}
 _SPELLED_WORD = re.compile(rf"\b(?:{'|'.join(_SPELLED)})\b", re.IGNORECASE)
+_DECIMAL = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})", re.ASCII)
 _COUNTED = re.compile(r"USD|%|shares|days|members|count|EH/s|.+ per .+")
 _DAY_FORM = re.compile(r"\d{4}-(?:Q[1-4]|\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d)?Z?)?)?)(?:/\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ?)?)?")
 
@@ -103,8 +104,5 @@ def _day_value(literal: str, value: str, sentence: str) -> str | None:
 
 
 def is_number(value: str) -> bool:
-    """Whether a value is a finite decimal number."""
-    try:
-        return Decimal(value).is_finite()
-    except InvalidOperation:
-        return False
+    """Whether a value is a plain decimal number; one with an exponent may be too large for any arithmetic."""
+    return _DECIMAL.fullmatch(value) is not None
