@@ -40,7 +40,8 @@ def test_a_window_covers_the_sources_of_its_pattern() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "daily", "daily 2:00-3:00", "daily 02:00-25:00", "day 02:00-03:00", "2026-11-28T05:00/2026-11-28T01:00", "2026-13-01T00:00/2026-12-01T00:00",
+    ["", "daily", "daily 2:00-3:00", "daily 02:00-25:00", "day 02:00-03:00", "2026-11-28T05:00/2026-11-28T01:00",
+     "2026-13-01T00:00/2026-12-01T00:00",
      "daily 02:00-03:00 a b", "daily ٠٢:00-03:00"],
 )  # fmt: skip
 def test_what_is_no_window_is_refused_with_examples(written: str) -> None:
