@@ -21,7 +21,8 @@ from omc_pipeline.quality.score import LedgerScore, Scored, dimension_score, is_
 MOST_THINGS = EXAMPLES - 1
 """A check that names as many rows as are ever named may concern any number of things, so its table is the cause."""
 PLAYBOOK = "docs/how-to/when-a-source-breaks.md"
-_SILENCE = ("looked", "endpoints_on_time", "source_loads")
+# Of several failing checks the first of these says most about what to do.
+_SILENCE = ("source_loads", "looked", "endpoints_on_time")
 _SILENCE_OF_TABLE = ("_present", "_fresh")
 _UNADVISED = "See which checks fail with `omc quality`, and on the page of checks what each means."
 _MOST_ROWS = 5
@@ -124,18 +125,19 @@ def _table_of(source: Source | None, outcome: CheckOutcome) -> LedgerTable | Non
 
 
 def _finding(cause: Cause, source: Source | None, found: Sequence[CheckOutcome]) -> Finding:
-    worst = min(found, key=lambda outcome: outcome.score)
+    score = min(outcome.score for outcome in found)
+    worst = min(found, key=lambda outcome: (_SILENCE.index(outcome.name) if outcome.name in _SILENCE else len(_SILENCE), outcome.score))
     is_private = source is None or any(table.per_user for table in source.tables)
     named = [row for outcome in found for row in outcome.examples if _is_of(cause, row)]
     observed = "nothing to judge" if worst.observed is None else worst.observed
     return Finding(
         cause=cause,
-        severity=severity_of(worst.score),
+        severity=severity_of(score),
         summary=f"{worst.description.rstrip('.')}: not so, {observed} instead of {worst.expected}"
         f" ({worst.name}, {worst.rows} rows judged).",
         advice=worst.advice or _UNADVISED,
         playbook=PLAYBOOK,
-        score=worst.score,
+        score=score,
         checks=tuple(dict.fromkeys(outcome.name for outcome in found)),
         rows=() if is_private else tuple(dict.fromkeys(named))[:_MOST_ROWS],
     )
