@@ -26,6 +26,10 @@ class Heartbeat:
     def __init__(self, url: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._url, self._clock, self._due_at = url, clock, clock()
 
+    def is_due(self) -> bool:
+        """Tell whether there is an address, and it is time to ping it."""
+        return self._url is not None and self._clock() >= self._due_at
+
     def beat(self, every_s: float, wrong: Callable[[], Sequence[str]]) -> str | None:
         """Ping where it is due and nothing is wrong.
 
@@ -36,10 +40,9 @@ class Heartbeat:
         Returns:
             Why no ping arrived, in one line; None where it did, or none was due.
         """
-        now = self._clock()
-        if self._url is None or now < self._due_at:
+        if self._url is None or not self.is_due():
             return None
-        self._due_at = now + every_s
+        self._due_at = self._clock() + every_s
         found = wrong()
         if found:
             return f"no heartbeat: {'; '.join(found)}"

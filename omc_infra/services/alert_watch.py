@@ -56,6 +56,7 @@ class AlertWatch:
         self._channels: dict[str, Channel] = {}
         self._heartbeat = Heartbeat(settings.key(HEARTBEAT_KEY))
         self._broken: list[str] = []
+        self._is_missed = False
         self._failure, self._find_at = "", 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -83,9 +84,7 @@ class AlertWatch:
         with self._database.engine("writer").begin() as connection:
             announce(connection, self._options, self._settings.profile, now)
         deliver_due(self._database, self._channel_of, self._options.persistence)
-        missed = self._heartbeat.beat(self._options.heartbeat_s, lambda: [*self._wrong(), *self._broken])
-        if missed:
-            log.warning("alerts.heartbeat", reason=missed)
+        self._beat()
 
     def _run(self) -> None:
         while not self._stopped.wait(_LOOK_S):
@@ -95,6 +94,17 @@ class AlertWatch:
                 self._complain(one_line(error)[:300])
             else:
                 self._failure = ""
+
+    def _beat(self) -> None:
+        """Ping, and log the first ping of a row that stays away, and the first that comes again."""
+        if not self._heartbeat.is_due():
+            return
+        missed = self._heartbeat.beat(self._options.heartbeat_s, lambda: [*self._wrong(), *self._broken])
+        if missed and not self._is_missed:
+            log.warning("alerts.heartbeat", reason=missed)
+        elif not missed and self._is_missed:
+            log.info("alerts.heartbeat", reason="pings arrive again")
+        self._is_missed = bool(missed)
 
     def _complain(self, failure: str) -> None:
         if not self._failure:
