@@ -90,30 +90,31 @@ def run_suites(
         store_scores(connection, run_id, scores)
         alerts = update_alerts(connection, scores, settings.alert_threshold, now)
         close_alerts(connection, silent, now)
-        causes: dict[str, list[int]] = {
-            ledger: _settled(connection, ledger, scores[ledger], outcomes[ledger], sources, settings, now) for ledger in asked
-        }
-        for ledger in silent:
-            settle_findings(connection, raised_by(ledger), [], now)
+        causes = _settle_causes(connection, scores, outcomes, silent, sources, settings, now)
     judged = {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}
     unjudged = {ledger: LedgerQuality(None, []) for ledger in silent}
     found = [replace(alert, causes=tuple(causes.get(alert.ledger, ()))) for alert in alerts]
     return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, found)
 
 
-def _settled(
+def _settle_causes(
     connection: Connection,
-    ledger: LedgerName,
-    score: LedgerScore,
-    outcomes: Mapping[str, Sequence[CheckOutcome]],
+    scores: Mapping[LedgerName, LedgerScore],
+    outcomes: Mapping[LedgerName, Mapping[str, Sequence[CheckOutcome]]],
+    silent: Sequence[LedgerName],
     sources: Collection[Source],
     settings: Settings,
     now: datetime,
-) -> list[int]:
-    """Open, keep and resolve the alerts of a ledger's causes; return the numbers of those that are open."""
-    known = open_alerts(connection, raised_by(ledger))
-    found = findings_of(ledger, score, outcomes, {source.name: source for source in sources}, settings.alert_threshold, known)
-    return settle_findings(connection, raised_by(ledger), found, now)
+) -> dict[str, list[int]]:
+    """Open, keep and resolve the alerts of all causes; return the numbers of those that are open, by ledger."""
+    by_name, causes = {source.name: source for source in sources}, {}
+    for ledger, score in scores.items():
+        known = open_alerts(connection, raised_by(ledger))
+        found = findings_of(ledger, score, outcomes[ledger], by_name, settings.alert_threshold, known)
+        causes[str(ledger)] = settle_findings(connection, raised_by(ledger), found, now)
+    for ledger in silent:
+        settle_findings(connection, raised_by(ledger), [], now)
+    return causes
 
 
 def recorded_states(database: Database) -> States:
