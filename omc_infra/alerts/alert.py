@@ -12,7 +12,7 @@ from omc_infra.terminal import one_line
 
 TOPIC = "alert"
 HIGH_BELOW = 0.5
-_LONGEST_TITLE = 200
+_LONGEST_TITLE, _LONGEST_LINE = 200, 1000
 State = Literal["opened", "acknowledged", "snoozed", "resolved"]
 Occasion = Literal["opened", "worse", "still open", "resolved"]
 _SHOWN = ("alert_id", "source", "kind", "subject", "severity", "score", "summary", "checks", "rows", "opened_at", "confirmed_at",
@@ -153,7 +153,7 @@ def _described(alert: Alert) -> list[str]:
     if alert.rows:
         lines.append(f"Rows: {'; '.join(alert.rows)}")
     return [
-        *map(one_line, lines),
+        *(one_line(line)[:_LONGEST_LINE] for line in lines),
         f"What to do: {one_line(alert.advice)}",
         f"Playbook: {alert.playbook}",
         f"omc alerts ack {alert.alert_id} | omc alerts snooze {alert.alert_id} --for 2h",

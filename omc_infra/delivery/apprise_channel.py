@@ -35,13 +35,17 @@ class AppriseChannel:
         self.name = name
         self._statuses = _silenced()
         from apprise import Apprise, AppriseAsset
+        from apprise.common import OverflowMode, PersistentStoreMode
 
-        self._service = Apprise(asset=AppriseAsset(app_id="OMC", app_desc="OMC", app_url="", async_mode=False))
+        in_memory = PersistentStoreMode.MEMORY.value  # what it keeps of a service may be a token
+        self._service = Apprise(asset=AppriseAsset(app_id="OMC", app_desc="OMC", app_url="", async_mode=False, storage_mode=in_memory))
         if not self._service.add(url):
             raise ConfigurationError(
                 f"channel {name}: OMC_KEY_ALERT_{name.upper()} is not a URL that apprise reads; for a webhook write webhook+https://... "
                 "or slack+https://..."
             )
+        for service in self._service:
+            service.overflow_mode = OverflowMode.SPLIT  # a text that is too long for a service would be refused for ever
 
     def send(self, message: Message) -> None:
         """Send a message.

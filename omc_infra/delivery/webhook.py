@@ -19,6 +19,7 @@ from omc_infra.clock import utc_now
 from omc_infra.delivery.message import Message
 from omc_infra.errors import OmcError, UpstreamRefusedError
 from omc_infra.http.failures import failure, retry_after_s
+from omc_infra.terminal import one_line
 
 Form = Literal["omc", "slack"]
 LONGEST_AGE_S = 300.0
@@ -48,7 +49,7 @@ class WebhookChannel:
             OmcError: The receiver can't be reached or refuses it.
         """
         content = json.dumps(slack_document(message) if self._form == "slack" else omc_document(message)).encode()
-        headers = {"Content-Type": "application/json", "X-OMC-Key": message.key.encode("ascii", "replace").decode()}
+        headers = {"Content-Type": "application/json", "X-OMC-Key": one_line(message.key).encode("ascii", "replace").decode()}
         if self._secret:
             stamp = str(int(time.time()))
             headers |= {"X-OMC-Timestamp": stamp, "X-OMC-Signature": signature(self._secret, stamp, content)}

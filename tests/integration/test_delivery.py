@@ -276,6 +276,17 @@ def test_ntfy_gets_the_message_through_apprise(database: Database, settings: Set
     assert "body of one" in receiver.asked[0].body.decode()
 
 
+def test_a_text_that_is_too_long_for_a_service_is_sent_in_parts(
+    database: Database, settings: Settings, clock: SettableClock, receiver: Upstream
+) -> None:
+    post = Post(database, settings, clock, phone=f"ntfy://{receiver.url.removeprefix('http://')}/omc-topic")
+
+    post.queue(message("one", NOW, body="\n".join(f"line {number}" for number in range(2000))))
+
+    assert post.deliver() == 1
+    assert len(receiver.asked) > 1
+
+
 @pytest.mark.parametrize(
     "url",
     [
