@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from omc_agents.claims.vocabularies import DOCUMENT_STATES, EVENT_TYPES, FACTS, LEDGER_NAMES, SENTIMENT_METRICS, SIDES
+from omc_agents.claims.vocabularies import DOCUMENT_STATES, EVENT_TYPES, FACTS, LEDGER_NAMES, METHODS, SENTIMENT_METRICS, SIDES
 from omc_pipeline.documents.fact import MODALITIES
 from omc_pipeline.ledgers.edgar import is_form
 
@@ -78,10 +78,12 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
     },
     "catalyst.document": {
         "event_id": EVENT_ID,
+        "event_type": one_of(EVENT_TYPES),
         "published_at": TIME,
         "ticker": TICKER,
         "fact": one_of(FACTS),
         "value": NUMBER,
+        "moment": TIME,
         "unit": UNIT,
         "subject": SUBJECT,
         "period": PERIOD,
@@ -98,8 +100,60 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "fee": NUMBER,
         "executed_at": TIME,
     },
+    "glass.market_candle": {
+        "venue": SLUG,
+        "symbol": SYMBOL,
+        "currency": SYMBOL,
+        "interval": Shape("code", r"[0-9]{1,2}[mhd]"),
+        "opened_at": TIME,
+        "close": NUMBER,
+        "volume": NUMBER,
+    },
+    "analysis.event_study": {
+        "symbol": SYMBOL,
+        "event_type": one_of(EVENT_TYPES),
+        "form": Shape("code", is_known=is_form),
+        "ticker": TICKER,
+        "venue": SLUG,
+        "currency": SYMBOL,
+        "through_days": NUMBER,
+        "peers": NUMBER,
+        "first_day": TIME,
+        "last_day": TIME,
+        "mean_pct": NUMBER,
+        "low_pct": NUMBER,
+        "high_pct": NUMBER,
+        "volume_ratio": NUMBER,
+    },
     "glass.coin_price": {"symbol": SYMBOL, "observed_at": TIME, "price_usd": NUMBER},
     "glass.protocol_tvl": {"protocol": SLUG, "observed_at": TIME, "tvl_usd": NUMBER},
+    "glass.chain_block": {
+        "chain": SLUG,
+        "block_hash": EVENT_ID,
+        "number": NUMBER,
+        "observed_at": TIME,
+        "base_fee_gwei": NUMBER,
+        "transactions": NUMBER,
+    },
+    "glass.smart_money_flow": {
+        "symbol": SYMBOL,
+        "chain": SLUG,
+        "observed_at": TIME,
+        "net_flow_24h_usd": NUMBER,
+        "net_flow_7d_usd": NUMBER,
+        "net_flow_30d_usd": NUMBER,
+    },
+    "pnl.position": {
+        "symbol": SYMBOL,
+        "currency": SYMBOL,
+        "method": one_of(METHODS),
+        "qty": NUMBER,
+        "open_cost": NUMBER,
+        "realized": NUMBER,
+        "value": NUMBER,
+        "unrealized": NUMBER,
+        "computed_at": TIME,
+    },
     "human.sentiment": {"symbol": SYMBOL, "metric": one_of(SENTIMENT_METRICS), "observed_at": TIME, "score": NUMBER},
     "quality.score": {
         "ledger": one_of(LEDGER_NAMES),
@@ -112,7 +166,7 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
 }
 
 
-_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric")
+_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric", "chain", "block_hash", "method", "venue", "interval")
 """Columns whose values stand in the reference of a row, which a brief prints behind each claim."""
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
-from omc_agents.claims.render import REMARK, Brief, Circumstances, render
+from omc_agents.claims.render import REMARK, Brief, Circumstances, render, render_answer
 from omc_agents.claims.verify import Claim, Draft, Verification, verify
 from omc_infra.errors import BadInputError
 
@@ -28,16 +28,26 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class ProofPlan(_Part):
+    """What a question was understood to ask."""
+
+    coins: list[Annotated[str, Field(pattern=r"^([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}$")]]
+    topics: list[Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]]
+    span: Annotated[str, Field(pattern=r"^\d{1,3}[hd]$")]
+
+
 class ProofSession(_Part):
     """Which session wrote the brief."""
 
     session_id: str
     user_id: str
-    source: str
-    event_id: str
+    source: str | None
+    event_id: str | None
     model: str
     as_of: str
     """Knowledge time of its rows, ISO 8601."""
+    plan: ProofPlan | None = None
+    """What a question was understood to ask; none for an event."""
 
 
 class ProofBrief(_Part):
@@ -84,7 +94,11 @@ class Proof(_Part):
 
     def digest(self) -> str:
         """Return the digest of all but the digest."""
-        return canonical_sha256(self.model_dump(exclude={"sha256"}))
+        return canonical_sha256({name: value for name, value in self.as_document().items() if name != "sha256"})
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the document; what was never given is left out, so that an older document keeps its digest."""
+        return self.model_dump(exclude_unset=True)
 
 
 def read_proof(body: bytes) -> Proof:
@@ -117,11 +131,12 @@ def faults_of(proof: Proof) -> list[str]:
     if len(evidence) != len(proof.rows):
         faults.append("a row stands twice")
     faults += [f"row {row.ref}: the digest is not that of the row" for row in proof.rows if evidence[row.ref].sha256 != row.sha256]
-    event = evidence.get(proof.event_ref)
-    if event is None:
-        return [*faults, "the row of the event is missing"]
-    if (event.row.get("source"), event.row.get("event_id")) != (proof.session.source, proof.session.event_id):
-        faults.append("the row of the event is another event's")
+    if proof.session.plan is None:
+        event = evidence.get(proof.event_ref)
+        if event is None:
+            return [*faults, "the row of the event is missing"]
+        if (event.row.get("source"), event.row.get("event_id")) != (proof.session.source, proof.session.event_id):
+            faults.append("the row of the event is another event's")
     return faults + _claim_faults(proof, evidence) + _brief_faults(proof, evidence)
 
 
@@ -150,7 +165,10 @@ def write_again(proof: Proof, claims: Sequence[Claim], evidence: Mapping[str, Ev
     """Write the brief of a proof from its claims."""
     as_of = datetime.fromisoformat(proof.session.as_of)
     circumstances = Circumstances(proof.brief.profile, as_of, proof.brief.alert_threshold, proof.brief.remarks)
-    return render(Verification(claims, {"": proof.brief.dropped}), evidence, proof.event_ref, circumstances)
+    verification = Verification(claims, {"": proof.brief.dropped})
+    if proof.session.plan is not None:
+        return render_answer(verification, evidence, proof.session.plan.model_dump(), circumstances)
+    return render(verification, evidence, proof.event_ref, circumstances)
 
 
 def _claim(claim: ProofClaim) -> Claim:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from omc_agents.commands.agent_proof import diff, export, replay, verify
+from omc_agents.commands.agent_questions import answer, approve, ask, cancel, resume
 from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say
+from omc_pipeline.ledgers.table import number_text
 
 
-@click.group(help="Agent sessions and their briefs.")
+@click.group(help="Ask agents, and see their sessions and briefs.")
 def agent() -> None:
     """Group the session commands."""
 
 
-for _command in (replay, export, verify, diff):
+for _command in (ask, answer, approve, resume, cancel, replay, export, verify, diff):
     agent.add_command(_command)
 
 
@@ -39,7 +42,9 @@ def sessions(most: int, as_json: bool) -> None:
     from omc_infra.tables import print_rows
 
     shown = [
-        {"event": row["event_id"], "status": row["status"], "brief": row["title"] or "–", "session": row["session_id"]} for row in found
+        {"about": row["event_id"] or row["question"] or row["trigger"], "status": row["status"], "brief": row["title"] or "–"}
+        | {"session": row["session_id"]}
+        for row in found
     ]
     print_rows(open_console(), shown, f"sessions · {settings.profile}")
 
@@ -96,13 +101,19 @@ def _restated(database: Database, document: Mapping[str, Any], threshold: float)
 def _print(document: Mapping[str, Any], restated: Sequence[int]) -> None:
     session, brief = document["session"], document["brief"]
     say(f"session {session['session_id']}: {session['status']}{': ' + session['detail'] if session['detail'] else ''}")
+    if session["question"]:
+        say("\n".join([f"question: {session['question']}", *(f"answer: {text}" for text in session["answers"])]))
+    if session["prompt"]:
+        say(session["prompt"])
     if brief:
         say(f"\n{brief['title']}\n\n{brief['body']}")
     if restated:
         say(f"\nRESTATED: the rows of claims {', '.join(map(str, restated))} changed since; `omc agent diff` shows before and after")
     for call in document["spend"]:
-        outcome = call["failure"] or call["usage"]
-        say(f"\n{call['step']} {call['attempt']}: {call['model']} {call['state']}, counted {call['counted_usd']} USD; {outcome}")
+        tokens = (call["usage"] or {}).get("total")
+        outcome = call["failure"] or (f"{tokens} tokens" if tokens is not None else "no tokens known")
+        cost = number_text(Decimal(str(call["counted_usd"])))
+        say(f"\nmodel call {call['attempt']} of step {call['step']}: {call['model']} {call['state']}, {cost} USD; {outcome}")
     for row in document["rows"]:
         say(f"\n{row['ref']}")
         for name, value in row["row"].items():

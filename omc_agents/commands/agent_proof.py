@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -49,11 +50,11 @@ def export(session: str, out: Path | None, as_json: bool) -> None:
     with open_database(settings) as database:
         proof = recording_of(database, session, settings.alert_threshold).proof
     if out is None:
-        emit(proof.model_dump())
+        emit(proof.as_document())
         return
     try:
         with out.open("x", encoding="utf-8") as opened:
-            opened.write(proof.model_dump_json(indent=2) + "\n")
+            opened.write(json.dumps(proof.as_document(), indent=2) + "\n")
     except OSError as error:
         raise BadInputError(f"{out}: {error.strerror or error}") from error
     if as_json:

@@ -36,8 +36,13 @@ def chosen_name() -> str:
 
 def chosen_panel() -> Panel:
     """Return the chosen models for the sessions that events start."""
+    return panel_of("system")
+
+
+def panel_of(user_id: str) -> Panel:
+    """Return the chosen models with the keys of a user."""
     settings, options = load_options()
-    return make_panel(settings, options, EnvironmentKeys(settings), "system")
+    return make_panel(settings, options, EnvironmentKeys(settings), user_id)
 
 
 def make_panel(settings: Settings, options: AgentsSection, keys: Keys, user_id: str) -> Panel:
@@ -58,7 +63,9 @@ def make_panel(settings: Settings, options: AgentsSection, keys: Keys, user_id: 
         options.max_call_usd, options.max_session_calls, options.max_session_usd, options.max_user_day_usd, options.max_platform_day_usd
     )
     candidates = tuple(_candidate(name, settings, options, keys, user_id, catalogue) for name in options.names)
-    return Panel(candidates, Retries(options.attempts, options.backoff_s), caps, options.deadline_s, options.reading_characters)
+    retries = Retries(options.attempts, options.backoff_s)
+    at_once = options.sessions_at_once if any(candidate.listing for candidate in candidates) else 1
+    return Panel(candidates, retries, caps, options.deadline_s, options.reading_characters, options.approve_above_usd, at_once)
 
 
 def full_catalogue(options: AgentsSection) -> Catalogue:

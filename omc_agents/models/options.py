@@ -44,10 +44,23 @@ class AgentsSection(Section):
     backoff_s: float = Field(1.0, gt=0, le=60, description="Scale of the first wait between two attempts; it doubles, with jitter.")
     deadline_s: float = Field(60.0, gt=0, le=3600, description="Seconds for one question, all attempts, waits and models together.")
     reading_characters: int = Field(60_000, ge=1_000, le=2_000_000, description="Characters of a document that a model is shown.")
+    sessions_at_once: int = Field(
+        4,
+        ge=1,
+        le=32,
+        description="Sessions that ask a provider side by side; `scripted` takes one after the other.",
+    )
     document_wait_s: float = Field(
         20.0, ge=0, le=3600, description="Seconds for which a brief waits for the document of a fresh filing; then it is written without."
     )
     max_call_usd: Decimal = Field(Decimal(1), ge=0, le=10_000, description="Most that one call can cost.", json_schema_extra=FILE_ONLY)
+    approve_above_usd: Decimal = Field(
+        Decimal(5),
+        ge=0,
+        le=100_000,
+        description="A session that could cost more waits for `omc agent approve`.",
+        json_schema_extra=FILE_ONLY,
+    )
     max_session_calls: int = Field(100, ge=1, le=10_000, description="Calls of one session.", json_schema_extra=FILE_ONLY)
     max_session_usd: Decimal = Field(Decimal(10), ge=0, le=100_000, description="Spent in one session.", json_schema_extra=FILE_ONLY)
     max_user_day_usd: Decimal = Field(

@@ -69,6 +69,10 @@ class Panel:
     deadline_s: float | None = None
     reading_characters: int = 60_000
     """Of a document, shown to a model."""
+    approve_above_usd: Decimal = Decimal(5)
+    """What a session may spend before a person has to agree."""
+    sessions_at_once: int = 1
+    """Sessions of a batch that are worked side by side."""
 
     @property
     def name(self) -> str:

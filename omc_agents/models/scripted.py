@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,12 +36,12 @@ class ScriptedAnalyst:
     name = "scripted/analyst-1"
 
     def complete(self, request: Request) -> Response:
-        """Return ``extraction``, ``reading`` or ``analysis``.
+        """Return what the rules say to one of the workflow's questions.
 
         Raises:
-            BadInputError: The question is neither.
+            BadInputError: The question is none of them.
         """
-        rules = {"extraction": extraction, "reading": reading, "analysis": analysis}
+        rules = {"extraction": extraction, "reading": reading, "analysis": analysis, "plan": plan, "answer": answer_claims}
         rule = rules.get(str(request.output_schema.get("title")))
         if rule is None:
             raise BadInputError(
@@ -76,13 +77,87 @@ def analysis(question: Mapping[str, Any]) -> dict[str, Any]:
     return {"claims": claims}
 
 
+def plan(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose topics and span by the words of a question; every coin that it names is meant."""
+    words = " ".join(str(envelope["text"]) for envelope in question["envelopes"]).lower()
+    topics = [topic for topic, marks in _TOPICS_BY_WORD if re.search(rf"\b(?:{'|'.join(marks)})\b", words)]
+    if not topics and question["coins"]:
+        topics = ["price"]
+    span = next((span for span, marks in _SPANS_BY_WORD if re.search(rf"\b(?:{'|'.join(marks)})\b", words)), "24h")
+    return {"coins": question["coins"], "topics": topics, "span": span}
+
+
+def answer_claims(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Draft claims from the rows of a planned question, topic by topic."""
+    rows: Sequence[Row] = question["rows"]
+    return {"claims": [claim for topic in question["plan"]["topics"] for claim in _ANSWERS[topic](rows)][:_MOST_ANSWERED]}
+
+
+def _prices(rows: Sequence[Row]) -> Claims:
+    coins = dict.fromkeys(row["fields"]["symbol"] for row in rows if row["table"] in _PRICED and "symbol" in row["fields"])
+    claims: Claims = []
+    for coin in coins:
+        of_coin = [row for row in rows if row["fields"].get("symbol") == coin]
+        claims += _price({}, of_coin) + _candles({}, of_coin) + _newest_of("price_usd", "glass.coin_price", "price_usd")(of_coin)
+    return claims
+
+
+def _newest_of(kind: str, table: str, field: str) -> Callable[[Sequence[Row]], Claims]:
+    def rule(rows: Sequence[Row]) -> Claims:
+        return [_claim(kind, row, field) for row in _newest_first(rows, table)[:1] if field in row["fields"]]
+
+    return rule
+
+
+def _each_of(kind: str, table: str, *fields: str) -> Callable[[Sequence[Row]], Claims]:
+    def rule(rows: Sequence[Row]) -> Claims:
+        return [_claim(kind, row, field) for row in rows if row["table"] == table for field in fields if field in row["fields"]]
+
+    return rule
+
+
+def _chain_rows(rows: Sequence[Row]) -> Claims:
+    fees = _each_of("chain_block", "glass.chain_block", "base_fee_gwei", "transactions")(rows)
+    return fees + _each_of("tvl", "glass.protocol_tvl", "tvl_usd")(rows)
+
+
+_MOST_ANSWERED = 20
+_PRICED = ("exchange.quote", "glass.coin_price")
+_TOPICS_BY_WORD = (
+    ("price", ("prices?", "worth", "trad(?:es?|ing)", "quotes?", "cost", "moved?", "moves", "up", "down", "performance")),
+    ("sentiment", ("sentiment", "mood", "fear", "greed", "bullish", "bearish", "feel(?:ing)?")),
+    ("events", ("events?", "filings?", "filed", "news", "catalysts?", "happened", "announce[a-z]*", "listings?", "delist[a-z]*")),
+    ("orders", ("orders?", "trades", "fills?", "bought", "sold", "buys", "sells")),
+    ("profit", ("profits?", "gains?", "pnl", "loss(?:es)?", "earn(?:ed|ings)?", "holdings?", "hold", "positions?", "portfolio")),
+    ("chain", ("chains?", "gas", "fees?", "blocks?", "on-chain", "onchain", "tvl", "locked")),
+    ("flows", ("flows?", "smart money", "whales?", "wallets?")),
+    ("quality", ("quality", "trust", "reliable", "complete", "late", "stale")),
+)
+_SPANS_BY_WORD = (
+    ("30d", ("months?", "30 days", "30d")),
+    ("7d", ("weeks?", "7 days", "7d", "seven days")),
+)
+_ANSWERS: Mapping[str, Callable[[Sequence[Row]], Claims]] = {
+    "price": _prices,
+    "sentiment": _each_of("sentiment", "human.sentiment", "score"),
+    "events": _each_of("event", "catalyst.event", "published_at"),
+    "orders": _each_of("fill", "exchange.fill", "qty"),
+    "profit": _each_of("position", "pnl.position", "realized", "unrealized", "qty"),
+    "chain": _chain_rows,
+    "flows": _each_of("smart_money_flow", "glass.smart_money_flow", "net_flow_24h_usd", "net_flow_7d_usd"),
+    "quality": _each_of("ledger_quality", "quality.score", "overall_score"),
+}
+
+
 def _event(question: Row, rows: Sequence[Row]) -> Claims:
     return [_claim("event_filed", row, "published_at") for row in rows if row["ref"] == question["event_ref"]]
 
 
 def _stated(_question: Row, rows: Sequence[Row]) -> Claims:
     """Tell what the event's documents say, in their order."""
-    return [_claim("document_fact", row, "value") for row in rows if row["table"] == "catalyst.document" and _tells(row)][:_MOST_STATED]
+    facts = [row for row in rows if row["table"] == "catalyst.document"]
+    dates = [_claim("document_date", row, "moment") for row in facts if {"fact", "moment"} <= set(row["fields"])]
+    return [*(_claim("document_fact", row, "value") for row in facts if _tells(row)), *dates][:_MOST_STATED]
 
 
 def _tells(row: Row) -> bool:
@@ -101,6 +176,26 @@ def _price(_question: Row, rows: Sequence[Row]) -> Claims:
     return claims
 
 
+def _candles(_question: Row, rows: Sequence[Row]) -> Claims:
+    """Compare the newest candle of each series with each earlier one, the shortest span first."""
+    series: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row["table"] == "glass.market_candle" and {"opened_at", "close"} <= set(row["fields"]):
+            series.setdefault(tuple(row["fields"].get(name, "") for name in ("venue", "symbol", "currency", "interval")), []).append(row)
+    claims: Claims = []
+    for of_series in series.values():
+        newest, *earlier = sorted(of_series, key=lambda row: str(row["fields"]["opened_at"]), reverse=True)
+        for base in earlier:
+            moved = change_pct("glass.market_candle", "close", newest["fields"], base["fields"])
+            if moved is not None:
+                claims.append(_claim("candle_change", newest, "close", value=str(json_value(moved)), base_ref=base["ref"]))
+    return claims
+
+
+def _studies(_question: Row, rows: Sequence[Row]) -> Claims:
+    return [_claim("event_study", row, "mean_pct") for row in rows if row["table"] == "analysis.event_study"]
+
+
 def _first_of(kind: str, table: str, field: str) -> Callable[[Row, Sequence[Row]], Claims]:
     def rule(question: Row, rows: Sequence[Row]) -> Claims:
         found = [row for row in _newest_first(rows, table) if row["ref"] != question["event_ref"]]
@@ -113,6 +208,8 @@ _RULES: Sequence[Callable[[Row, Sequence[Row]], Claims]] = (
     _event,
     _stated,
     _price,
+    _candles,
+    _studies,
     _first_of("price_usd", "glass.coin_price", "price_usd"),
     _first_of("sentiment", "human.sentiment", "score"),
     _first_of("tvl", "glass.protocol_tvl", "tvl_usd"),

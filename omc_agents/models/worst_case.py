@@ -42,7 +42,7 @@ class WorstCaseModel:
         """Return an obedient answer; any question is answered, also one that the scripted analyst doesn't know."""
         asked = _document(request)
         self.heard = [*self.heard, *_outside_texts(asked), *_results(request)][-_MOST_HEARD:]
-        honest = self._honest.complete(request) if request.question in {"extraction", "reading", "analysis"} else None
+        honest = self._honest.complete(request) if request.question in {"extraction", "reading", "analysis", "plan", "answer"} else None
         answer = json.loads(honest.text) if honest else {}
         if isinstance(answer.get("claims"), list):
             drafted = list(answer["claims"])

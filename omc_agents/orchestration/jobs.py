@@ -13,7 +13,7 @@ from omc_agents.orchestration.resources import AgentPlatform
 from omc_infra.markdown import escape_markdown
 
 if TYPE_CHECKING:
-    from omc_agents.workflow.batch import EventOutcome
+    from omc_agents.workflow.orchestrator import SessionOutcome
 
 BATCH_TAG = "omc/batch"
 LEDGER_TAGS = {"ledger": "catalyst"}
@@ -64,7 +64,7 @@ def brief_catalysts() -> None:
     brief_batch_events()
 
 
-def _table(outcomes: Sequence["EventOutcome"]) -> dg.MetadataValue:
+def _table(outcomes: Sequence["SessionOutcome"]) -> dg.MetadataValue:
     head = "| event | session | outcome | detail |\n|---|---|---|---|\n"
     cells = [[escape_markdown(cell or "") for cell in (o.event_id, o.session_id, o.outcome, o.detail)] for o in outcomes]
     return dg.MetadataValue.md(head + "\n".join(f"| {' | '.join(row)} |" for row in cells))

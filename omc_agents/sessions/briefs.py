@@ -20,7 +20,8 @@ FROM agents.brief b LEFT JOIN agents.claim c USING (brief_id)
 WHERE b.published_at >= :moment GROUP BY b.brief_id ORDER BY b.published_at
 """
 _SESSIONS = """
-SELECT s.session_id, s.source, s.event_id, s.user_id, s.status, s.model, s.as_of, s.attempts, s.started_at, s.finished_at, s.detail, b.title
+SELECT s.session_id, s.trigger, s.source, s.event_id, s.question, s.user_id, s.status, s.waiting_for, s.prompt,
+    s.model, s.as_of, s.attempts, s.started_at, s.finished_at, s.detail, b.title
 FROM agents.session s LEFT JOIN agents.brief b USING (session_id)
 ORDER BY s.created_at DESC, s.session_id LIMIT :most
 """

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from omc_agents.sessions.store import SYSTEM_USER, session_id_of
+from omc_agents.sessions.states import SYSTEM_USER
 from omc_agents.sessions.tokens import Assignment, issue_tokens
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
@@ -33,30 +33,38 @@ WHERE o.recorded_at - o.published_at <= :fresh
 ORDER BY o.recorded_at, o.source, o.event_id LIMIT :most
 """
 _OPEN = """
-SELECT d.batch_id, min(d.dispatched_at) AS since FROM agents.dispatch d LEFT JOIN agents.session s USING (source, event_id)
-WHERE (s.status IS NULL OR s.status NOT IN ('published', 'refused', 'failed')) AND coalesce(s.retry_at <= clock_timestamp(), true)
+SELECT d.batch_id, min(d.dispatched_at) AS since
+FROM agents.dispatch d LEFT JOIN agents.session s USING (source, event_id, user_id, subscription)
+WHERE (s.status IS NULL OR NOT agents.is_finished(s.status)) AND s.status IS DISTINCT FROM 'waiting'
+    AND coalesce(s.retry_at <= clock_timestamp(), true)
 GROUP BY d.batch_id ORDER BY since, d.batch_id
 """
 _EVENTS = """
 SELECT d.source, d.event_id FROM agents.dispatch d JOIN catalyst.outbox o USING (source, event_id)
-    LEFT JOIN agents.session s USING (source, event_id)
-WHERE d.batch_id = :batch AND (s.status IS NULL OR s.status NOT IN ('published', 'refused', 'failed'))
+    LEFT JOIN agents.session s USING (source, event_id, user_id, subscription)
+WHERE d.batch_id = :batch AND (s.status IS NULL OR NOT agents.is_finished(s.status))
 ORDER BY coalesce(s.attempts, 0), o.recorded_at, d.source, d.event_id
 """
 
 _WITHOUT_SESSION = """
-SELECT d.source, d.event_id FROM agents.dispatch d
-WHERE d.batch_id = :batch AND NOT EXISTS (SELECT FROM agents.session s WHERE (s.source, s.event_id) = (d.source, d.event_id))
+SELECT d.source, d.event_id, d.user_id, d.subscription FROM agents.dispatch d
+WHERE d.batch_id = :batch AND NOT EXISTS (SELECT FROM agents.session s
+    WHERE (s.source, s.event_id, s.user_id, s.subscription) = (d.source, d.event_id, d.user_id, d.subscription) AND s.trigger = 'event')
 """
 _OPENED = """
-INSERT INTO agents.session (session_id, user_id, source, event_id, status, model, event_recorded_at, as_of)
-SELECT :session_id, :user_id, source, event_id, 'queued', :model, recorded_at, greatest(recorded_at, clock_timestamp())
+INSERT INTO agents.session (session_id, user_id, source, event_id, subscription, status, model, event_recorded_at, as_of)
+SELECT :session_id, :user_id, source, event_id, :subscription, 'queued', :model, recorded_at, greatest(recorded_at, clock_timestamp())
 FROM catalyst.outbox WHERE source = :source AND event_id = :event_id ON CONFLICT DO NOTHING
 """
+_SESSION = """
+SELECT session_id FROM agents.session
+WHERE trigger = 'event' AND (source, event_id, user_id, subscription) = (:source, :event_id, :user_id, :subscription)
+"""
 _GIVEN_UP = """
-UPDATE agents.session s SET status = 'failed', detail = :detail, finished_at = clock_timestamp()
-FROM agents.dispatch d WHERE d.batch_id = :batch AND (d.source, d.event_id) = (s.source, s.event_id)
-AND s.status NOT IN ('published', 'refused', 'failed')
+UPDATE agents.session s SET status = 'failed', detail = :detail, waiting_for = NULL, prompt = NULL, finished_at = clock_timestamp()
+FROM agents.dispatch d WHERE d.batch_id = :batch
+AND (d.source, d.event_id, d.user_id, d.subscription) = (s.source, s.event_id, s.user_id, s.subscription)
+AND NOT agents.is_finished(s.status)
 """
 
 
@@ -90,19 +98,18 @@ def dispatch_fresh(
     return [batch for batch, _ in batches]
 
 
-def open_sessions(database: Database, batch_id: UUID, model: str, user_id: str = SYSTEM_USER) -> None:
+def open_sessions(database: Database, batch_id: UUID, model: str) -> None:
     """Open the sessions of a batch's events that have none; their ``as_of`` is this moment, or when we knew if later.
 
     Args:
         database: Written as role writer.
         batch_id: Which batch.
         model: Name of the model that will be asked.
-        user_id: Whose sessions they are.
     """
     with database.engine("writer").begin() as connection:
-        missing = connection.execute(text(_WITHOUT_SESSION), {"batch": batch_id}).all()
+        missing = connection.execute(text(_WITHOUT_SESSION), {"batch": batch_id}).mappings().all()
         for event in missing:
-            connection.execute(text(_OPENED), _opening(event.source, event.event_id, model, user_id))
+            connection.execute(text(_OPENED), {"session_id": str(uuid.uuid4()), "model": model, **event})
 
 
 def assign_batch(database: Database, batch_id: UUID, model: str, lifetime: timedelta) -> list[Assignment]:
@@ -124,12 +131,13 @@ def open_session(database: Database, source: str, event_id: str, model: str, use
     Raises:
         BadInputError: No such event was ever announced.
     """
-    opening = _opening(source, event_id, model, user_id)
+    subject = {"source": source, "event_id": event_id, "user_id": user_id, "subscription": ""}
     with database.engine("writer").begin() as connection:
-        connection.execute(text(_OPENED), opening)
-        if connection.execute(text("SELECT FROM agents.session WHERE session_id = :session_id"), opening).one_or_none() is None:
-            raise BadInputError(f"no event {event_id!r} of {source!r} was announced")
-    return str(opening["session_id"])
+        connection.execute(text(_OPENED), {"session_id": str(uuid.uuid4()), "model": model, **subject})
+        found = connection.execute(text(_SESSION), subject).scalar_one_or_none()
+    if found is None:
+        raise BadInputError(f"no event {event_id!r} of {source!r} was announced")
+    return str(found)
 
 
 def open_batches(database: Database) -> list[UUID]:
@@ -149,7 +157,3 @@ def give_up(database: Database, batch_id: UUID, detail: str) -> int:
     open_sessions(database, batch_id, model="none")
     with database.engine("writer").begin() as connection:
         return connection.execute(text(_GIVEN_UP), {"batch": batch_id, "detail": detail}).rowcount
-
-
-def _opening(source: str, event_id: str, model: str, user_id: str) -> dict[str, str]:
-    return {"session_id": session_id_of(source, event_id), "source": source, "event_id": event_id, "model": model, "user_id": user_id}

@@ -17,9 +17,9 @@ _KEY = "hashtextextended(%s, 0)"
 
 
 @contextmanager
-def event_lock(database: Database, source: str, event_id: str) -> Iterator[bool]:
-    """Hold the right to work on one event; yields False where another process holds it."""
-    with _lock(database, f"agents.event/{source}/{event_id}") as held:
+def session_lock(database: Database, session_id: str) -> Iterator[bool]:
+    """Hold the right to work on one session; yields False where another process holds it."""
+    with _lock(database, f"agents.session/{session_id}") as held:
         yield held
 
 

@@ -9,21 +9,21 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from omc_agents.claims.evidence import Evidence
-from omc_agents.claims.proof import FORMAT, Proof, ProofBrief, ProofClaim, ProofRow, ProofSession, seal
+from omc_agents.claims.proof import FORMAT, Proof, ProofBrief, ProofClaim, ProofPlan, ProofRow, ProofSession, seal
 from omc_agents.models.protocol import Response
 from omc_agents.sessions.responses import from_document
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 
 _SESSION = """
-SELECT s.session_id, s.user_id, s.source, s.event_id, s.model, s.as_of, s.status, s.detail,
+SELECT s.session_id, s.user_id, s.source, s.event_id, s.plan, s.trigger, s.model, s.as_of, s.status, s.detail,
        b.title, b.body, b.profile, b.alert_threshold, b.remarks, b.dropped
 FROM agents.session s LEFT JOIN agents.brief b USING (session_id) WHERE s.session_id = :id
 """
 _CLAIMS = "SELECT kind, ref, base_ref, field, value, text FROM agents.claim WHERE brief_id = :id ORDER BY n"
 _EVIDENCE = "SELECT ref, tool, row, row_sha256 FROM agents.evidence WHERE session_id = :id ORDER BY n"
 _ANALYSES = """
-SELECT response FROM agents.model_call WHERE session_id = :id AND question = 'analysis' ORDER BY recorded_at DESC LIMIT 1
+SELECT response FROM agents.model_call WHERE session_id = :id AND question IN ('analysis', 'answer') ORDER BY recorded_at DESC LIMIT 1
 """
 _ALWAYS = "quality.score"
 """The table of the rows that a brief prints without a claim: how far its ledgers can be trusted."""
@@ -70,14 +70,17 @@ def recording_of(database: Database, session_id: str, alert_threshold: float) ->
 
 
 def _proof(found: Mapping[str, Any], claims: list[Mapping[str, Any]], rows: list[Mapping[str, Any]], threshold: float) -> Proof:
-    event_ref = rows[0]["ref"]
+    planned: dict[str, Any] = {"plan": ProofPlan(**found["plan"])} if found["trigger"] == "question" else {}
+    event_ref = "" if planned else rows[0]["ref"]
     wanted = {event_ref, *(claim[name] for claim in claims for name in ("ref", "base_ref"))}
     kept = [row for row in rows if row["ref"] in wanted or row["ref"].startswith(f"{_ALWAYS}/")]
     own = found["alert_threshold"]
     proof = Proof(
         format=FORMAT,
         session=ProofSession(
-            **{name: found[name] for name in ("session_id", "user_id", "source", "event_id", "model")}, as_of=found["as_of"].isoformat()
+            **{name: found[name] for name in ("session_id", "user_id", "source", "event_id", "model")},
+            as_of=found["as_of"].isoformat(),
+            **planned,
         ),
         event_ref=event_ref,
         brief=ProofBrief(

@@ -20,7 +20,7 @@ SESSIONS_A_BATCH = 100
 _THREAD = "user_id || ':' || session_id"
 _OLD = f"""
 SELECT user_id, session_id FROM agents.session
-WHERE session_id > %(after)s AND status IN ('published', 'refused', 'failed') AND finished_at < %(before)s
+WHERE session_id > %(after)s AND agents.is_finished(status) AND finished_at < %(before)s
 AND (EXISTS (SELECT FROM agents.model_call AS call WHERE call.session_id = session.session_id AND call.response IS NOT NULL)
     OR EXISTS (SELECT FROM agents.checkpoints WHERE thread_id = {_THREAD})
     OR EXISTS (SELECT FROM agents.checkpoint_blobs WHERE thread_id = {_THREAD})

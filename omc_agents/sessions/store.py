@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,38 +22,53 @@ from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.responses import as_document, from_document
 from omc_agents.sessions.settlement import settle
 from omc_agents.sessions.spend import Reservation, reserve
+from omc_agents.sessions.states import FINISHED, Status, Trigger, WaitingFor
 from omc_agents.sessions.tokens import bind_token
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 
-SYSTEM_USER = "system"
-"""Owner of the sessions that events start; nobody's orders are read for it."""
-Status = Literal["queued", "running", "published", "refused", "failed"]
-FINISHED: tuple[Status, ...] = ("published", "refused", "failed")
 MOST_FAILURES = 3
 LONGEST_WAIT_S = 7 * 86400
 """Most that a model's wish to be left alone holds a session back; more is a mistake of its provider."""
-_NAMESPACE = uuid.UUID("2b1d8a5c-52b4-4f0e-9a53-6a7a1f6e3c10")
-_COLUMNS = "session_id, user_id, source, event_id, status, model, marker, event_recorded_at, as_of, attempts, detail, retry_at"
+_COLUMNS = (
+    "session_id, user_id, trigger, source, event_id, question, answers, status, waiting_for, prompt, step, model, marker,"
+    " event_recorded_at, as_of, attempts, approved_usd, detail, retry_at"
+)
 
 
 @dataclass(frozen=True)
 class Session:
-    """One agent's work on one event; ``as_of`` and ``marker`` are set once."""
+    """One agent's work on one subject, for one user; ``as_of`` and ``marker`` are set once.
+
+    Attributes:
+        trigger: What began it; ``source`` and ``event_id`` name the event, ``question`` holds the words of a person.
+        answers: What the person said when the session asked back, the oldest first.
+        waiting_for: What a person must do where it waits; ``prompt`` says it in words of the code.
+        step: The step of the workflow that began last; None before the first.
+        event_recorded_at: When we knew of the event, or were asked the question.
+        approved_usd: The spending that a person agreed to.
+        retry_at: Before this time its model doesn't want to be asked.
+    """
 
     session_id: str
     user_id: str
-    source: str
-    event_id: str
+    trigger: Trigger
+    source: str | None
+    event_id: str | None
+    question: str | None
+    answers: Sequence[str]
     status: Status
+    waiting_for: WaitingFor | None
+    prompt: str | None
+    step: str | None
     model: str
     marker: str
     event_recorded_at: datetime
     as_of: datetime
     attempts: int
-    detail: str | None
+    approved_usd: Decimal = Decimal(0)
+    detail: str | None = None
     retry_at: datetime | None = None
-    """Before this time its model doesn't want to be asked."""
 
     @property
     def is_finished(self) -> bool:
@@ -65,11 +79,6 @@ class Session:
     def thread_id(self) -> str:
         """Name of its checkpoints; row-level security reads the user from it."""
         return f"{self.user_id}:{self.session_id}"
-
-
-def session_id_of(source: str, event_id: str) -> str:
-    """Return the one id the session of an event can have."""
-    return str(uuid.uuid5(_NAMESPACE, f"{source}/{event_id}"))
 
 
 @dataclass(frozen=True)
@@ -114,22 +123,41 @@ class SessionStore:
 
     def start(self, session_id: str) -> None:
         """Count one more attempt."""
-        self._update(
-            session_id, "status = 'running', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()), retry_at = NULL"
-        )
+        began = "attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp()), retry_at = NULL"
+        self._update(session_id, f"status = 'running', waiting_for = NULL, prompt = NULL, {began}")
+
+    def enter(self, session_id: str, step: str) -> None:
+        """Write down which step begins."""
+        self._update(session_id, "step = :step", step=step)
+
+    def note_plan(self, session_id: str, plan: Mapping[str, Any]) -> None:
+        """Keep what a question was understood to ask; codes only."""
+        self._update(session_id, "plan = CAST(:plan AS jsonb)", plan=json.dumps(dict(plan), sort_keys=True))
+
+    def wait(self, session_id: str, waiting_for: WaitingFor, prompt: str) -> None:
+        """Leave the session to a person; ``prompt`` tells them what it needs."""
+        self._update(session_id, "status = 'waiting', waiting_for = :waiting_for, prompt = :prompt", waiting_for=waiting_for, prompt=prompt)
 
     def finish(self, session_id: str, status: Status, detail: str) -> None:
         """End a session without a brief; one that is finished stays as it is."""
-        self._update(session_id, "status = :status, detail = :detail, finished_at = clock_timestamp()", status=status, detail=detail)
+        ended = "status = :status, waiting_for = NULL, prompt = NULL, detail = :detail, finished_at = clock_timestamp()"
+        self._update(session_id, ended, status=status, detail=detail)
 
     def note_failure(self, session_id: str, detail: str) -> None:
-        """Count an attempt that ended by an error of its own; the session fails for good at ``MOST_FAILURES``. A kill counts for none."""
+        """Count an attempt that ended by an error of its own; a kill counts for none.
+
+        At ``MOST_FAILURES`` a session of an event fails for good, and one of a question waits for its person.
+        """
         last = f"failures + 1 >= {MOST_FAILURES}"
+        asked, ended = f"{last} AND trigger = 'question'", f"{last} AND trigger <> 'question'"
         self._update(
             session_id,
-            f"failures = failures + 1, detail = :detail, status = CASE WHEN {last} THEN 'failed' ELSE status END,"
-            f" finished_at = CASE WHEN {last} THEN clock_timestamp() END",
+            f"failures = failures + 1, detail = :detail,"
+            f" status = CASE WHEN {asked} THEN 'waiting' WHEN {ended} THEN 'failed' ELSE status END,"
+            f" waiting_for = CASE WHEN {asked} THEN 'resume' END, prompt = CASE WHEN {asked} THEN :prompt END,"
+            f" finished_at = CASE WHEN {ended} THEN clock_timestamp() END",
             detail=detail,
+            prompt=f"It failed {MOST_FAILURES} times; see its detail, then resume or cancel it.",
         )
 
     def defer(self, session_id: str, detail: str, wait_s: float) -> None:
@@ -173,6 +201,12 @@ class SessionStore:
             rows = connection.execute(wanted, {"id": session_id}).all()
         return {row.ref: Evidence(row.ref, row.tool, row.row) for row in rows}
 
+    def counted_usd(self, session_id: str) -> Decimal:
+        """Return what the calls of a session cost, or could have cost."""
+        wanted = text("SELECT coalesce(sum(counted_usd), 0) FROM agents.model_spend WHERE session_id = :id")
+        with self.transaction() as connection:
+            return Decimal(connection.execute(wanted, {"id": session_id}).scalar_one())
+
     def remembered(self, session_id: str, request_sha256: str) -> Response | None:
         """Return what a model said to a question of this session, or None where it was not asked yet."""
         wanted = text("SELECT response FROM agents.model_call WHERE session_id = :id AND request_sha256 = :sha AND response IS NOT NULL")
@@ -208,11 +242,15 @@ class SessionStore:
             settle(connection, call_id, "settled", cost_usd=cost_usd, usage=response.usage, request_id=response.request_id)
 
     def publish(self, session: Session, brief: Brief, verification: Verification, circumstances: Circumstances) -> None:
-        """Publish a brief with its claims and finish the session, in one transaction; an event that has a brief keeps it."""
+        """Publish a brief with its claims and finish the session, in one transaction; a session that has a brief or was cancelled stays."""
         with self.transaction() as connection:
-            if _insert_brief(connection, session, brief, verification, circumstances):
+            if _is_unfinished(connection, session.session_id) and _insert_brief(connection, session, brief, verification, circumstances):
                 _insert_claims(connection, session, verification)
-            _set(connection, session.session_id, "status = 'published', finished_at = clock_timestamp(), detail = NULL")
+            _set(
+                connection,
+                session.session_id,
+                "status = 'published', finished_at = clock_timestamp(), detail = NULL, waiting_for = NULL, prompt = NULL",
+            )
 
     def _update(self, session_id: str, change: str, **values: Any) -> None:
         with self.transaction() as connection:
@@ -220,8 +258,14 @@ class SessionStore:
 
 
 def _set(connection: Connection, session_id: str, change: str, **values: Any) -> None:
-    unfinished = "status NOT IN ('published', 'refused', 'failed')"
+    unfinished = "NOT agents.is_finished(status)"
     connection.execute(text(f"UPDATE agents.session SET {change} WHERE session_id = :id AND {unfinished}"), {"id": session_id, **values})
+
+
+def _is_unfinished(connection: Connection, session_id: str) -> bool:
+    """Look under a lock, so that nobody cancels the session between this and its end."""
+    wanted = text("SELECT NOT agents.is_finished(status) FROM agents.session WHERE session_id = :id FOR NO KEY UPDATE")
+    return bool(connection.execute(wanted, {"id": session_id}).scalar_one_or_none())
 
 
 def _insert_brief(connection: Connection, session: Session, brief: Brief, verification: Verification, circumstances: Circumstances) -> bool:

@@ -28,9 +28,10 @@ _ISSUED = (
     " VALUES (:digest, :session_id, :user_id, clock_timestamp() + :lifetime)"
 )
 _UNFINISHED = """
-SELECT s.session_id, s.user_id, s.source, s.event_id
-FROM agents.dispatch d JOIN agents.session s USING (source, event_id) JOIN catalyst.outbox o USING (source, event_id)
-WHERE d.batch_id = :batch AND s.status NOT IN ('published', 'refused', 'failed') AND coalesce(s.retry_at <= clock_timestamp(), true)
+SELECT s.session_id, s.user_id
+FROM agents.dispatch d JOIN agents.session s USING (source, event_id, user_id, subscription)
+    JOIN catalyst.outbox o USING (source, event_id)
+WHERE d.batch_id = :batch AND NOT agents.is_finished(s.status) AND s.status <> 'waiting' AND coalesce(s.retry_at <= clock_timestamp(), true)
 ORDER BY s.attempts, o.recorded_at, s.source, s.event_id
 """
 
@@ -41,8 +42,6 @@ class Assignment:
 
     session_id: str
     user_id: str
-    source: str
-    event_id: str
     token: str = field(repr=False)
 
 
@@ -62,7 +61,7 @@ def issue_tokens(database: Database, batch_id: UUID, lifetime: timedelta) -> lis
     with database.engine("writer").begin() as connection:
         connection.execute(text("SELECT agents.forget_expired_tokens()"))
         found = connection.execute(text(_UNFINISHED), {"batch": batch_id}).all()
-        return [_issued(connection, row.session_id, row.user_id, row.source, row.event_id, lifetime) for row in found]
+        return [_issued(connection, row.session_id, row.user_id, lifetime) for row in found]
 
 
 def issue_token(database: Database, session_id: str, lifetime: timedelta) -> Assignment:
@@ -71,12 +70,12 @@ def issue_token(database: Database, session_id: str, lifetime: timedelta) -> Ass
     Raises:
         ConfigurationError: There is no such session, or this process isn't the dispatcher.
     """
-    wanted = text("SELECT session_id, user_id, source, event_id FROM agents.session WHERE session_id = :id")
+    wanted = text("SELECT session_id, user_id FROM agents.session WHERE session_id = :id")
     with database.engine("writer").begin() as connection:
         row = connection.execute(wanted, {"id": session_id}).one_or_none()
         if row is None:
             raise ConfigurationError(f"no session {session_id!r} to issue a token for")
-        return _issued(connection, row.session_id, row.user_id, row.source, row.event_id, lifetime)
+        return _issued(connection, row.session_id, row.user_id, lifetime)
 
 
 def bind_token(connection: Connection, token: str) -> None:
@@ -95,8 +94,8 @@ def handed_over(environ: MutableMapping[str, str] = os.environ) -> list[Assignme
     return None if document is None else [Assignment(**fields) for fields in json.loads(document)]
 
 
-def _issued(connection: Connection, session_id: str, user_id: str, source: str, event_id: str, lifetime: timedelta) -> Assignment:
+def _issued(connection: Connection, session_id: str, user_id: str, lifetime: timedelta) -> Assignment:
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     values = {"digest": hashlib.sha256(token.encode()).digest(), "session_id": session_id, "user_id": user_id, "lifetime": lifetime}
     connection.execute(text(_ISSUED), values)
-    return Assignment(session_id, user_id, source, event_id, token)
+    return Assignment(session_id, user_id, token)

@@ -12,16 +12,21 @@ MARKET_PROXY = "BTC"
 """The coin whose price stands for the market where an event names none."""
 
 
+SYMBOL_PATTERN = r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}"
+"""One to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin."""
+
+
 class Timeframe(StrEnum):
     """How far back prices are looked at."""
 
     DAY = "24h"
     WEEK = "7d"
+    MONTH = "30d"
 
     @property
     def span(self) -> timedelta:
         """The length of the window."""
-        return timedelta(days=7 if self is Timeframe.WEEK else 1)
+        return timedelta(days={Timeframe.DAY: 1, Timeframe.WEEK: 7, Timeframe.MONTH: 30}[self])
 
 
 class SentimentSource(StrEnum):
@@ -36,9 +41,9 @@ def checked_symbol(text: str) -> str:
     """Return a symbol as the ledgers store it.
 
     Raises:
-        BadInputError: Not one to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin.
+        BadInputError: It has another shape.
     """
-    return _checked(text, r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}", "symbol")
+    return _checked(text, SYMBOL_PATTERN, "symbol")
 
 
 def checked_event_type(text: str) -> str:

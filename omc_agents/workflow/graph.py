@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from omc_agents.sessions.store import Session
-from omc_agents.workflow.steps import STEPS, Step, Work, first_state
+from omc_agents.workflow.context import Step, Work
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres.database import Database
 
@@ -27,10 +27,10 @@ class State(TypedDict):
 
 
 def run_graph(steps: Mapping[str, Step], database: Database, session: Session, token: str) -> Work:
-    """Run a session's steps to their end, from its last checkpoint where it has one.
+    """Run a session's steps to their end or to a pause, from its last checkpoint where it has one.
 
     Args:
-        steps: The functions named in ``STEPS``.
+        steps: The functions by their names, in their order; the last one publishes.
         database: Where the checkpoints stand.
         session: Names the thread.
         token: Secret of the session.
@@ -43,11 +43,16 @@ def run_graph(steps: Mapping[str, Step], database: Database, session: Session, t
         graph = _compiled(steps, saver)
         config = {"configurable": {"thread_id": session.thread_id}}
         held = graph.get_state(config)
-        if held.created_at is None:
-            return dict(graph.invoke({"work": first_state(session)}, config, durability="sync")["work"])
-        if not held.next:
+        if held.created_at is not None and not held.next:
             return dict(held.values["work"])
-        return dict(graph.invoke(None, config, durability="sync")["work"])
+        begins_with = {"work": first_state(session)} if held.created_at is None else None
+        reached = graph.invoke(begins_with, config, durability="sync")
+        return dict(reached["work"])
+
+
+def first_state(session: Session) -> Work:
+    """Return the state a session starts from."""
+    return {"session_id": session.session_id, "status": "running", "event_ref": "", "spend": {"input": 0, "output": 0, "calls": 0}}
 
 
 @contextmanager
@@ -81,13 +86,14 @@ def import_langgraph() -> None:
 def _compiled(steps: Mapping[str, Step], saver: PostgresSaver) -> Any:
     from langgraph.graph import END, START, StateGraph
 
-    graph = StateGraph(State)
-    for name in STEPS:
-        graph.add_node(name, _node(steps[name]))
-    graph.add_edge(START, STEPS[0])
-    for name, following in pairwise(STEPS):
-        graph.add_conditional_edges(name, _next_or_publish(following), list({following, "publish"}))
-    graph.add_edge("publish", END)
+    graph, names = StateGraph(State), list(steps)
+    last = names[-1]
+    for name, step in steps.items():
+        graph.add_node(name, _node(step))
+    graph.add_edge(START, names[0])
+    for name, following in pairwise(names):
+        graph.add_conditional_edges(name, _next_or(following, last), list({following, last}))
+    graph.add_edge(last, END)
     return graph.compile(checkpointer=saver)
 
 
@@ -98,8 +104,8 @@ def _node(step: Step) -> Any:
     return node
 
 
-def _next_or_publish(following: str) -> Any:
+def _next_or(following: str, last: str) -> Any:
     def route(state: State) -> str:
-        return "publish" if state["work"]["status"] == "refused" else following
+        return following if state["work"]["status"] == "running" else last
 
     return route

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.fields import visible
@@ -17,7 +17,7 @@ from omc_agents.claims.vocabularies import FACTS
 from omc_agents.models.passages import passages_document
 from omc_agents.models.protocol import Request, Text, Turn
 from omc_agents.tools.envelope import envelopes_of
-from omc_infra.errors import PayloadChangedError
+from omc_agents.workflow.answer import Answer
 from omc_pipeline.documents.fact import MODALITIES, DocumentFact
 from omc_pipeline.documents.passage import Document
 
@@ -35,18 +35,21 @@ READING_SYSTEM = (
     " `modality` is one of `modalities` where it isn't simply so, else null; `negated` is true where the document says that it did not"
     " happen. Facts that don't match their passage are discarded. Answer JSON of the schema only."
 )
+ANSWER_SYSTEM = (
+    "You draft claims that answer a question about crypto markets from ledger rows. The field `plan` says which coins, topics and span"
+    " are asked. Use only the rows given, the most telling first, and at most fifteen. Each claim names its kind, the ref of a row, a"
+    " field of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as"
+    " base_ref and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the"
+    " schema only."
+)
 ANALYSIS_SYSTEM = (
     "You draft claims about one event from ledger rows. Use only the rows given. Each claim names its kind, the ref of a row, a field"
-    " of that row and the field's value exactly as it stands there; `price_change` names the earlier row as base_ref and the change"
-    " in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
+    " of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as base_ref"
+    " and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
 )
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Extraction(_Answer):
+class Extraction(Answer):
     """What the outside text of an event amounts to; enumerations only, so that no word of it travels on."""
 
     event_kind: Literal["acquisition", "financing", "results", "holdings", "governance", "other"]
@@ -54,7 +57,7 @@ class Extraction(_Answer):
     direction: Literal["unknown", "up", "down"]
 
 
-class StatedFact(_Answer):
+class StatedFact(Answer):
     """One fact as a model states it; the verifier of documents decides what becomes of it."""
 
     kind: str = Field(max_length=60)
@@ -72,13 +75,13 @@ class StatedFact(_Answer):
         return DocumentFact(**self.model_dump())
 
 
-class Reading(_Answer):
+class Reading(Answer):
     """What a document states."""
 
     facts: list[StatedFact] = Field(max_length=200)
 
 
-class DraftedClaim(_Answer):
+class DraftedClaim(Answer):
     """One claim as drafted; ``verify`` decides what becomes of it."""
 
     kind: str = Field(max_length=40)
@@ -88,7 +91,7 @@ class DraftedClaim(_Answer):
     base_ref: str | None = Field(None, max_length=400)
 
 
-class Analysis(_Answer):
+class Analysis(Answer):
     """The drafted claims of one event."""
 
     claims: list[DraftedClaim] = Field(max_length=40)
@@ -96,9 +99,6 @@ class Analysis(_Answer):
     def drafts(self) -> list[Draft]:
         """Return the claims as ``claims.verify`` takes them."""
         return [Draft(**claim.model_dump()) for claim in self.claims]
-
-
-Answer = TypeVar("Answer", bound=_Answer)
 
 
 def extraction_request(event: Evidence, marker: str) -> Request:
@@ -114,27 +114,27 @@ def reading_request(document: Document, marker: str, most_characters: int) -> tu
     return Request(READING_SYSTEM, _asked(question), {**Reading.model_json_schema(), "title": "reading"}, max_output_tokens=8_000), left_out
 
 
+def answer_request(plan: Mapping[str, Any], evidence: Sequence[Evidence]) -> Request:
+    """Ask for claims that answer a planned question, over the printable columns of the evidence; no word of the question, no tools."""
+    question = {"plan": dict(plan), **_kinds_and_rows(evidence)}
+    return Request(ANSWER_SYSTEM, _asked(question), {**Analysis.model_json_schema(), "title": "answer"})
+
+
 def analysis_request(extraction: Extraction, event_ref: str, evidence: Sequence[Evidence]) -> Request:
     """Ask for claims over the printable columns of the evidence; no outside text, no tools."""
     question = {
         "event_ref": event_ref,
         "extraction": extraction.model_dump(),
-        "kinds": {name: {"table": kind.table, "fields": kind.fields} for name, kind in KINDS.items()},
-        "rows": [{"ref": row.ref, "table": row.table, "fields": visible(row.table, row.row)} for row in evidence],
+        **_kinds_and_rows(evidence),
     }
     return Request(ANALYSIS_SYSTEM, _asked(question), {**Analysis.model_json_schema(), "title": "analysis"})
 
 
-def read_answer(text: str, schema: type[Answer]) -> Answer:
-    """Read a model's answer.
-
-    Raises:
-        PayloadChangedError: It is not JSON of the schema; its words are not repeated.
-    """
-    try:
-        return schema.model_validate_json(text)
-    except ValidationError as error:
-        raise PayloadChangedError(f"model: answer is not of the schema {schema.__name__} ({error.error_count()} faults)") from None
+def _kinds_and_rows(evidence: Sequence[Evidence]) -> dict[str, Any]:
+    return {
+        "kinds": {name: {"table": kind.table, "fields": kind.fields} for name, kind in KINDS.items()},
+        "rows": [{"ref": row.ref, "table": row.table, "fields": visible(row.table, row.row)} for row in evidence],
+    }
 
 
 def _asked(question: Mapping[str, Any]) -> tuple[Turn, ...]:

@@ -6,21 +6,23 @@ copied: its digest is, and the ledger keeps the document.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from omc_agents.claims.evidence import Evidence
-from omc_agents.models.protocol import Response
-from omc_agents.sessions.calls import CallLedger
+from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.spend import SpendCapError
 from omc_agents.tools.toolbox import EventDocument
-from omc_agents.workflow.questions import Reading, read_answer, reading_request
+from omc_agents.workflow.answer import read_answer
+from omc_agents.workflow.questions import Reading, reading_request
 from omc_infra.errors import PayloadChangedError
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document
 from omc_pipeline.documents.reader import UnreadableDocumentError, read_document
 from omc_pipeline.documents.verify import refusal, with_passage
 
+Ask = Callable[[Request, str], Response]
+"""Puts a question of a step to the session's models."""
 UNREADABLE, NO_ANSWER, OVER_CAP = "unreadable", "no_answer", "over_cap"
 
 
@@ -44,14 +46,14 @@ class ReadDocument:
     answer: Response | None = None
 
 
-def read_one(held: EventDocument, event: Evidence, marker: str, calls: CallLedger, most_characters: int) -> ReadDocument:
+def read_one(held: EventDocument, event: Evidence, marker: str, ask: Ask, most_characters: int) -> ReadDocument:
     """Have a model read a document, and keep the facts that the document bears.
 
     Args:
         held: The document.
         event: The event's own row; its ticker goes along with each fact.
         marker: Secret of the session, by which the model tells the end of the data.
-        calls: Asks the models.
+        ask: Asks the session's models.
         most_characters: Of the document, shown to the model.
     """
     if held.content is None:
@@ -62,7 +64,7 @@ def read_one(held: EventDocument, event: Evidence, marker: str, calls: CallLedge
         return ReadDocument(UNREADABLE)
     request, left_out = reading_request(document, marker, most_characters)
     try:
-        answer = calls.complete(request, "read")
+        answer = ask(request, "read")
     except SpendCapError:
         return ReadDocument(OVER_CAP)
     try:
@@ -91,9 +93,11 @@ def _evidence(n: int, fact: DocumentFact, document: Document, held: EventDocumen
     row = {
         **{name: held.evidence.row[name] for name in ("source", "event_id", "name", "kind", "url", "published_at", "content_sha256")},
         "ticker": event.row.get("ticker"),
+        "event_type": event.row.get("event_type"),
         "fact": fact.kind,
         **{name: getattr(fact, name) for name in ("subject", "value", "unit", "period", "modality", "negated", "passage", "literal")},
         "passage_text": passage.text,
+        "moment": fact.value if fact.unit in {"date", "datetime"} else None,
     }
     return Evidence(
         f"{path}/p{fact.passage}/f{n}@{version}", "read", {name: value for name, value in row.items() if value not in (None, "")}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from omc_agents.claims.render import Brief, Circumstances, render
+from omc_agents.claims.render import Brief, Circumstances, render, render_answer
 from omc_agents.claims.verify import verify
 from omc_agents.sessions.proof import Recording
-from omc_agents.workflow.questions import Analysis, read_answer
+from omc_agents.workflow.answer import read_answer
+from omc_agents.workflow.questions import Analysis
 from omc_infra.errors import BadInputError
 
 
@@ -25,4 +26,6 @@ def replayed(recording: Recording) -> Brief:
     verification = verify(drafts, recording.evidence, proof.event_ref)
     as_of = datetime.fromisoformat(proof.session.as_of)
     circumstances = Circumstances(proof.brief.profile, as_of, proof.brief.alert_threshold, proof.brief.remarks)
+    if proof.session.plan is not None:
+        return render_answer(verification, recording.evidence, proof.session.plan.model_dump(), circumstances)
     return render(verification, recording.evidence, proof.event_ref, circumstances)

@@ -1,31 +1,26 @@
-"""The steps of a session. Each takes the state and returns a new one; rows, prompts and answers stay in their own tables.
+"""The steps of a session about an event. Each takes the state and returns a new one; rows, prompts and answers stay in their own tables.
 
 A step may be killed anywhere and is then run again from its top, so each leaves its work by an insert that can be repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.verify import Verification, verify
-from omc_agents.models.panel import Panel, as_panel
-from omc_agents.models.protocol import Model, Response
-from omc_agents.sessions.calls import CallLedger
-from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
+from omc_agents.sessions.store import Session
 from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
-from omc_agents.tools.toolbox import DOCUMENTS_TOOL, Toolbox
-from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request, read_answer
+from omc_agents.tools.toolbox import DOCUMENTS_TOOL, EVENT_STUDY
+from omc_agents.workflow.answer import read_answer
+from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
+from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request
 from omc_agents.workflow.reading import read_one
-from omc_infra.errors import PayloadChangedError
+from omc_infra.errors import BadInputError, PayloadChangedError
 from omc_pipeline.ledgers.glass import PROTOCOL_TVL
 
-Work = dict[str, Any]
-"""The state: ids, digests, counts and a status; a dict in one channel, so that the saver stores it apart and encrypts it whole."""
-Step = Callable[[Work], Work]
 STEPS = ("retrieve", "extract", "read", "analyse", "verify", "publish")
 NO_CLAIM = "no claim is borne by a row"
 _READ_AS = {
@@ -39,44 +34,9 @@ _READ_AS = {
 }
 
 
-@dataclass(frozen=True)
-class SessionContext:
-    """What a session is worked with."""
-
-    store: SessionStore
-    session: Session
-    model: Model | Panel
-    profile: str
-    alert_threshold: float
-
-    @property
-    def toolbox(self) -> Toolbox:
-        """The session's tools: its knowledge time, and its user where that is a person."""
-        user_id = None if self.session.user_id == SYSTEM_USER else self.session.user_id
-        return Toolbox(self.store.engine, self.session.as_of, user_id, self.store.token)
-
-    @property
-    def calls(self) -> CallLedger:
-        """The session's models, with their memory and their money."""
-        return CallLedger(self.store, self.session.session_id, as_panel(self.model))
-
-    @property
-    def evidence(self) -> dict[str, Evidence]:
-        """The session's rows by reference."""
-        return self.store.evidence(self.session.session_id)
-
-
-def first_state(session: Session) -> Work:
-    """Return the state a session starts from."""
-    return {"session_id": session.session_id, "status": "running", "event_ref": "", "spend": {"input": 0, "output": 0, "calls": 0}}
-
-
-def steps_of(context: SessionContext) -> Mapping[str, Step]:
-    """Return the steps by name, in their order, each bound to a session."""
-    bound: Mapping[str, Callable[[SessionContext, Work], Work]] = dict(
-        zip(STEPS, (retrieve, extract, read, analyse, verify_claims, publish), strict=True)
-    )
-    return {name: _bind(step, context) for name, step in bound.items()}
+def event_steps(context: SessionContext) -> Mapping[str, Step]:
+    """Return the steps of a session about an event by name, in their order."""
+    return bound(dict(zip(STEPS, (retrieve, extract, read, analyse, verify_claims, publish), strict=True)), context)
 
 
 def retrieve(context: SessionContext, work: Work) -> Work:
@@ -91,12 +51,12 @@ def retrieve(context: SessionContext, work: Work) -> Work:
 def extract(context: SessionContext, work: Work) -> Work:
     """Have the outside text of the event classified into enumerations."""
     request = extraction_request(context.evidence[work["event_ref"]], context.session.marker)
-    answer = context.calls.complete(request, "extract")
+    answer = context.ask(request, "extract")
     try:
         extraction = read_answer(answer.text, Extraction)
     except PayloadChangedError as error:
-        return _refused(_spent(work, answer), str(error))
-    return {**_spent(work, answer), "extraction": extraction.model_dump()}
+        return ended(spent(work, answer), "refused", str(error))
+    return {**spent(work, answer), "extraction": extraction.model_dump()}
 
 
 def read(context: SessionContext, work: Work) -> Work:
@@ -105,12 +65,12 @@ def read(context: SessionContext, work: Work) -> Work:
     planned = {ref for ref, row in evidence.items() if row.tool == DOCUMENTS_TOOL}
     if not planned:
         return work
-    event, calls, most = evidence[work["event_ref"]], context.calls, as_panel(context.model).reading_characters
-    known = context.toolbox.get_documents(session.source, session.event_id)
-    found = [read_one(each, event, session.marker, calls, most) for each in known if each.evidence.ref in planned]
+    event, most = evidence[work["event_ref"]], context.panel.reading_characters
+    known = context.toolbox.get_documents(*subject_of(session))
+    found = [read_one(each, event, session.marker, context.ask, most) for each in known if each.evidence.ref in planned]
     context.store.add_evidence(session.session_id, [row for each in found for row in each.facts], first=work["evidence"])
     for each in found:
-        work = _spent(work, each.answer) if each.answer else work
+        work = spent(work, each.answer) if each.answer else work
     counts = {"facts": sum(len(each.facts) for each in found), "refused": sum(each.refused for each in found)}
     states = [each.state for each in found]
     return {**work, "reading": {"states": states, **counts, "left_out": sum(each.left_out for each in found)}}
@@ -119,8 +79,8 @@ def read(context: SessionContext, work: Work) -> Work:
 def analyse(context: SessionContext, work: Work) -> Work:
     """Have claims drafted from the printable columns of the evidence; the drafts stay in the call ledger."""
     request = analysis_request(Extraction(**work["extraction"]), work["event_ref"], list(context.evidence.values()))
-    answer = context.calls.complete(request, "analyse")
-    return {**_spent(work, answer), "analysis_sha256": request.sha256(context.model.name)}
+    answer = context.ask(request, "analyse")
+    return {**spent(work, answer), "analysis_sha256": request.sha256(context.panel.name)}
 
 
 def verify_claims(context: SessionContext, work: Work) -> Work:
@@ -128,18 +88,19 @@ def verify_claims(context: SessionContext, work: Work) -> Work:
     try:
         verification = _verification(context, work)
     except PayloadChangedError as error:
-        return _refused(work, str(error))
+        return ended(work, "refused", str(error))
     counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
-    return counted if verification.claims else _refused(counted, f"{NO_CLAIM}; dropped: {dict(verification.dropped)}")
+    return counted if verification.claims else ended(counted, "inconclusive", no_claim(verification))
 
 
 def publish(context: SessionContext, work: Work) -> Work:
     """End the session: with its brief and claims in one transaction, or refused with the reason."""
-    if work["status"] == "refused":
-        context.store.finish(context.session.session_id, "refused", work["reason"])
+    if work["status"] != "running":
+        context.store.finish(context.session.session_id, work["status"], work["reason"])
         return work
     verification, evidence = _verification(context, work), context.evidence
-    remarks = reading_remarks(evidence[work["event_ref"]], work.get("reading") or {})
+    event = evidence[work["event_ref"]]
+    remarks = [*reading_remarks(event, work.get("reading") or {}), *study_remarks(event, evidence.values())]
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
     brief = render(verification, evidence, work["event_ref"], circumstances)
     context.store.publish(context.session, brief, verification, circumstances)
@@ -148,9 +109,9 @@ def publish(context: SessionContext, work: Work) -> Work:
 
 def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
     """Say what was read of the event's documents, and what was not."""
-    if event.row["event_type"] != "filing":
-        return []
     states = list(reading.get("states", ()))
+    if not states and event.row["event_type"] != "filing":
+        return []
     if not states:
         return ["No document of the filing was read; the brief says nothing of its content."]
     parts = [f"{states.count(state)} {_READ_AS[state]}" for state in dict.fromkeys(states)]
@@ -159,15 +120,25 @@ def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
     return [f"Documents: {', '.join(parts)}; {facts}{left_out}."]
 
 
+def study_remarks(event: Evidence, evidence: Iterable[Evidence]) -> list[str]:
+    """Say where an event about a coin has no event study."""
+    if not event.row.get("symbol") or any(row.table == EVENT_STUDY for row in evidence):
+        return []
+    return ["Too few comparable events of the past have prices for an event study."]
+
+
 def _planned_rows(context: SessionContext) -> list[Evidence]:
-    box, event = context.toolbox, context.toolbox.event(context.session.source, context.session.event_id)
+    box, (source, event_id) = context.toolbox, subject_of(context.session)
+    event = box.event(source, event_id)
     symbol, event_type = event.row["symbol"], event.row["event_type"]
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
         event,
-        *(each.evidence for each in box.get_documents(context.session.source, context.session.event_id)),
+        *(each.evidence for each in box.get_documents(source, event_id)),
         *related,
         *(row for row in box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY) if row.table != PROTOCOL_TVL.qualified),
+        *(row for span in (Timeframe.DAY, Timeframe.WEEK) for row in box.get_market_candles(symbol or MARKET_PROXY, span)),
+        *box.get_event_study(event),
         *box.get_sentiment_data(None, SentimentSource.FEAR_GREED),
         *box.get_order_history(),
         *box.get_ledger_quality(),
@@ -175,22 +146,20 @@ def _planned_rows(context: SessionContext) -> list[Evidence]:
     return list({row.ref: row for row in rows}.values())
 
 
+def subject_of(session: Session) -> tuple[str, str]:
+    """Return source and id of the event that a session is about."""
+    if session.source is None or session.event_id is None:
+        raise BadInputError(f"session {session.session_id} is about no event")
+    return session.source, session.event_id
+
+
+def no_claim(verification: Verification) -> str:
+    """Say why a session ends without a brief."""
+    return f"{NO_CLAIM}; dropped: {dict(verification.dropped)}"
+
+
 def _verification(context: SessionContext, work: Work) -> Verification:
     answer = context.store.remembered(context.session.session_id, work["analysis_sha256"])
     if answer is None:
         raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {context.session.session_id}")
     return verify(read_answer(answer.text, Analysis).drafts(), context.evidence, work["event_ref"])
-
-
-def _refused(work: Work, reason: str) -> Work:
-    return {**work, "status": "refused", "reason": reason[:500]}
-
-
-def _spent(work: Work, answer: Response) -> Work:
-    spend = work["spend"]
-    usage = answer.usage
-    return {**work, "spend": {"input": spend["input"] + usage.input, "output": spend["output"] + usage.output, "calls": spend["calls"] + 1}}
-
-
-def _bind(step: Callable[[SessionContext, Work], Work], context: SessionContext) -> Step:
-    return lambda work: step(context, work)

@@ -166,7 +166,17 @@ class RunningServices:
         self._since[started.name] = since
         socket, written = str(place.socket or ""), str(self.supervisor.log_file(started.name))
         state = ServiceState(
-            started.name, started.pid, ticks, since, place.host, place.port, socket, written, started.restarts, supervised=True
+            started.name,
+            started.pid,
+            ticks,
+            since,
+            place.host,
+            place.port,
+            socket,
+            written,
+            started.restarts,
+            supervised=True,
+            profile=self.settings.profile,
         )
         try:
             write_state(self.settings.home, state)

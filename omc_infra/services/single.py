@@ -148,4 +148,7 @@ def _attend(
 def _write(spec: ServiceSpec, place: ServicePlace, pid: int) -> None:
     ticks, since = since_now(pid)
     socket = str(place.socket or "")
-    write_state(place.settings.home, ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False))
+    write_state(
+        place.settings.home,
+        ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False, profile=place.settings.profile),
+    )

@@ -108,7 +108,7 @@ RULES: Mapping[str, TableRules] = {
                 DOCUMENT,
                 "fetched",
                 "state = 'fetched' AND content IS NOT NULL",
-                "The documents of fresh filings are there.",
+                "The documents of fresh events are there.",
                 severity="warning",
                 dimension="completeness",
                 at_least=0.8,

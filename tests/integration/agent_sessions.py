@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from omc_agents.models.protocol import Model
 from omc_agents.sessions.dispatch import open_session
-from omc_agents.sessions.store import SYSTEM_USER, Session, SessionStore
+from omc_agents.sessions.states import SYSTEM_USER
+from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment, issue_token
-from omc_agents.workflow.batch import EventOutcome, Steps, brief_event
-from omc_agents.workflow.steps import steps_of
+from omc_agents.workflow.orchestrator import SessionOutcome, Steps, run_workflow, steps_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 
@@ -30,9 +30,18 @@ def opened(database: Database, event_id: str, *, user: str = SYSTEM_USER) -> tup
     return store, store.session(assignment.session_id)
 
 
-def brief(database: Database, settings: Settings, model: Model, event_id: str, steps: Steps = steps_of) -> EventOutcome:
+def brief(database: Database, settings: Settings, model: Model, event_id: str, steps: Steps = steps_of) -> SessionOutcome:
     """Have an announced event briefed, as a run of its batch would."""
-    return brief_event(database, settings, model, assigned(database, event_id), steps)
+    return run_workflow(database, settings, model, assigned(database, event_id), steps)
+
+
+def session_of(database: Database, event_id: str, source: str = EDGAR) -> str:
+    """Return the id of the newest session of an event."""
+    newest = "SELECT session_id FROM agents.session WHERE (source, event_id) = (%s, %s) ORDER BY created_at DESC LIMIT 1"
+    with database.connect("owner") as owner:
+        row = owner.execute(newest, [source, event_id]).fetchone()
+    assert row, event_id
+    return str(row[0])
 
 
 def token_of(database: Database, user: str, lifetime: timedelta = LIFETIME) -> str:

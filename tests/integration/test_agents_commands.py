@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from agent_sessions import brief
+from agent_sessions import brief, session_of
 from click.testing import CliRunner, Result
 
 from omc_agents.commands.agent import agent
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.sessions.store import session_id_of
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -48,8 +47,9 @@ def test_sessions_are_listed(settings: Settings) -> None:
     assert "published" in omc(settings, "sessions").output
 
 
-@pytest.mark.parametrize("wanted", [EVENT, session_id_of("catalyst_sec_edgar", EVENT)])
-def test_a_session_is_shown_with_the_rows_that_bear_its_claims(settings: Settings, wanted: str) -> None:
+@pytest.mark.parametrize("name", ["event", "session"])
+def test_a_session_is_shown_with_the_rows_that_bear_its_claims(database: Database, settings: Settings, name: str) -> None:
+    wanted = EVENT if name == "event" else session_of(database, EVENT)
     document = json.loads(omc(settings, "show", wanted, "--json").stdout)
 
     assert {claim["ref"] for claim in document["claims"]} == {row["ref"] for row in document["rows"]}

@@ -18,7 +18,9 @@ from sqlalchemy import text
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import show_session
-from omc_agents.workflow.steps import STEPS, SessionContext, Step, Work, steps_of
+from omc_agents.workflow.context import SessionContext, Step, Work
+from omc_agents.workflow.orchestrator import steps_of
+from omc_agents.workflow.steps import STEPS
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -32,7 +34,7 @@ HERE = str(Path(__file__).parent)
 VICTIM = """
 import sys, threading, time
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.workflow.steps import steps_of
+from omc_agents.workflow.orchestrator import steps_of
 from omc_infra.postgres.database import open_database
 from omc_infra.settings import load_settings
 from agent_sessions import brief

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from agent_sessions import EDGAR, brief
+from agent_sessions import EDGAR, brief, session_of
 
 from omc_agents.models.protocol import Request, Response, Text
 from omc_agents.models.scripted import ScriptedAnalyst
@@ -18,7 +18,6 @@ from omc_agents.sessions.dispatch import dispatch_fresh
 from omc_agents.sessions.proof import recording_of
 from omc_agents.sessions.restatement import claims_today
 from omc_agents.sessions.spend import SpendCapError
-from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystDocument, CatalystEvent
@@ -162,7 +161,7 @@ def test_a_document_that_was_amended_later_restates_what_it_no_longer_says(
         append(connection, EDGAR, [row], None)
         connection.commit()
 
-    claims = claims_today(database, recording_of(database, session_id_of(EDGAR, event_id), 0.7).proof)
+    claims = claims_today(database, recording_of(database, session_of(database, event_id), 0.7).proof)
 
     of_fact = [claim.state for claim in claims if "catalyst.document" in claim.ref]
     assert of_fact == [state, "same", "same", "same"]

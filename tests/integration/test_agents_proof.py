@@ -22,7 +22,6 @@ from omc_agents.claims.evidence import canonical_sha256
 from omc_agents.claims.proof import faults_of, read_proof, seal
 from omc_agents.commands.agent import agent
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.sessions.store import session_id_of
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -31,11 +30,10 @@ from omc_pipeline.ledgers.exchange import Quote
 from omc_pipeline.ledgers.write import append
 
 EVENT = "0000000001-26-000001"
-SESSION = session_id_of("catalyst_sec_edgar", EVENT)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def briefed(database: Database, settings: Settings) -> None:
+def session(database: Database, settings: Settings) -> str:
     now = datetime.now(UTC)
     filing = CatalystEvent(EVENT, "filing", "BTC", "MSTR", "S", "8-K", "8-K", None, "u", None, now)
     quotes = [Quote("BTC", "AUD", now - timedelta(hours=age), None, None, Decimal(150000 + age)) for age in (0, 5)]
@@ -43,13 +41,15 @@ def briefed(database: Database, settings: Settings) -> None:
         append(connection, "catalyst_sec_edgar", [filing], None)
         append(connection, "exchange_coinspot_prices", quotes, None)
         connection.commit()
-    assert brief(database, settings, ScriptedAnalyst(), EVENT).outcome == "published"
+    outcome = brief(database, settings, ScriptedAnalyst(), EVENT)
+    assert outcome.outcome == "published"
+    return outcome.session_id
 
 
 @pytest.fixture
-def exported(settings: Settings, tmp_path: Path) -> Path:
+def exported(settings: Settings, tmp_path: Path, session: str) -> Path:
     file = tmp_path / "proof.json"
-    answer = omc(settings, "export", SESSION, "--out", str(file))
+    answer = omc(settings, "export", session, "--out", str(file))
     assert answer.exit_code == 0, answer.output
     return file
 
@@ -87,19 +87,19 @@ def is_refused(document: dict[str, Any]) -> bool:
         return True
 
 
-def test_a_replay_gives_the_published_brief_to_the_letter(settings: Settings) -> None:
-    shown = json.loads(omc(settings, "show", SESSION, "--json").stdout)["brief"]
+def test_a_replay_gives_the_published_brief_to_the_letter(settings: Settings, session: str) -> None:
+    shown = json.loads(omc(settings, "show", session, "--json").stdout)["brief"]
 
-    answer = omc(settings, "replay", SESSION, "--json")
+    answer = omc(settings, "replay", session, "--json")
 
     assert answer.exit_code == 0, answer.output
     again = json.loads(answer.stdout)
     assert (again["same"], again["title"], again["body"]) == (True, shown["title"], shown["body"])
 
 
-def test_a_replay_keeps_the_threshold_that_the_brief_was_written_with(database: Database, settings: Settings) -> None:
+def test_a_replay_keeps_the_threshold_that_the_brief_was_written_with(database: Database, settings: Settings, session: str) -> None:
     with database.connect("reader") as reader:
-        (kept,) = reader.execute("SELECT alert_threshold FROM agents.brief WHERE session_id = %s", [SESSION]).fetchone() or (None,)
+        (kept,) = reader.execute("SELECT alert_threshold FROM agents.brief WHERE session_id = %s", [session]).fetchone() or (None,)
 
     assert kept == settings.alert_threshold
 
@@ -150,8 +150,8 @@ def test_a_field_named_twice_or_a_nested_document_is_bad_input() -> None:
             read_proof(body)
 
 
-def test_an_export_overwrites_no_file(settings: Settings, exported: Path) -> None:
-    answer = omc(settings, "export", SESSION, "--out", str(exported))
+def test_an_export_overwrites_no_file(settings: Settings, exported: Path, session: str) -> None:
+    answer = omc(settings, "export", session, "--out", str(exported))
 
     assert isinstance(answer.exception, BadInputError)
 

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from omc_agents.commands.agent import agent
 from omc_agents.models.scripted import ScriptedAnalyst
-from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -37,8 +36,9 @@ def briefed(database: Database, settings: Settings, event_id: str, symbol: str) 
     keep(database, "exchange_coinspot_prices", quote(symbol, "152000.5"))
     filing = CatalystEvent(event_id, "filing", symbol, "MSTR", "S", "8-K", "8-K", None, "u", None, NOW)
     keep(database, "catalyst_sec_edgar", filing)
-    assert brief(database, settings, ScriptedAnalyst(), event_id).outcome == "published"
-    return session_id_of("catalyst_sec_edgar", event_id)
+    outcome = brief(database, settings, ScriptedAnalyst(), event_id)
+    assert outcome.outcome == "published"
+    return outcome.session_id
 
 
 def omc(settings: Settings, command: str, session: str, exit_code: int = 0) -> dict[str, Any]:

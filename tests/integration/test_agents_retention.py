@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from agent_sessions import brief, opened
+from agent_sessions import brief, opened, session_of
 from psycopg import errors
 
 from omc_agents.definitions import build_definitions
@@ -17,7 +17,6 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.sessions.briefs import show_session
 from omc_agents.sessions.retention import SESSIONS_A_BATCH, purge_sessions
-from omc_agents.sessions.store import session_id_of
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -135,7 +134,7 @@ def test_sessions_of_every_user_are_purged_under_their_own_name(database: Databa
     assert purge(database) == 2
 
     for user in ("ada", "grace"):
-        assert left(database, session_id_of(EDGAR, accession(f"of-{user}")))["checkpoints"] == 0
+        assert left(database, session_of(database, accession(f"of-{user}")))["checkpoints"] == 0
 
 
 def test_texts_of_finished_sessions_only_can_be_emptied_and_nothing_is_written_in_their_place(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
-from agent_sessions import EDGAR, brief, opened, token_of
+from agent_sessions import EDGAR, assigned, brief, opened, session_of, token_of
 from sqlalchemy import text
 
+from omc_agents.models.panel import Candidate, Panel
 from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import briefs_since, show_session
-from omc_agents.sessions.store import SessionStore, session_id_of
+from omc_agents.sessions.store import SessionStore
+from omc_agents.workflow.batch import brief_batch
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent
@@ -124,7 +128,7 @@ def test_briefs_are_listed_with_their_latency(database: Database, settings: Sett
 
     (found,) = briefs_since(database, before)
 
-    assert (found.event, found.session, found.claims, found.verified) == (event, session_id_of(EDGAR, event), 6, 6)
+    assert (found.event, found.session, found.claims, found.verified) == (event, session_of(database, event), 6, 6)
     assert 0 < found.latency_s < 60
     assert found.title.startswith("MSTR: form 8-K, ")
 
@@ -185,7 +189,9 @@ def test_two_runs_of_one_event_at_the_same_time_give_one_brief(
     assert show_session(database, event)["session"]["status"] == "published"
 
 
-def test_a_session_without_a_claim_that_stands_is_refused(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
+def test_a_session_without_a_claim_that_stands_is_inconclusive(
+    database: Database, settings: Settings, announce: Callable[..., str]
+) -> None:
     class Liar(ScriptedAnalyst):
         def complete(self, request: Request) -> Response:
             answer = super().complete(request)
@@ -195,7 +201,7 @@ def test_a_session_without_a_claim_that_stands_is_refused(database: Database, se
 
     outcome = brief(database, settings, Liar(), event)
 
-    assert outcome.outcome == "refused"
+    assert outcome.outcome == "inconclusive"
     assert "value is not the row's" in str(outcome.detail)
     assert show_session(database, event)["brief"] is None
 
@@ -333,3 +339,26 @@ def _reworded(answer: Response, old: str, new: str) -> Response:
     from omc_agents.models.protocol import Text
 
     return dataclasses.replace(answer, blocks=(Text(answer.text.replace(old, new)),))
+
+
+def test_sessions_of_a_batch_wait_for_a_provider_side_by_side(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    class Slow(ScriptedAnalyst):
+        def complete(self, request: Request) -> Response:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            time.sleep(0.3)
+            with lock:
+                at_once -= 1
+            return super().complete(request)
+
+    assignments = [assigned(database, announce(f"09{number:02}")) for number in range(6)]
+
+    outcomes = brief_batch(database, settings, Panel((Candidate(Slow()),), sessions_at_once=3), uuid4(), assignments)
+
+    assert [outcome.outcome for outcome in outcomes] == ["published"] * 6
+    assert [outcome.session_id for outcome in outcomes] == [assignment.session_id for assignment in assignments]
+    assert most == 3

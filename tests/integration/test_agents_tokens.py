@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from agent_sessions import EDGAR, LIFETIME, token_of
+from agent_sessions import EDGAR, LIFETIME, session_of, token_of
 from sqlalchemy import text
 
 from omc_agents.models.scripted import ScriptedAnalyst
@@ -204,7 +204,7 @@ def test_a_run_of_a_batch_gets_the_tokens_of_its_sessions_and_the_logins_of_agen
 
     assert VARIABLE not in given, "a child of the run inherits no token"
     assert assignments is not None
-    assert event in [assignment.event_id for assignment in assignments]
+    assert session_of(database, event) in [assignment.session_id for assignment in assignments]
     assert all(assignment.token not in repr(assignment) for assignment in assignments)
     with open_database(limited) as own:
         assert sorted(own.logins) == ["agent", "dagster"]
@@ -221,7 +221,7 @@ def test_a_finished_session_gets_no_token_and_an_unfinished_one_another_each_tim
     (first,), (second,) = (assign_batch(database, batch, "m", LIFETIME) for _ in range(2))
     SessionStore(database, second.user_id, second.token).finish(second.session_id, "failed", "no")
 
-    assert first.event_id == second.event_id == event
+    assert first.session_id == second.session_id == session_of(database, event)
     assert first.token != second.token
     assert assign_batch(database, batch, "m", LIFETIME) == []
 

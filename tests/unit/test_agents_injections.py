@@ -24,7 +24,9 @@ from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.models.worst_case import WorstCaseModel
 from omc_agents.sessions.spend import Reservation
 from omc_agents.sessions.store import Session, SessionStore
-from omc_agents.workflow.steps import STEPS, SessionContext, first_state, steps_of
+from omc_agents.workflow.context import SessionContext
+from omc_agents.workflow.graph import first_state
+from omc_agents.workflow.steps import STEPS, event_steps
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVENT_REF = "catalyst.event/catalyst_sec_edgar/0000000001-26-000001@1"
@@ -39,6 +41,13 @@ class MemoryStore:
         self.requests: list[Request] = []
         self.published: tuple[Brief, Verification] | None = None
         self.reason = ""
+        self.started: Session | None = None
+
+    def session(self, _session_id: str) -> Session | None:
+        return self.started
+
+    def counted_usd(self, _session_id: str) -> Decimal:
+        return Decimal(0)
 
     def evidence(self, _session_id: str) -> dict[str, Evidence]:
         return self.rows
@@ -90,11 +99,28 @@ def rows(title: str, issuer: str, **codes: str) -> list[Evidence]:
 
 def briefed(model: Model, evidence: Sequence[Evidence]) -> MemoryStore:
     store = MemoryStore(evidence)
-    session = Session("s", "system", "catalyst_sec_edgar", "e", "running", model.name, "m4rk", NOON, NOON, 1, None)
-    steps = steps_of(SessionContext(cast("SessionStore", store), session, model, "sandbox", 0.7))
+    session = store.started = Session(
+        session_id="s",
+        user_id="system",
+        trigger="event",
+        source="catalyst_sec_edgar",
+        event_id="e",
+        question=None,
+        answers=(),
+        status="running",
+        waiting_for=None,
+        prompt=None,
+        step=None,
+        model=model.name,
+        marker="m4rk",
+        event_recorded_at=NOON,
+        as_of=NOON,
+        attempts=1,
+    )
+    steps = event_steps(SessionContext(cast("SessionStore", store), session, model, "sandbox", 0.7))
     work = first_state(session)
     for name in STEPS:
-        if work["status"] != "refused" or name == "publish":
+        if work["status"] == "running" or name == "publish":
             work = steps[name](work)
     return store
 

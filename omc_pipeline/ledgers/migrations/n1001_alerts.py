@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "n1001"
-down_revision = "e4001"
+down_revision = "e5001"
 branch_labels = None
 depends_on = None
 
