@@ -325,6 +325,7 @@ def test_no_failure_tells_a_secret(
     said = "".join([stored, *causes, caplog.text, *capsys.readouterr()])
     assert post.states()["one", "chat"] == ("pending", 1)
     assert TOKEN.lower() not in said.lower()
+    assert str(caught.value).startswith(("chat: ", "channel chat: "))
 
 
 def test_a_channel_without_its_variable_is_named_with_it(settings: Settings) -> None:
