@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +27,7 @@ from omc_infra.delivery.persistence import Persistence
 from omc_infra.delivery.webhook import is_signed
 from omc_infra.errors import ConfigurationError, OmcError
 from omc_infra.postgres.database import Database
-from omc_infra.settings import Settings
+from omc_infra.settings import PROJECT_ROOT, Settings
 
 DEFAULT = Persistence()
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -226,6 +229,41 @@ def test_a_process_killed_while_it_sends_loses_nothing(
 
     assert killed is not None
     assert (early, post.deliver(), len(receiver.asked)) == (0, 1, 1)
+
+
+SENDER = """
+from omc_infra.delivery.channels import channel_of
+from omc_infra.delivery.dispatching import deliver_due
+from omc_infra.delivery.persistence import Persistence
+from omc_infra.postgres.database import open_database
+from omc_infra.settings import load_settings
+
+settings = load_settings()
+with open_database(settings) as database:
+    deliver_due(database, lambda name: channel_of(name, settings), Persistence())
+"""
+
+
+def test_a_message_that_was_on_its_way_when_its_process_was_killed_comes_with_the_same_key(
+    database: Database, settings: Settings, clock: SettableClock, receiver: Upstream
+) -> None:
+    receiver.replies = [Reply(pause_s=3.0), Reply(200)]
+    clock.now = datetime.now(UTC)
+    post = Post(database, settings, clock, hook=f"webhook+{receiver.url}/x")
+    post.queue(message("one", clock()))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
+    sender = subprocess.Popen([sys.executable, "-c", SENDER], env={**inherited, **post.settings.environ()}, cwd=PROJECT_ROOT)
+    deadline = time.monotonic() + 60
+    while not receiver.asked and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sender.kill()
+    sender.wait()
+
+    clock.go_on(seconds=CLAIM.total_seconds() + 60)
+
+    assert post.states()["one", "hook"] == ("pending", 1)
+    assert (post.deliver(), post.deliver()) == (1, 0)
+    assert [asked.headers["X-OMC-Key"] for asked in receiver.asked] == ["one", "one"]
 
 
 def test_two_processes_that_send_at_once_send_each_message_once(
