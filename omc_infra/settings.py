@@ -58,7 +58,8 @@ class Settings(BaseModel):
 
     profile: Profile = Field(
         "sandbox",
-        description="`sandbox`: stand-in upstreams, nothing leaves the machine. `live`: the real APIs.",
+        description="`sandbox`: stand-in upstreams; nothing leaves the machine but alerts to channels that you name. `live`: the real"
+        " APIs.",
         json_schema_extra=AT_START,
     )
     home: Path = Field(
@@ -178,7 +179,8 @@ class Settings(BaseModel):
     )
     keys: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account.",
+        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account. Addresses of"
+        " channels for alerts are `OMC_KEY_ALERT_<NAME>`.",
     )
 
     _of_file: dict[str, object] = PrivateAttr(default_factory=dict)

@@ -16,6 +16,8 @@ ARGUMENTS = {
     "ACCOUNT": "Id of an account; `omc accounts list` shows them.",
     "ACCOUNT FILL ACCOUNT FILL": "Account and fill id of the fill that counts, then of the other; `omc accounts pairs` shows them.",
     "USER": "Id of the user.",
+    "ALERT_ID": "Number of an alert; `omc alerts list` shows it.",
+    "CHANNEL": "Name of a channel under `[alerts]` in `omc.toml`; left out: all.",
     "SESSION_OR_EVENT_ID": "`omc agent sessions` shows them.",
     "QUESTION": "In words, in quotes.",
     "ANSWER": "In words, in quotes.",
