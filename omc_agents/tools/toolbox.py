@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256, json_value, ref_of
-from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
+from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol, is_symbol
 from omc_agents.tools.event_study import DailyCandle, event_study
 from omc_agents.tools.positions import POSITIONS, read_positions
 from omc_infra.errors import BadInputError
@@ -126,9 +126,9 @@ class Toolbox:
         where these are, earlier events of the same type.
         """
         symbol = event.row.get("symbol")
-        if not symbol:
+        if not symbol or not is_symbol(symbol):
             return []
-        market = self._daily_market(checked_symbol(symbol))
+        market = self._daily_market(symbol)
         earlier = [row for row in self._reader.events(symbol=symbol, limit=MOST_PEERS) if _published(row) < event.row["published_at"]]
         for cut in (("event_type", "form", "ticker"), ("event_type", "form"), ("event_type",)):
             peers = [row for row in earlier if all(row[name] == event.row.get(name) for name in cut)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.fields import visible
 from omc_agents.claims.kinds import KINDS
+from omc_agents.claims.safety import storable_text
 from omc_agents.claims.verify import Draft
 from omc_agents.claims.vocabularies import FACTS
 from omc_agents.models.passages import passages_document
@@ -49,6 +50,10 @@ ANALYSIS_SYSTEM = (
 )
 
 
+Words = Annotated[str, AfterValidator(storable_text)]
+"""Words of a model that become evidence or are held against it: they can be stored."""
+
+
 class Extraction(Answer):
     """What the outside text of an event amounts to; enumerations only, so that no word of it travels on."""
 
@@ -60,14 +65,14 @@ class Extraction(Answer):
 class StatedFact(Answer):
     """One fact as a model states it; the verifier of documents decides what becomes of it."""
 
-    kind: str = Field(max_length=60)
-    subject: str = Field(max_length=200)
-    value: str = Field(max_length=60)
-    unit: str = Field(max_length=60)
-    period: str = Field("", max_length=80)
+    kind: Words = Field(max_length=60)
+    subject: Words = Field(max_length=200)
+    value: Words = Field(max_length=60)
+    unit: Words = Field(max_length=60)
+    period: Words = Field("", max_length=80)
     passage: int = Field(ge=0, le=1_000_000)
-    literal: str = Field(max_length=2_000)
-    modality: str | None = Field(None, max_length=20)
+    literal: Words = Field(max_length=2_000)
+    modality: Words | None = Field(None, max_length=20)
     negated: bool = False
 
     def fact(self) -> DocumentFact:
@@ -84,11 +89,11 @@ class Reading(Answer):
 class DraftedClaim(Answer):
     """One claim as drafted; ``verify`` decides what becomes of it."""
 
-    kind: str = Field(max_length=40)
-    ref: str = Field(max_length=400)
-    field: str = Field(max_length=40)
-    value: str = Field(max_length=100)
-    base_ref: str | None = Field(None, max_length=400)
+    kind: Words = Field(max_length=40)
+    ref: Words = Field(max_length=400)
+    field: Words = Field(max_length=40)
+    value: Words = Field(max_length=100)
+    base_ref: Words | None = Field(None, max_length=400)
 
 
 class Analysis(Answer):

@@ -12,7 +12,7 @@ from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.verify import Verification, verify
 from omc_agents.sessions.store import Session
-from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
+from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe, is_event_type, is_symbol
 from omc_agents.tools.toolbox import DOCUMENTS_TOOL, EVENT_STUDY
 from omc_agents.workflow.answer import read_answer
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
@@ -130,7 +130,9 @@ def study_remarks(event: Evidence, evidence: Iterable[Evidence]) -> list[str]:
 def _planned_rows(context: SessionContext) -> list[Evidence]:
     box, (source, event_id) = context.toolbox, subject_of(context.session)
     event = box.event(source, event_id)
-    symbol, event_type = event.row["symbol"], event.row["event_type"]
+    symbol, event_type = event.row["symbol"] or "", event.row["event_type"] or ""
+    symbol = symbol if is_symbol(symbol) else None  # outside text where a code belongs narrows nothing, and ends no session
+    event_type = event_type if is_event_type(event_type) else None
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
         event,

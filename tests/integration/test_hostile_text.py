@@ -126,6 +126,8 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("accounts", "pause"): [(HOSTILE,), ("coinspot", "--by", HOSTILE)],
     ("accounts", "remove"): [(HOSTILE,), (HOSTILE, "--with-fills"), ("coinspot", "--with-fills")],
     ("accounts", "resume"): [(HOSTILE, "--by", HOSTILE), ("coinspot", "--by", HOSTILE)],
+    ("backup",): [("--to", HOSTILE), ("--new-key",)],
+    ("restore",): [(HOSTILE,), (HOSTILE, "--yes")],
     ("agent", "answer"): [(HOSTILE, HOSTILE)],
     ("agent", "approve"): [(HOSTILE,), (HOSTILE, "--up-to", HOSTILE)],
     ("agent", "ask"): [(HOSTILE,), ("price of BTC", "--user", HOSTILE), ("price of BTC", "--as-of", HOSTILE)],
