@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DAYS = 9
 ENDS_AT = datetime(2026, 3, 18, 15, 42, tzinfo=UTC)
 """A Wednesday; data of days that are past have no present to collide with."""
-LOOKS = 3_000
+LOOKS = 13_000
 """Fetches of an endpoint that are kept; those of earlier times were let go."""
 LEVELS = {"BTC": 93_000, "ETH": 3_150, "SOL": 172, "XRP": 2.35, "ADA": 0.61, "DOGE": 0.187, "LTC": 96, "LINK": 15.8}
 ACCOUNT = "bench"
@@ -59,9 +59,8 @@ def _insert(table: str, columns: str, source: str, recorded: str, named: str, ro
 
 
 _QUOTES = f"""SELECT symbol, 'AUD' AS currency, at AS observed_at, round((price * 0.997)::numeric, 8) AS bid,
-    round((price * 1.003)::numeric, 8) AS ask, round(price::numeric, 8) AS last FROM {_COINS}, (
-        SELECT generate_series(%(since)s, %(until)s - interval '3 h 1 min', interval '1 min') AS at
-        UNION ALL SELECT generate_series(%(until)s - interval '3 h', %(until)s - interval '5 s', interval '10 s')) AS times,
+    round((price * 1.003)::numeric, 8) AS ask, round(price::numeric, 8) AS last FROM {_COINS},
+    generate_series(%(since)s + interval '20 s', %(until)s - interval '5 s', interval '1 min') AS at,
     LATERAL (SELECT pg_temp.usd(symbol, at) * pg_temp.rate(at) AS price) AS p"""
 _DOLLARS = f"""SELECT symbol, at + interval '4 min 50 s' AS observed_at, round(pg_temp.usd(symbol, at + interval '4 min 50 s')::numeric, 8)
     AS price_usd, 0.99 AS confidence FROM {_COINS}, generate_series(%(since)s, %(until)s - interval '6 min', interval '1 h') AS at"""
@@ -142,7 +141,7 @@ _DEPOSITS = f"""SELECT md5('d' || symbol) AS fill_id, 'default' AS user_id, '{AC
 _HOLDINGS = f"""SELECT 'default' AS user_id, '{ACCOUNT}' AS account_id, symbol, at AS observed_at, (SELECT sum(CASE side WHEN 'buy' THEN qty
     ELSE -qty END) FROM exchange.fill AS f WHERE f.symbol = c.symbol AND f.executed_at <= at) AS qty, NULL::numeric AS value_aud
     FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'XRP']) AS c (symbol),
-    generate_series(%(until)s - interval '3 d', %(until)s - interval '30 s', interval '5 min') AS at"""
+    generate_series(%(since)s + interval '110 s', %(until)s - interval '8 s', interval '5 min') AS at"""
 
 STATEMENTS: tuple[str, ...] = (
     _insert("exchange.quote", "symbol, currency, observed_at, bid, ask, last", _NAMES[0], "observed_at + interval '2 s'",

@@ -80,7 +80,7 @@ def future(draw: Draw) -> Fault:
     by, newest = draw.between(10 * MINUTE, 2 * DAY), draw.chosen.choice((1, 8))
     statement = f"UPDATE {table} SET {clock} = {clock} + %(by)s WHERE ctid IN (SELECT ctid FROM {table} ORDER BY {clock} DESC LIMIT {newest})"
     if table == "exchange.quote":
-        statement = f"""UPDATE {table} SET {clock} = {clock} + %(by)s WHERE {clock} > %(now)s - interval '15 s' AND symbol = 'ETH'"""
+        statement = f"""UPDATE {table} SET {clock} = {clock} + %(by)s WHERE {clock} = (SELECT max({clock}) FROM {table}) AND symbol = 'ETH'"""
     details = f"{newest} rows of {table} by {by.total_seconds() / 60:.0f} min"
     return Fault("rows from the future", details, ledger, (_name(table),), (statement,), {"by": by, "now": draw.now})
 

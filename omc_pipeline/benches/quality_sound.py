@@ -32,7 +32,7 @@ SOUND: Mapping[str, tuple[str, ...]] = {
         "DELETE FROM human.news WHERE published_at > %(now)s - interval '30 h' AND abs(hashtext(guid)) %% 100 < 50",
         "DELETE FROM human.title_score WHERE published_at > %(now)s - interval '30 h' AND abs(hashtext(item_id)) %% 100 < 50",
     ),
-    "a reboot of ten minutes": _reboot("14 min", "4 min"),
+    "a reboot of ten minutes": _reboot("13 min", "3 min"),
     "a reboot of three hours, yesterday": _reboot("29 h", "26 h"),
     "a backfill of an hour of dollar prices": (
         "UPDATE glass.coin_price SET recorded_at = %(now)s - interval '5 min' WHERE observed_at BETWEEN %(now)s - interval '9 h' AND %(now)s -"

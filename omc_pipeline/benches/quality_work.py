@@ -63,14 +63,14 @@ def faults(count: int, seed: int, now: datetime) -> list[Fault]:
 
 def judged_faults(database: Database, days: Days, planted: list[Fault]) -> Iterator[Seen]:
     """Plant each fault alone, and judge the ledger it is in."""
-    settings, before = load_settings({}), _before(database, days)
+    settings, (before, alerts) = load_settings({}), _before(database, days)
     for fault in planted:
         with trial(database) as (changed, connection):
             for statement in fault.statements:
                 _plant(connection, statement, fault)
             report = _report(changed, days, settings, fault.ledger)
         red = {name for name in _red(report) if name not in before and name.split(" ")[1].startswith(fault.bears)}
-        alerted = any(alert.ledger == fault.ledger for alert in report.alerts)
+        alerted = any(f"{alert.ledger} {alert.dimension}" not in alerts for alert in report.alerts)
         yield Seen(fault, tuple(sorted(red)), alerted)
 
 
@@ -98,9 +98,11 @@ def quality_days(database: Database) -> Days:
     return days
 
 
-def _before(database: Database, days: Days) -> set[str]:
+def _before(database: Database, days: Days) -> tuple[set[str], set[str]]:
+    """Return what is red and alerted without a fault."""
     with trial(database) as (changed, _):
-        return _red(run_suites(changed, list(days.sources.values()), load_settings({}), days.until, LEDGERS))
+        report = run_suites(changed, list(days.sources.values()), load_settings({}), days.until, LEDGERS)
+    return _red(report), {f"{alert.ledger} {alert.dimension}" for alert in report.alerts}
 
 
 def _report(database: Database, days: Days, settings: Settings, ledger: LedgerName) -> QualityReport:
