@@ -30,9 +30,9 @@ _NAMES = (
     "exchange_coinspot_prices", "exchange_coinspot_account", "glass_defillama", "glass_market_candles", "glass_fx", "human_news",
     "human_fear_greed", "human_sentiment", "catalyst_coinspot_announcements", "catalyst_sec_edgar",
 )  # fmt: skip
+_QUOTED = '{"bid": "1", "ask": "2", "last": "1.5"}'
 BODIES = {
-    "exchange_coinspot_prices": '{"status": "ok", "prices": {"btc": {"bid": "1", "ask": "2", "last": "1.5"}, "eth": {"bid": "1", "ask": "2",'
-    ' "last": "1.5"}}}',
+    "exchange_coinspot_prices": f'{{"status": "ok", "prices": {{"btc": {_QUOTED}, "eth": {_QUOTED}}}}}',
     "glass_defillama": '{"coins": {"coingecko:bitcoin": {"price": 1.5, "symbol": "BTC", "timestamp": 1, "confidence": 0.99}}}',
     "human_fear_greed": '{"name": "index", "data": [{"value": "40", "value_classification": "Fear", "timestamp": "1"}], "metadata": {}}',
     "catalyst_coinspot_announcements": '{"articles": [{"id": 1, "html_url": "https://x", "title": "t", "created_at": "2026"}], "count": 1}',
@@ -55,7 +55,8 @@ _BOOK = "source, version, recorded_at, payload_sha256, row_sha256"
 
 
 def _insert(table: str, columns: str, source: str, recorded: str, named: str, rows: str) -> str:
-    return f"""INSERT INTO {table} ({columns}, {_BOOK}) SELECT {columns}, '{source}', 1, {recorded}, NULL, md5({named}) FROM ({rows}) AS made"""
+    return f"""INSERT INTO {table} ({columns}, {_BOOK}) SELECT {columns}, '{source}', 1, {recorded}, NULL, md5({named}) FROM ({rows})
+        AS made"""
 
 
 _QUOTES = f"""SELECT symbol, 'AUD' AS currency, at AS observed_at, round((price * 0.997)::numeric, 8) AS bid,
@@ -75,12 +76,17 @@ _FEES = f"""SELECT protocol, date_trunc('hour', at) AS observed_at, protocol AS 
     round((level / 8e3 * {_WAVE} * 29)::numeric, 2) AS fees_30d_usd, parent
     FROM {_PROTOCOLS}, generate_series(%(since)s, %(until)s - interval '6 min', interval '1 h') AS at"""
 _REVENUE = _FEES.replace("fees_", "revenue_").replace("8e3", "4e4")
-_CHAINS = """SELECT chain, date_trunc('hour', at) AS observed_at, coin AS symbol, round((level * (1 + 0.02 * sin(extract(epoch FROM at) / 70000
+_CHAINS = """SELECT chain, date_trunc('hour', at) AS observed_at, coin AS symbol, round((level * (1 + 0.02 * sin(extract(epoch FROM
+    at) / 70000
     + length(chain))))::numeric, 2) AS tvl_usd FROM (VALUES ('Ethereum', 'ETH', 60e9), ('Solana', 'SOL', 9e9), ('Base', NULL, 4e9)) AS c
     (chain, coin, level), generate_series(%(since)s, %(until)s - interval '6 min', interval '1 h') AS at"""
-_FEE_DAYS = """SELECT protocol, metric, day AS observed_at, protocol AS name, round((level / share * (1 + 0.03 * sin(extract(epoch FROM day)
-    / 9e4)))::numeric, 2) AS amount_usd, parent FROM """ + _PROTOCOLS + """, (VALUES ('fees', 8e3), ('revenue', 4e4)) AS m (metric, share),
+_FEE_DAYS = (
+    """SELECT protocol, metric, day AS observed_at, protocol AS name, round((level / share * (1 + 0.03 * sin(extract(epoch FROM day)
+    / 9e4)))::numeric, 2) AS amount_usd, parent FROM """
+    + _PROTOCOLS
+    + """, (VALUES ('fees', 8e3), ('revenue', 4e4)) AS m (metric, share),
     generate_series(date_trunc('day', %(since)s::timestamptz) - interval '20 d', %(until)s - interval '28 h', interval '1 d') AS day"""
+)
 _RATES = """SELECT 'EUR' AS base, currency, day::date AS day, day + interval '13 h 15 min' AS observed_at, round((level * CASE currency WHEN
     'AUD' THEN pg_temp.rate(day) ELSE 1 + 0.003 * sin(extract(epoch FROM day) / 9e4) END)::numeric, 4) AS rate FROM (VALUES ('AUD', 1.09),
     ('USD', 1.09), ('GBP', 0.85)) AS c (currency, level), generate_series(date_trunc('day', %(since)s::timestamptz) - interval '20 d',
@@ -88,7 +94,8 @@ _RATES = """SELECT 'EUR' AS base, currency, day::date AS day, day + interval '13
 _MINUTES = """SELECT 'kraken' AS venue, symbol, 'AUD' AS currency, '1m' AS interval, at AS opened_at, round(first::numeric, 8) AS open,
     round((greatest(first, last) * 1.0003)::numeric, 8) AS high, round((least(first, last) * 0.9997)::numeric, 8) AS low,
     round(last::numeric, 8) AS close, round(((first + last) / 2)::numeric, 8) AS vwap,
-    round((2 + 3 * pg_temp.noise(symbol || at))::numeric, 8) AS volume, 1 + (9 * pg_temp.noise(at || symbol))::int AS trades, true AS is_final
+    round((2 + 3 * pg_temp.noise(symbol || at))::numeric, 8) AS volume, 1 + (9 * pg_temp.noise(at || symbol))::int AS trades, true AS
+        is_final
     FROM unnest(ARRAY['BTC', 'ETH', 'SOL']) AS symbol, generate_series(date_trunc('day', %(since)s::timestamptz), %(until)s -
     interval '2 min', interval '1 min') AS at, LATERAL (SELECT pg_temp.usd(symbol, at) * pg_temp.rate(at) AS first,
     pg_temp.usd(symbol, at + interval '1 min') * pg_temp.rate(at + interval '1 min') AS last) AS p"""
@@ -103,7 +110,8 @@ _VERB = "(ARRAY['expect', 'question', 'welcome', 'delay', 'test', 'fear', 'study
 _OBJECT = "(ARRAY['new rules', 'a fork', 'lower fees', 'an upgrade', 'record flows', 'a lawsuit', 'custody plans', 'staking yields'])"
 _NEWS = f"""SELECT feed, feed || '-' || at AS guid, at + pg_temp.noise(feed || at) * interval '9 min' AS published_at,
     {_SUBJECT}[1 + (7.99 * pg_temp.noise('s' || feed || at))::int % 8] || ' in ' || substr(md5(at::text || feed), 1, 6) || ' '
-    || {_VERB}[1 + (6.99 * pg_temp.noise('v' || at || feed))::int % 7] || ' ' || {_OBJECT}[1 + (7.99 * pg_temp.noise('o' || at || feed))::int
+    || {_VERB}[1 + (6.99 * pg_temp.noise('v' || at || feed))::int % 7] || ' ' || {_OBJECT}[1 + (7.99 * pg_temp.noise('o' || at ||
+        feed))::int
     % 8] || ' after ' || substr(md5(feed || at), 1, 5) AS title, 'https://' || feed || '.invalid/' || md5(feed || at) AS link,
     'A summary.' AS summary FROM unnest(ARRAY['coindesk', 'cointelegraph', 'decrypt']) AS feed,
     generate_series(%(since)s, %(until)s - interval '22 min', interval '10 min') AS at
@@ -116,10 +124,12 @@ _SCORES = """SELECT 'human_news' AS title_source, feed AS channel, guid AS item_
     FROM human.news"""
 _MEANS = """SELECT 'MARKET' AS symbol, 'title_sentiment' AS metric, date_trunc('day', published_at, 'UTC') AS observed_at,
     round(avg(score), 6) AS score, 'neutral' AS label FROM human.title_score GROUP BY 3"""
-_MOODS = """SELECT 'MARKET' AS symbol, 'fear_greed' AS metric, day AS observed_at, (20 + 60 * pg_temp.noise('m' || day))::int AS score, 'Fear'
+_MOODS = """SELECT 'MARKET' AS symbol, 'fear_greed' AS metric, day AS observed_at, (20 + 60 * pg_temp.noise('m' || day))::int AS
+    score, 'Fear'
     AS label FROM generate_series(date_trunc('day', %(until)s::timestamptz) - interval '60 d', %(until)s, interval '1 d') AS day"""
 _ARTICLES = """SELECT (4400000000000 + extract(epoch FROM at)::bigint)::text AS event_id, 'listing' AS event_type, 'C' || upper(substr(
-    md5(at::text), 1, 4)) AS symbol, NULL::text AS ticker, 'CoinSpot' AS issuer, 'New Coin Listing: ' || substr(md5(at::text), 1, 4) AS title,
+    md5(at::text), 1, 4)) AS symbol, NULL::text AS ticker, 'CoinSpot' AS issuer, 'New Coin Listing: ' || substr(md5(at::text), 1, 4)
+        AS title,
     NULL::text AS form, NULL::text AS items, 'https://venue.invalid/' || md5(at::text) AS url, NULL::date AS filed_on, at AS published_at,
     NULL::text AS published_zone, 1 + (extract(hour FROM at))::int %% 7 AS impact
     FROM generate_series(%(since)s - interval '30 d', %(until)s - interval '2 h', interval '11 h') AS at"""
@@ -130,14 +140,18 @@ _FILINGS = """SELECT '0001050446-26-' || lpad((row_number() OVER (ORDER BY at)):
 _EVENT = "event_id, event_type, symbol, ticker, issuer, title, form, items, url, filed_on, published_at, published_zone, impact"
 _FILL_COLUMNS = "fill_id, user_id, account_id, symbol, currency, side, qty, price, quote_amount, fee, fee_currency, executed_at, kind"
 _FILLS = f"""SELECT md5(symbol || at) AS fill_id, 'default' AS user_id, '{ACCOUNT}' AS account_id, symbol, 'AUD' AS currency, CASE WHEN
-    pg_temp.noise(symbol || at) < 0.7 THEN 'buy' ELSE 'sell' END AS side, qty, price, qty * price AS quote_amount, round(qty * price * 0.001, 8)
+    pg_temp.noise(symbol || at) < 0.7 THEN 'buy' ELSE 'sell' END AS side, qty, price, qty * price AS quote_amount, round(qty * price
+        * 0.001, 8)
     AS fee, 'AUD' AS fee_currency, at AS executed_at, 'trade' AS kind FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'XRP']) AS symbol,
     generate_series(%(since)s + interval '37 min', %(until)s - interval '1 h', interval '9 h 13 min') AS at,
     LATERAL (SELECT round((500 / (pg_temp.usd(symbol, at) * pg_temp.rate(at)) * CASE WHEN pg_temp.noise(symbol || at) < 0.7 THEN 2 ELSE 1
     END)::numeric, 8) AS qty, round((pg_temp.usd(symbol, at) * pg_temp.rate(at))::numeric, 8) AS price) AS p"""
-_DEPOSITS = f"""SELECT md5('d' || symbol) AS fill_id, 'default' AS user_id, '{ACCOUNT}' AS account_id, symbol, 'AUD' AS currency, 'buy' AS side,
-    round((5000 / pg_temp.usd(symbol, %(since)s))::numeric, 8) AS qty, NULL::numeric AS price, NULL::numeric AS quote_amount, 0::numeric AS fee,
-    'AUD' AS fee_currency, %(since)s::timestamptz AS executed_at, 'deposit' AS kind FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'XRP']) AS symbol"""
+_DEPOSITS = f"""SELECT md5('d' || symbol) AS fill_id, 'default' AS user_id, '{ACCOUNT}' AS account_id, symbol, 'AUD' AS currency,
+    'buy' AS side,
+    round((5000 / pg_temp.usd(symbol, %(since)s))::numeric, 8) AS qty, NULL::numeric AS price, NULL::numeric AS quote_amount,
+        0::numeric AS fee,
+    'AUD' AS fee_currency, %(since)s::timestamptz AS executed_at, 'deposit' AS kind FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'XRP']) AS
+        symbol"""
 _HOLDINGS = f"""SELECT 'default' AS user_id, '{ACCOUNT}' AS account_id, symbol, at AS observed_at, (SELECT sum(CASE side WHEN 'buy' THEN qty
     ELSE -qty END) FROM exchange.fill AS f WHERE f.symbol = c.symbol AND f.executed_at <= at) AS qty, NULL::numeric AS value_aud
     FROM unnest(ARRAY['BTC', 'ETH', 'SOL', 'XRP']) AS c (symbol),
@@ -159,7 +173,8 @@ STATEMENTS: tuple[str, ...] = (
         "observed_at + interval '5 min'", "protocol || observed_at", _REVENUE),
     _insert("glass.chain_tvl", "chain, observed_at, symbol, tvl_usd", _NAMES[2], "observed_at + interval '5 min'", "chain || observed_at",
         _CHAINS),
-    _insert("glass.protocol_day", "protocol, metric, observed_at, name, amount_usd, parent", _NAMES[2], "observed_at + interval '27 h 35 min'",
+    _insert("glass.protocol_day", "protocol, metric, observed_at, name, amount_usd, parent", _NAMES[2], "observed_at + interval '27 h "
+    "35 min'",
         "protocol || metric || observed_at", _FEE_DAYS),
     _insert("glass.market_candle", _CANDLE, _NAMES[3], "opened_at + interval '75 s'", "symbol || opened_at", _MINUTES),
     *(
@@ -172,16 +187,19 @@ STATEMENTS: tuple[str, ...] = (
     _insert("human.news", "feed, guid, published_at, title, link, summary", _NAMES[5], "published_at + interval '3 min'", "guid", _NEWS),
     _insert("human.title_score", "title_source, channel, item_id, published_at, symbols, score, label, model", _NAMES[7],
         "published_at + interval '6 min'", "item_id", _SCORES),
-    _insert("human.sentiment", "symbol, metric, observed_at, score, label", _NAMES[7], "observed_at + interval '4 h'", "metric || observed_at",
+    _insert("human.sentiment", "symbol, metric, observed_at, score, label", _NAMES[7], "observed_at + interval '4 h'", "metric || "
+    "observed_at",
         _MEANS),
-    _insert("human.sentiment", "symbol, metric, observed_at, score, label", _NAMES[6], "observed_at + interval '1 h'", "metric || observed_at",
+    _insert("human.sentiment", "symbol, metric, observed_at, score, label", _NAMES[6], "observed_at + interval '1 h'", "metric || "
+    "observed_at",
         _MOODS),
     _insert("catalyst.event", _EVENT, _NAMES[8], "published_at + interval '1 min'", "event_id", _ARTICLES),
     _insert("catalyst.event", _EVENT, _NAMES[9], "published_at + interval '1 min'", "event_id", _FILINGS),
 )  # fmt: skip
 _FETCHES = """INSERT INTO raw.fetch (source, url, request_sha256, status, payload_sha256, context, fetched_at, parsed_at)
     SELECT %(source)s, 'https://upstream.invalid/' || %(endpoint)s, %(endpoint)s, 200, %(sha)s, jsonb_build_object('endpoint',
-    %(endpoint)s::text), at, at + interval '1 s' FROM generate_series(%(since)s, %(until)s - interval '3 s', %(every)s * interval '1 s') AS at"""
+    %(endpoint)s::text), at, at + interval '1 s' FROM generate_series(%(since)s, %(until)s - interval '3 s', %(every)s * interval
+        '1 s') AS at"""
 _STATES = """INSERT INTO collection.state (source, endpoint, account_id, is_configured, last_success_at, last_rows, rows)
     VALUES (%s, %s, %s, true, %s, 1, 1)"""
 

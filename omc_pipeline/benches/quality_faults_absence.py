@@ -22,7 +22,8 @@ _THING = {"exchange.quote": "symbol", "glass.coin_price": "symbol", "glass.proto
 _ENDPOINTS: tuple[tuple[LedgerName, str, str, timedelta], ...] = (
     ("exchange", "exchange_coinspot_prices", "latest", MINUTE), ("exchange", "exchange_coinspot_account", "orders", 5 * MINUTE),
     ("exchange", "exchange_coinspot_account", "balances", 5 * MINUTE), ("glass", "glass_defillama", "prices", HOUR),
-    ("glass", "glass_defillama", "chains", HOUR), ("glass", "glass_market_candles", "1m", MINUTE), ("human", "human_news", "decrypt", 5 * MINUTE),
+    ("glass", "glass_defillama", "chains", HOUR), ("glass", "glass_market_candles", "1m", MINUTE), ("human", "human_news", "decrypt",
+    5 * MINUTE),
     ("human", "human_fear_greed", "index", HOUR), ("catalyst", "catalyst_sec_edgar", "feed", MINUTE),
     ("catalyst", "catalyst_coinspot_announcements", "articles", MINUTE),
 )  # fmt: skip
@@ -93,7 +94,8 @@ def dead(draw: Draw) -> Fault:
 def thin(draw: Draw) -> Fault:
     """Lose most rows of a table, here and there."""
     ledger, source, table, clock, hours = draw.chosen.choice((
-        ("exchange", "exchange_coinspot_prices", "exchange.quote", "observed_at", 2), ("human", "human_news", "human.news", "published_at", 30),
+        ("exchange", "exchange_coinspot_prices", "exchange.quote", "observed_at", 2), ("human", "human_news", "human.news",
+        "published_at", 30),
         ("glass", "glass_market_candles", "glass.market_candle", "opened_at", 3),
     ))  # fmt: skip
     span = (draw.now - draw.between(hours * HOUR, 2 * hours * HOUR), draw.now)

@@ -35,7 +35,9 @@ def frozen(draw: Draw) -> Fault:
     symbol = draw.symbol()
     span = draw.span(25 * MINUTE, 3 * HOUR, _LATELY)
     held = f"(SELECT {{}} FROM exchange.quote WHERE {_OF_SYMBOL} ORDER BY observed_at LIMIT 1)"
-    change = f"UPDATE exchange.quote SET bid = {held.format('bid')}, ask = {held.format('ask')}, last = {held.format('last')} WHERE {_OF_SYMBOL}"
+    change = (
+        f"UPDATE exchange.quote SET bid = {held.format('bid')}, ask = {held.format('ask')}, last = {held.format('last')} WHERE {_OF_SYMBOL}"
+    )
     return _quotes("one symbol frozen", symbol, span, change, symbol, draw)
 
 
@@ -43,8 +45,10 @@ def swapped(draw: Draw) -> Fault:
     """Give two symbols each other's prices."""
     first, second = draw.chosen.sample(list(LEVELS), 2)
     span = draw.span(2 * MINUTE, 3 * HOUR if draw.chosen.random() < 0.3 else 30 * MINUTE, _LATELY)
-    other = f"""UPDATE exchange.quote AS q SET bid = o.bid, ask = o.ask, last = o.last FROM (SELECT * FROM exchange.quote WHERE {_IN_SPAN}) AS o
-        WHERE q.source = o.source AND q.observed_at = o.observed_at AND (q.symbol, o.symbol) IN (('{first}', '{second}'), ('{second}', '{first}'))"""
+    other = f"""UPDATE exchange.quote AS q SET bid = o.bid, ask = o.ask, last = o.last FROM (SELECT * FROM exchange.quote WHERE
+        {_IN_SPAN}) AS o
+        WHERE q.source = o.source AND q.observed_at = o.observed_at AND (q.symbol, o.symbol) IN (('{first}', '{second}'),
+            ('{second}', '{first}'))"""
     return _quotes("two symbols swapped", f"{first} and {second}", span, other, "", draw)
 
 
@@ -61,7 +65,9 @@ def off_venue(draw: Draw) -> Fault:
     """Keep one symbol off the other venue by a fifth."""
     symbol, factor = draw.symbol(), draw.chosen.choice(["0.8", "1.2"])
     span = draw.span(5 * MINUTE, 4 * HOUR, _LATELY)
-    return _quotes("one symbol off the other venue", f"{symbol} times {factor}", span, _TIMES.format(factor=factor) + _OF_SYMBOL, symbol, draw)
+    return _quotes(
+        "one symbol off the other venue", f"{symbol} times {factor}", span, _TIMES.format(factor=factor) + _OF_SYMBOL, symbol, draw
+    )
 
 
 def dollar_unit(draw: Draw) -> Fault:
@@ -71,7 +77,9 @@ def dollar_unit(draw: Draw) -> Fault:
     change = f"""UPDATE glass.coin_price SET price_usd = price_usd * {_UNITS[name]} WHERE source = 'glass_defillama' AND symbol = %(symbol)s
         AND observed_at >= %(since)s AND observed_at < %(until)s"""
     bound = {"since": span[0] - 5 * MINUTE, "until": span[1], "symbol": symbol}
-    return Fault("one dollar price in another unit", described(f"{symbol} {name}", span, draw.now), "glass", ("coin_price_",), (change,), bound)
+    return Fault(
+        "one dollar price in another unit", described(f"{symbol} {name}", span, draw.now), "glass", ("coin_price_",), (change,), bound
+    )
 
 
 def _quotes(kind: str, thing: str, span: tuple[object, object], statement: str, symbol: str, draw: Draw) -> Fault:

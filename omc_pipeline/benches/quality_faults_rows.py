@@ -21,8 +21,10 @@ _OPTIONAL: tuple[tuple[LedgerName, str, str, str, timedelta, str], ...] = (
     ("glass", "glass.coin_price", "confidence", "observed_at", 4 * HOUR, "symbol = 'XRP'"),
     ("glass", "glass.protocol_tvl", "mcap_usd", "observed_at", 5 * HOUR, "protocol = 'lido'"),
     ("glass", "glass.protocol_fees", "fees_24h_usd", "observed_at", 4 * HOUR, ""),
-    ("glass", "glass.market_candle", "vwap", "opened_at", 30 * MINUTE, ""), ("human", "human.news", "summary", "published_at", 9 * HOUR, ""),
-    ("human", "human.sentiment", "label", "observed_at", 4 * DAY, ""), ("catalyst", "catalyst.event", "impact", "published_at", 3 * DAY, ""),
+    ("glass", "glass.market_candle", "vwap", "opened_at", 30 * MINUTE, ""), ("human", "human.news", "summary", "published_at",
+    9 * HOUR, ""),
+    ("human", "human.sentiment", "label", "observed_at", 4 * DAY, ""), ("catalyst", "catalyst.event", "impact", "published_at",
+    3 * DAY, ""),
 )  # fmt: skip
 _TIMED: tuple[tuple[LedgerName, str, str], ...] = (
     ("exchange", "exchange.quote", "observed_at"), ("glass", "glass.coin_price", "observed_at"), ("human", "human.news", "published_at"),
@@ -35,7 +37,7 @@ def required_empty(draw: Draw) -> Fault:
     """Leave a required text blank, in one row or in all that are new."""
     ledger, table, column, clock = draw.chosen.choice(_REQUIRED)
     one = draw.chosen.random() < 0.5
-    which = f"(SELECT max({clock}) FROM {table})" if one else f"%(now)s - interval '2 d'"
+    which = f"(SELECT max({clock}) FROM {table})" if one else "%(now)s - interval '2 d'"
     statement = f"UPDATE {table} SET {column} = ' ' WHERE {clock} >= {which}"
     details = f"{table}.{column}, {'the newest row' if one else 'rows of two days'}"
     return Fault("a required field empty", details, ledger, (_name(table),), (statement,), {"now": draw.now})
@@ -54,8 +56,10 @@ def duplicate(draw: Draw) -> Fault:
     how = draw.chosen.choice(("event", "near event", "news", "near news", "fill"))
     back = draw.chosen.randrange(6)
     if how == "fill":
-        columns = "user_id, account_id, symbol, currency, side, qty, price, quote_amount, fee, fee_currency, executed_at, kind, source, recorded_at"
-        statement = f"""INSERT INTO exchange.fill (fill_id, {columns}, version, payload_sha256, row_sha256) SELECT 'again ' || fill_id, {columns},
+        columns = "user_id, account_id, symbol, currency, side, qty, price, quote_amount, fee, fee_currency, executed_at, kind, source"
+        columns += ", recorded_at"
+        statement = f"""INSERT INTO exchange.fill (fill_id, {columns}, version, payload_sha256, row_sha256) SELECT 'again ' ||
+            fill_id, {columns},
             1, 'other', 'again' FROM exchange.fill WHERE kind = 'trade' ORDER BY executed_at DESC OFFSET {back} LIMIT 1"""
         return Fault("a duplicate", "a fill under another id", "exchange", ("fill_",), (statement,))
     near = how.startswith("near")
@@ -63,7 +67,8 @@ def duplicate(draw: Draw) -> Fault:
     if how.endswith("event"):
         url = "url || '-2'" if near else "url"
         statement = f"""INSERT INTO catalyst.event (event_id, event_type, symbol, issuer, title, url, published_at, impact, source, version,
-            recorded_at, row_sha256) SELECT event_id || '9', event_type, symbol, issuer, {title}, {url}, published_at + interval '7 min', impact,
+            recorded_at, row_sha256) SELECT event_id || '9', event_type, symbol, issuer, {title}, {url}, published_at + interval
+                '7 min', impact,
             source, 1, recorded_at + interval '7 min', 'again' FROM catalyst.event WHERE source = 'catalyst_coinspot_announcements'
             ORDER BY published_at DESC OFFSET {back} LIMIT 1"""
         return Fault("a near duplicate" if near else "a duplicate", "an announcement", "catalyst", ("event_",), (statement,))
@@ -78,9 +83,13 @@ def future(draw: Draw) -> Fault:
     """Claim times that have not come."""
     ledger, table, clock = draw.chosen.choice(_TIMED)
     by, newest = draw.between(10 * MINUTE, 2 * DAY), draw.chosen.choice((1, 8))
-    statement = f"UPDATE {table} SET {clock} = {clock} + %(by)s WHERE ctid IN (SELECT ctid FROM {table} ORDER BY {clock} DESC LIMIT {newest})"
+    statement = (
+        f"UPDATE {table} SET {clock} = {clock} + %(by)s WHERE ctid IN (SELECT ctid FROM {table} ORDER BY {clock} DESC LIMIT {newest})"
+    )
     if table == "exchange.quote":
-        statement = f"""UPDATE {table} SET {clock} = {clock} + %(by)s WHERE {clock} = (SELECT max({clock}) FROM {table}) AND symbol = 'ETH'"""
+        statement = (
+            f"""UPDATE {table} SET {clock} = {clock} + %(by)s WHERE {clock} = (SELECT max({clock}) FROM {table}) AND symbol = 'ETH'"""
+        )
     details = f"{newest} rows of {table} by {by.total_seconds() / 60:.0f} min"
     return Fault("rows from the future", details, ledger, (_name(table),), (statement,), {"by": by, "now": draw.now})
 
@@ -88,7 +97,9 @@ def future(draw: Draw) -> Fault:
 def sentiment_off(draw: Draw) -> Fault:
     """Score off the scale, or one score for ever."""
     if draw.chosen.random() < 0.5:
-        metric, score = draw.chosen.choice((("fear_greed", "170"), ("fear_greed", "-5"), ("title_sentiment", "40"), ("title_sentiment", "-1.5")))
+        metric, score = draw.chosen.choice(
+            (("fear_greed", "170"), ("fear_greed", "-5"), ("title_sentiment", "40"), ("title_sentiment", "-1.5"))
+        )
         statement = f"""UPDATE human.sentiment SET score = {score} WHERE metric = '{metric}' AND observed_at >= (SELECT max(observed_at)
             FROM human.sentiment WHERE metric = '{metric}')"""
         return Fault("sentiment off its scale", f"{metric} {score}", "human", ("sentiment_",), (statement,))
@@ -127,7 +138,8 @@ def account_off(draw: Draw) -> Fault:
         statement = f"UPDATE exchange.balance SET qty = qty * {factor} WHERE {where}"
         return Fault("a balance that fills don't explain", f"{symbol} times {factor}", "exchange", ("balance_",), (statement,), bound)
     factor, back = draw.chosen.choice(("3", "0.4", "10", "0.01")), draw.chosen.randrange(8)
-    statement = f"""UPDATE exchange.fill SET price = price * {factor}, quote_amount = quote_amount * {factor}, fee = fee * {factor} WHERE fill_id = (
+    statement = f"""UPDATE exchange.fill SET price = price * {factor}, quote_amount = quote_amount * {factor}, fee = fee * {factor}
+        WHERE fill_id = (
         SELECT fill_id FROM exchange.fill WHERE symbol = %(symbol)s AND kind = 'trade' ORDER BY executed_at DESC OFFSET {back} LIMIT 1)"""
     return Fault("a fill far from the market", f"{symbol} times {factor}", "exchange", ("fill_",), (statement,), bound)
 
@@ -142,14 +154,17 @@ def parts_off(draw: Draw) -> Fault:
         bound = {"since": draw.now - draw.between(HOUR, 4 * HOUR)}
         return Fault("parents unlike children", f"{table} {protocol} times {factor}", "glass", (_name(table),), (statement,), bound)
     change = "high = high * 1.08" if how == "high" else "volume = volume * 1.7"
-    statement = f"""UPDATE glass.market_candle SET {change} WHERE symbol = 'ETH' AND interval = '1h' AND opened_at = (SELECT max(opened_at) FROM
+    statement = f"""UPDATE glass.market_candle SET {change} WHERE symbol = 'ETH' AND interval = '1h' AND opened_at = (SELECT
+        max(opened_at) FROM
         glass.market_candle WHERE interval = '1h' AND is_final)"""
     return Fault("parents unlike children", f"1h candle {how}", "glass", ("market_candle_",), (statement,))
 
 
 def candle_off(draw: Draw) -> Fault:
     """Make a candle that can't be."""
-    change = draw.chosen.choice(("low = open * 1.01", "high = close * 0.99", "volume = -1", "low = -low", "close = high * 1.2", "low = high * 1.1"))
+    change = draw.chosen.choice(
+        ("low = open * 1.01", "high = close * 0.99", "volume = -1", "low = -low", "close = high * 1.2", "low = high * 1.1")
+    )
     interval = draw.chosen.choice(("1m", "5m", "1h"))
     statement = f"""UPDATE glass.market_candle SET {change} WHERE symbol = 'SOL' AND interval = '{interval}' AND opened_at = (SELECT
         max(opened_at) FROM glass.market_candle WHERE symbol = 'SOL' AND interval = '{interval}' AND is_final)"""
@@ -184,7 +199,8 @@ def refused(draw: Draw) -> Fault:
         ("glass", "glass_defillama", 70, 6 * HOUR), ("catalyst", "catalyst_coinspot_announcements", 12, 10 * MINUTE),
         ("exchange", "exchange_coinspot_prices", 60, 2 * MINUTE),
     ))  # fmt: skip
-    statement = """INSERT INTO raw.quarantine (source, reason, row, row_sha256, recorded_at) SELECT %(source)s, 'price is no number', '{}', n::text,
+    statement = """INSERT INTO raw.quarantine (source, reason, row, row_sha256, recorded_at) SELECT %(source)s, 'price is no number',
+        '{}', n::text,
         %(now)s - %(ago)s * random() FROM generate_series(1, %(count)s) AS n"""
     bound = {"source": source, "count": count, "ago": ago, "now": draw.now}
     return Fault("rows refused", f"{count} of {source}", ledger, ("rows_accepted",), (statement,), bound)  # type: ignore[arg-type]

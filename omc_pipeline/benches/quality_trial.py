@@ -53,9 +53,7 @@ def trial(database: Database) -> Iterator[tuple[Database, psycopg.Connection[Any
     engine = create_engine("postgresql+psycopg://", creator=lambda: held, poolclass=StaticPool)
     try:
         yield (
-            _Trial(
-                database.name, database.profile, database.address, database.logins, database.limits_s, held=held, engine_of_all=engine
-            ),
+            _Trial(database.name, database.profile, database.address, database.logins, database.limits_s, held=held, engine_of_all=engine),
             held,
         )
     finally:

@@ -102,7 +102,8 @@ _MARKET_OF_FILL = f"""coalesce((SELECT CASE WHEN w.price BETWEEN q.mid / {FILL_F
         SELECT coalesce((bid + ask) / 2, last) AS mid FROM {QUOTE.qualified} AS q WHERE q.symbol = w.symbol AND q.currency = w.currency
         AND q.observed_at BETWEEN w.executed_at - interval '10 min' AND w.executed_at + interval '10 min'
         ORDER BY abs(extract(epoch FROM q.observed_at - w.executed_at)) LIMIT 1) AS q WHERE q.mid > 0),
-    (SELECT CASE WHEN w.price BETWEEN c.price_usd * low / {FILL_FACTOR_OF_DAY} AND c.price_usd * high * {FILL_FACTOR_OF_DAY} THEN 1 ELSE 0 END FROM (
+    (SELECT CASE WHEN w.price BETWEEN c.price_usd * low / {FILL_FACTOR_OF_DAY} AND c.price_usd * high * {FILL_FACTOR_OF_DAY} THEN 1
+        ELSE 0 END FROM (
         SELECT price_usd FROM {COIN_PRICE.qualified} AS c WHERE c.symbol = w.symbol AND c.price_usd > 0
         AND c.observed_at BETWEEN w.executed_at - interval '26 h' AND w.executed_at + interval '26 h'
         ORDER BY abs(extract(epoch FROM c.observed_at - w.executed_at)) LIMIT 1) AS c,
@@ -137,11 +138,14 @@ _FILLS = (
     row_check(
         FILL,
         "near_market",
-        f"""CASE WHEN kind = 'trade' AND price > 0 AND greatest(executed_at, recorded_at) > :now - interval '30 d' THEN {_MARKET_OF_FILL} END""",
-        f"Trades that came in the last month are within a factor of {FILL_FACTOR} of the market, or {FILL_FACTOR_OF_DAY} of the price of the day.",
+        f"""CASE WHEN kind = 'trade' AND price > 0 AND greatest(executed_at, recorded_at) > :now - interval '30 d' THEN
+            {_MARKET_OF_FILL} END""",
+        f"Trades that came in the last month are within a factor of {FILL_FACTOR} of the market, or {FILL_FACTOR_OF_DAY} of the price "
+        f"of the day.",
         worst=0.9,
         needs_rows=False,
-        advice="Compare the fills that the check names with the venue's history. A factor of 10 or 100 is a wrong unit, a price of another day a "
+        advice="Compare the fills that the check names with the venue's history. A factor of 10 or 100 is a wrong unit, a price of "
+        "another day a "
         "wrong time zone: correct the parser and run `omc replay`.",
     ),
     row_check(
@@ -212,7 +216,8 @@ _FILLS = (
 )
 
 _UNEXPLAINED = f"""(SELECT * FROM (
-    SELECT b.account_id, b.symbol, b.qty, b.observed_at, earlier.qty + moved.qty AS expected, max(b.observed_at) OVER (PARTITION BY b.user_id,
+    SELECT b.account_id, b.symbol, b.qty, b.observed_at, earlier.qty + moved.qty AS expected, max(b.observed_at) OVER (PARTITION BY
+        b.user_id,
         b.account_id, b.symbol) AS until, min(b.observed_at) OVER (PARTITION BY b.user_id, b.account_id, b.symbol) AS since,
         abs(b.qty - earlier.qty - moved.qty) > 0.01 * greatest(abs(b.qty), abs(earlier.qty)) + moved.fees AS is_off,
         count(*) FILTER (WHERE abs(b.qty - earlier.qty - moved.qty) > 0.01 * greatest(abs(b.qty), abs(earlier.qty)) + moved.fees)
@@ -247,8 +252,9 @@ _BALANCES = (
         "accuracy",
         "critical",
         "What a balance changed by in a day is what the fills and transfers of the time moved.",
-        fact=f"(SELECT count(*) FROM {_UNEXPLAINED} AS unexplained)",
-        failing=f"""SELECT concat_ws(' ', account_id, symbol, 'held', trim_scale(qty), 'and not', trim_scale(expected), 'from', since, 'to', until)
+        fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM {_UNEXPLAINED} AS unexplained) END",
+        failing=f"""SELECT concat_ws(' ', account_id, symbol, 'held', trim_scale(qty), 'and not', trim_scale(expected), 'from',
+            since, 'to', until)
             FROM {_UNEXPLAINED} AS unexplained""",
         high=0,
         unit="count",

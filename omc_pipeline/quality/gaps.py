@@ -73,7 +73,9 @@ def _read(judged: JudgedTable) -> str:
     named = f"concat_ws(' ', {', '.join(things)})" if things else "'all'"
     usual = f"interval '{judged.interval_s} s'"
     if judged.rules.learns_interval:
-        usual = f"""greatest(interval '{judged.every_s} s', (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY moment - before) FROM lags))"""
+        usual = (
+            f"""greatest(interval '{judged.every_s} s', (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY moment - before) FROM lags))"""
+        )
     window_s = max(SEEN_FOR_S, 12 * judged.interval_s)
     gone = f" AND NOT {delisted(things, 'n')}" if things else ""
     open_s = judged.rules.delay_s + OPEN * 60
@@ -107,8 +109,10 @@ def _walk(judged: JudgedTable) -> str:
     return f"""(WITH RECURSIVE s AS (
             SELECT (SELECT min({clock}) FROM {of_source} AND t.{clock} > :now - interval '{SEEN_FOR_S} s') AS at, NULL::timestamptz AS since
             UNION ALL SELECT coalesce(near.at, far.at, :now), CASE WHEN near.at IS NULL THEN s.at END FROM s
-            CROSS JOIN LATERAL (SELECT max(t.{clock}) AS at FROM {of_source} AND t.{clock} > s.at AND t.{clock} <= least(s.at + {limit}, :now)) AS near
-            LEFT JOIN LATERAL (SELECT min(t.{clock}) AS at FROM {of_source} AND t.{clock} > s.at AND t.{clock} <= :now) AS far ON near.at IS NULL
+            CROSS JOIN LATERAL (SELECT max(t.{clock}) AS at FROM {of_source} AND t.{clock} > s.at AND t.{clock} <= least(s.at +
+                {limit}, :now)) AS near
+            LEFT JOIN LATERAL (SELECT min(t.{clock}) AS at FROM {of_source} AND t.{clock} > s.at AND t.{clock} <= :now) AS far ON
+                near.at IS NULL
             WHERE s.at < :now)
         SELECT 'all' AS thing, s.since, s.at AS until FROM s WHERE s.since IS NOT NULL AND s.at - s.since > {limit}
             AND (SELECT min(t.recorded_at) FROM {table.qualified} AS t WHERE t.source = :source AND t.{clock} = s.since) - s.since
@@ -132,13 +136,17 @@ def _looked_up(judged: JudgedTable) -> str:
             AND t.{clock} > :now - (back + long) * interval '1 s') AS newest WHERE at IS NOT NULL"""
     there = f"""SELECT DISTINCT points.at, points.place, {", ".join(f"t.{name}" for name in things)} FROM ({points}) AS points, LATERAL (
         SELECT {names} FROM {of_source} AND t.{clock} BETWEEN points.at - interval '2 s' AND points.at) AS t"""
-    absent = f"""SELECT {names}, before AS since, at AS until FROM (SELECT there.*, lag(at) OVER (PARTITION BY {names} ORDER BY at) AS before,
+    absent = f"""SELECT {names}, before AS since, at AS until FROM (SELECT there.*, lag(at) OVER (PARTITION BY {names} ORDER BY at)
+        AS before,
             lag(place) OVER (PARTITION BY {names} ORDER BY at) - place AS points FROM there) AS lags WHERE points > 1
         UNION ALL SELECT {names}, max(at), :now FROM there GROUP BY {names} HAVING max(at) < :now - interval '{limit_s} s'"""
-    exact = f"""SELECT since, until, known_at FROM (SELECT lag(at) OVER (ORDER BY at) AS since, at AS until, lag(known_at) OVER (ORDER BY at) AS
-            known_at FROM (SELECT t.{clock} AS at, t.recorded_at AS known_at FROM {of_source}{of_thing} AND t.{clock} BETWEEN c.since AND c.until
+    exact = f"""SELECT since, until, known_at FROM (SELECT lag(at) OVER (ORDER BY at) AS since, at AS until, lag(known_at) OVER
+        (ORDER BY at) AS
+            known_at FROM (SELECT t.{clock} AS at, t.recorded_at AS known_at FROM {of_source}{of_thing} AND t.{clock} BETWEEN c.since
+                AND c.until
             UNION ALL SELECT :now, :now WHERE c.until >= :now) AS times) AS lags
-        WHERE until - since > interval '{limit_s} s' AND known_at - since <= interval '{_live_s(judged)} s' ORDER BY until - since DESC LIMIT 1"""
+        WHERE until - since > interval '{limit_s} s' AND known_at - since <= interval '{_live_s(judged)} s' ORDER BY until - since
+            DESC LIMIT 1"""
     margin = f"interval '{limit_s / 4} s'"
     # Other things had rows in the gap: one of all rows is named once, and not again for each thing.
     return f"""(WITH there AS MATERIALIZED ({there})
@@ -171,7 +179,8 @@ def _was_off(limit_s: float) -> str:
     asked = "(SELECT DISTINCT source FROM collection.state) AS asked CROSS JOIN LATERAL"
     silence = f"""(SELECT max(silence) FROM (SELECT at - lag(at) OVER (ORDER BY at) AS silence FROM (
         SELECT g.since AS at UNION ALL SELECT g.until UNION ALL SELECT fetched_at FROM {asked} (
-            SELECT fetched_at FROM raw.fetch AS f WHERE f.source = asked.source AND f.fetched_at > g.since AND f.fetched_at < g.until) AS looks
+            SELECT fetched_at FROM raw.fetch AS f WHERE f.source = asked.source AND f.fetched_at > g.since AND f.fetched_at <
+                g.until) AS looks
         ) AS times) AS silences WHERE silence > interval '{STILL_AWAKE_S} s')"""
     return f"""coalesce(g.until - g.since - {silence} <= interval '{limit_s} s', false)
         AND EXISTS (SELECT FROM {asked} (SELECT FROM raw.fetch AS f WHERE f.source = asked.source

@@ -49,8 +49,10 @@ def table_checks(judged: JudgedTable) -> Iterator[Check]:
     if not judged.table.per_account:
         yield _steady_lag(judged)
     yield row_check(
-        judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND {judged.table.clock} <= :now + interval '1 min'",
-        "No row claims a time after the moment we learned of it, or after the present.", dimension="timeliness", needs_rows=not judged.rules.is_event,
+        judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND "
+        f"{judged.table.clock} <= :now + interval '1 min'",
+        "No row claims a time after the moment we learned of it, or after the present.", dimension="timeliness",
+        needs_rows=not judged.rules.is_event,
         advice="Compare this machine's clock with a time server. If it is right, the source's times are in another zone than the "
         "parser thinks: look at the rows, and correct the parser.",
     )  # fmt: skip
@@ -77,7 +79,8 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
     )  # fmt: skip
     yield Check(
         "endpoints_on_time", "timeliness", "critical", "Cadences since the good answer of the endpoint that is furthest behind.",
-        failing=f"SELECT concat_ws(' ', endpoint, 'not since', last_success_at) FROM {_endpoints(source)} AS endpoints ORDER BY age DESC NULLS FIRST",
+        failing=f"SELECT concat_ws(' ', endpoint, 'not since', last_success_at) FROM {_endpoints(source)} AS endpoints ORDER BY age "
+        f"DESC NULLS FIRST",
         high=UNANSWERED, best=PUNCTUAL, worst=PUNCTUAL + 2 * (UNANSWERED - PUNCTUAL), unit="count",
         fact=f"(SELECT CASE WHEN bool_and(age IS NOT NULL) THEN max(age) END FROM {_endpoints(source)} AS endpoints)",
         advice="See with `omc sources list` which endpoint is paused, waits or fails; then `omc collect` the source.",
@@ -97,7 +100,8 @@ def _answers(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
         "rows_accepted", "completeness", "critical", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
         needs_rows=False, fact=f"least({share}, CASE WHEN {refused_now} >= {LEAST_REFUSED} THEN ({recorded_now})::float8 /"
         f" ({refused_now} + {recorded_now}) END)",
-        failing=f"""SELECT concat_ws(' ', count(*), 'rows from', min(recorded_at), 'to', max(recorded_at), 'because', reason) FROM raw.quarantine
+        failing=f"""SELECT concat_ws(' ', count(*), 'rows from', min(recorded_at), 'to', max(recorded_at), 'because', reason) FROM
+            raw.quarantine
             WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately} GROUP BY reason ORDER BY count(*) DESC""",
         advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
         "replay`.",
@@ -111,7 +115,8 @@ def _answers(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
         fact=f"(SELECT avg((parsed_at IS NOT NULL)::int) FROM {unread})",
         failing=f"""SELECT concat_ws(' ', endpoint, count(*), 'answers from', min(fetched_at), 'to', max(fetched_at)) FROM {unread}
             WHERE parsed_at IS NULL GROUP BY endpoint""",
-        advice="The upstream answers with 200 and something else than before: a page of an outage, or a new format. `omc sources list` says "
+        advice="The upstream answers with 200 and something else than before: a page of an outage, or a new format. `omc sources list` "
+        "says "
         "why it can't be read. Correct the parser, and run `omc replay`.",
     )  # fmt: skip
     yield from payload_checks()
@@ -231,7 +236,8 @@ def _coverage(judged: JudgedTable) -> Check:
         fact=f"(SELECT avg(is_here::int) FROM {known})", low=judged.rules.coverage, best=1.0, worst=0.0,
         failing=f"""SELECT concat_ws(' ', {things}, 'missing from', last_at, 'to now') FROM {known} WHERE NOT is_here
             ORDER BY last_at DESC""",
-        advice="Compare what the check names with the page of the upstream. If the parser refuses it, read `raw.quarantine`. If it was taken "
+        advice="Compare what the check names with the page of the upstream. If the parser refuses it, read `raw.quarantine`. If it was "
+        "taken "
         "off the market, nothing: an event of type `delisting` ends it at once, and absence after a week.",
     )  # fmt: skip
 
@@ -255,14 +261,19 @@ def _steady_lag(judged: JudgedTable) -> Check:
     late = f"""(SELECT {clock} AS moment, min(recorded_at) AS known_at FROM w
         WHERE version = 1 AND recorded_at - {clock} > interval '{allowed_s} s' AND recorded_at <= :now GROUP BY 1) AS late"""
     among = f"(SELECT count(DISTINCT {clock}) FROM w WHERE version = 1 AND {clock} BETWEEN min(moment) AND max(moment))"
-    spans = f"max(known_at) - min(known_at) >= 0.5 * (max(moment) - min(moment)) AND count(*) >= greatest({LEAST_LATE}, {LATE_SHARE} * {among})"
+    spans = (
+        f"max(known_at) - min(known_at) >= 0.5 * (max(moment) - min(moment)) AND count(*) >= greatest({LEAST_LATE}, {LATE_SHARE} * {among})"
+    )
     return Check(
-        f"{judged.table.name}_steady_lag", "timeliness", "critical", "Rows don't come late one after another.", unit="s", table=judged.table,
+        f"{judged.table.name}_steady_lag", "timeliness", "critical", "Rows don't come late one after another.", unit="s",
+        table=judged.table,
         fact=f"(SELECT CASE WHEN {spans} THEN extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY known_at - moment)) ELSE 0 END"
         f" FROM {late} HAVING count(*) > 0)",
         high=allowed_s, best=allowed_s / 2, worst=DEAD * allowed_s, needs_rows=False,
-        failing=f"SELECT concat_ws(' ', 'rows from', min(moment), 'to', max(moment), 'were known at', min(known_at), 'to', max(known_at)) FROM {late}",
-        advice="The upstream publishes late, or runs wait in the queue: see how long they take with `omc sources list`. Don't trade on these "
+        failing=f"SELECT concat_ws(' ', 'rows from', min(moment), 'to', max(moment), 'were known at', min(known_at), 'to', "
+        f"max(known_at)) FROM {late}",
+        advice="The upstream publishes late, or runs wait in the queue: see how long they take with `omc sources list`. Don't trade on "
+        "these "
         "rows as if they were new.",
     )  # fmt: skip
 

@@ -292,9 +292,7 @@ RULES: Mapping[str, TableRules] = {
     # Days are told of once they are over, some hours late, and not every protocol of every list has fees.
     PROTOCOL_DAY.qualified: TableRules(interval_s=DAY_S, delay_s=36 * 3_600, keeps_things=False, checks=_DAYS),
     # A market without a trade has no candle, and days are told of once a day: not every thing in every span.
-    MARKET_CANDLE.qualified: TableRules(
-        breadth=2, window_s=CANDLES_S, delay_s=120, keeps_things=False, checks=(*_CANDLES, candle_parts())
-    ),
+    MARKET_CANDLE.qualified: TableRules(breadth=2, window_s=CANDLES_S, delay_s=120, keeps_things=False, checks=(*_CANDLES, candle_parts())),
     # Working days only: from Friday to Monday is the usual gap, and Easter has five days.
     FX_RATE.qualified: TableRules(interval_s=2 * DAY_S, delay_s=7_200, checks=_FX),
     # A block of Bitcoin comes each ten minutes in the mean, and may take an hour.

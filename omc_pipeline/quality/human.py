@@ -102,14 +102,15 @@ RULES: Mapping[str, TableRules] = {
                 "warning",
                 "No item comes twice within an hour under two ids.",
                 unit="count",
-                fact=f"(SELECT count(*) FROM ({_NEWS_TWINS}) AS twins)",
+                fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM ({_NEWS_TWINS}) AS twins) END",
                 failing=f"SELECT concat_ws(' ', id, 'and', other, 'of', at, title) FROM ({_NEWS_TWINS}) AS twins ORDER BY at DESC",
                 high=0,
                 best=0,
                 worst=10,
                 table=NEWS,
                 needs_rows=False,
-                advice="Open both links. A publisher may have changed its item and given it a new id; sentiment counts it twice. If it happens "
+                advice="Open both links. A publisher may have changed its item and given it a new id; sentiment counts it twice. If it "
+                "happens "
                 "to many, correct how the feed's ids are read.",
             ),
             Check(

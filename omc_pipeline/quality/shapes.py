@@ -61,13 +61,15 @@ def payload_checks() -> Iterator[Check]:
     yield Check(
         "payload_keys", "accuracy", "critical", "No key of the answers has vanished or holds another type.", unit="count", high=0,
         fact="cardinality(CAST(:keys_gone AS text[]))", failing="SELECT unnest(CAST(:keys_gone AS text[]))", needs_rows=False,
-        advice="The upstream has changed its format. Compare the newest body in `raw.payload` with one of yesterday, correct the parser and run "
+        advice="The upstream has changed its format. Compare the newest body in `raw.payload` with one of yesterday, correct the "
+        "parser and run "
         "`omc replay`. If nothing reads the key, nothing: the check holds again after a day.",
     )  # fmt: skip
     yield Check(
         "payload_new_keys", "accuracy", "info", "The answers have no new key.", unit="count", high=0,
         fact="cardinality(CAST(:keys_new AS text[]))", failing="SELECT unnest(CAST(:keys_new AS text[]))", needs_rows=False,
-        advice="Read the upstream's documentation: the key may replace one that is read, or hold what was wanted. The check holds again after a "
+        advice="Read the upstream's documentation: the key may replace one that is read, or hold what was wanted. The check holds "
+        "again after a "
         "day.",
     )  # fmt: skip
 
@@ -126,7 +128,8 @@ def _unpacked(body: bytes, size_bytes: int) -> bytes:
 def keys_of(body: bytes) -> Mapping[str, frozenset[str]]:
     """Return the types by path of a JSON body, such as ``data[].price``; empty for a body that is no JSON.
 
-    Types are ``object``, ``list``, ``text``, ``number``, ``boolean``; null is none. The names in an object that holds data by name are ``*``.
+    Types are ``object``, ``list``, ``text``, ``number``, ``boolean``; null is none. The names in an object that holds data by name
+        are ``*``.
     """
     try:
         document = json.loads(body)

@@ -86,11 +86,14 @@ _CONFIRMED = f"""(SELECT bool_or(abs(jumps.usual + jumps.move - ln(c.price_usd::
 _CONFIRMS_USUAL = f"""(SELECT bool_or(abs(jumps.usual - ln(c.price_usd::float8) - {_RATE}) < {CONFIRMED_RANGE})
     FROM {COIN_PRICE.qualified} AS c WHERE c.symbol = jumps.symbol AND c.price_usd > 0
         AND c.observed_at BETWEEN :now - interval '135 min' AND :now)"""
-_SPIKES = f"""(SELECT * FROM {_JUMPS} AS jumps WHERE is_far AND NOT coalesce(
-    {_CONFIRMED} AND {_CONFIRMS_USUAL}, abs(move - market) < {ALONE_RANGE}))"""
-"""Where a few quotes are right and most are wrong, the few are far, and the dollar price confirms them and not what is usual."""
+_SPIKES = f"""(SELECT * FROM (SELECT j.*, max(observed_at) FILTER (WHERE NOT is_far) OVER (PARTITION BY {_MARKET}) AS usual_at
+        FROM {_JUMPS} AS j) AS jumps
+    WHERE is_far AND NOT coalesce({_CONFIRMED} AND (usual_at < observed_at OR {_CONFIRMS_USUAL}), abs(move - market) < {ALONE_RANGE}))"""
+"""Where a few quotes were right and most are wrong since, the few are far, and the dollar price confirms them and not what is usual now."""
 
-_STEPS = f"""(SELECT observed_at, price - lag(price) OVER (PARTITION BY symbol, currency ORDER BY observed_at) AS step FROM {_USABLE} AS u)"""
+_STEPS = (
+    f"""(SELECT observed_at, price - lag(price) OVER (PARTITION BY symbol, currency ORDER BY observed_at) AS step FROM {_USABLE} AS u)"""
+)
 _LEAPS = f"""(SELECT observed_at, percentile_disc(0.5) WITHIN GROUP (ORDER BY step) AS step FROM {_STEPS} AS steps
     GROUP BY observed_at HAVING count(step) >= {LEAST_SYMBOLS})"""
 
@@ -119,7 +122,9 @@ by the same hour of yesterday; of a new one it is the dollar price that tells.""
 
 _LOST = f"""(SELECT symbol, currency, since, array_remove(ARRAY[
         {", ".join(f"CASE WHEN no_{name} AND had.{name} THEN '{name}' END" for name in ("bid", "ask", "last"))}], NULL) AS fields
-    FROM (SELECT {_MARKET}, min(observed_at) AS since, {", ".join(f"bool_and({name} IS NULL) AS no_{name}" for name in ("bid", "ask", "last"))}
+    FROM (SELECT {_MARKET}, min(observed_at) AS since, {
+    ", ".join(f"bool_and({name} IS NULL) AS no_{name}" for name in ("bid", "ask", "last"))
+}
         FROM w GROUP BY {_MARKET} HAVING num_nulls(max(bid), max(ask), max(last)) > 0) AS lacking
     CROSS JOIN LATERAL (SELECT {", ".join(f"{name} IS NOT NULL AS {name}" for name in ("bid", "ask", "last"))} FROM {QUOTE.qualified} AS q
         WHERE q.source = :source AND q.symbol = lacking.symbol AND q.currency = lacking.currency
@@ -130,7 +135,8 @@ def dollar_jumps() -> Check:
     """Ask whether a coin's dollar price leaps alone, and back or not, while our venue's quotes say otherwise."""
     hour = "date_trunc('hour', observed_at)"
     steps = f"""(SELECT symbol, observed_at, price_usd, step, {hour} AS hour FROM (
-        SELECT symbol, observed_at, price_usd, ln((price_usd / lag(price_usd) OVER of)::float8) AS step, observed_at - lag(observed_at) OVER of
+        SELECT symbol, observed_at, price_usd, ln((price_usd / lag(price_usd) OVER of)::float8) AS step, observed_at -
+            lag(observed_at) OVER of
             AS apart FROM w WHERE price_usd > 0 WINDOW of AS (PARTITION BY symbol ORDER BY observed_at)) AS s
         WHERE apart <= interval '3 h')"""
     at_once = f"(SELECT r.*, {_median('step', 'hour')} AS market FROM {_ranked(steps, 'step', 'hour')} AS r)"
@@ -143,9 +149,11 @@ def dollar_jumps() -> Check:
     return Check(
         "coin_price_symbol_leaps", "accuracy", "critical", "No dollar price leaps alone while the venue's quotes say otherwise.",
         fact=f"(SELECT count(DISTINCT symbol) FROM {leaps} AS leaps)", high=0, unit="count", table=COIN_PRICE, needs_rows=False,
-        failing=f"""SELECT concat_ws(' ', symbol, 'times', round(exp(step)::numeric, 4), 'the price before, at', observed_at) FROM {leaps} AS leaps
+        failing=f"""SELECT concat_ws(' ', symbol, 'times', round(exp(step)::numeric, 4), 'the price before, at', observed_at) FROM
+            {leaps} AS leaps
             ORDER BY observed_at DESC""",
-        advice="Compare the coin's page at the source. A factor near 10, 100 or 1000 is a wrong unit, any other a wrong coin id: check the coin ids "
+        advice="Compare the coin's page at the source. A factor near 10, 100 or 1000 is a wrong unit, any other a wrong coin id: check "
+        "the coin ids "
         "in `omc.toml`. If the source was wrong for a while, its correction becomes a new version.",
     )  # fmt: skip
 
@@ -154,9 +162,11 @@ def symbol_checks(aud_per_usd: tuple[float, float]) -> tuple[Check, ...]:
     """Return the checks of quotes; ``aud_per_usd`` is the band of the AUD price of a US dollar."""
     low, high = aud_per_usd
     return (*SYMBOL_CHECKS, Check(
-        "quote_fx_band", "accuracy", "critical", "The AUD price of a dollar that quotes and dollar prices of the same minutes imply is a real one.",
+        "quote_fx_band", "accuracy", "critical", "The AUD price of a dollar that quotes and dollar prices of the same minutes imply is "
+        "a real one.",
         fact=f"exp({_RATE})", low=low, high=high, unit="ratio", table=QUOTE, needs_rows=False,
-        advice="All quotes, or all dollar prices, are in another unit or currency than their tables say. Compare some symbols with their pages, "
+        advice="All quotes, or all dollar prices, are in another unit or currency than their tables say. Compare some symbols with "
+        "their pages, "
         "and check the coin ids in `omc.toml`.",
     ))  # fmt: skip
 
@@ -205,7 +215,8 @@ SYMBOL_CHECKS = (
         unit="count",
         table=QUOTE,
         needs_rows=False,
-        advice="Compare some symbols with the venue's page. All prices are in another unit or currency since the time that the check names: "
+        advice="Compare some symbols with the venue's page. All prices are in another unit or currency since the time that the check "
+        "names: "
         "correct the parser and run `omc replay`.",
     ),
     Check(
@@ -220,7 +231,8 @@ SYMBOL_CHECKS = (
         unit="count",
         table=QUOTE,
         needs_rows=False,
-        advice="Compare the symbol with the venue's page. Without trade there may be no bid or no ask; otherwise the upstream has renamed a "
+        advice="Compare the symbol with the venue's page. Without trade there may be no bid or no ask; otherwise the upstream has "
+        "renamed a "
         "key: correct the parser and run `omc replay`.",
     ),
     Check(

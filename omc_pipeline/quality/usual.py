@@ -33,21 +33,26 @@ def volume(judged: JudgedTable) -> Iterator[Check]:
     mine = "source = :source" + (" AND (CAST(:account AS text) IS NULL OR account_id = :account)" if table.per_user else "")
     counted = f"""(SELECT back, (SELECT count(*) FROM {table.qualified} WHERE {mine} AND version = 1
             AND {clock} > :now - interval '{end_s + span_s} s' - back * interval '1 d'
-            AND {clock} <= :now - interval '{end_s} s' - back * interval '1 d') AS rows FROM generate_series(0, {_days(judged)}) AS back) AS days"""
+            AND {clock} <= :now - interval '{end_s} s' - back * interval '1 d') AS rows FROM generate_series(0, {_days(judged)}) AS
+                back) AS days"""
     usual = "percentile_disc(0.5) WITHIN GROUP (ORDER BY rows) FILTER (WHERE back > 0 AND rows > 0)"
     enough = f"count(*) FILTER (WHERE back > 0 AND rows > 0) >= {LEAST_DAYS}"
-    share = f"(SELECT CASE WHEN {enough} AND {usual} >= {LEAST_ROWS} THEN max(rows) FILTER (WHERE back = 0)::float8 / {usual} END FROM {counted})"
+    found = f"max(rows) FILTER (WHERE back = 0)::float8 / {usual}"
+    share = f"(SELECT CASE WHEN {enough} AND {usual} >= {LEAST_ROWS} THEN {found} END FROM {counted})"
     low = OF_EVENTS if is_event else OF_SAMPLES
     awake = f"""(SELECT greatest(0.1, 1 - coalesce(extract(epoch FROM sum(silence)) / {span_s}, 0)) FROM (
         SELECT fetched_at - lag(fetched_at) OVER (ORDER BY fetched_at) AS silence FROM raw.fetch WHERE fetched_at <= :now
         AND source = :source AND fetched_at > :now - interval '{end_s + span_s} s') AS s WHERE silence > greatest(interval '300 s',
         interval '{2 * judged.every_s} s'))"""
     yield Check(
-        f"{table.name}_volume", "completeness", "critical", "About as many rows as at the same time of earlier days.", unit="ratio", table=table,
+        f"{table.name}_volume", "completeness", "critical", "About as many rows as at the same time of earlier days.", unit="ratio",
+        table=table,
         fact=f"{share} / {awake}", low=low, best=low, worst=0.0, needs_rows=False,
         failing=f"""SELECT concat_ws(' ', max(rows) FILTER (WHERE back = 0), 'rows from', CAST(:now AS timestamptz) -
-            interval '{end_s + span_s} s', 'to', CAST(:now AS timestamptz) - interval '{end_s} s', 'and usually', {usual}) FROM {counted}""",
-        advice="Compare the upstream's page with what was collected. If it shows more, some of its answers are lost or cut off: look at the "
+            interval '{end_s + span_s} s', 'to', CAST(:now AS timestamptz) - interval '{end_s} s', 'and usually', {usual}) FROM
+                {counted}""",
+        advice="Compare the upstream's page with what was collected. If it shows more, some of its answers are lost or cut off: look "
+        "at the "
         "runs and at `raw.quarantine`. If it shows as little, wait.",
     )  # fmt: skip
 
@@ -81,6 +86,7 @@ def optional_fields(judged: JudgedTable) -> Iterator[Check]:
         f"{table.name}_optional_fields", "completeness", "critical", "No optional field that was always filled is empty now.", unit="count",
         fact=f"(SELECT sum(cardinality(fields)) FROM {vanished})", high=0, table=table, needs_rows=False,
         failing=f"SELECT concat_ws(' ', thing, 'lacks', array_to_string(fields, ', ')) FROM {vanished} WHERE cardinality(fields) > 0",
-        advice="The upstream has left out or renamed the field. Compare its newest body in `raw.payload` with an older one, correct the parser and "
+        advice="The upstream has left out or renamed the field. Compare its newest body in `raw.payload` with an older one, correct "
+        "the parser and "
         "run `omc replay`.",
     )  # fmt: skip
