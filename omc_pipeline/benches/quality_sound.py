@@ -23,8 +23,8 @@ def _reboot(since: str, until: str) -> tuple[str, ...]:
 
 SOUND: Mapping[str, tuple[str, ...]] = {
     "crash of all markets": (
-        ("UPDATE exchange.quote SET bid = bid * f, ask = ask * f, last = last * f FROM (SELECT observed_at AS at, greatest(0.55, 1 - 0.012 *"
-        " extract(epoch FROM observed_at - (%(now)s - interval '45 min'))::numeric / 60) AS f FROM exchange.quote WHERE observed_at > "
+        ("UPDATE exchange.quote SET bid = bid * f, ask = ask * f, last = last * f FROM (SELECT observed_at AS at, greatest(0.55, 1 - 0.012"
+        " * extract(epoch FROM observed_at - (%(now)s - interval '45 min'))::numeric / 60) AS f FROM exchange.quote WHERE observed_at > "
         "%(now)s"
         " - interval '45 min' GROUP BY 1) AS fall WHERE observed_at = at"),
         ("UPDATE glass.coin_price SET price_usd = price_usd * greatest(0.55, 1 - 0.012 * extract(epoch FROM observed_at - (%(now)s - "
