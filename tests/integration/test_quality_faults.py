@@ -70,8 +70,8 @@ CASES = {
     "all prices leap": Case(PRICES, "quote_leaps", "all symbols times", (
         "UPDATE exchange.quote SET bid = bid * 10, ask = ask * 10, last = last * 10 WHERE observed_at > %(now)s - interval '9 min'",)),
     "all prices are in dollars": Case(PRICES, "quote_fx_band", "", (
-        "UPDATE exchange.quote SET bid = bid * 0.6579, ask = ask * 0.6579, last = last * 0.6579 WHERE observed_at > %(now)s - interval "
-        "'2 h'",)),
+        ("UPDATE exchange.quote SET bid = bid * 0.6579, ask = ask * 0.6579, last = last * 0.6579 WHERE observed_at > %(now)s - interval "
+        "'2 h'"),)),
     "a symbol is frozen": Case(PRICES, "quote_symbol_moves", "XRP AUD unchanged from", (
         "UPDATE exchange.quote SET bid = 3.5, ask = 3.6, last = 3.55 WHERE symbol = 'XRP' AND observed_at > %(now)s - interval '26 min'",)),
     "a symbol is frozen for hours": Case(PRICES, "quote_symbol_moves", "XRP AUD unchanged from", (
@@ -104,8 +104,8 @@ CASES = {
         ("UPDATE exchange.fill SET price = price * 2, quote_amount = quote_amount * 2 WHERE symbol = 'SOL' AND executed_at = (SELECT"
         " max(executed_at) FROM exchange.fill)"),)),
     "a part is no longer its share of the whole": Case(MAPS, "protocol_fees_parts_agree", "aave at", (
-        "UPDATE glass.protocol_fees SET fees_24h_usd = fees_24h_usd / 2 WHERE protocol = 'aave-v3' AND observed_at > %(now)s - "
-        "interval '2 h'",)),
+        ("UPDATE glass.protocol_fees SET fees_24h_usd = fees_24h_usd / 2 WHERE protocol = 'aave-v3' AND observed_at > %(now)s - "
+        "interval '2 h'"),)),
     "an hour is not what its minutes are": Case(CANDLES, "market_candle_parts_agree", "kraken ETH AUD 1h", (
         ("UPDATE glass.market_candle SET volume = volume * 2 WHERE symbol = 'ETH' AND interval = '1h' AND opened_at = (SELECT "
         "max(opened_at)"
