@@ -51,11 +51,11 @@ CREATE FUNCTION pg_temp.noise(of text) RETURNS float8 LANGUAGE sql IMMUTABLE AS 
 """
 
 _COINS = f"unnest(ARRAY[{', '.join(repr(symbol) for symbol in LEVELS)}]) AS symbol"
-_BOOK = "source, version, recorded_at, payload_sha256, row_sha256"
+_BOOKKEEPING = "source, version, recorded_at, payload_sha256, row_sha256"
 
 
 def _insert(table: str, columns: str, source: str, recorded: str, named: str, rows: str) -> str:
-    return f"""INSERT INTO {table} ({columns}, {_BOOK}) SELECT {columns}, '{source}', 1, {recorded}, NULL, md5({named}) FROM ({rows})
+    return f"""INSERT INTO {table} ({columns}, {_BOOKKEEPING}) SELECT {columns}, '{source}', 1, {recorded}, NULL, md5({named}) FROM ({rows})
         AS made"""
 
 

@@ -12,8 +12,8 @@ DAY_S = 86400
 DAYS = 7
 """Days before, of which each gives one count to compare with."""
 LEAST_DAYS, LEAST_ROWS = 3, 20
-OF_EVENTS, OF_SAMPLES = 0.3, 0.6
-"""Share of the usual count below which rows are too few; a weekend halves what people write, and no sample is left out on a weekend."""
+OF_EVENTS, OF_SAMPLES = 0.33, 0.6
+"""Share of the usual count below which rows are too few; a weekend halves what people write and trade, and leaves out no sample."""
 EARLY = 0.6
 """The rows before this share of the newest ones say what was always filled."""
 FILLED = 0.95
@@ -26,7 +26,8 @@ def volume(judged: JudgedTable) -> Iterator[Check]:
     is_event = judged.rules.is_event
     if judged.interval_s >= DAY_S and not is_event:
         return
-    span_s = DAY_S if is_event else 3600 if judged.interval_s <= 300 else 12 * judged.interval_s
+    is_steady = not is_event and judged.rules.keeps_things
+    span_s = DAY_S if is_event else (1 if is_steady else 3) * 3600 if judged.interval_s <= 300 else 12 * judged.interval_s
     end_s = judged.rules.delay_s + (0 if is_event else judged.interval_s)
     if span_s + end_s > DAY_S + 6 * 3600:
         end_s = 0
@@ -39,7 +40,7 @@ def volume(judged: JudgedTable) -> Iterator[Check]:
     enough = f"count(*) FILTER (WHERE back > 0 AND rows > 0) >= {LEAST_DAYS}"
     found = f"max(rows) FILTER (WHERE back = 0)::float8 / {usual}"
     share = f"(SELECT CASE WHEN {enough} AND {usual} >= {LEAST_ROWS} THEN {found} END FROM {counted})"
-    low = OF_EVENTS if is_event else OF_SAMPLES
+    low = OF_SAMPLES if is_steady else OF_EVENTS
     awake = f"""(SELECT greatest(0.1, 1 - coalesce(extract(epoch FROM sum(silence)) / {span_s}, 0)) FROM (
         SELECT fetched_at - lag(fetched_at) OVER (ORDER BY fetched_at) AS silence FROM raw.fetch WHERE fetched_at <= :now
         AND source = :source AND fetched_at > :now - interval '{end_s + span_s} s') AS s WHERE silence > greatest(interval '300 s',
