@@ -105,7 +105,8 @@ def _exports(paths: Sequence[Path], policy: FeePolicy, options: Mapping[str, Any
     from omc_pipeline.imports.reading import Asked
     from omc_pipeline.imports.settling import describe, settled
 
-    asked = Asked(None, options["file_zone"], options["decimal"], options["ignored"], names=names_of(options["coins"]))
+    said = options["file_zone"], options["decimal"], options["ignored"]
+    asked = Asked(None, *said, names=names_of(options["coins"]), quote=options["quote"] or "")
     readings = read_files(paths, with_mapping(asked, options["mapping"]))
     done = settled(readings, policy, options["quote"])
     files = [{"file": str(path), **describe(reading)} for path, reading in zip(paths, readings, strict=True)]
@@ -129,12 +130,16 @@ def _answer(found: _Input, options: Mapping[str, Any], until: datetime | None, p
     from omc_pipeline.pnl.compute import compute as compute_trades
     from omc_pipeline.pnl.mark import mark_positions
     from omc_pipeline.pnl.period import within
+    from omc_pipeline.pnl.sequence import as_holdings_allow
 
     method = _choice("method", METHOD_NAMES, found.document, options)
     policy = _choice("oversell_policy", OVERSELL_POLICIES, found.document, options)
     zone_name = options["zone"] or _ZONES.get(method, "UTC")
     window = _window(options, zone_name)
     trades = [trade for trade in found.trades if until is None or trade.time <= until]
+    ties: Sequence[str] = ()
+    if policy != "short":
+        trades, ties = as_holdings_allow(trades)
     engine = Engine(cast("EngineName", options["engine"]), load_settings().home / "numba")
     beside: list[PnlException] = []
     positions = compute_trades(trades, method, policy, engine=engine, zone=zone_of("--zone", zone_name), exceptions=beside)
@@ -144,8 +149,8 @@ def _answer(found: _Input, options: Mapping[str, Any], until: datetime | None, p
     mark = None if known is None else mark_positions(positions, known)
     given = answer(positions, method, [*found.exceptions, *beside, *(mark.exceptions if mark else ())], mark)
     document = {**given, "engine": engine.document()}
-    if found.assumed:
-        document["assumed"] = list(found.assumed)
+    if found.assumed or ties:
+        document["assumed"] = [*found.assumed, *ties]
     if found.files:
         document |= {"currency": found.currency, "files": list(found.files)}
     if window is not None:

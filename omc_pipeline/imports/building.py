@@ -12,6 +12,7 @@ from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
+from omc_pipeline.pnl.statuses import is_done
 
 STABLE = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "PYUSD", "USDP", "EURT", "EURC"})
 """Coins that stand for money: of two coins that are exchanged, the one that prices the other."""
@@ -24,7 +25,9 @@ def each(rows: Iterable[Row], notes: Notes, fills_of: Callable[[Row], Iterable[F
     """Turn each row by itself into fills; a row that is unclear becomes an exception, and is not counted."""
     for row in rows:
         try:
-            yield from list(fills_of(row))
+            if row.has("status") and not _happened(row, notes):
+                continue
+            yield from _sound(list(fills_of(row)), notes)
         except UnclearRowError as error:
             notes.doubt("unclear_row", "", row.place, f"is not counted: {error}")
 
@@ -33,10 +36,61 @@ def together(groups: Iterable[list[Row]], notes: Notes, fills_of: Callable[[list
     """Turn rows that tell one event together into fills."""
     for group in groups:
         try:
-            yield from list(fills_of(group))
+            if group[0].has("status") and not _all_happened(group, notes):
+                continue
+            yield from _sound(list(fills_of(group)), notes)
         except UnclearRowError as error:
             place = group[0].place if len(group) == 1 else f"{group[0].place} to {group[-1].place}"
             notes.doubt("unclear_row", "", place, f"is not counted: {error}")
+
+
+def _all_happened(group: list[Row], notes: Notes) -> bool:
+    said = {_happened(row, notes) for row in group}
+    if len(said) > 1:
+        raise UnclearRowError("some of its rows happened and some did not, by their status")
+    return said == {True}
+
+
+def _happened(row: Row, notes: Notes) -> bool:
+    """Say whether a row's status is that of something that happened; one that did not is noted.
+
+    Raises:
+        UnclearRowError: Nobody knows the word.
+    """
+    word = row.word("status")
+    known = is_done(word)
+    if known is None:
+        raise UnclearRowError(f"whether something of status {row.text('status')!r} happened is not known")
+    if not known:
+        notes.skip(f"status {word}")
+    return known
+
+
+def _sound(fills: list[Fill], notes: Notes) -> list[Fill]:
+    """Return the fills of one event if none of them has a negative quantity, price or value; a negative fee is noted.
+
+    Raises:
+        UnclearRowError: One has.
+    """
+    for fill in fills:
+        for what, value in (("quantity", fill.qty), ("price", fill.price), ("value", fill.amount)):
+            if value is not None and value < 0:
+                raise UnclearRowError(f"its {what} is {value:f}; whether it came or went, its other columns say")
+        if fill.fee is not None and fill.fee < 0:
+            notes.assume("a negative fee is a rebate: it was paid to the account")
+    return fills
+
+
+def amount_of_side(row: Row, name: str, side: Side) -> Decimal:
+    """Return a quantity without its sign, which may be negative where coins left.
+
+    Raises:
+        UnclearRowError: Coins came, and it is negative.
+    """
+    amount = row.amount(name)
+    if side == "buy" and amount < 0:
+        raise UnclearRowError(f"it is a purchase or an arrival, and its quantity is {amount:f}")
+    return abs(amount)
 
 
 def traded(

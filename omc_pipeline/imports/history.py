@@ -79,6 +79,7 @@ def asked_of(options: Mapping[str, Any], registry: Registry) -> Asked:
         options.get("ignored", ()),
         made,
         Names(registry, options.get("coins") or {}),
+        options.get("quote") or "",
     )
 
 

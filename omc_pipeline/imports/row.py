@@ -10,10 +10,12 @@ from decimal import Decimal
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
-from omc_pipeline.imports.numbers import Mark, TwoReadingsError, kept_digits, read_number, with_coin
+from omc_pipeline.imports.numbers import Mark, TwoReadingsError, read_number, with_coin
 from omc_pipeline.imports.times import DayOrder, DayOrderError, NoZoneError, read_time
 
 _LONGEST = 400
+_FIRST_YEAR, _LAST_YEAR = 2009, 2100
+"""No coin was traded before; a number that is no time reads as one of another century."""
 _NOTHING = frozenset({"", "-", "--", "n/a", "nan", "none", "null"})
 
 
@@ -33,6 +35,7 @@ class Sheet:
         zone: Of times that state none.
         order: Whether day or month comes first.
         notes: Where what is found is kept.
+        quote: Currency of prices where no column says it; empty: nobody says.
     """
 
     venue: str
@@ -42,6 +45,7 @@ class Sheet:
     zone: tzinfo | None
     order: DayOrder | None
     notes: Notes
+    quote: str = ""
 
 
 class Row:
@@ -53,6 +57,11 @@ class Row:
     def __init__(self, sheet: Sheet, number: int, place: str, cells: Sequence[str]) -> None:
         self._sheet, self._cells = sheet, cells
         self.number, self.place = number, place
+
+    @property
+    def quote(self) -> str:
+        """Return the currency that a person gave for prices, empty where none did."""
+        return self._sheet.quote
 
     def has(self, name: str) -> bool:
         """Say whether the file has such a column."""
@@ -119,6 +128,8 @@ class Row:
             raise self.refusal(name, f"{error}? Say it in a mapping file: day_order = 'day first'") from error
         except (ValueError, OverflowError) as error:
             raise self.refusal(name, error) from error
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise self.refusal(name, f"{text!r} is a time of the year {moment.year}; is this column something else?")
         sheet.notes.zoneless += is_zoneless
         return moment
 
@@ -139,10 +150,8 @@ class Row:
 
     def _number(self, name: str, text: str) -> Decimal:
         try:
-            value, was_rounded = kept_digits(read_number(text, self._sheet.mark))
+            return read_number(text, self._sheet.mark)
         except TwoReadingsError as error:
             raise self.refusal(name, f"{error}; say which with --decimal comma or --decimal point") from error
         except ValueError as error:
             raise self.refusal(name, error) from error
-        self._sheet.notes.rounded += was_rounded
-        return value

@@ -18,7 +18,24 @@ from omc_infra.errors import BadInputError
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
 _SINGLE = frozenset(
-    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "quote", "currency", "sequence", "note"}
+    {
+        "id",
+        "time",
+        "symbol",
+        "side",
+        "qty",
+        "price",
+        "kind",
+        "cost",
+        "proceeds",
+        "gross",
+        "fee",
+        "quote",
+        "currency",
+        "sequence",
+        "note",
+        "status",
+    }
 )
 _SEPARATORS = (";", "\t", ",")
 _SEPARATOR_LINE = "sep="
@@ -124,8 +141,16 @@ def _json_document(text: str) -> Document:
     for number, trade in enumerate(trades, 1):
         if not isinstance(trade, dict):
             raise BadInputError(f"row {number}: {str(trade)[:40]!r} is not an object with fields")
-    rows = [Row(f"row {number}", trade) for number, trade in enumerate(trades, 1)]
+    rows = [Row(f"row {number}", _with_fields(number, trade)) for number, trade in enumerate(trades, 1)]
     return Document(rows, {name: value for name, value in header.items() if name != "trades"}, isinstance(document, dict))
+
+
+def _with_fields(number: int, trade: Mapping[str, object]) -> Mapping[str, object]:
+    named = {_field(name): value for name, value in trade.items()}
+    if len(named) < len(trade):
+        doubled = next(name for name, count in Counter(map(_field, trade)).items() if count > 1)
+        raise BadInputError(f"row {number}: field {doubled!r} is given twice")
+    return named
 
 
 @dataclass(frozen=True, slots=True)

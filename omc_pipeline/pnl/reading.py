@@ -18,12 +18,15 @@ from omc_pipeline.pnl.amounts import DECIMALS, PRICE_DECIMALS, decimal_of, exact
 from omc_pipeline.pnl.document import Document, Row
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
 from omc_pipeline.pnl.fill import FIAT
-from omc_pipeline.pnl.gross import is_gross
+from omc_pipeline.pnl.gross import disagreement, is_gross
 from omc_pipeline.pnl.kinds import INCOME_KINDS, LOSS_KINDS, PAIRED
 from omc_pipeline.pnl.kinds import Kind as HoldingKind
+from omc_pipeline.pnl.meanings import meaning_of, might_be
 from omc_pipeline.pnl.money import Settled, settle
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
+from omc_pipeline.pnl.sequence import numbered
+from omc_pipeline.pnl.statuses import is_done
 from omc_pipeline.pnl.trade import Side, Trade
 
 FEE_KINDS = frozenset({"move", "fee"})
@@ -33,6 +36,7 @@ FOR_NOTHING = LOSS_KINDS | {"migrate"}
 """Kinds whose value need not be stated: nothing was got, or it goes along."""
 COLUMNS = frozenset(
     {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "fee_ccy", "quote", "currency", "sequence"}
+    | {"status"}
 )
 IRRELEVANT = frozenset({"source_row", "note"})
 MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
@@ -43,6 +47,11 @@ _SIDE_OF_KIND = {
 }  # fmt: skip
 _MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
 """Columns of other tools that would change a sum if they were passed over."""
+_FIELDS = {
+    "time": "'time'", "id": "'id'", "symbol": "'symbol'", "currency": "'quote'", "side": "'side'", "kind": "'kind'", "qty": "'qty'",
+    "price": "'price'", "total": "'cost' of purchases and 'proceeds' of sales", "fee": "'fee'", "fee_currency": "'fee_ccy'",
+}  # fmt: skip
+"""What a column of each meaning is called here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +108,31 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
     known = COLUMNS | IRRELEVANT | {name.strip().lower() for name in ignored}
     ids: set[tuple[str, str]] = set()
     trades, exceptions = list[Trade](), list[PnlException]()
-    rounded = 0
+    rounded = undone = 0
     checked: Collection[str] | None = None
     for row in document.rows:
         if row.fields.keys() != checked:
             checked = row.fields.keys()
             _refuse_unknown(row, known)
+        if "status" in row.fields and not _is_done(row):
+            undone += 1
+            continue
         trade, exception, was_rounded = _trade(row, currency, policy, zone_optional=document.is_case)
         if (trade.symbol, trade.id) in ids:
             earlier = next(other.place for other in document.rows if required_text(other, "id") == trade.id)
             raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade of {trade.symbol} needs an id of its own")
         ids.add((trade.symbol, trade.id))
+        if not document.is_case:
+            exceptions.extend(_doubt(row, trade, currency))
         trades.append(trade)
         rounded += was_rounded
         exceptions.extend([exception] if exception else [])
     assumed = [f"{rounded} quantities with more than {DECIMALS} decimals are rounded to {DECIMALS}, half even"] if rounded else []
+    if undone:
+        assumed.append(f"{undone} rows are left out, since their status says that they did not happen")
     if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
-    return Reading(_sequenced(trades), currency, exceptions, assumed)
+    return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
 
 
 def _refuse_unknown(row: Row, known: Collection[str]) -> None:
@@ -124,14 +140,18 @@ def _refuse_unknown(row: Row, known: Collection[str]) -> None:
         if name in _MISNAMED:
             raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
         if name and name not in known:
-            raise refusal(row, name, f"is not known, so it may bear on money; if it doesn't, say --ignore '{name}'")
+            meaning, field = might_be(name), _FIELDS.get(meaning_of(name), "")
+            guess = f" (it might be {meaning}" + (f"; then call it {field})" if field else ")") if meaning else ""
+            raise refusal(row, name, f"is not known, so it may bear on money{guess}; if it doesn't, say --ignore '{name}'")
 
 
-def _sequenced(trades: list[Trade]) -> list[Trade]:
-    """Let ids that are whole numbers throughout decide the order at one instant; a column ``sequence`` has decided already."""
-    if any(trade.sequence for trade in trades) or not all(trade.id.isascii() and trade.id.isdecimal() for trade in trades):
-        return trades
-    return [trade._replace(sequence=int(trade.id)) for trade in trades]
+def _is_done(row: Row) -> bool:
+    """Say whether a row happened, by its status."""
+    word = " ".join((optional_text(row, "status") or "").lower().replace("_", " ").split())
+    known = is_done(word)
+    if known is None:
+        raise refusal(row, "status", f"whether something of status {word[:40]!r} happened is not known; leave out the row or its status")
+    return known
 
 
 def _currency(document: Document, quote: str | None) -> str:
@@ -180,6 +200,19 @@ def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -
         sequence=_sequence(row),
     )  # fmt: skip
     return trade, exception, decimal_of(qty) != amounts.qty
+
+
+def _doubt(row: Row, trade: Trade, currency: str) -> list[PnlException]:
+    """Return an exception where a stated total is far from quantity × price; the total counts."""
+    stated = optional_number(row, "cost" if trade.side == "buy" else "proceeds")
+    if stated is None or optional_number(row, "gross") is not None:
+        return []
+    qty, fee = optional_number(row, "qty") or Decimal(0), optional_number(row, "fee") or Decimal(0)
+    is_in_coin = (_upper(row, "fee_ccy") or currency) == trade.symbol
+    readings = disagreement(trade.side, qty, optional_number(row, "price"), stated, fee, in_coin=is_in_coin)
+    if readings is None:
+        return []
+    return [PnlException("two_readings", trade.symbol, trade.id, None, f"{row.place}, trade {trade.id!r}: {readings}")]
 
 
 def _sequence(row: Row) -> int:

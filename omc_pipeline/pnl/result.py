@@ -30,7 +30,7 @@ class PnlException:
     """Something a person must look at.
 
     Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``unknown_fee``, ``invalid_fill``,
-    ``unclear_row``; and for information ``open_short``, ``stale_price``, ``in_transit``.
+    ``unclear_row``, ``two_readings``, ``given_twice``; and for information ``open_short``, ``stale_price``, ``in_transit``.
     """
 
     kind: str
