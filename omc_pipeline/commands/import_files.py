@@ -174,8 +174,8 @@ def _show(document: Mapping[str, Any]) -> None:
             say(f"  {file['to_decide']:,} may be another source's; decide with `omc accounts pairs`")
         if file["unpaired"]:
             say(
-                f"  {file['unpaired']:,} trades lie within the time of another source of the account and are not among its trades; they count."
-                " If that source tells them otherwise (several as one), they count twice: undo one of the imports"
+                f"  {file['unpaired']:,} trades lie within the time of another source of the account, which does not have them; they count."
+                " If that source tells them otherwise, such as several as one, they count twice: undo one of the imports"
             )
     if document["written"]:
         say("profit and loss follows with its next run: `omc pnl positions`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -120,12 +120,14 @@ def _alike(own: Sequence[Fill], others: Sequence[Fill]) -> bool:
 
 def _alone(known: Sequence[Fill], left: Sequence[Fill], name: str) -> list[PnlException]:
     """Return an exception where fills of an account lie within the time of another file's, and are not in that one."""
-    spans = {}
+    spans: dict[str, tuple[datetime, datetime]] = {}
     for fill in known:
         first, last = spans.get(fill.account, (fill.time, fill.time))
         spans[fill.account] = min(first, fill.time), max(last, fill.time)
-    day = timedelta(seconds=_SECONDS)
-    within = [fill for fill in left if spans[fill.account][0] - day <= fill.time <= spans[fill.account][1] + day and fill.kind == "trade"]
+    slack = timedelta(seconds=_SECONDS)
+    within = [
+        fill for fill in left if spans[fill.account][0] - slack <= fill.time <= spans[fill.account][1] + slack and fill.kind == "trade"
+    ]
     if not within:
         return []
     first_left = min(within, key=lambda fill: fill.time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby, pairwise
 from operator import attrgetter
 
@@ -30,9 +31,9 @@ def numbered(trades: Sequence[Trade], *, by_rows: bool) -> list[Trade]:
     return list(trades) if found is None else found
 
 
-def direction(keys: Sequence[int], times: Sequence[object]) -> int | None:
+def direction(keys: Sequence[int], times: Sequence[datetime]) -> int | None:
     """Return 1 where keys grow with time, -1 where they fall, 0 where they do neither; None where all are of one instant."""
-    ordered = sorted(zip(times, keys, strict=True))  # type: ignore[type-var]  # times of one kind
+    ordered = sorted(zip(times, keys, strict=True))
     spans = [[key for _, key in group] for _, group in groupby(ordered, key=lambda pair: pair[0])]
     if len(spans) < 2:
         return None
