@@ -52,6 +52,8 @@ def value_before_fee(side: Side, qty: Decimal, price: Decimal | None, stated: De
     if price is None:
         return stated
     computed = product(qty, price)
+    if stated == computed:
+        return stated
     with_fee = total(computed, fee if side == "buy" else -fee)
     allowed = slack(qty, price, stated)
     off, off_with_fee = abs(total(stated, -computed)), abs(total(stated, -with_fee))

@@ -225,6 +225,9 @@ def _result(
     zone = asked.zone or one.zone
     sheet = Sheet(one.venue, titles, places, mark, zone_named(zone) if zone else None, one.order, notes, asked.quote.upper())
     read = _in_sequence(one, _ids_once(_kept(one.read((Row(sheet, *each) for each in held), notes), notes), notes))
+    doubled = len(held) - len({tuple(cells) for _, _, cells in held}) if any(fill.id.startswith(OWN_ID) for fill in read) else 0
+    if doubled:
+        notes.assume(f"{doubled:,} rows are equal to an earlier one and have no id; each counts as a trade of its own")
     fills = with_symbols(read, one, asked.names, notes)
     source = "" if not notes.zoneless else f"{zone}, {'given' if asked.zone else 'as the format has it'}"
     if notes.rounded:
@@ -246,20 +249,15 @@ def _kept(fills: Iterable[Fill], notes: Notes) -> list[Fill]:
 
 
 def _ids_once(fills: list[Fill], notes: Notes) -> list[Fill]:
-    """Leave out fills whose id the file has given already with the same facts; the same id with other facts is an exception.
-
-    Rows without an id may be alike and two executions: both count, and it is said.
-    """
+    """Leave out fills whose id the file has given already with the same facts; the same id with other facts is an exception."""
     known: dict[tuple[str, str, str, str], Fill] = {}
-    alike: Counter[tuple[object, ...]] = Counter()
     kept = []
     repeated = 0
     for fill in fills:
-        facts = fill._replace(sequence=0)
         if fill.id.startswith(OWN_ID):
-            alike[facts._replace(id="")] += 1
             kept.append(fill)
             continue
+        facts = fill._replace(sequence=0)
         key = (fill.account, fill.symbol, fill.currency, fill.id)
         earlier = known.setdefault(key, facts)
         if earlier is facts:
@@ -276,9 +274,6 @@ def _ids_once(fills: list[Fill], notes: Notes) -> list[Fill]:
             kept.append(fill)
     if repeated:
         notes.assume(f"{repeated:,} rows are given twice, with the same id, and count once")
-    doubled = sum(count - 1 for count in alike.values() if count > 1)
-    if doubled:
-        notes.assume(f"{doubled:,} rows are equal to an earlier one and have no id; each counts as a trade of its own")
     return kept
 
 
@@ -295,4 +290,4 @@ def _in_sequence(one: Format, fills: list[Fill]) -> list[Fill]:
     follows = direction([fill.sequence for fill in fills], times)
     if not follows:
         follows = (-1 if fills and times[0] > times[-1] else 1) if one.is_ordered else 0
-    return [fill._replace(sequence=follows * fill.sequence) for fill in fills]
+    return fills if follows == 1 else [fill._replace(sequence=follows * fill.sequence) for fill in fills]

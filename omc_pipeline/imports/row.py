@@ -14,9 +14,11 @@ from omc_pipeline.imports.numbers import Mark, TwoReadingsError, read_number, wi
 from omc_pipeline.imports.times import DayOrder, DayOrderError, NoZoneError, read_time
 
 _LONGEST = 400
+_SHORT = 40
 _FIRST_YEAR, _LAST_YEAR = 2009, 2100
 """No coin was traded before; a number that is no time reads as one of another century."""
 _NOTHING = frozenset({"", "-", "--", "n/a", "nan", "none", "null"})
+_WORD = 5
 
 
 class UnclearRowError(ValueError):
@@ -73,6 +75,8 @@ class Row:
         if at is None:
             return ""
         text = self._cells[at].strip()
+        if len(text) < _SHORT and text.isalnum():
+            return text
         if len(text) > _LONGEST:
             raise self.refusal(name, f"{text[:20]!r}... has {len(text)} characters; at most {_LONGEST} are read")
         if not text.isprintable():
@@ -86,7 +90,7 @@ class Row:
     def required(self, name: str) -> str:
         """Return a cell that must not be empty."""
         text = self.text(name)
-        if text.lower() in _NOTHING:
+        if len(text) < _WORD and text.lower() in _NOTHING:
             raise self.refusal(name, "is empty")
         return text
 
@@ -102,7 +106,7 @@ class Row:
     def number_or_none(self, name: str) -> Decimal | None:
         """Return a number, or None where the cell is empty."""
         text = self.text(name)
-        return None if text.lower() in _NOTHING else self._number(name, text)
+        return None if len(text) < _WORD and text.lower() in _NOTHING else self._number(name, text)
 
     def amount(self, name: str) -> Decimal:
         """Return a number that must be there."""

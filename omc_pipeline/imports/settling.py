@@ -125,6 +125,9 @@ def _together(readings: Sequence[FileReading]) -> tuple[list[Told], dict[tuple[s
         seen = Counter[tuple[Any, ...]]()
         for fill in reading.fills:
             account = fill.account or reading.format.venue or reading.format.name
+            if len(readings) == 1 and not reading.notes.values:
+                fills.append(Told(0, fill if fill.account else fill._replace(account=account)))
+                continue
             facts = (account, *fill._replace(account="", sequence=0, id="" if fill.id.startswith(_OWN_ID) else fill.id))
             seen[facts] += 1
             if seen[facts] <= known.get(facts, 0):

@@ -8,14 +8,15 @@ disposal (kinds ``move`` and ``fee``), the disposal is at market value. A fee in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import DECIMALS, PRICE_DECIMALS, decimal_of, exact_units, product, rounded_quotient, rounded_units, total
-from omc_pipeline.pnl.document import Document, Row
+from omc_pipeline.pnl.document import Document, Row, Table
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
 from omc_pipeline.pnl.fill import FIAT
 from omc_pipeline.pnl.gross import disagreement, is_gross
@@ -23,6 +24,7 @@ from omc_pipeline.pnl.kinds import INCOME_KINDS, LOSS_KINDS, PAIRED
 from omc_pipeline.pnl.kinds import Kind as HoldingKind
 from omc_pipeline.pnl.meanings import meaning_of, might_be
 from omc_pipeline.pnl.money import Settled, settle
+from omc_pipeline.pnl.plain_rows import PlainRow, plain_row
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
 from omc_pipeline.pnl.sequence import numbered
@@ -106,11 +108,18 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
     """
     currency = _currency(document, quote)
     known = COLUMNS | IRRELEVANT | {name.strip().lower() for name in ignored}
-    ids: set[tuple[str, str]] = set()
+    lane = plain_row(document.columns, currency, policy) if isinstance(document.rows, Table) else None
+    ids: defaultdict[str, set[str]] = defaultdict(set)
     trades, exceptions = list[Trade](), list[PnlException]()
     rounded = undone = 0
     checked: Collection[str] | None = None
-    for row in document.rows:
+    for row in document.rows if lane is None else _plain_first(cast("Table", document.rows), lane):
+        if isinstance(row, Trade):
+            if row.id in ids[row.symbol]:
+                raise _given_twice(document, row, None)
+            ids[row.symbol].add(row.id)
+            trades.append(row)
+            continue
         if row.fields.keys() != checked:
             checked = row.fields.keys()
             _refuse_unknown(row, known)
@@ -118,10 +127,9 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
             undone += 1
             continue
         trade, exception, was_rounded = _trade(row, currency, policy, zone_optional=document.is_case)
-        if (trade.symbol, trade.id) in ids:
-            earlier = next(other.place for other in document.rows if required_text(other, "id") == trade.id)
-            raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade of {trade.symbol} needs an id of its own")
-        ids.add((trade.symbol, trade.id))
+        if trade.id in ids[trade.symbol]:
+            raise _given_twice(document, trade, row)
+        ids[trade.symbol].add(trade.id)
         if not document.is_case:
             exceptions.extend(_doubt(row, trade, currency))
         trades.append(trade)
@@ -133,6 +141,20 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
     if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
     return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
+
+
+def _plain_first(rows: Table, lane: PlainRow) -> Iterator[Row | Trade]:
+    """Return each row as a trade where it is plain, else by its fields."""
+    for number, line, cells in rows.walk():
+        yield lane(cells) or rows.row(number, line, cells)
+
+
+def _given_twice(document: Document, trade: Trade, row: Row | None) -> BadInputError:
+    places = [other for other in document.rows if optional_text(other, "id") == trade.id and _upper(other, "symbol") == trade.symbol]
+    later = row or places[1]
+    return refusal(
+        later, "id", f"{trade.id!r} was given in {places[0].place} already; every trade of {trade.symbol} needs an id of its own"
+    )  # fmt: skip
 
 
 def _refuse_unknown(row: Row, known: Collection[str]) -> None:
@@ -160,11 +182,22 @@ def _currency(document: Document, quote: str | None) -> str:
         if quote and quote.upper() != stated.upper():
             raise BadInputError(f"the file is in {stated}; without rates it cannot be computed in {quote.upper()}")
         return stated.upper()
+    if document.columns and not {"quote", "currency", "fee_ccy"} & set(document.columns):
+        return (quote or "").upper()
     priced_in = {_upper(row, "quote") or _upper(row, "currency") for row in document.rows} - {"", (quote or "").upper()}
     if len(priced_in) > 1 or (quote and priced_in):
         raise BadInputError(f"prices are in {', '.join(sorted(priced_in))}; without rates a file is computed in one currency at a time")
     if quote or priced_in:
         return quote.upper() if quote else priced_in.pop()
+    return _charged_in(document)
+
+
+def _charged_in(document: Document) -> str:
+    """Return the money that the fees of a file are in, empty where they don't tell.
+
+    Raises:
+        BadInputError: They are in several.
+    """
     traded, named, charged = set[str](), set[str](), set[str]()
     for row in document.rows:
         symbol, coin = _upper(row, "symbol"), _upper(row, "fee_ccy")

@@ -21,8 +21,8 @@ def numbered(trades: Sequence[Trade], *, by_rows: bool) -> list[Trade]:
         trades: In the order of the rows.
         by_rows: Whether rows may tell; those of a case file stand in no order.
     """
-    if any(trade.sequence for trade in trades):
-        return list(trades)
+    if any(trade.sequence for trade in trades) or len({(trade.symbol, trade.time) for trade in trades}) == len(trades):
+        return list(trades)  # stated, or no two of a coin at one instant
     found: list[Trade] | None = None
     if all(trade.id.isascii() and trade.id.isdecimal() for trade in trades):
         found = _directed(trades, [int(trade.id) for trade in trades], otherwise=1)
