@@ -19,6 +19,7 @@ STABLE = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "PYUSD", "US
 _QUOTES = sorted([*FIAT, *STABLE, "BTC", "XBT", "ETH", "BNB", "TRX"], key=len, reverse=True)
 _SEPARATED = re.compile(r"([A-Za-z0-9.*$]+)[/_-]([A-Za-z0-9.*$]+)")
 _ZERO = Decimal(0)
+_SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "Buy": "buy", "Sell": "sell", "buy": "buy", "sell": "sell"}
 
 
 def each(rows: Iterable[Row], notes: Notes, fills_of: Callable[[Row], Iterable[Fill]]) -> Iterator[Fill]:
@@ -190,6 +191,9 @@ def market(row: Row, name: str) -> tuple[str, str]:
 
 def side_of(row: Row, name: str) -> Side:
     """Return buy or sell."""
+    known = _SIDES.get(row.text(name))
+    if known is not None:
+        return known
     word = row.word(name)
     if word in ("buy", "b"):
         return "buy"

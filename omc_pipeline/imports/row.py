@@ -10,11 +10,12 @@ from decimal import Decimal
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
-from omc_pipeline.imports.numbers import Mark, TwoReadingsError, read_number, with_coin
+from omc_pipeline.imports.numbers import PLAIN, PLAIN_WITH_COIN, Mark, TwoReadingsError, read_number, with_coin
 from omc_pipeline.imports.times import DayOrder, DayOrderError, NoZoneError, read_time
 
 _LONGEST = 400
 _SHORT = 40
+_ZERO = Decimal(0)
 _FIRST_YEAR, _LAST_YEAR = 2009, 2100
 """No coin was traded before; a number that is no time reads as one of another century."""
 _NOTHING = frozenset({"", "-", "--", "n/a", "nan", "none", "null"})
@@ -110,10 +111,16 @@ class Row:
 
     def amount(self, name: str) -> Decimal:
         """Return a number that must be there."""
+        at = self._sheet.places.get(name)
+        if at is not None and self._sheet.mark != "comma" and PLAIN.fullmatch(self._cells[at]):
+            return Decimal(self._cells[at]) or _ZERO
         return self._number(name, self.required(name))
 
     def amount_with_coin(self, name: str) -> tuple[Decimal, str]:
         """Return the two parts of ``0.5ETH``; the coin is empty where none is written."""
+        at = self._sheet.places.get(name)
+        if at is not None and self._sheet.mark != "comma" and (plain := PLAIN_WITH_COIN.fullmatch(self._cells[at])):
+            return Decimal(plain[1]) or _ZERO, self._named(name, plain[2])
         try:
             written, coin = with_coin(self.required(name))
         except ValueError as error:
