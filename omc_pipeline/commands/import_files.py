@@ -153,7 +153,8 @@ def _outcome(done: Stored, reading: FileReading) -> dict[str, Any]:
 
     return {
         "import": done.import_id, "accounts": list(done.accounts), "new": done.new, "known": done.known, "paired": done.paired,
-        "to_decide": done.proposed, "unpaired": done.unpaired, "exceptions": [exception_row(row) for row in reading.notes.exceptions],
+        "to_decide": done.proposed, "unpaired": done.unpaired, "transfers": done.transfers,
+        "exceptions": [exception_row(row) for row in reading.notes.exceptions],
     }  # fmt: skip
 
 
@@ -172,6 +173,8 @@ def _show(document: Mapping[str, Any]) -> None:
         say(f"  {file['new']:,} fills {verb}, {file['known']:,} known already, {file['paired']:,} of them told by another source, too")
         if file["to_decide"]:
             say(f"  {file['to_decide']:,} may be another source's; decide with `omc accounts pairs`")
+        if file["transfers"]:
+            say(f"  {file['transfers']:,} transfers between own accounts: what left one came to another")
         if file["unpaired"]:
             say(
                 f"  {file['unpaired']:,} trades lie within the time of another source of the account, which does not have them; they count."

@@ -16,9 +16,9 @@ from psycopg.types.json import Jsonb
 from omc_infra.errors import BadInputError
 from omc_infra.payload import Payload
 from omc_pipeline.collection.accounts import account_named, accounts, add_account
+from omc_pipeline.imports.linking import linked
 from omc_pipeline.imports.numbers import kept_digits
 from omc_pipeline.imports.reading import FileReading
-from omc_pipeline.imports.transfers import with_transfers
 from omc_pipeline.ledgers.exchange import FILL, Fill
 from omc_pipeline.ledgers.identity import with_digest_ids
 from omc_pipeline.ledgers.pairs import pair_fills
@@ -59,6 +59,7 @@ class Stored:
     paired: int
     proposed: int
     unpaired: int = 0
+    transfers: int = 0
     import_id: int | None = None
 
 
@@ -75,7 +76,7 @@ def fills_for(reading: FileReading, user_id: str, account_ids: Mapping[str, str]
         user_id: The owner of the accounts.
         account_ids: By the account that a row names, empty where it names none, the id of the account.
     """
-    stated, _ = with_transfers([fill._replace(account=account_ids[fill.account]) for fill in reading.fills])
+    stated = [fill._replace(account=account_ids[fill.account]) for fill in reading.fills]
     of_account: dict[str, list[tuple[int, Fill]]] = defaultdict(list)
     for place, fill in enumerate(stated):
         of_account[fill.account].append((place, _row(fill, user_id)))
@@ -86,6 +87,14 @@ def fills_for(reading: FileReading, user_id: str, account_ids: Mapping[str, str]
         placed += [(place, row) for place, row in rows if not row.fill_id.startswith(_OWN_ID)]
         placed += [(place, row) for (place, _), row in zip(nameless, named, strict=True)]
     return [row for _, row in sorted(placed, key=lambda each: each[0])]
+
+
+def linked_rows(connection: psycopg.Connection[Any], user_id: str, rows: Sequence[Fill]) -> tuple[list[Fill], int]:
+    """Return rows with their halves of transfers, and how many those are; halves in other accounts get a new version in the ledger."""
+    found = linked(connection, user_id, rows)
+    for known in found.changed:
+        append(connection, known.source, [known.row], known.payload_sha256)
+    return found.rows, found.transfers
 
 
 def _row(fill: Stated, user_id: str) -> Fill:
@@ -177,7 +186,8 @@ def store(
     """
     connection.execute("INSERT INTO exchange.users (user_id) VALUES (%s) ON CONFLICT DO NOTHING", [user_id])
     ids = account_ids(connection, user_id, reading, account)
-    rows, source = fills_for(reading, user_id, ids), source_of(reading)
+    source = source_of(reading)
+    rows, transfers = linked_rows(connection, user_id, fills_for(reading, user_id, ids))
     done = append(connection, source, rows, payload.sha256 if payload else None).get(FILL.qualified) if rows else None
     paired = proposed = 0
     for one in sorted({row.account_id for row in rows}):
@@ -194,7 +204,7 @@ def store(
         bound = [user_id, name, payload.sha256, reading.format.name, source, own, Jsonb(dict(options)), reading.rows, new, known, by]
         row = connection.execute(_RECORD, bound).fetchone()
         number = None if row is None else int(row[0])
-    return Stored(own, new, known, paired, proposed, unpaired, number)
+    return Stored(own, new, known, paired, proposed, unpaired, transfers, number)
 
 
 def kept_body(connection: psycopg.Connection[Any], reading: FileReading, user_id: str, content: bytes, name: str, now: datetime) -> Payload:

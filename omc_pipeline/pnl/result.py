@@ -100,10 +100,11 @@ def oversell(symbol: str, sell: str, qty: int, policy: str) -> PnlException:
     return PnlException("oversell", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} were not held; {outcome}")
 
 
-def unpriced_fee(coin: str, fill: str, fee: str, currency: str) -> PnlException:
-    """Report a fee in a third coin, which counts once someone says what it was worth."""
+def unpriced_fee(coin: str, fill: str, fee: str, currency: str, *, is_gone: bool = False) -> PnlException:
+    """Report a fee in a coin, which counts once someone says what it was worth; ``is_gone``: until then the coins left at cost."""
+    outcome = "the coins left at cost, without a gain" if is_gone else "it is not counted"
     worth = f"worth in {currency}" if currency else "worth"
-    return PnlException("unpriced_fee", coin, fill, None, f"fee of {fee} {coin} on {fill!r}: its {worth} is unknown; it is not counted")
+    return PnlException("unpriced_fee", coin, fill, None, f"fee of {fee} {coin} on {fill!r}: its {worth} is unknown; {outcome}")
 
 
 def fill_exception(kind: str, symbol: str, fill: str, qty: int | None, message: str) -> PnlException:

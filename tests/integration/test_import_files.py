@@ -137,6 +137,31 @@ def test_two_exports_of_one_venue_count_each_trade_once_and_say_what_only_one_ho
     assert summary(database, user).realized == Decimal("1943")
 
 
+LEAVES = KRAKEN_LEDGERS + "L5,W,2024-04-05 08:00:00,withdrawal,,currency,XXBT,spot,-0.1,0.0005,0\n"
+ARRIVES = """User_ID,UTC_Time,Account,Operation,Coin,Change,Remark
+1,2024-04-05 08:25:40,Spot,Deposit,BTC,0.1,
+1,2024-05-01 12:00:00,Spot,Transaction Sold,BTC,-0.1,
+1,2024-05-01 12:00:00,Spot,Transaction Revenue,AUD,6000,
+"""
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_transfer_between_two_files_is_one_whichever_is_imported_first_and_again(
+    is_turned: bool, database: Database, user: str, run: Run, tmp_path: Path
+) -> None:
+    files = [tmp_path / "kraken.csv", tmp_path / "binance.csv"]
+    files[0].write_text(LEAVES)
+    files[1].write_text(ARRIVES)
+
+    found = [run(file, "--yes")["files"][0]["transfers"] for file in (files[::-1] if is_turned else files)]
+    again = [run(file, "--yes")["files"][0] for file in files]
+
+    assert found == [0, 1]
+    assert [(one["new"], one["transfers"]) for one in again] == [(0, 0), (0, 0)]
+    compute_positions(database, user, lot_policy="account")
+    assert summary(database, user).realized == Decimal("1943") + 6000 - Decimal("5013")  # 0.1 of the 0.4 that cost 20,052
+
+
 def test_an_undone_import_leaves_what_another_file_told_too(database: Database, user: str, run: Run, tmp_path: Path) -> None:
     first = run(saved(tmp_path, "first.csv", BUY, SELL), "--file-zone", "Australia/Sydney", "--yes")["files"][0]["import"]
     run(saved(tmp_path, "second.csv", SELL, LATER), "--file-zone", "Australia/Sydney", "--yes")
