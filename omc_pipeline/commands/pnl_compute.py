@@ -133,6 +133,7 @@ def _answer(
     from omc_pipeline.pnl.by_year import gains_by_year, holdings
     from omc_pipeline.pnl.compute import compute as compute_trades
     from omc_pipeline.pnl.mark import mark_positions
+    from omc_pipeline.pnl.mends import mends_of
     from omc_pipeline.pnl.period import within
     from omc_pipeline.pnl.sequence import as_holdings_allow
 
@@ -156,6 +157,8 @@ def _answer(
     findings = [*found.exceptions, *beside, *(mark.exceptions if mark else ())]
     given = answer(positions, method, findings, mark, is_short=is_long and not is_whole)
     document = {**given, "engine": engine.document()}
+    if document["exceptions"]:
+        document["mends"] = mends_of(row["kind"] for row in document["exceptions"])
     if is_long:
         by_year, held = gains_by_year(positions, zone_of("--zone", zone_name)), holdings(positions)
         document |= {"match_count": rows, "by_year": by_year, "held": held}
@@ -258,6 +261,12 @@ def _print_answer(answer: Mapping[str, Any], *, every: bool) -> None:
     console = open_console()
     for table in tables(shown):
         console.print(table)
+    for kind, steps in answer.get("mends", {}).items():
+        for step in steps:
+            say(f"to mend {kind.replace('_', ' ')}: {step}")
+    for file in answer.get("files", ()):
+        for reason, count in file["passed"].items():
+            say(f"passed over: {count:,} × {reason}")
     for line in answer.get("assumed", ()):
         say(f"taken to be so: {line}")
     if is_long:

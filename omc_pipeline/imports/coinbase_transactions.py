@@ -73,6 +73,8 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
 
 def _trade(row: Row, identity: str, kind: str, coin: str, currency: str) -> Fill:
+    if currency not in FIAT:
+        raise UnclearRowError(f"its price is in {currency}, which is no money; are coin and currency the other way round?")
     side = _SIDES[kind]
     qty = amount_of_side(row, "qty", side)
     fee, subtotal, whole = abs(row.number_or_none("fee") or row.zero), abs(row.amount("subtotal")), row.amount("total")

@@ -13,6 +13,7 @@ from omc_pipeline.ledgers.exchange import Fill
 from omc_pipeline.ledgers.pairs import COUNTED
 from omc_pipeline.pnl.fill import Fill as Stated
 from omc_pipeline.pnl.kinds import Kind
+from omc_pipeline.pnl.trade import Side
 
 _MOVES = """
 SELECT source, payload_sha256, fill_id, user_id, account_id, symbol, currency, side, qty, price, quote_amount, fee, fee_currency,
@@ -77,7 +78,7 @@ def _as_known(row: Fill, known: Fill | None) -> Fill:
 
 def _stated(row: Fill) -> Stated:
     kind: Kind = "deposit" if row.kind == "deposit" else "withdrawal"
-    side = "buy" if row.side == "buy" else "sell"
+    side: Side = "buy" if row.side == "buy" else "sell"
     return Stated(
         row.fill_id, row.account_id, row.symbol, row.currency, side, row.qty, row.price, row.quote_amount, row.fee, row.fee_currency,
         row.executed_at, kind,

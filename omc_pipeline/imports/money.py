@@ -82,6 +82,17 @@ def must_agree(what: str, stated: Decimal | None, other_name: str, other: Decima
         raise UnclearRowError(f"its {what} of {shown(stated)} and its {other_name} of {shown(other)} don't agree")
 
 
+def worth_agrees(amount: tuple[Decimal, str], worth: Decimal | None, currency: str) -> None:
+    """Hold an amount of money against what the same row says it was worth.
+
+    Raises:
+        UnclearRowError: They are in one currency and further apart than a hundredth.
+    """
+    qty, coin = amount
+    if worth and qty and coin == currency:
+        must_agree(f"amount of {coin}", qty, f"worth in {currency}", worth, product(abs(worth), Decimal("0.01")))
+
+
 def shown(value: Decimal) -> str:
     """Write an amount without idle zeros."""
     return f"{decimal_of(rounded_units(value)).normalize():f}"

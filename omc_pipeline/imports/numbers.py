@@ -13,9 +13,9 @@ Mark = Literal["point", "comma"]
 _SIGNS = re.compile(r"[€$£¥₩₹₿\s  ']|(?<![A-Z])(?:A|US|AU|C|NZ|HK|S)(?=\$)")
 _PARENTHESES = re.compile(r"\((.+)\)")
 _WITH_COIN = re.compile(r"([+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z0-9][A-Za-z0-9._-]*)?")
-PLAIN = re.compile(r"-?[0-9]{1,18}(?:\.([0-9]{1,40}))?")
+USUAL_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.([0-9]{1,40}))?")
 """How nearly every number is written; it needs no further look unless the file has decimal commas."""
-PLAIN_WITH_COIN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,40})?) ?([A-Z][A-Z0-9]{1,9})")
+USUAL_WITH_COIN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,40})?) ?([A-Z][A-Z0-9]{1,9})")
 _ZERO = Decimal(0)
 _BOTH_WAYS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]{3})")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*")
@@ -61,8 +61,8 @@ def read_number(text: str, mark: Mark | None) -> Decimal:
         TwoReadingsError: ``1,234`` or the like, and nobody knows.
         ValueError: Not a number.
     """
-    plain = PLAIN.fullmatch(text)
-    if plain is not None and (mark != "comma" or plain[1] is None):
+    usual = USUAL_NUMBER.fullmatch(text)
+    if usual is not None and (mark != "comma" or usual[1] is None):
         return Decimal(text) or _ZERO
     written = bare(text)
     if "," in written:

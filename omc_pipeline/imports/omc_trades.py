@@ -38,6 +38,8 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         final = row.number_or_none("cost" if side == "buy" else "proceeds")
         if kind == "trade" and price is None and final is None and row.number_or_none("gross") is None:
             raise row.refusal("price", f"is missing, and no {'cost' if side == 'buy' else 'proceeds'} stands in its place")
+        if row.has("fee") and row.number_or_none("fee") is None:
+            notes.assume("a row whose fee is empty has no fee")
         fee, fee_coin = row.number_or_none("fee") or row.zero, row.coin_or_none("fee_ccy") or currency
         if row.number_or_none("gross") is None and (readings := disagreement(side, qty, price, final, fee, in_coin=fee_coin == coin)):
             notes.doubt("two_readings", coin, row.place, readings)

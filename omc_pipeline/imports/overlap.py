@@ -17,7 +17,7 @@ _CENT = Decimal("0.01")
 _SECONDS = 2
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """A fill, and the number of the file that tells it."""
 
     file: int
@@ -35,28 +35,28 @@ class _What(NamedTuple):
 class Once(NamedTuple):
     """Fills that count, a line for each pair of files that told some twice, and what a person must look at."""
 
-    fills: list[Told]
+    fills: list[Reported]
     assumed: list[str]
     exceptions: list[PnlException]
 
 
-def each_once(told: Sequence[Told], formats: Mapping[int, str], names: Mapping[int, str]) -> Once:
+def each_once(reported: Sequence[Reported], formats: Mapping[int, str], names: Mapping[int, str]) -> Once:
     """Leave out what a file of another format has told already.
 
     A venue may write one line for several executions of one second, so what is compared are the sums of a second, then single fills.
 
     Args:
-        told: The fills of all files, in the order of the files; those of one format are told once already.
+        reported: The fills of all files, in the order of the files; those of one format are told once already.
         formats: The format of each file.
         names: What each file is called in messages.
     """
     if len(set(formats.values())) < 2:
-        return Once(list(told), [], [])
-    kept: list[Told] = []
+        return Once(list(reported), [], [])
+    kept: list[Reported] = []
     assumed: list[str] = []
     exceptions: list[PnlException] = []
     for file in sorted(formats):
-        own = [one for one in told if one.file == file]
+        own = [one for one in reported if one.file == file]
         known = [one for one in kept if formats[one.file] != formats[file]]
         known_accounts = {one.fill.account for one in known}
         same = [one for one in own if one.fill.account in known_accounts]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
-from omc_pipeline.imports.numbers import PLAIN, PLAIN_WITH_COIN, Mark, TwoReadingsError, read_number, with_coin
+from omc_pipeline.imports.numbers import USUAL_NUMBER, USUAL_WITH_COIN, Mark, TwoReadingsError, read_number, with_coin
 from omc_pipeline.imports.times import DayOrder, DayOrderError, NoZoneError, read_time
 
 _LONGEST = 400
@@ -112,15 +112,15 @@ class Row:
     def amount(self, name: str) -> Decimal:
         """Return a number that must be there."""
         at = self._sheet.places.get(name)
-        if at is not None and self._sheet.mark != "comma" and PLAIN.fullmatch(self._cells[at]):
+        if at is not None and self._sheet.mark != "comma" and USUAL_NUMBER.fullmatch(self._cells[at]):
             return Decimal(self._cells[at]) or _ZERO
         return self._number(name, self.required(name))
 
     def amount_with_coin(self, name: str) -> tuple[Decimal, str]:
         """Return the two parts of ``0.5ETH``; the coin is empty where none is written."""
         at = self._sheet.places.get(name)
-        if at is not None and self._sheet.mark != "comma" and (plain := PLAIN_WITH_COIN.fullmatch(self._cells[at])):
-            return Decimal(plain[1]) or _ZERO, self._named(name, plain[2])
+        if at is not None and self._sheet.mark != "comma" and (usual := USUAL_WITH_COIN.fullmatch(self._cells[at])):
+            return Decimal(usual[1]) or _ZERO, self._named(name, usual[2])
         try:
             written, coin = with_coin(self.required(name))
         except ValueError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.building import STABLE
-from omc_pipeline.imports.overlap import Told, each_once
+from omc_pipeline.imports.overlap import Reported, each_once
 from omc_pipeline.imports.reading import FileReading
 from omc_pipeline.imports.transfers import with_transfers
 from omc_pipeline.pnl.amounts import PRICE_DECIMALS, exact_units, product, rounded_units
@@ -50,10 +50,10 @@ def settled(readings: Sequence[FileReading], policy: FeePolicy, quote: str | Non
         BadInputError: Several currencies, and none named.
     """
     currency = quote.upper() if quote else _only_money(readings)
-    told, worths = _together(readings)
+    reported, worths = _together(readings)
     formats = {number: reading.format.name for number, reading in enumerate(readings)}
     names = {number: f"file {number + 1} ({reading.format.title})" for number, reading in enumerate(readings)}
-    once = each_once(told, formats, names)
+    once = each_once(reported, formats, names)
     fills, pairs = with_transfers([one.fill for one in once.fills])
 
     def rate(fill: Fill, coin: str) -> Rate | None:
@@ -115,9 +115,9 @@ def _only_money(readings: Sequence[FileReading]) -> str:
     return money.pop() if money else ""
 
 
-def _together(readings: Sequence[FileReading]) -> tuple[list[Told], dict[tuple[str, str, str], tuple[Decimal, str]]]:
+def _together(readings: Sequence[FileReading]) -> tuple[list[Reported], dict[tuple[str, str, str], tuple[Decimal, str]]]:
     """Return the fills of all files, each with its account, those that several files of one format have in common once."""
-    fills: list[Told] = []
+    fills: list[Reported] = []
     worths: dict[tuple[str, str, str], tuple[Decimal, str]] = {}
     known: dict[tuple[Any, ...], int] = {}
     for number, reading in enumerate(readings, 1):
@@ -126,7 +126,7 @@ def _together(readings: Sequence[FileReading]) -> tuple[list[Told], dict[tuple[s
         for fill in reading.fills:
             account = fill.account or reading.format.venue or reading.format.name
             if len(readings) == 1 and not reading.notes.values:
-                fills.append(Told(0, fill if fill.account else fill._replace(account=account)))
+                fills.append(Reported(0, fill if fill.account else fill._replace(account=account)))
                 continue
             facts = (account, *fill._replace(account="", sequence=0, id="" if fill.id.startswith(_OWN_ID) else fill.id))
             seen[facts] += 1
@@ -135,7 +135,7 @@ def _together(readings: Sequence[FileReading]) -> tuple[list[Told], dict[tuple[s
             known[facts] = seen[facts]
             identity = prefix + fill.id if fill.id.startswith(_OWN_ID) else fill.id
             named = fill._replace(account=account, id=identity)
-            fills.append(Told(number - 1, named))
+            fills.append(Reported(number - 1, named))
             for coin in {fill.symbol, fill.currency, fill.fee_currency}:
                 stated = reading.notes.values.get((fill.id, coin))
                 if stated is not None:

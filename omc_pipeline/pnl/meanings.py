@@ -42,8 +42,8 @@ _BEARING = ("fee", "commission", "tax", "gst", "vat", "price", "rate", "cost", "
 
 def meaning_of(title: str) -> str:
     """Return what a column means by its title, empty where nothing is known."""
-    plain = folded(title)
-    return next((meaning for meaning, names in MEANINGS.items() if plain in names), "")
+    name = folded(title)
+    return next((meaning for meaning, names in MEANINGS.items() if name in names), "")
 
 
 def might_be(title: str) -> str:

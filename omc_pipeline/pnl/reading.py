@@ -22,38 +22,25 @@ from omc_pipeline.pnl.fill import FIAT
 from omc_pipeline.pnl.gross import disagreement, is_gross
 from omc_pipeline.pnl.kinds import INCOME_KINDS, LOSS_KINDS, PAIRED
 from omc_pipeline.pnl.kinds import Kind as HoldingKind
-from omc_pipeline.pnl.meanings import meaning_of, might_be
 from omc_pipeline.pnl.money import Settled, settle
-from omc_pipeline.pnl.plain_rows import PlainRow, plain_row
+from omc_pipeline.pnl.own_columns import COLUMNS, IRRELEVANT, happened, refuse_unknown
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
 from omc_pipeline.pnl.sequence import numbered
-from omc_pipeline.pnl.statuses import is_done
 from omc_pipeline.pnl.trade import Side, Trade
+from omc_pipeline.pnl.usual_rows import UsualRow, usual_row
 
 FEE_KINDS = frozenset({"move", "fee"})
 _PRICE_UNIT: int = pow(10, PRICE_DECIMALS)
 KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS | LOSS_KINDS | PAIRED
 FOR_NOTHING = LOSS_KINDS | {"migrate"}
 """Kinds whose value need not be stated: nothing was got, or it goes along."""
-COLUMNS = frozenset(
-    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "fee_ccy", "quote", "currency", "sequence"}
-    | {"status"}
-)
-IRRELEVANT = frozenset({"source_row", "note"})
 MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
 """What prices may be in where only the fees tell: a venue's own coin (BNB) pays fees and prices nothing."""
 _SIDE_OF_KIND = {
     "buy": "buy", "sell": "sell", "move": "sell", "fee": "sell", "interest": "buy", "airdrop": "buy", "hardfork": "buy", "wages": "buy",
     "mining": "buy", "lost": "sell", "stolen": "sell", "dust": "sell",
 }  # fmt: skip
-_MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
-"""Columns of other tools that would change a sum if they were passed over."""
-_FIELDS = {
-    "time": "'time'", "id": "'id'", "symbol": "'symbol'", "currency": "'quote'", "side": "'side'", "kind": "'kind'", "qty": "'qty'",
-    "price": "'price'", "total": "'cost' of purchases and 'proceeds' of sales", "fee": "'fee'", "fee_currency": "'fee_ccy'",
-}  # fmt: skip
-"""What a column of each meaning is called here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +95,12 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
     """
     currency = _currency(document, quote)
     known = COLUMNS | IRRELEVANT | {name.strip().lower() for name in ignored}
-    lane = plain_row(document.columns, currency, policy) if isinstance(document.rows, Table) else None
+    lane = usual_row(document.columns, currency, policy) if isinstance(document.rows, Table) else None
     ids: defaultdict[str, set[str]] = defaultdict(set)
     trades, exceptions = list[Trade](), list[PnlException]()
-    rounded = undone = 0
+    rounded = undone = feeless = 0
     checked: Collection[str] | None = None
-    for row in document.rows if lane is None else _plain_first(cast("Table", document.rows), lane):
+    for row in document.rows if lane is None else _usual_first(cast("Table", document.rows), lane):
         if isinstance(row, Trade):
             if row.id in ids[row.symbol]:
                 raise _given_twice(document, row, None)
@@ -122,8 +109,8 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
             continue
         if row.fields.keys() != checked:
             checked = row.fields.keys()
-            _refuse_unknown(row, known)
-        if "status" in row.fields and not _is_done(row):
+            refuse_unknown(row, known)
+        if "status" in row.fields and not happened(row):
             undone += 1
             continue
         trade, exception, was_rounded = _trade(row, currency, policy, zone_optional=document.is_case)
@@ -134,17 +121,26 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
             exceptions.extend(_doubt(row, trade, currency))
         trades.append(trade)
         rounded += was_rounded
+        feeless += "fee" in row.fields and optional_text(row, "fee") is None
         exceptions.extend([exception] if exception else [])
+    assumed = _assumed(document, rounded, undone, is_feeless=0 < feeless == len(trades))
+    return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
+
+
+def _assumed(document: Document, rounded: int, undone: int, *, is_feeless: bool) -> list[str]:
+    """Return what was taken to be so, in words."""
     assumed = [f"{rounded} quantities with more than {DECIMALS} decimals are rounded to {DECIMALS}, half even"] if rounded else []
     if undone:
         assumed.append(f"{undone} rows are left out, since their status says that they did not happen")
     if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
-    return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
+    elif is_feeless:
+        assumed.append("no fees, since the column is empty")
+    return assumed
 
 
-def _plain_first(rows: Table, lane: PlainRow) -> Iterator[Row | Trade]:
-    """Return each row as a trade where it is plain, else by its fields."""
+def _usual_first(rows: Table, lane: UsualRow) -> Iterator[Row | Trade]:
+    """Return each row as a trade where it is written as usual, else by its fields."""
     for number, line, cells in rows.walk():
         yield lane(cells) or rows.row(number, line, cells)
 
@@ -155,25 +151,6 @@ def _given_twice(document: Document, trade: Trade, row: Row | None) -> BadInputE
     return refusal(
         later, "id", f"{trade.id!r} was given in {places[0].place} already; every trade of {trade.symbol} needs an id of its own"
     )  # fmt: skip
-
-
-def _refuse_unknown(row: Row, known: Collection[str]) -> None:
-    for name in row.fields:
-        if name in _MISNAMED:
-            raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
-        if name and name not in known:
-            meaning, field = might_be(name), _FIELDS.get(meaning_of(name), "")
-            guess = f" (it might be {meaning}" + (f"; then call it {field})" if field else ")") if meaning else ""
-            raise refusal(row, name, f"is not known, so it may bear on money{guess}; if it doesn't, say --ignore '{name}'")
-
-
-def _is_done(row: Row) -> bool:
-    """Say whether a row happened, by its status."""
-    word = " ".join((optional_text(row, "status") or "").lower().replace("_", " ").split())
-    known = is_done(word)
-    if known is None:
-        raise refusal(row, "status", f"whether something of status {word[:40]!r} happened is not known; leave out the row or its status")
-    return known
 
 
 def _currency(document: Document, quote: str | None) -> str:

@@ -51,8 +51,8 @@ def _directed(trades: Sequence[Trade], keys: Sequence[int], *, otherwise: int) -
     for at, trade in enumerate(trades):
         of_coin.setdefault(trade.symbol, []).append(at)
     signs = {symbol: direction([keys[at] for at in places], [trades[at].time for at in places]) for symbol, places in of_coin.items()}
-    told = {sign for sign in signs.values() if sign is not None}
-    usual = told.pop() if len(told) == 1 else otherwise
+    signs_found = {sign for sign in signs.values() if sign is not None}
+    usual = signs_found.pop() if len(signs_found) == 1 else otherwise
     if 0 in signs.values() or not usual:
         return None
     return [trade._replace(sequence=(signs[trade.symbol] or usual) * key) for trade, key in zip(trades, keys, strict=True)]
@@ -72,27 +72,27 @@ def as_holdings_allow(trades: Sequence[Trade]) -> tuple[list[Trade], list[str]]:
         return list(trades), []
     ordered = in_order([trade for trade in trades if trade.symbol in tied])
     turned: set[tuple[str, object]] = set()
-    told = untold = 0
+    stated = unstated = 0
     by_coin = sorted(ordered, key=attrgetter("symbol"))
     for symbol, own in groupby(by_coin, key=attrgetter("symbol")):
         held = 0
         for time, group in _instants(own):
             after, short = _walked(held, group)
             if time in tied[symbol]:
-                is_told = len({trade.sequence for trade in group}) > 1
+                is_stated = len({trade.sequence for trade in group}) > 1
                 first = sorted(group, key=lambda trade: trade.side)
-                if is_told and short > _walked(held, first)[1]:
+                if is_stated and short > _walked(held, first)[1]:
                     turned.add((symbol, time))
                     after, short = _walked(held, first)
-                told, untold = told + is_told, untold + (not is_told)
+                stated, unstated = stated + is_stated, unstated + (not is_stated)
             held = after
     lines = []
-    if told - len(turned):
-        lines.append(f"{_times(told - len(turned))} at which a coin was both bought and sold, the file tells which came first")
+    if stated - len(turned):
+        lines.append(f"{_times(stated - len(turned))} at which a coin was both bought and sold, the file tells which came first")
     if turned:
         lines.append(f"{_times(len(turned))} the order of the file sells more than was held, so what was bought comes first there")
-    if untold:
-        lines.append(f"{_times(untold)} a coin was both bought and sold and nothing tells which came first; what was bought comes first")
+    if unstated:
+        lines.append(f"{_times(unstated)} a coin was both bought and sold and nothing tells which came first; what was bought comes first")
     if not turned:
         return list(trades), lines
     return [trade._replace(sequence=0) if (trade.symbol, trade.time) in turned else trade for trade in trades], lines

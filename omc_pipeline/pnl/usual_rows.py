@@ -14,7 +14,7 @@ from omc_pipeline.pnl.document import REQUIRED
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.trade import Side, Trade
 
-PlainRow = Callable[[Sequence[str]], Trade | None]
+UsualRow = Callable[[Sequence[str]], Trade | None]
 _COLUMNS = frozenset({*REQUIRED, "price", "fee"})
 _NUMBER = re.compile(r"[0-9]{1,17}(?:\.[0-9]{1,18})?")
 _SIDES: dict[str, Side] = {"buy": "buy", "sell": "sell", "BUY": "buy", "SELL": "sell", "Buy": "buy", "Sell": "sell"}
@@ -23,8 +23,8 @@ _TIME_LENGTH = len("2024-03-01T10:00:05Z")
 _LONGEST = 100
 
 
-def plain_row(columns: Sequence[str], currency: str, policy: FeePolicy) -> PlainRow | None:
-    """Return what reads a plain row, or None where a file has columns that need more thought.
+def usual_row(columns: Sequence[str], currency: str, policy: FeePolicy) -> UsualRow | None:
+    """Return what reads a usual row, or None where a file has columns that need more thought.
 
     Args:
         columns: Fields of the file, in its order.
@@ -42,11 +42,11 @@ def plain_row(columns: Sequence[str], currency: str, policy: FeePolicy) -> Plain
 
     def read(cells: Sequence[str]) -> Trade | None:
         identity, written, symbol, qty, price = cells[at_id], cells[at_time], cells[at_symbol], cells[at_qty], cells[at_price]
-        fee = "0" if at_fee is None else cells[at_fee] or "0"
+        fee = "0" if at_fee is None else cells[at_fee]
         side = _SIDES.get(cells[at_side])
         if side is None or len(written) != _TIME_LENGTH or written[-1] != "Z" or not (matches(qty) and matches(price) and matches(fee)):
             return None
-        if not (_is_plain(identity) and _is_plain(symbol)):
+        if not (_is_usual(identity) and _is_usual(symbol)):
             return None
         try:
             time = from_iso(written)
@@ -74,8 +74,9 @@ def rounded_quotient_of(numerator: int, denominator: int) -> int:
 
 def _units(number: str) -> int:
     whole, _, fraction = number.partition(".")
-    return int(whole + fraction) * _POWERS[DECIMALS - len(fraction)]
+    scale: int = _POWERS[DECIMALS - len(fraction)]
+    return int(whole + fraction) * scale
 
 
-def _is_plain(text: str) -> bool:
+def _is_usual(text: str) -> bool:
     return 0 < len(text) <= _LONGEST and text.isascii() and (text.isalnum() or (text.isprintable() and " " not in text))
