@@ -121,7 +121,7 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
             exceptions.extend(_doubt(row, trade, currency))
         trades.append(trade)
         rounded += was_rounded
-        feeless += "fee" in row.fields and optional_text(row, "fee") is None
+        feeless += not document.is_case and optional_text(row, "fee") is None
         exceptions.extend([exception] if exception else [])
     assumed = _assumed(document, rounded, undone, is_feeless=0 < feeless == len(trades))
     return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
@@ -135,7 +135,7 @@ def _assumed(document: Document, rounded: int, undone: int, *, is_feeless: bool)
     if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
     elif is_feeless:
-        assumed.append("no fees, since the column is empty")
+        assumed.append("no fees, since no row states one")
     return assumed
 
 

@@ -57,6 +57,21 @@ def test_both_ways_give_the_same_trades_or_the_same_refusal(policy: FeePolicy, r
     assert outcome(read_document(text), policy) == long_way(text, policy)
 
 
+_fine = st.integers(1, 10**21).map(lambda units: f"{units // 10**18}.{units % 10**18:018d}")
+
+
+@pytest.mark.parametrize("policy", ["capitalise", "expense"])
+@given(rows=st.lists(st.tuples(st.sampled_from(["buy", "sell"]), _fine, _fine, _fine), min_size=1, max_size=4))
+def test_numbers_with_eighteen_decimals_are_rounded_alike(policy: FeePolicy, rows: list[tuple[str, str, str, str]]) -> None:
+    lines = [f"t{at},2024-01-0{at + 1}T00:00:00Z,BTC,{','.join(row)}" for at, row in enumerate(rows)]
+    text = "\n".join([HEADER, *lines])
+
+    found = outcome(read_document(text), policy)
+
+    assert isinstance(found, Reading)
+    assert found == long_way(text, policy)
+
+
 def test_a_usual_row_goes_the_short_way_and_an_odd_one_does_not() -> None:
     read = usual_row(HEADER.split(","), "USD", "capitalise")
 
