@@ -36,10 +36,13 @@ FOLLOWED_HERE = (
     "how-to/accounts.md",
     "how-to/choose-a-model.md",
     "how-to/go-live.md",
+    "how-to/import-a-spreadsheet.md",
+    "how-to/import-several-venues.md",
     "how-to/keep-the-disk-free.md",
     "how-to/look-after-database-roles.md",
     "how-to/migrate.md",
     "how-to/read-the-lake.md",
+    "how-to/report-coinspot-taxes.md",
     "how-to/report-pnl.md",
     "how-to/when-a-source-breaks.md",
 )
