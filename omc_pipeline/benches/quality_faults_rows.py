@@ -48,7 +48,9 @@ def optional_vanished(draw: Draw) -> Fault:
     ledger, table, column, clock, ago, only = draw.chosen.choice(_OPTIONAL)
     statement = f"UPDATE {table} SET {column} = NULL WHERE {clock} >= %(since)s{f' AND {only}' if only else ''}"
     bound = {"since": draw.now - ago}
-    return Fault("an optional field vanished", f"{table}.{column} {only}", ledger, (_name(table),), (statement,), bound)
+    is_sampled = clock == "observed_at"
+    details, bears = f"{table}.{column} {only}", (_name(table),)
+    return Fault("an optional field vanished", details, ledger, bears, (statement,), bound, needs_action=is_sampled)
 
 
 def duplicate(draw: Draw) -> Fault:
@@ -157,7 +159,7 @@ def parts_off(draw: Draw) -> Fault:
     statement = f"""UPDATE glass.market_candle SET {change} WHERE symbol = 'ETH' AND interval = '1h' AND opened_at = (SELECT
         max(opened_at) FROM
         glass.market_candle WHERE interval = '1h' AND is_final)"""
-    return Fault("parents unlike children", f"1h candle {how}", "glass", ("market_candle_",), (statement,))
+    return Fault("parents unlike children", f"1h candle {how}", "glass", ("market_candle_",), (statement,), needs_action=False)
 
 
 def candle_off(draw: Draw) -> Fault:

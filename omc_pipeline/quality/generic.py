@@ -210,7 +210,8 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         low=0.9, best=1.0, worst=0.0, needs_rows=False,
         fact=f"""(SELECT sum(least(gap, {PUNCTUAL * interval_s})) / nullif(sum(gap), 0) FROM (
             SELECT extract(epoch FROM moment - lag(moment) OVER (ORDER BY moment)) AS gap
-            FROM (SELECT DISTINCT {clock} AS moment FROM w) AS moments) AS gaps WHERE gap IS NOT NULL)""",
+            FROM (SELECT DISTINCT {clock} AS moment FROM w
+                WHERE {clock} > :now - interval '{max(3600, 12 * interval_s)} s') AS moments) AS gaps WHERE gap IS NOT NULL)""",
         advice="Nothing if the platform was off in that time. A source that can read its past fills the gap with `omc collect --from "
         "--to`; of another the gap stays, and leaves the window with time.",
     )  # fmt: skip

@@ -99,7 +99,7 @@ RULES: Mapping[str, TableRules] = {
             Check(
                 "news_distinct",
                 "accuracy",
-                "warning",
+                "info",
                 "No item comes twice within an hour under two ids.",
                 unit="count",
                 fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM ({_NEWS_TWINS}) AS twins) END",

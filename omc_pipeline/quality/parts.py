@@ -59,7 +59,7 @@ def candle_parts() -> Check:
     is_off = f"""highest > high * {1 + PRICE_RANGE} OR lowest < low * {1 - PRICE_RANGE} OR volumes > volume * {1 + VOLUME_RANGE}
         OR is_full AND (highest < high * {1 - PRICE_RANGE} OR lowest > low * {1 + PRICE_RANGE} OR volumes < volume * {1 - VOLUME_RANGE})"""
     return Check(
-        f"{table.name}_parts_agree", "accuracy", "critical", "A candle holds what its shorter ones do.", unit="count", table=table,
+        f"{table.name}_parts_agree", "accuracy", "info", "A candle holds what its shorter ones do.", unit="count", table=table,
         fact=f"(SELECT count(*) FILTER (WHERE {is_off}) FROM {sums} HAVING count(*) > 0)", high=0, needs_rows=False,
         failing=f"""SELECT concat_ws(' ', {market}, whole, at, 'high', trim_scale(high), 'parts', trim_scale(highest), 'low',
             trim_scale(low), 'parts',

@@ -84,7 +84,8 @@ def optional_fields(judged: JudgedTable) -> Iterator[Check]:
             FROM w) AS numbered) AS ranked
         {f"GROUP BY {', '.join(things)}" if things else ""}) AS vanished"""
     yield Check(
-        f"{table.name}_optional_fields", "completeness", "critical", "No optional field that was always filled is empty now.", unit="count",
+        f"{table.name}_optional_fields", "completeness", "critical" if is_sampled else "info",
+        "No optional field that was always filled is empty now.", unit="count",
         fact=f"(SELECT sum(cardinality(fields)) FROM {vanished})", high=0, table=table, needs_rows=False,
         failing=f"SELECT concat_ws(' ', thing, 'lacks', array_to_string(fields, ', ')) FROM {vanished} WHERE cardinality(fields) > 0",
         advice="The upstream has left out or renamed the field. Compare its newest body in `raw.payload` with an older one, correct "
