@@ -22,11 +22,12 @@ OUTPUT_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "required": ["tool", "profile", "as_of", "rows", "missing", "next_cursor"],
     "properties": {
-        "tool": {"type": "string"},
+        "tool": {"type": "string", "description": "Name of the tool."},
         "profile": {"enum": ["sandbox", "live"], "description": "sandbox: all rows are invented."},
         "as_of": {"type": "string", "description": "Knowledge time: rows recorded later are not among them."},
         "rows": {
             "type": "array",
+            "description": "In the order that the tool says.",
             "items": {
                 "type": "object",
                 "required": ["ref", "age_s", "quality", "row"],
