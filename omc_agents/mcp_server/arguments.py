@@ -32,7 +32,7 @@ Symbol = Annotated[
     AfterValidator(lambda text: checked_symbol(text.upper())),
 ]
 EventType = Annotated[
-    str, Field(max_length=32, description="Such as filing, listing, announcement or proposal."), AfterValidator(checked_event_type)
+    str, Field(max_length=32, description="Such as filing, listing, delisting or proposal."), AfterValidator(checked_event_type)
 ]
 Id = Annotated[str, AfterValidator(_visible_id)]
 Interval = Literal["1m", "5m", "1h", "1d"]
@@ -72,7 +72,7 @@ class EventArguments(Arguments):
     """Which events."""
 
     symbol: Symbol | None = Field(None, description="Only events of this coin.")
-    event_type: EventType | None = Field(None, description="Only this type: filing, listing, announcement, proposal.")
+    event_type: EventType | None = Field(None, description="Only this type, such as filing, listing, delisting or proposal.")
 
 
 class OrderArguments(Arguments):

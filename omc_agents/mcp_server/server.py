@@ -50,7 +50,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Service:
-    """Answers the calls of one client.
+    """The calls of one client, each answered or refused.
 
     Attributes:
         access: Whose rows, and under which session.
