@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generator import checks, commands, dictionary, errors, settings, sources
+from generator import checks, commands, data_interface, dictionary, errors, settings, sources
 from generator.database import TableFacts, new_database, read_tables
 from generator.page import with_block
 
@@ -23,6 +23,7 @@ FROM_CODE: Mapping[str, Callable[[], str]] = {
     "sources.md": sources.block,
     "checks.md": checks.block,
     "errors.md": errors.block,
+    "agent-data-interface.md": data_interface.block,
 }
 """Blocks that need no database."""
 DICTIONARY = "data-dictionary.md"

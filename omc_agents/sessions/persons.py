@@ -84,6 +84,8 @@ def let_resume(database: Database, session_id: str) -> None:
     """
     with database.engine("writer").begin() as connection:
         found = _unfinished(connection, session_id)
+        if found["trigger"] == "mcp":
+            raise BadInputError(f"session {session_id!r} belongs to a running or killed `omc mcp`; `omc agent cancel` ends it")
         if found["waiting_for"] in {"answer", "approval"}:
             raise BadInputError(f"session {session_id!r} waits for {_WORDS[found['waiting_for']]}: {found['prompt']}")
         _set(connection, session_id, f"failures = 0, {_READY}")
@@ -112,7 +114,7 @@ def _require_waiting(connection: Connection, session_id: str, wanted: WaitingFor
 
 
 def _unfinished(connection: Connection, session_id: str) -> Mapping[str, Any]:
-    wanted = text("SELECT status, waiting_for, prompt FROM agents.session WHERE session_id = :id FOR NO KEY UPDATE")
+    wanted = text("SELECT status, trigger, waiting_for, prompt FROM agents.session WHERE session_id = :id FOR NO KEY UPDATE")
     found = connection.execute(wanted, {"id": session_id}).mappings().one_or_none()
     if found is None:
         raise BadInputError(f"no session {session_id!r}; `omc agent sessions` lists them")

@@ -77,7 +77,7 @@ class Toolbox:
         row = self._reader.event(source, event_id)
         if row is None:
             raise BadInputError(f"catalyst ledger: no event {event_id!r} of {source!r} as of {self.as_of.isoformat()}")
-        return _evidence(EVENT, row, "get_catalyst_events")
+        return evidence_of(EVENT, row, "get_catalyst_events")
 
     def get_catalyst_events(self, symbol: str | None, event_type: str | None) -> list[Evidence]:
         """Return the newest events, of one coin and one type where given."""
@@ -86,7 +86,7 @@ class Toolbox:
             event_type=checked_event_type(event_type) if event_type else None,
             limit=RELATED_EVENTS,
         )
-        return [_evidence(EVENT, row, "get_catalyst_events") for row in rows]
+        return [evidence_of(EVENT, row, "get_catalyst_events") for row in rows]
 
     def get_documents(self, source: str, event_id: str) -> list[EventDocument]:
         """Return the documents of an event, the filing itself first; none where it has none or they are not known yet."""
@@ -104,7 +104,7 @@ class Toolbox:
             found += [(QUOTE, row) for row in reader.rows(QUOTE, since=since, limit=1, newest_first=False, **series)]
         found += [(COIN_PRICE, row) for row in _newest(reader.latest_prices_usd(coin))]
         found += [(PROTOCOL_TVL, row) for row in sorted(reader.latest(PROTOCOL_TVL), key=lambda row: -row["tvl_usd"])[:1]]
-        return _distinct(_evidence(table, row, "get_price_data") for table, row in found)
+        return _distinct(evidence_of(table, row, "get_price_data") for table, row in found)
 
     def get_market_candles(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
         """Return the newest closed candle of a coin at a venue and the one of a whole span before it, by hours or else by days.
@@ -116,7 +116,7 @@ class Toolbox:
             for interval in ("1h", "1d"):
                 pair = self._candles_apart(coin, currency, interval, timeframe.span)
                 if pair:
-                    return [_evidence(MARKET_CANDLE, row, "get_price_data") for row in pair]
+                    return [evidence_of(MARKET_CANDLE, row, "get_price_data") for row in pair]
         return []
 
     def get_event_study(self, event: Evidence) -> list[Evidence]:
@@ -179,7 +179,7 @@ class Toolbox:
             **{name: _hundredths(getattr(study, name)) for name in ("mean_pct", "low_pct", "high_pct", "usual_pct")},
             "volume_ratio": None if study.volume_ratio is None else _hundredths(study.volume_ratio),
             "events": " ".join(sorted(f"{row['source']}/{row['event_id']}@{row['version']}" for row in peers)),
-            "candles_sha256": canonical_sha256([_evidence(MARKET_CANDLE, row, "").ref for row in market]),
+            "candles_sha256": canonical_sha256([evidence_of(MARKET_CANDLE, row, "").ref for row in market]),
         }
         digest = canonical_sha256(row)[:12]
         return Evidence(ref_of(EVENT_STUDY, (symbol_of(event), f"{through_days}d", digest), 1), "get_event_study", row)
@@ -188,7 +188,7 @@ class Toolbox:
         """Return the newest score of a coin, or of the whole market."""
         of = checked_symbol(symbol) if symbol else WHOLE_MARKET
         wanted = None if source is SentimentSource.ANY else source.value
-        return [_evidence(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
+        return [evidence_of(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
 
     def get_order_history(self, symbol: str | None = None) -> list[Evidence]:
         """Return the newest fills of the session's own user, of one coin where given; none where the session has no real user."""
@@ -196,7 +196,7 @@ class Toolbox:
             return []
         of_coin: dict[str, Any] = {"symbol": checked_symbol(symbol)} if symbol else {}
         rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id, **of_coin)
-        return [_evidence(FILL, row, "get_order_history") for row in rows]
+        return [evidence_of(FILL, row, "get_order_history") for row in rows]
 
     def get_pnl_summary(self, symbols: Sequence[str] = ()) -> list[Evidence]:
         """Return the positions of the session's own user with their gains, of some coins where given; none without a real user.
@@ -222,12 +222,12 @@ class Toolbox:
             for row in sorted(reader.latest(PROTOCOL_TVL, symbol=checked_symbol(symbol)), key=lambda row: -row["tvl_usd"])[:1]
         ]
         found = [(CHAIN_BLOCK, row) for _, row in sorted(heads.items())] + [(PROTOCOL_TVL, row) for row in locked]
-        return [_evidence(table, row, "get_onchain_metrics") for table, row in found]
+        return [evidence_of(table, row, "get_onchain_metrics") for table, row in found]
 
     def get_smart_money_flow(self, symbol: str) -> list[Evidence]:
         """Return the newest flow of a coin on each chain."""
         rows = self._reader.latest(SMART_MONEY_FLOW, symbol=checked_symbol(symbol))
-        return [_evidence(SMART_MONEY_FLOW, row, "get_smart_money_flow") for row in rows]
+        return [evidence_of(SMART_MONEY_FLOW, row, "get_smart_money_flow") for row in rows]
 
     def get_ledger_quality(self) -> list[Evidence]:
         """Return the newest score of each ledger."""
@@ -254,6 +254,12 @@ def _published(row: Record) -> str:
     return str(row["published_at"].isoformat())
 
 
+def evidence_of(table: LedgerTable, row: Record, tool: str) -> Evidence:
+    """Return a row of a ledger under the reference that names it."""
+    key = (row["source"], *(row[name] for name in table.key))
+    return Evidence(ref_of(table.qualified, key, row["version"]), tool, _json_row(row))
+
+
 def _document(row: Record) -> EventDocument:
     content = row["content"]
     held = {name: value for name, value in row.items() if name != "content"}
@@ -265,11 +271,6 @@ def _document(row: Record) -> EventDocument:
 
 def _newest(rows: Sequence[Record]) -> Sequence[Record]:
     return sorted(rows, key=lambda row: row["observed_at"], reverse=True)[:1]
-
-
-def _evidence(table: LedgerTable, row: Record, tool: str) -> Evidence:
-    key = (row["source"], *(row[name] for name in table.key))
-    return Evidence(ref_of(table.qualified, key, row["version"]), tool, _json_row(row))
 
 
 def _json_row(row: Record) -> dict[str, Any]:

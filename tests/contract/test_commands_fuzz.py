@@ -74,7 +74,7 @@ _BOUNDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "pnl"): ("--fills=x",),
     ("bench", "latency"): ("--events=x",), ("bench", "runs"): ("--count=x",), ("bench", "scale"): ("--users=x",),
     ("bench", "soak"): ("--minutes=x",), ("bench", "ingest"): ("--rows=x",), ("bench", "read"): ("--rows=x",), ("seed",): ("--days=x",),
-    ("collect",): ("--to=2026-01-01",),
+    ("collect",): ("--to=2026-01-01",), ("mcp",): ("--list-tools",),
 }  # fmt: skip
 """Commands that run for long: something that must end them early is always among their arguments, unless a payload is given."""
 

@@ -17,7 +17,7 @@ import pytest
 from omc_infra.cli import COMMANDS_GROUP
 from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 
-HEAVY = ("great_expectations", "langgraph", "openai", "anthropic", "google.genai", "pandas")
+HEAVY = ("great_expectations", "langgraph", "openai", "anthropic", "google.genai", "mcp", "pandas")
 STOREYS = ("omc_infra", "omc_pipeline", "omc_agents")
 LONGEST_FILE, LONGEST_FUNCTION = 350, 50
 

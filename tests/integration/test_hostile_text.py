@@ -191,6 +191,7 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("import", "list"): [("--user", HOSTILE)],
     ("import", "undo"): [(HOSTILE,), ("1", "--user", HOSTILE, "--reason", HOSTILE)],
     ("lake", "export"): [("--from", HOSTILE)],
+    ("mcp",): [("--list-tools",), ("--user", HOSTILE)],
     ("models", "check"): [()],
     ("models", "list"): [("--provider", HOSTILE)],
     ("models", "stand-in"): [("--port", HOSTILE)],
