@@ -36,6 +36,7 @@ IN_ENVIRONMENT_ONLY = {
         for role in ("owner", "writer", "reader", "agent", "dagster")
         for kind in ("url", "password")
     },
+    "backup_key": "it is a secret; set OMC_BACKUP_KEY in the environment",
     "keys": "keys are secrets; set OMC_KEY_<NAME> in the environment",
 }
 _SANDBOX_URL = re.compile(r"^https?://[\w.\[\]:-]*[\w\]]/?$", re.ASCII)
@@ -57,7 +58,8 @@ class Settings(BaseModel):
 
     profile: Profile = Field(
         "sandbox",
-        description="`sandbox`: stand-in upstreams, nothing leaves the machine. `live`: the real APIs.",
+        description="`sandbox`: stand-in upstreams; nothing leaves the machine but alerts to channels that you name. `live`: the real"
+        " APIs.",
         json_schema_extra=AT_START,
     )
     home: Path = Field(
@@ -171,9 +173,14 @@ class Settings(BaseModel):
     )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
+    backup_key: SecretStr | None = Field(
+        None,
+        description="Key of `omc backup`: `age1...` to back up, `AGE-SECRET-KEY-1...` to restore, too; `--new-key` makes one.",
+    )
     keys: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account.",
+        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account. Addresses of"
+        " channels for alerts are `OMC_KEY_ALERT_<NAME>`.",
     )
 
     _of_file: dict[str, object] = PrivateAttr(default_factory=dict)
@@ -243,7 +250,11 @@ class Settings(BaseModel):
         values = {f"{_KEY_PREFIX}{name.upper()}": value.get_secret_value() for name, value in wanted.items()}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if name != "keys" and value is not None and (field.json_schema_extra == AT_START or self._is_of_environment(name)):
+            if (
+                name not in {"keys", "backup_key"}
+                and value is not None
+                and (field.json_schema_extra == AT_START or self._is_of_environment(name))
+            ):
                 values[f"{_PREFIX}{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         return values
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from injection_corpus import take_variable
 
 from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("omc", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("omc")
 
+# Before anything reads the settings, which refuse a variable that they don't know.
+take_variable()
+
 _LONGEST_FIRST = (
+    "test_containment",
     "test_platform_killed",
     "test_demo_killed",
     "test_demo",

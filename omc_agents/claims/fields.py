@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from omc_agents.claims.vocabularies import DOCUMENT_STATES, EVENT_TYPES, FACTS, LEDGER_NAMES, METHODS, SENTIMENT_METRICS, SIDES
+from omc_pipeline.documents.coins import coins_in
 from omc_pipeline.documents.fact import MODALITIES
 from omc_pipeline.ledgers.edgar import is_form
 
@@ -61,9 +62,27 @@ SLUG = Shape("code", r"[a-z0-9]{1,24}(?:-[a-z0-9]{1,16}){0,2}")
 EVENT_ID = Shape("code", r"(?:0x)?[0-9a-f]{1,64}|[0-9]+(?:-[0-9]+){1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Numbers, accession numbers, digests, UUIDs: an id that can spell words is not printed."""
 
-UNIT = Shape("code", r"(?:[A-Z0-9]{2,10}|shares|%|EH/s)(?: per (?:[A-Z0-9]{2,10}|share))?")
-SUBJECT = Shape("code", r"[A-Z0-9]{2,10}|(?:Convertible |Senior )*Notes due 20\d\d")
+_CURRENCIES = frozenset({"USD", "AUD", "CAD", "CHF", "EUR", "GBP", "HKD", "JPY", "KRW", "SGD"})
+_OTHER_UNITS = frozenset({"shares", "share", "%", "EH/s"})
+
+
+def _is_unit(text: str) -> bool:
+    """Whether each part of a unit is a currency, a coin that documents are read for, or a word of ours."""
+    return all(part in _CURRENCIES | _OTHER_UNITS or coins_in(part) == (part,) for part in text.split(" per "))
+
+
+UNIT = Shape("code", r"\S{1,10}(?: per \S{1,10})?", _is_unit)
+"""A kind of fact may leave its unit open, so any word could be stated as one."""
+
+
+def _is_subject(text: str) -> bool:
+    return coins_in(text) == (text,) or re.fullmatch(r"[A-Z]{2,5}|(?:Convertible |Senior )*Notes due 20\d\d", text, re.ASCII) is not None
+
+
+SUBJECT = Shape("code", is_known=_is_subject)
 """A coin, a ticker, or notes by their year; other subjects are words from outside."""
+_MOST_PLACES = 40
+"""On either side of the point: more than the ledgers store, and few enough to be written out."""
 _DAY = r"\d{4}-\d\d-\d\d"
 PERIOD = Shape("code", rf"(?:as of |week ending )?{_DAY}|{_DAY}/{_DAY}|\d{{4}}(?:-Q[1-4]|-\d\d)?")
 
@@ -78,10 +97,12 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
     },
     "catalyst.document": {
         "event_id": EVENT_ID,
+        "event_type": one_of(EVENT_TYPES),
         "published_at": TIME,
         "ticker": TICKER,
         "fact": one_of(FACTS),
         "value": NUMBER,
+        "moment": TIME,
         "unit": UNIT,
         "subject": SUBJECT,
         "period": PERIOD,
@@ -97,6 +118,31 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "price": NUMBER,
         "fee": NUMBER,
         "executed_at": TIME,
+    },
+    "glass.market_candle": {
+        "venue": SLUG,
+        "symbol": SYMBOL,
+        "currency": SYMBOL,
+        "interval": Shape("code", r"[0-9]{1,2}[mhd]"),
+        "opened_at": TIME,
+        "close": NUMBER,
+        "volume": NUMBER,
+    },
+    "analysis.event_study": {
+        "symbol": SYMBOL,
+        "event_type": one_of(EVENT_TYPES),
+        "form": Shape("code", is_known=is_form),
+        "ticker": TICKER,
+        "venue": SLUG,
+        "currency": SYMBOL,
+        "through_days": NUMBER,
+        "peers": NUMBER,
+        "first_day": TIME,
+        "last_day": TIME,
+        "mean_pct": NUMBER,
+        "low_pct": NUMBER,
+        "high_pct": NUMBER,
+        "volume_ratio": NUMBER,
     },
     "glass.coin_price": {"symbol": SYMBOL, "observed_at": TIME, "price_usd": NUMBER},
     "glass.protocol_tvl": {"protocol": SLUG, "observed_at": TIME, "tvl_usd": NUMBER},
@@ -139,7 +185,7 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
 }
 
 
-_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric", "chain", "block_hash", "method")
+_IN_REFERENCES = ("event_id", "symbol", "currency", "protocol", "metric", "chain", "block_hash", "method", "venue", "interval")
 """Columns whose values stand in the reference of a row, which a brief prints behind each claim."""
 
 
@@ -172,14 +218,14 @@ def _number(text: str) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) <= _MOST_PLACES else None
 
 
 def _time(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
         return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC) if len(text) == len("2026-01-01") else None
-    return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # at both ends of the calendar another zone's hour has no date in UTC
+        return None

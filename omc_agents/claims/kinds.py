@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
@@ -27,6 +27,7 @@ class Kind:
         fields: Columns it may assert.
         words: Makes the sentence of the asserted value, the row and, for a comparison, the earlier row.
         compares: It needs an earlier row of the same series (``series`` columns equal), and asserts the change in percent.
+        clock: Column by which the two rows of a comparison are earlier and later.
         event: The row must be the session's own event, or an event published before it.
     """
 
@@ -36,6 +37,7 @@ class Kind:
     compares: bool = False
     series: tuple[str, ...] = ()
     event: Literal["itself", "before"] | None = None
+    clock: str = "observed_at"
 
 
 def change_pct(table: str, field: str, row: Mapping[str, object], base: Mapping[str, object]) -> Decimal | None:
@@ -65,6 +67,30 @@ def _price_change(value: Value, field: str, row: Row, base: Row) -> str:
     minutes = (datetime.fromisoformat(row["observed_at"]) - datetime.fromisoformat(base["observed_at"])).total_seconds() / 60
     span = f"{minutes / 60:.1f} h" if minutes >= 90 else f"{minutes:.0f} min"
     return f"{row['symbol']} moved {value:+,.2f} % over {span}, from {amount(base[field])} to {amount(row[field])} {row['currency']}."
+
+
+_LENGTHS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+
+
+def _candle_change(value: Value, field: str, row: Row, base: Row) -> str:
+    length = int(row["interval"][:-1]) * _LENGTHS[row["interval"][-1]]
+    closed = datetime.fromisoformat(row["opened_at"]) + length
+    hours = (datetime.fromisoformat(row["opened_at"]) - datetime.fromisoformat(base["opened_at"])) / timedelta(hours=1)
+    span = f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"
+    prices = f"from {amount(base[field])} to {amount(row[field])} {row['currency']}"
+    return f"{row['symbol']} moved {value:+,.2f} % on {row['venue']} in the {span} to {_when(closed.isoformat())}, {prices}."
+
+
+def _study(_value: Value, _field: str, row: Row, _base: Row) -> str:
+    what = f"form {row['form']}" if "form" in row else row["event_type"].replace("_", " ")
+    by = f" by {row['ticker']}" if "ticker" in row else ""
+    span = "on its day" if Decimal(row["through_days"]) == 0 else "through the day after"
+    mean, low, high = (f"{Decimal(row[name]):+.2f}" for name in ("mean_pct", "low_pct", "high_pct"))
+    days = "" if "volume_ratio" not in row else f"; volume was {row['volume_ratio']} times the usual"
+    return (
+        f"Around {row['peers']} earlier events ({what}{by}) from {row['first_day']} to {row['last_day']}, {row['symbol']} returned {mean} %"
+        f" more than usual {span} on average; the 95 % interval is {low} to {high} %{days} ({row['venue']}, {row['currency']})."
+    )
 
 
 def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
@@ -131,13 +157,30 @@ _STATED = {
 """Phrases of the facts that are told most; others are told by the name of their kind."""
 
 
+def _document_of(row: Row) -> str:
+    event_type = row.get("event_type", "filing")
+    if event_type == "filing":
+        return f"The filing of {row.get('ticker', 'the issuer')}"
+    return "The proposal" if event_type in {"proposal", "vote", "governance"} else "The announcement"
+
+
 def _document_fact(value: Value, _field: str, row: Row, _base: Row) -> str:
     fact, unit, subject = row["fact"], row["unit"], row.get("subject", "")
     stated = f"{whole_amount(value)} {unit}" if unit != "%" else f"{whole_amount(value)} %"
     phrase = _STATED.get(fact, f"{fact.replace('_', ' ')}: {{amount}}").format(amount=stated)
     about = f" ({subject})" if subject and subject not in unit.split() and subject != row.get("ticker") else ""
     mood = f", {row['modality']}" if row.get("modality", "actual") != "actual" else ""
-    return f"The filing of {row.get('ticker', 'the issuer')} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
+    return f"{_document_of(row)} says: {phrase}{about}{_in_period(row.get('period', ''))}{mood}."
+
+
+def _document_date(value: Value, field: str, row: Row, _base: Row) -> str:
+    day_only = len(row[field]) == len("2026-01-01")
+    moment = f"{value:%Y-%m-%d}" if day_only and isinstance(value, datetime) else _when(json_value(value))
+    subject, about = row.get("subject", ""), ""
+    if subject and subject != row.get("ticker"):
+        about = f" ({subject})"
+    mood = f", {row['modality']}" if row.get("modality", "actual") != "actual" else ""
+    return f"{_document_of(row)} says: {row['fact'].replace('_', ' ')}{about}: {moment}{mood}."
 
 
 def _in_period(period: str) -> str:
@@ -157,10 +200,20 @@ def whole_amount(value: object) -> str:
 KINDS: Mapping[str, Kind] = {
     "event_filed": Kind("catalyst.event", ("published_at",), _event_filed, event="itself"),
     "document_fact": Kind("catalyst.document", ("value",), _document_fact),
+    "document_date": Kind("catalyst.document", ("moment",), _document_date),
     "related_event": Kind("catalyst.event", ("published_at",), _related_event, event="before"),
     "event": Kind("catalyst.event", ("published_at",), _event_filed),
     "quote": Kind("exchange.quote", ("last", "bid", "ask"), _quote),
     "price_change": Kind("exchange.quote", ("last",), _price_change, compares=True, series=("source", "symbol", "currency")),
+    "candle_change": Kind(
+        "glass.market_candle",
+        ("close",),
+        _candle_change,
+        compares=True,
+        series=("source", "venue", "symbol", "currency", "interval"),
+        clock="opened_at",
+    ),
+    "event_study": Kind("analysis.event_study", ("mean_pct",), _study),
     "price_usd": Kind("glass.coin_price", ("price_usd",), _price_usd),
     "sentiment": Kind("human.sentiment", ("score",), _sentiment),
     "tvl": Kind("glass.protocol_tvl", ("tvl_usd",), _tvl),

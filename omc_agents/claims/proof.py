@@ -1,8 +1,9 @@
 """A brief with all that supports it, in one document, and the check of such a document without a database.
 
-The check doesn't trust the document: each row must have its digest, each claim is verified against the rows again, and the brief is
-written again and must be the same to the letter. The digest over all shows any other change; compare it with the one that
-``omc agent export`` printed, for whoever changes a document can compute a new one.
+The check doesn't trust the document: each row must have its digest, the characters that carry a fact of a filing must stand in the
+passage that the row quotes, each claim is verified against the rows again, and the brief is written again and must be the same to the
+letter. The digest over all shows any other change; compare it with the one that ``omc agent export`` printed, for whoever changes a
+document can compute a new one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import REMARK, Brief, Circumstances, render, render_answer
 from omc_agents.claims.verify import Claim, Draft, Verification, verify
 from omc_infra.errors import BadInputError
+from omc_pipeline.documents.places import stands_in
 
 FORMAT: Final = "omc-proof/1"
 MOST_BYTES = 16 * 2**20
@@ -131,6 +133,7 @@ def faults_of(proof: Proof) -> list[str]:
     if len(evidence) != len(proof.rows):
         faults.append("a row stands twice")
     faults += [f"row {row.ref}: the digest is not that of the row" for row in proof.rows if evidence[row.ref].sha256 != row.sha256]
+    faults += [f"row {row.ref}: its literal does not stand in its passage" for row in proof.rows if not _stands(evidence[row.ref])]
     if proof.session.plan is None:
         event = evidence.get(proof.event_ref)
         if event is None:
@@ -138,6 +141,14 @@ def faults_of(proof: Proof) -> list[str]:
         if (event.row.get("source"), event.row.get("event_id")) != (proof.session.source, proof.session.event_id):
             faults.append("the row of the event is another event's")
     return faults + _claim_faults(proof, evidence) + _brief_faults(proof, evidence)
+
+
+def _stands(evidence: Evidence) -> bool:
+    """Whether a fact's literal stands in the passage that it was read from; rows of other kinds quote none."""
+    row = evidence.row
+    if evidence.table != "catalyst.document" or "fact" not in row:
+        return True
+    return stands_in(str(row.get("literal", "")), str(row.get("passage_text", "")))
 
 
 def _claim_faults(proof: Proof, evidence: Mapping[str, Evidence]) -> list[str]:

@@ -18,12 +18,16 @@ REMARK = re.compile(
     r"No document of the filing was read; the brief says nothing of its content\."
     r"|Documents: \d+ [a-z ]+(?:, \d+ [a-z ]+)*; \d+ facts stand in them, \d+ stated ones did not and were dropped"
     r"(?:; \d+ passages were beyond the limit and were not read)?\."
+    r"|Too few comparable events of the past have prices for an event study\."
     r"|No rows on [a-z]+(?: of [A-Z0-9_:]+(?:, [A-Z0-9_:]+)*)?: [a-z ]+\.",
     re.ASCII,
 )
 """What a brief may say of how it was made."""
 PRICES_STALE_AFTER = timedelta(hours=3)
-LEDGER_OF_TABLE = {kind.table: kind.table.partition(".")[0] for kind in KINDS.values()} | {"pnl.position": "exchange"}
+LEDGER_OF_TABLE = {kind.table: kind.table.partition(".")[0] for kind in KINDS.values()} | {
+    "pnl.position": "exchange",
+    "analysis.event_study": "glass",
+}
 _MISSING = {
     "price": "no quote of the span is known",
     "sentiment": "no score is known",

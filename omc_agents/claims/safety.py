@@ -17,6 +17,7 @@ _UNSAFE = (
     ("key-like", re.compile(r"\b(?:sk|pk|ghp|gho|xox[abp]|akia|eyj)[-_a-z0-9]{12,}|[A-Za-z0-9+_-]{32,}={0,2}", re.IGNORECASE)),
     ("placeholder", re.compile(r"[{}]")),
 )
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 def unsafe_reason(text: str) -> str | None:
@@ -24,6 +25,11 @@ def unsafe_reason(text: str) -> str | None:
     if any(is_hidden(char) for char in text):
         return "hidden character"
     return next((reason for reason, pattern in _UNSAFE if pattern.search(text)), None)
+
+
+def storable_text(text: str) -> str:
+    """Return a text with a replacement character where it has what PostgreSQL can't store: NUL, and halves of a character."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def is_hidden(char: str) -> bool:

@@ -95,7 +95,7 @@ def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> 
 def _new(claim: Claim, claims: Sequence[Claim]) -> Claim:
     if len(claims) >= MOST_CLAIMS:
         raise Refusal("too many claims")
-    if any((claim.kind, claim.ref, claim.field) == (said.kind, said.ref, said.field) for said in claims):
+    if any((claim.kind, claim.ref, claim.field, claim.base_ref) == (said.kind, said.ref, said.field, said.base_ref) for said in claims):
         raise Refusal("said twice")
     return claim
 
@@ -109,7 +109,7 @@ def _rows(draft: Draft, kind: Kind, evidence: Mapping[str, Evidence]) -> tuple[E
     base = evidence.get(draft.base_ref or "")
     if base is None or base.table != kind.table:
         raise Refusal("row not of this session")
-    if any(row.row.get(name) != base.row.get(name) for name in kind.series) or base.row["observed_at"] >= row.row["observed_at"]:
+    if any(row.row.get(name) != base.row.get(name) for name in kind.series) or base.row[kind.clock] >= row.row[kind.clock]:
         raise Refusal("rows can't be compared")
     return row, base
 

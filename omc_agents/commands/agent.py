@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say
+from omc_pipeline.ledgers.table import number_text
 
 
 @click.group(help="Ask agents, and see their sessions and briefs.")
@@ -108,8 +110,10 @@ def _print(document: Mapping[str, Any], restated: Sequence[int]) -> None:
     if restated:
         say(f"\nRESTATED: the rows of claims {', '.join(map(str, restated))} changed since; `omc agent diff` shows before and after")
     for call in document["spend"]:
-        outcome = call["failure"] or call["usage"]
-        say(f"\n{call['step']} {call['attempt']}: {call['model']} {call['state']}, counted {call['counted_usd']} USD; {outcome}")
+        tokens = (call["usage"] or {}).get("total")
+        outcome = call["failure"] or (f"{tokens} tokens" if tokens is not None else "no tokens known")
+        cost = number_text(Decimal(str(call["counted_usd"])))
+        say(f"\nmodel call {call['attempt']} of step {call['step']}: {call['model']} {call['state']}, {cost} USD; {outcome}")
     for row in document["rows"]:
         say(f"\n{row['ref']}")
         for name, value in row["row"].items():

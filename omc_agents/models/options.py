@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from omc_agents.models.catalogue import ListedModel
+from omc_agents.models.catalogue import ListedModel, listed
 from omc_agents.models.exchange import is_loopback
 from omc_infra.configuration import FILE_ONLY, Section
 from omc_infra.settings import Settings
@@ -96,7 +96,11 @@ class AgentsSection(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> AgentsSection:
         if self.provider != SCRIPTED and not self.model:
-            raise ValueError(f"model: name one of {self.provider}; `omc models list` shows them")
+            raise ValueError(f"model: choose a model of {self.provider}; `omc models list` shows them")
+        known = {model.full_name for model in (*listed().models, *self.own_models)}
+        unknown = [name for name in self.names if name != SCRIPTED and name not in known]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: not in the list of `omc models list`; `own_models` adds a model")
         return self
 
     @property

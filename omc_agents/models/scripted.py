@@ -98,7 +98,7 @@ def _prices(rows: Sequence[Row]) -> Claims:
     claims: Claims = []
     for coin in coins:
         of_coin = [row for row in rows if row["fields"].get("symbol") == coin]
-        claims += _price({}, of_coin) + _newest_of("price_usd", "glass.coin_price", "price_usd")(of_coin)
+        claims += _price({}, of_coin) + _candles({}, of_coin) + _newest_of("price_usd", "glass.coin_price", "price_usd")(of_coin)
     return claims
 
 
@@ -155,7 +155,9 @@ def _event(question: Row, rows: Sequence[Row]) -> Claims:
 
 def _stated(_question: Row, rows: Sequence[Row]) -> Claims:
     """Tell what the event's documents say, in their order."""
-    return [_claim("document_fact", row, "value") for row in rows if row["table"] == "catalyst.document" and _tells(row)][:_MOST_STATED]
+    facts = [row for row in rows if row["table"] == "catalyst.document"]
+    dates = [_claim("document_date", row, "moment") for row in facts if {"fact", "moment"} <= set(row["fields"])]
+    return [*(_claim("document_fact", row, "value") for row in facts if _tells(row)), *dates][:_MOST_STATED]
 
 
 def _tells(row: Row) -> bool:
@@ -174,6 +176,26 @@ def _price(_question: Row, rows: Sequence[Row]) -> Claims:
     return claims
 
 
+def _candles(_question: Row, rows: Sequence[Row]) -> Claims:
+    """Compare the newest candle of each series with each earlier one, the shortest span first."""
+    series: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if row["table"] == "glass.market_candle" and {"opened_at", "close"} <= set(row["fields"]):
+            series.setdefault(tuple(row["fields"].get(name, "") for name in ("venue", "symbol", "currency", "interval")), []).append(row)
+    claims: Claims = []
+    for of_series in series.values():
+        newest, *earlier = sorted(of_series, key=lambda row: str(row["fields"]["opened_at"]), reverse=True)
+        for base in earlier:
+            moved = change_pct("glass.market_candle", "close", newest["fields"], base["fields"])
+            if moved is not None:
+                claims.append(_claim("candle_change", newest, "close", value=str(json_value(moved)), base_ref=base["ref"]))
+    return claims
+
+
+def _studies(_question: Row, rows: Sequence[Row]) -> Claims:
+    return [_claim("event_study", row, "mean_pct") for row in rows if row["table"] == "analysis.event_study"]
+
+
 def _first_of(kind: str, table: str, field: str) -> Callable[[Row, Sequence[Row]], Claims]:
     def rule(question: Row, rows: Sequence[Row]) -> Claims:
         found = [row for row in _newest_first(rows, table) if row["ref"] != question["event_ref"]]
@@ -186,6 +208,8 @@ _RULES: Sequence[Callable[[Row, Sequence[Row]], Claims]] = (
     _event,
     _stated,
     _price,
+    _candles,
+    _studies,
     _first_of("price_usd", "glass.coin_price", "price_usd"),
     _first_of("sentiment", "human.sentiment", "score"),
     _first_of("tvl", "glass.protocol_tvl", "tvl_usd"),

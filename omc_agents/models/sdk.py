@@ -87,7 +87,7 @@ class SdkModel(ABC):
         unreadable = False
         try:
             blocks, stop, usage, model = self._read(document)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError):
             unreadable = True
         if unreadable:
             raise PayloadChangedError(f"{self.provider}: the answer is not of the known shape")

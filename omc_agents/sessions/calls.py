@@ -16,6 +16,7 @@ import structlog
 from omc_agents.models.failures import RefusalError, UnansweredError
 from omc_agents.models.panel import Candidate, Panel
 from omc_agents.models.protocol import Request, Response
+from omc_agents.sessions.responses import storable
 from omc_agents.sessions.spend import Reservation, SpendCapError
 from omc_agents.sessions.store import SessionStore
 from omc_infra.errors import (
@@ -94,7 +95,7 @@ class CallLedger:
         wanted = Reservation(self.session_id, step, sha256, name, candidate.worst_cost_usd(request, today), candidate.prices_of)
         call_id = self.store.reserve(wanted, self.panel.caps)
         try:
-            answer = candidate.model.complete(request)
+            answer = storable(candidate.model.complete(request))
         except OmcError as error:
             self.store.close_call(call_id, "unknown" if isinstance(error, _UNKNOWN) else "failed", f"{type(error).__name__}: {error}")
             raise

@@ -10,8 +10,7 @@ from omc_infra.errors import BadInputError
 
 MARKET_PROXY = "BTC"
 """The coin whose price stands for the market where an event names none."""
-
-
+_EVENT_TYPE = r"[a-z][a-z0-9_]{0,31}"
 SYMBOL_PATTERN = r"([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}"
 """One to twelve capitals and digits, perhaps behind a venue and a colon where nobody knows the coin."""
 
@@ -37,6 +36,16 @@ class SentimentSource(StrEnum):
     ANY = "any"
 
 
+def is_symbol(text: str) -> bool:
+    """Say whether a text has the form of a stored symbol."""
+    return re.fullmatch(SYMBOL_PATTERN, text, re.ASCII) is not None
+
+
+def is_event_type(text: str) -> bool:
+    """Say whether a text has the form of an event type."""
+    return re.fullmatch(_EVENT_TYPE, text, re.ASCII) is not None
+
+
 def checked_symbol(text: str) -> str:
     """Return a symbol as the ledgers store it.
 
@@ -52,7 +61,7 @@ def checked_event_type(text: str) -> str:
     Raises:
         BadInputError: Not a short word of small letters.
     """
-    return _checked(text, r"[a-z][a-z0-9_]{0,31}", "event type")
+    return _checked(text, _EVENT_TYPE, "event type")
 
 
 def _checked(text: str, pattern: str, what: str) -> str:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy
 
-from omc_agents.claims.evidence import Evidence, json_value, ref_of
-from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol
+from omc_agents.claims.evidence import Evidence, canonical_sha256, json_value, ref_of
+from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol, is_symbol
+from omc_agents.tools.event_study import DailyCandle, event_study
 from omc_agents.tools.positions import POSITIONS, read_positions
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
-from omc_pipeline.ledgers.glass import CHAIN_BLOCK, COIN_PRICE, PROTOCOL_TVL, SMART_MONEY_FLOW
+from omc_pipeline.ledgers.glass import CHAIN_BLOCK, COIN_PRICE, MARKET_CANDLE, PROTOCOL_TVL, SMART_MONEY_FLOW
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
 from omc_pipeline.ledgers.knowledge import await_known
 from omc_pipeline.ledgers.read import LedgerReader, Record
@@ -29,6 +30,12 @@ from omc_pipeline.ledgers.table import LedgerTable
 QUOTE_CURRENCY = "AUD"
 RELATED_EVENTS = 5
 MOST_DOCUMENTS = 20
+CANDLE_CURRENCIES = ("AUD", "USD")
+"""In which currency's markets history is looked for, the preferred one first."""
+MOST_CANDLES = 1000
+MOST_PEERS = 300
+EVENT_STUDY = "analysis.event_study"
+"""What stands for a table in the references of studies; nothing is stored."""
 MOST_HEADS = 60
 """Newest blocks among which each chain has one."""
 DOCUMENTS_TOOL = "get_documents"
@@ -99,6 +106,84 @@ class Toolbox:
         found += [(PROTOCOL_TVL, row) for row in sorted(reader.latest(PROTOCOL_TVL), key=lambda row: -row["tvl_usd"])[:1]]
         return _distinct(evidence_of(table, row, "get_price_data") for table, row in found)
 
+    def get_market_candles(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
+        """Return the newest closed candle of a coin at a venue and the one of a whole span before it, by hours or else by days.
+
+        None where no market of the coin has both.
+        """
+        coin = checked_symbol(symbol)
+        for currency in CANDLE_CURRENCIES:
+            for interval in ("1h", "1d"):
+                pair = self._candles_apart(coin, currency, interval, timeframe.span)
+                if pair:
+                    return [evidence_of(MARKET_CANDLE, row, "get_price_data") for row in pair]
+        return []
+
+    def get_event_study(self, event: Evidence) -> list[Evidence]:
+        """Return what the coin of an event did around comparable events of the past, on their day and through the day after.
+
+        Comparable are earlier events about the coin of the same form by the same filer; where these are too few, by any filer; and
+        where these are, earlier events of the same type.
+        """
+        symbol = event.row.get("symbol")
+        if not symbol or not is_symbol(symbol):
+            return []
+        market = self._daily_market(symbol)
+        earlier = [row for row in self._reader.events(symbol=symbol, limit=MOST_PEERS) if _published(row) < event.row["published_at"]]
+        for cut in (("event_type", "form", "ticker"), ("event_type", "form"), ("event_type",)):
+            peers = [row for row in earlier if all(row[name] == event.row.get(name) for name in cut)]
+            studies = [self._study(event, cut, peers, market, through_days) for through_days in (0, 1)]
+            found = [study for study in studies if study is not None]
+            if found:
+                return found
+        return []
+
+    def _candles_apart(self, coin: str, currency: str, interval: str, span: timedelta) -> list[Record]:
+        since = self.as_of - span - timedelta(days=2)
+        by_venue: dict[tuple[str, str], dict[datetime, Record]] = {}
+        for row in self._reader.candles(coin, currency, interval, since=since, limit=MOST_CANDLES):
+            if row["is_final"]:
+                by_venue.setdefault((row["source"], row["venue"]), {})[row["opened_at"]] = row
+        for _, rows in sorted(by_venue.items()):
+            newest = rows[max(rows)]
+            before = rows.get(newest["opened_at"] - span)
+            if before is not None and before["close"] > 0:
+                return [newest, before]
+        return []
+
+    def _daily_market(self, coin: str) -> list[Record]:
+        """Return the closed days of the market of a coin that has the most of them, in the first currency that has any."""
+        for currency in CANDLE_CURRENCIES:
+            by_venue: dict[tuple[str, str], list[Record]] = {}
+            for row in self._reader.candles(coin, currency, "1d", limit=MOST_CANDLES):
+                if row["is_final"]:
+                    by_venue.setdefault((row["source"], row["venue"]), []).append(row)
+            if by_venue:
+                return max(sorted(by_venue.items()), key=lambda item: len(item[1]))[1]
+        return []
+
+    def _study(
+        self, event: Evidence, cut: Sequence[str], peers: Sequence[Record], market: Sequence[Record], through_days: int
+    ) -> Evidence | None:
+        days = {row["opened_at"].date(): DailyCandle(float(row["close"]), float(row["volume"])) for row in market}
+        study = event_study(days, [row["published_at"].date() for row in peers], through_days)
+        if study is None:
+            return None
+        row = {
+            **{name: event.row.get(name) for name in ("symbol", *cut)},
+            **{name: market[0][name] for name in ("venue", "currency")},
+            "through_days": through_days,
+            "peers": study.peers,
+            "first_day": study.first.isoformat(),
+            "last_day": study.last.isoformat(),
+            **{name: _hundredths(getattr(study, name)) for name in ("mean_pct", "low_pct", "high_pct", "usual_pct")},
+            "volume_ratio": None if study.volume_ratio is None else _hundredths(study.volume_ratio),
+            "events": " ".join(sorted(f"{row['source']}/{row['event_id']}@{row['version']}" for row in peers)),
+            "candles_sha256": canonical_sha256([evidence_of(MARKET_CANDLE, row, "").ref for row in market]),
+        }
+        digest = canonical_sha256(row)[:12]
+        return Evidence(ref_of(EVENT_STUDY, (symbol_of(event), f"{through_days}d", digest), 1), "get_event_study", row)
+
     def get_sentiment_data(self, symbol: str | None, source: SentimentSource) -> list[Evidence]:
         """Return the newest score of a coin, or of the whole market."""
         of = checked_symbol(symbol) if symbol else WHOLE_MARKET
@@ -160,6 +245,19 @@ def evidence_of(table: LedgerTable, row: Record, tool: str) -> Evidence:
     """Return a row of a ledger under the reference that names it."""
     key = (row["source"], *(row[name] for name in table.key))
     return Evidence(ref_of(table.qualified, key, row["version"]), tool, _json_row(row))
+
+
+def symbol_of(event: Evidence) -> str:
+    """Return the coin of an event; empty where it names none."""
+    return str(event.row.get("symbol") or "")
+
+
+def _hundredths(number: float) -> str:
+    return f"{round(number, 2) + 0.0:.2f}"  # adding zero takes the sign off a zero
+
+
+def _published(row: Record) -> str:
+    return str(row["published_at"].isoformat())
 
 
 def _document(row: Record) -> EventDocument:

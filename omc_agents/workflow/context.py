@@ -25,6 +25,8 @@ Step = Callable[[Work], Work]
 class SessionEndedError(PermanentError):
     """Somebody ended the session while a step was at work."""
 
+    advice = "Nothing: the session was cancelled and stays so. Ask again in a new one."
+
 
 @dataclass(frozen=True)
 class SessionContext:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = {"LANGGRAPH_STRICT_MSGPACK": "true", "LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"}
 """What must stand in the environment before LangGraph is imported: state is data only, and nothing is reported to anyone."""
+
+
+class StepInterrupted(Exception):  # noqa: N818 only LangGraph sees it
+    """A step failed; the name of its error's class."""
 
 
 class State(TypedDict):
@@ -37,17 +41,23 @@ def run_graph(steps: Mapping[str, Step], database: Database, session: Session, t
 
     Returns:
         The last state.
+
+    Raises:
+        Exception: What a step failed with.
     """
     import_langgraph()
+    failures: list[Exception] = []
     with checkpoints(database, token) as saver:
-        graph = _compiled(steps, saver)
+        graph = _compiled(steps, saver, failures)
         config = {"configurable": {"thread_id": session.thread_id}}
         held = graph.get_state(config)
         if held.created_at is not None and not held.next:
             return dict(held.values["work"])
         begins_with = {"work": first_state(session)} if held.created_at is None else None
-        reached = graph.invoke(begins_with, config, durability="sync")
-        return dict(reached["work"])
+        with suppress(StepInterrupted):
+            reached = graph.invoke(begins_with, config, durability="sync")
+            return dict(reached["work"])
+    raise failures[-1]
 
 
 def first_state(session: Session) -> Work:
@@ -83,13 +93,13 @@ def import_langgraph() -> None:
         raise ConfigurationError("LANGGRAPH_STRICT_MSGPACK: LangGraph was imported before it was set; set it to true in the environment")
 
 
-def _compiled(steps: Mapping[str, Step], saver: PostgresSaver) -> Any:
+def _compiled(steps: Mapping[str, Step], saver: PostgresSaver, failures: list[Exception]) -> Any:
     from langgraph.graph import END, START, StateGraph
 
     graph, names = StateGraph(State), list(steps)
     last = names[-1]
     for name, step in steps.items():
-        graph.add_node(name, _node(step))
+        graph.add_node(name, _node(step, failures))
     graph.add_edge(START, names[0])
     for name, following in pairwise(names):
         graph.add_conditional_edges(name, _next_or(following, last), list({following, last}))
@@ -97,9 +107,18 @@ def _compiled(steps: Mapping[str, Step], saver: PostgresSaver) -> Any:
     return graph.compile(checkpointer=saver)
 
 
-def _node(step: Step) -> Any:
+def _node(step: Step, failures: list[Exception]) -> Any:
+    """Return a node that keeps a failure aside: LangGraph writes the words of what a node raises into its checkpoints."""
+    from langgraph.errors import GraphBubbleUp
+
     def node(state: State) -> State:
-        return {"work": step(state["work"])}
+        try:
+            return {"work": step(state["work"])}
+        except GraphBubbleUp:  # a pause
+            raise
+        except Exception as error:  # noqa: BLE001 raised again by ``run_graph``
+            failures.append(error)
+        raise StepInterrupted(type(failures[-1]).__name__)
 
     return node
 

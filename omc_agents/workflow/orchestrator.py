@@ -26,7 +26,7 @@ from omc_agents.workflow.answering import question_steps
 from omc_agents.workflow.context import SessionContext, SessionEndedError, Step, Work
 from omc_agents.workflow.graph import run_graph
 from omc_agents.workflow.steps import event_steps
-from omc_infra.errors import BadInputError, PermanentError, RetryableError
+from omc_infra.errors import BadInputError, OmcError, PermanentError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
@@ -196,8 +196,12 @@ def _run(context: SessionContext, steps: Steps) -> None:
 
 
 def _interrupted(context: SessionContext, error: Exception, wait_s: float | None) -> None:
-    """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long."""
-    session_id, detail = context.session.session_id, redact(f"{type(error).__name__}: {error}")[:500]
+    """Keep why an attempt ended; one that ended because the model asked for a wait is held back for as long.
+
+    The words of an error that isn't ours may quote a prompt, an answer or a row: they are logged and not kept.
+    """
+    session_id, name = context.session.session_id, type(error).__name__
+    detail = redact(f"{name}: {error}")[:500] if isinstance(error, OmcError) else f"{name}; the log of the run says more"
     _log.error("session.interrupted", session=session_id, wait_s=wait_s, trace="".join(format_exception(error)))
     if wait_s is None:
         context.store.note_failure(session_id, detail)

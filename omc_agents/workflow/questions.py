@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.fields import visible
 from omc_agents.claims.kinds import KINDS
+from omc_agents.claims.safety import storable_text
 from omc_agents.claims.verify import Draft
 from omc_agents.claims.vocabularies import FACTS
 from omc_agents.models.passages import passages_document
@@ -38,14 +39,19 @@ READING_SYSTEM = (
 ANSWER_SYSTEM = (
     "You draft claims that answer a question about crypto markets from ledger rows. The field `plan` says which coins, topics and span"
     " are asked. Use only the rows given, the most telling first, and at most fifteen. Each claim names its kind, the ref of a row, a"
-    " field of that row and the field's value exactly as it stands there; `price_change` names the earlier row as base_ref and the"
-    " change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
+    " field of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as"
+    " base_ref and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the"
+    " schema only."
 )
 ANALYSIS_SYSTEM = (
     "You draft claims about one event from ledger rows. Use only the rows given. Each claim names its kind, the ref of a row, a field"
-    " of that row and the field's value exactly as it stands there; `price_change` names the earlier row as base_ref and the change"
-    " in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
+    " of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as base_ref"
+    " and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
 )
+
+
+Words = Annotated[str, AfterValidator(storable_text)]
+"""Words of a model that become evidence or are held against it: they can be stored."""
 
 
 class Extraction(Answer):
@@ -59,14 +65,14 @@ class Extraction(Answer):
 class StatedFact(Answer):
     """One fact as a model states it; the verifier of documents decides what becomes of it."""
 
-    kind: str = Field(max_length=60)
-    subject: str = Field(max_length=200)
-    value: str = Field(max_length=60)
-    unit: str = Field(max_length=60)
-    period: str = Field("", max_length=80)
+    kind: Words = Field(max_length=60)
+    subject: Words = Field(max_length=200)
+    value: Words = Field(max_length=60)
+    unit: Words = Field(max_length=60)
+    period: Words = Field("", max_length=80)
     passage: int = Field(ge=0, le=1_000_000)
-    literal: str = Field(max_length=2_000)
-    modality: str | None = Field(None, max_length=20)
+    literal: Words = Field(max_length=2_000)
+    modality: Words | None = Field(None, max_length=20)
     negated: bool = False
 
     def fact(self) -> DocumentFact:
@@ -83,11 +89,11 @@ class Reading(Answer):
 class DraftedClaim(Answer):
     """One claim as drafted; ``verify`` decides what becomes of it."""
 
-    kind: str = Field(max_length=40)
-    ref: str = Field(max_length=400)
-    field: str = Field(max_length=40)
-    value: str = Field(max_length=100)
-    base_ref: str | None = Field(None, max_length=400)
+    kind: Words = Field(max_length=40)
+    ref: Words = Field(max_length=400)
+    field: Words = Field(max_length=40)
+    value: Words = Field(max_length=100)
+    base_ref: Words | None = Field(None, max_length=400)
 
 
 class Analysis(Answer):

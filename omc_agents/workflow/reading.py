@@ -93,9 +93,11 @@ def _evidence(n: int, fact: DocumentFact, document: Document, held: EventDocumen
     row = {
         **{name: held.evidence.row[name] for name in ("source", "event_id", "name", "kind", "url", "published_at", "content_sha256")},
         "ticker": event.row.get("ticker"),
+        "event_type": event.row.get("event_type"),
         "fact": fact.kind,
         **{name: getattr(fact, name) for name in ("subject", "value", "unit", "period", "modality", "negated", "passage", "literal")},
         "passage_text": passage.text,
+        "moment": fact.value if fact.unit in {"date", "datetime"} else None,
     }
     return Evidence(
         f"{path}/p{fact.passage}/f{n}@{version}", "read", {name: value for name, value in row.items() if value not in (None, "")}

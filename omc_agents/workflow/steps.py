@@ -5,15 +5,15 @@ A step may be killed anywhere and is then run again from its top, so each leaves
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.verify import Verification, verify
 from omc_agents.sessions.store import Session
-from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe
-from omc_agents.tools.toolbox import DOCUMENTS_TOOL
+from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe, is_event_type, is_symbol
+from omc_agents.tools.toolbox import DOCUMENTS_TOOL, EVENT_STUDY
 from omc_agents.workflow.answer import read_answer
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
 from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request
@@ -99,7 +99,8 @@ def publish(context: SessionContext, work: Work) -> Work:
         context.store.finish(context.session.session_id, work["status"], work["reason"])
         return work
     verification, evidence = _verification(context, work), context.evidence
-    remarks = reading_remarks(evidence[work["event_ref"]], work.get("reading") or {})
+    event = evidence[work["event_ref"]]
+    remarks = [*reading_remarks(event, work.get("reading") or {}), *study_remarks(event, evidence.values())]
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
     brief = render(verification, evidence, work["event_ref"], circumstances)
     context.store.publish(context.session, brief, verification, circumstances)
@@ -108,9 +109,9 @@ def publish(context: SessionContext, work: Work) -> Work:
 
 def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
     """Say what was read of the event's documents, and what was not."""
-    if event.row["event_type"] != "filing":
-        return []
     states = list(reading.get("states", ()))
+    if not states and event.row["event_type"] != "filing":
+        return []
     if not states:
         return ["No document of the filing was read; the brief says nothing of its content."]
     parts = [f"{states.count(state)} {_READ_AS[state]}" for state in dict.fromkeys(states)]
@@ -119,16 +120,27 @@ def reading_remarks(event: Evidence, reading: Mapping[str, Any]) -> list[str]:
     return [f"Documents: {', '.join(parts)}; {facts}{left_out}."]
 
 
+def study_remarks(event: Evidence, evidence: Iterable[Evidence]) -> list[str]:
+    """Say where an event about a coin has no event study."""
+    if not event.row.get("symbol") or any(row.table == EVENT_STUDY for row in evidence):
+        return []
+    return ["Too few comparable events of the past have prices for an event study."]
+
+
 def _planned_rows(context: SessionContext) -> list[Evidence]:
     box, (source, event_id) = context.toolbox, subject_of(context.session)
     event = box.event(source, event_id)
-    symbol, event_type = event.row["symbol"], event.row["event_type"]
+    symbol, event_type = event.row["symbol"] or "", event.row["event_type"] or ""
+    symbol = symbol if is_symbol(symbol) else None  # outside text where a code belongs narrows nothing, and ends no session
+    event_type = event_type if is_event_type(event_type) else None
     related = [row for row in box.get_catalyst_events(symbol, event_type) if row.row["published_at"] < event.row["published_at"]]
     rows = [
         event,
         *(each.evidence for each in box.get_documents(source, event_id)),
         *related,
         *(row for row in box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY) if row.table != PROTOCOL_TVL.qualified),
+        *(row for span in (Timeframe.DAY, Timeframe.WEEK) for row in box.get_market_candles(symbol or MARKET_PROXY, span)),
+        *box.get_event_study(event),
         *box.get_sentiment_data(None, SentimentSource.FEAR_GREED),
         *box.get_order_history(),
         *box.get_ledger_quality(),

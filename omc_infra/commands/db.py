@@ -8,7 +8,7 @@ from typing import Any, cast
 import click
 
 from omc_infra.cli import emit, json_option
-from omc_infra.errors import ConfigurationError, DatabaseUnavailableError
+from omc_infra.errors import BadInputError, ConfigurationError, DatabaseUnavailableError
 from omc_infra.logs import redact
 from omc_infra.settings import Settings, load_settings
 from omc_infra.terminal import say
@@ -64,17 +64,21 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
 
 @db.command("rotate")
 @click.argument("role", type=click.Choice([*_ROLE.choices, "all"]))
+@click.option("--force", is_flag=True, help="Although a platform runs on the database; it can open no other connection for the role then.")
 @json_option
-def rotate_command(role: str, as_json: bool) -> None:
+def rotate_command(role: str, force: bool, as_json: bool) -> None:
     """Give a database role a new random password, or each of all; otherwise the others keep theirs.
 
-    Open connections go on, but a running platform can't open another for this role: start it again afterwards.
+    Refused while a platform runs on the database: its runs would fail until it is started again.
     """
     from omc_infra.postgres.database import open_database
     from omc_infra.postgres.roles import Role
+    from omc_infra.services.holder import read_holder
 
     settings = load_settings()
     with open_database(settings, check=False) as database:
+        if not force and (holder := read_holder(database)):
+            raise BadInputError(f"{holder}; stop it first, or use --force and start it again afterwards")
         rotated = list(_ROLE.choices) if role == "all" else [role]
         for each in rotated:
             database.rotate(cast("Role", each))

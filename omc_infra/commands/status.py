@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from omc_infra.services.status import PlatformReport, ServiceReport
 
-_RUN_BY = {"platform": "running", "itself": "running alone", "elsewhere": "elsewhere", "nobody": "not running"}
+_RUN_BY = {"platform": "running", "itself": "running on its own", "elsewhere": "elsewhere", "nobody": "not running"}
 
 
 @click.command(epilog="Exit code 1: a service that should run doesn't work.")

@@ -57,7 +57,7 @@ def back_up(database: Database, revision: str, now: datetime, *, without: str = 
         server.claim(unfinished)
         unfinished.rename(folder / name)
         _sync(folder)
-    except (OSError, _ProgramFailedError) as error:
+    except (OSError, ProgramFailedError) as error:
         with suppress(OSError):
             unfinished.unlink()
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -75,7 +75,7 @@ def dump_command(address: Address, revision: str) -> str:
     return shlex.join(["pg_dump", "--format=custom", f"--file={address.database}-before-{revision}.dump", f"--dbname={conninfo}"])
 
 
-class _ProgramFailedError(Exception):
+class ProgramFailedError(Exception):
     """A program of PostgreSQL ended with an error; the message is its reason."""
 
 
@@ -98,16 +98,27 @@ def _prepare(folder: Path, server: ServerFolder, database: str) -> None:
 
 
 def _dump(address: Address, file: Path) -> None:
-    where = (f"--host={address.host}", f"--port={address.port}", f"--username={address.user}", f"--dbname={address.database}")
-    _run("pg_dump", "--format=custom", f"--file={file}", "--no-password", *where, password=address.password)
+    arguments = ("--format=custom", f"--file={file}", "--no-password", *where_arguments(address))
+    run_program("pg_dump", *arguments, password=address.password)
 
 
 def _list(file: Path) -> None:
-    if not _run("pg_restore", "--list", str(file)).strip():
-        raise _ProgramFailedError("the file that pg_dump wrote lists nothing")
+    if not run_program("pg_restore", "--list", str(file)).strip():
+        raise ProgramFailedError("the file that pg_dump wrote lists nothing")
 
 
-def _run(program: str, *arguments: str, password: str | None = None) -> str:
+def where_arguments(address: Address) -> tuple[str, ...]:
+    """Return the arguments by which a program of PostgreSQL finds a database; the password goes by its environment."""
+    return (f"--host={address.host}", f"--port={address.port}", f"--username={address.user}", f"--dbname={address.database}")
+
+
+def run_program(program: str, *arguments: str, password: str | None = None) -> str:
+    """Run one of PostgreSQL's programs and return what it prints.
+
+    Raises:
+        ProgramFailedError: It ended with an error.
+        OSError: It can't be started.
+    """
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **({"PGPASSWORD": password} if password else {})}
     done = subprocess.run(
         [str(installed_binaries().program(program)), *arguments],
@@ -115,7 +126,7 @@ def _run(program: str, *arguments: str, password: str | None = None) -> str:
     )  # fmt: skip
     if done.returncode:
         said = [line.split("error: ", 1)[-1] for line in done.stderr.splitlines() if "error: " in line]
-        raise _ProgramFailedError(f"{program}: {said[0] if said else f'ended with code {done.returncode}'}")
+        raise ProgramFailedError(f"{program}: {said[0] if said else f'ended with code {done.returncode}'}")
     return done.stdout
 
 

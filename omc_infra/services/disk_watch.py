@@ -47,6 +47,11 @@ class DiskWatch:
         self._complained_at: float | None = None
         self._read_from = {log: log.stat().st_size for log in self._logs()}
 
+    @property
+    def is_low(self) -> bool:
+        """Whether the disk was nearly full at the latest look."""
+        return self._is_low
+
     def watch(self) -> Iterator[str]:
         """Yield a line when the disk runs full, when PostgreSQL complains of it, and when either is over."""
         now = self._clock()

@@ -6,6 +6,7 @@ import fnmatch
 import os
 from collections.abc import Iterable, Mapping
 
+from omc_infra.delivery.channels import KEY_PREFIX
 from omc_infra.postgres.credentials import ACCESS_VARIABLE
 from omc_infra.postgres.database import Database
 from omc_infra.postgres.roles import Role
@@ -31,7 +32,7 @@ def service_environ(
 
     Args:
         spec: The service. Without roles it gets no address of a database; with Dagster's alone, only that login and no settings.
-            Its ``keys`` say which keys of upstreams it gets.
+            Its ``keys`` say which keys of upstreams it gets; the addresses of channels for alerts are the platform's alone.
         settings: Of the platform, the running sandbox included.
         database: Where its roles log in; None for a service without roles.
         dagster: Variables of the Dagster instance, for services with Dagster's role.
@@ -63,7 +64,7 @@ def database_environ(spec: ServiceSpec, database: Database | None) -> dict[str, 
 
 
 def _settings_of(spec: ServiceSpec, settings: Settings) -> dict[str, str]:
-    kept = {name: key for name, key in settings.keys.items() if _is_any(name, spec.keys)}
+    kept = {name: key for name, key in settings.keys.items() if _is_any(name, spec.keys) and not name.startswith(KEY_PREFIX)}
     return settings.without_logins().model_copy(update={"keys": kept}).environ()
 
 

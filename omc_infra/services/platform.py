@@ -19,6 +19,7 @@ from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate
 from omc_infra.postgres.watchdog import Watchdog
 from omc_infra.runs.instance import AS_CONFIGURED, LauncherFields, cancel_unfinished_runs, dagster_home, instance_environ, open_instance
+from omc_infra.services.alert_watch import AlertWatch
 from omc_infra.services.attempts import Attempts
 from omc_infra.services.disk_watch import DiskWatch
 from omc_infra.services.environment import service_environ
@@ -70,6 +71,7 @@ class RunningPlatform:
     lock: PlatformLock
     watchdog: Watchdog
     watches: Watches
+    alerts: AlertWatch
 
     @property
     def settings(self) -> Settings:
@@ -147,6 +149,7 @@ class RunningPlatform:
         yield from self.watches.disk.watch()
         yield from self._kept()
         yield from self.watches.ticks.watch()
+        yield from self.alerts.watch()
 
     def _kept(self) -> Iterator[str]:
         """Keep PostgreSQL and the platform's lock; a server that can't be started, as on a full disk, is tried again."""
@@ -240,8 +243,13 @@ def _opened(
                     services.start(spec.name)
             if isinstance(instance.run_launcher, WarmRunLauncher):
                 instance.run_launcher.warm_up()
-            with closing(Watchdog.of(database)) as watchdog:
-                yield RunningPlatform(database, instance, every, services, lock, watchdog, Watches.of(database, settings.home))
+            watches = Watches.of(database, settings.home)
+
+            def wrong() -> list[str]:
+                return [*services.unhealthy(), *(["the disk is nearly full"] if watches.disk.is_low else [])]
+
+            with closing(Watchdog.of(database)) as watchdog, AlertWatch(database, settings, wrong) as alerts:
+                yield RunningPlatform(database, instance, every, services, lock, watchdog, watches, alerts)
 
 
 def _executing_runs(spec: ServiceSpec, every: ServiceTable) -> ServiceSpec:

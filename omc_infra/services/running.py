@@ -110,6 +110,17 @@ class RunningServices:
                 raise NotReadyError(f"service {name} is not ready {waited}: {wrong}; see {self.supervisor.log_file(name)}")
             time.sleep(_POLL_S)
 
+    def unhealthy(self) -> list[str]:
+        """Return a line for each service that should run and does not work; may be asked by another thread."""
+        wrong = []
+        for spec in self.table:
+            place, since = self.places.get(spec.name), self._since.get(spec.name)
+            if not spec.command:
+                continue
+            said = "not started" if place is None else spec.health.check(Subject(place, since, self._database))
+            wrong += [f"{spec.name}: {said}"] if said else []
+        return wrong
+
     def watch(self) -> Iterator[str]:
         """Start again what ended, and code servers also when their code has changed; yield a line for each.
 
@@ -155,7 +166,17 @@ class RunningServices:
         self._since[started.name] = since
         socket, written = str(place.socket or ""), str(self.supervisor.log_file(started.name))
         state = ServiceState(
-            started.name, started.pid, ticks, since, place.host, place.port, socket, written, started.restarts, supervised=True
+            started.name,
+            started.pid,
+            ticks,
+            since,
+            place.host,
+            place.port,
+            socket,
+            written,
+            started.restarts,
+            supervised=True,
+            profile=self.settings.profile,
         )
         try:
             write_state(self.settings.home, state)

@@ -17,11 +17,12 @@ import click
 from omc_infra.clock import utc_now
 from omc_infra.errors import ConfigurationError
 from omc_infra.postgres import embedded
-from omc_infra.postgres.database import open_database
+from omc_infra.postgres.database import Database, open_database
 from omc_infra.private import mend_home
 from omc_infra.runs.instance import dagster_home, instance_environ
 from omc_infra.services.code_servers import socket_of, write_workspace
 from omc_infra.services.environment import reads_settings, service_environ
+from omc_infra.services.health import Subject
 from omc_infra.services.holder import PlatformLock
 from omc_infra.services.place import LOOPBACK, ServicePlace
 from omc_infra.services.ports import free_port
@@ -71,7 +72,7 @@ def run_only(settings: Settings, name: str, host: str | None, port: int | None, 
             return _replace(spec, place, words, environ)
         with PlatformLock(database, settings.home, utc_now()) as lock:
             lock.announce()
-            return _attend(spec, place, words, environ, lock, stopped)
+            return _attend(spec, place, words, environ, lock, database, stopped)
 
 
 def _require(spec: ServiceSpec, table: ServiceTable, settings: Settings) -> None:
@@ -109,16 +110,30 @@ def _replace(spec: ServiceSpec, place: ServicePlace, words: list[str], environ: 
 
 
 def _attend(
-    spec: ServiceSpec, place: ServicePlace, words: list[str], environ: Mapping[str, str], lock: PlatformLock, stopped: threading.Event
+    spec: ServiceSpec,
+    place: ServicePlace,
+    words: list[str],
+    environ: Mapping[str, str],
+    lock: PlatformLock,
+    database: Database,
+    stopped: threading.Event,
 ) -> int:
-    """Run the service as a child while this process keeps the lock; end it with this process or with the lock."""
+    """Run the service as a child while this process keeps the lock and sends alerts; end it with this process or with the lock."""
+    from omc_infra.services.alert_watch import AlertWatch
     from omc_infra.services.supervisor import as_child_of
 
     process = subprocess.Popen(words, env=dict(environ), cwd=PROJECT_ROOT, preexec_fn=as_child_of(os.getpid()))  # noqa: PLW1509 system calls only
     _write(spec, place, process.pid)
+    subject = Subject(place, since_now(process.pid)[1], database)
+
+    def wrong() -> list[str]:
+        said = spec.health.check(subject)
+        return [f"{spec.name}: {said}"] if said else []
+
     try:
-        while process.poll() is None and not stopped.wait(_LOOK_S):
-            lock.keep()
+        with AlertWatch(database, place.settings, wrong):
+            while process.poll() is None and not stopped.wait(_LOOK_S):
+                lock.keep()
     finally:
         process.terminate()
         try:
@@ -133,4 +148,7 @@ def _attend(
 def _write(spec: ServiceSpec, place: ServicePlace, pid: int) -> None:
     ticks, since = since_now(pid)
     socket = str(place.socket or "")
-    write_state(place.settings.home, ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False))
+    write_state(
+        place.settings.home,
+        ServiceState(spec.name, pid, ticks, since, place.host, place.port, socket, "", 0, supervised=False, profile=place.settings.profile),
+    )

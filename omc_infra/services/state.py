@@ -31,6 +31,7 @@ class ServiceState:
         log: File it writes to; empty where it writes to its terminal.
         restarts: How often the supervisor has started it again.
         supervised: Whether a supervisor starts it again when it ends.
+        profile: Whose it is; empty where an earlier version started it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ServiceState:
     log: str
     restarts: int
     supervised: bool
+    profile: str = ""
 
     @property
     def lives(self) -> bool:

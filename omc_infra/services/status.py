@@ -100,6 +100,10 @@ def _service_report(spec: ServiceSpec, settings: Settings, database: Database | 
     state = read_state(settings.home, spec.name)
     if state is None:
         return ServiceReport(spec.name, spec.title, "nobody", healthy=False, reason="not running")
+    if state.profile not in {"", settings.profile}:
+        return ServiceReport(
+            spec.name, spec.title, "nobody", healthy=False, reason=f"not running; in this home it runs for {state.profile}"
+        )
     wrong = spec.health.check(Subject(_place_of(state, settings), state.since, database))
     return ServiceReport(
         spec.name,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import psycopg
 import structlog
@@ -19,6 +21,7 @@ TICKS_ROLE: Role = "dagster"
 """The role that may read Dagster's tables."""
 _LOOK_S = 5.0
 _LONGEST_REASON = 300
+_RECENT = timedelta(days=1)
 
 # Each instigator's newest tick that has ended: a look along the index on (selector_id, timestamp) for each of the few there are.
 _NEWEST = """
@@ -27,6 +30,34 @@ FROM dagster.instigators AS known, LATERAL (
     SELECT * FROM dagster.job_ticks WHERE selector_id = known.selector_id AND status <> 'STARTED' ORDER BY timestamp DESC LIMIT 1
 ) AS tick WHERE tick.timestamp > %(since)s
 """
+
+# Those that fail now, of instigators that nobody stopped.
+_FAILING = """
+SELECT tick.tick_body, tick.timestamp AT TIME ZONE 'UTC'
+FROM dagster.instigators AS known, LATERAL (
+    SELECT * FROM dagster.job_ticks WHERE selector_id = known.selector_id AND status <> 'STARTED' ORDER BY timestamp DESC LIMIT 1
+) AS tick WHERE tick.timestamp > %(since)s AND tick.status = 'FAILURE' AND known.status <> 'STOPPED' ORDER BY tick.id
+"""
+
+
+@dataclass(frozen=True)
+class FailingTicks:
+    """A schedule or sensor whose newest tick failed: its name, why, and when."""
+
+    name: str
+    reason: str
+    at: datetime
+
+
+def failing_ticks(database: Database, now: datetime) -> list[FailingTicks]:
+    """Return the schedules and sensors whose newest tick of the last day failed.
+
+    Raises:
+        OmcError, psycopg.Error: Dagster's tables can't be read.
+    """
+    with database.connect(TICKS_ROLE) as connection:
+        rows = connection.execute(_FAILING, {"since": _moment((now - _RECENT).timestamp())}).fetchall()
+    return [FailingTicks(*_described(body), at) for body, at in rows]
 
 
 class TickWatch:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from omc_pipeline.benches.documents_labelled import Labelled
+from omc_pipeline.benches.documents_true import is_still_true
 from omc_pipeline.documents.fact import DocumentFact
 
 _FACTORS = ("1000", "0.001", "1000000", "0.000001", "10", "0.1", "100")
@@ -27,7 +28,8 @@ class _Pool:
 def mutated(documents: Sequence[Labelled], count: int, seed: int) -> Iterator[tuple[str, Labelled, DocumentFact]]:
     """Yield ``count`` changed facts with the name of the change; fewer where the documents give too little to draw from.
 
-    A change that makes another labelled fact of the same document is left out, for it is true.
+    A change that makes another labelled fact of the same document is left out, for it is true; so is one that says the same in other
+    words, of which ``is_still_true`` has the whole list.
     """
     chosen = random.Random(seed)  # noqa: S311 a repeatable choice, not a secret
     facts = [(document, fact) for document in documents for fact in document.facts]
@@ -40,6 +42,8 @@ def mutated(documents: Sequence[Labelled], count: int, seed: int) -> Iterator[tu
         change = _CHANGES[how](fact, pools[id(document)])
         if change is None or change == fact or (how != "modality" and (id(document), _core(change)) in true):
             continue
+        if is_still_true(fact, change, document.read):
+            continue
         yield how, document, change
         made += 1
         if made == count:
@@ -47,7 +51,8 @@ def mutated(documents: Sequence[Labelled], count: int, seed: int) -> Iterator[tu
 
 
 def _core(fact: DocumentFact) -> tuple[str, ...]:
-    return fact.kind, fact.subject, fact.value, fact.unit, fact.period
+    value = _number(fact)
+    return fact.kind, fact.subject, fact.value if value is None else str(value.normalize()), fact.unit, fact.period
 
 
 def _number(fact: DocumentFact) -> Decimal | None:

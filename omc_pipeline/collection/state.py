@@ -36,7 +36,8 @@ class CollectorKey:
 
     def __str__(self) -> str:
         """Write it for a person."""
-        return "/".join(part for part in (self.source, self.endpoint, self.account_id) if part)
+        of_account = f" of account {self.account_id}" if self.account_id else ""
+        return "/".join(part for part in (self.source, self.endpoint) if part) + of_account
 
     @property
     def wider(self) -> tuple[CollectorKey, ...]:

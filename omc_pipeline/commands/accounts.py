@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from omc_infra.postgres.roles import Role
     from omc_pipeline.collection.accounts import AccountRow, State
 
+_VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 user_option = click.option("--user", help="Whose; default: OMC_USER.")
 
 
@@ -86,7 +88,8 @@ def add(venue_or_source: str | None, venue: str | None, user: str | None, accoun
         emit(document)
     else:
         missing = f"; set {' and '.join(document['missing_keys'])}" if document["missing_keys"] else ""
-        say(f"account {row.account_id} of user {row.user_id} at {row.venue} ({settings.profile}){missing}")
+        by_files = "" if source else f"; no source collects {row.venue}, so bring its exports in with `omc import`"
+        say(f"account {row.account_id} of user {row.user_id} at {row.venue} ({settings.profile}){missing}{by_files}")
 
 
 @accounts.command()
@@ -215,6 +218,8 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
     for source in found:
         if source.venues is not None and source.venues.knows(venue_or_source):
             return venue_or_source, source.name
+    if not _VENUE.fullmatch(venue_or_source):
+        raise BadInputError(f"{venue_or_source!r} is no venue: small letters, digits, - and _, at most 40")
     return venue_or_source, None
 
 

@@ -48,6 +48,7 @@ def import_files() -> None:
 @click.option("--file-zone", help="Zone of times that a file states without one: UTC, Australia/Sydney, ...")
 @click.option("--decimal", type=click.Choice(["point", "comma"]), help="What separates decimals, where a file can be read in two ways.")
 @click.option("--ignore", "ignored", multiple=True, help="A column that has no part in any sum; may be given often.")
+@click.option("--quote", default="", help="Currency of the prices, where no column says it.")
 @coin_option
 @by_option
 @json_option
@@ -63,7 +64,14 @@ def files(paths: tuple[Path, ...], as_json: bool, formats: bool, suggest: bool, 
     if suggest:
         _suggest(paths[0], as_json)
         return
-    asked = Asked(options["form"], options["file_zone"], options["decimal"], options["ignored"], names=names_of(options["coins"]))
+    asked = Asked(
+        options["form"],
+        options["file_zone"],
+        options["decimal"],
+        options["ignored"],
+        names=names_of(options["coins"]),
+        quote=options["quote"],
+    )
     document = _imported(paths, asked, options)
     if as_json:
         emit(document)
@@ -127,7 +135,7 @@ def _imported(paths: Sequence[Path], asked: Asked, options: Mapping[str, Any]) -
     readings = [without_history(reading) for reading in read_files(paths, with_mapping(asked, options["mapping"]))]
     said = {
         "format": asked.format, "zone": asked.zone, "mark": asked.mark, "ignored": list(asked.ignored), "account": options["account"],
-        "coins": dict(asked.names.chosen),
+        "coins": dict(asked.names.chosen), "quote": asked.quote,
         "mapping": None if options["mapping"] is None else content_of(options["mapping"]).decode("utf-8-sig"),
     }  # fmt: skip
     shown = []
@@ -145,7 +153,8 @@ def _outcome(done: Stored, reading: FileReading) -> dict[str, Any]:
 
     return {
         "import": done.import_id, "accounts": list(done.accounts), "new": done.new, "known": done.known, "paired": done.paired,
-        "to_decide": done.proposed, "exceptions": [exception_row(row) for row in reading.notes.exceptions],
+        "to_decide": done.proposed, "unpaired": done.unpaired, "transfers": done.transfers,
+        "exceptions": [exception_row(row) for row in reading.notes.exceptions],
     }  # fmt: skip
 
 
@@ -164,6 +173,13 @@ def _show(document: Mapping[str, Any]) -> None:
         say(f"  {file['new']:,} fills {verb}, {file['known']:,} known already, {file['paired']:,} of them told by another source, too")
         if file["to_decide"]:
             say(f"  {file['to_decide']:,} may be another source's; decide with `omc accounts pairs`")
+        if file["transfers"]:
+            say(f"  {file['transfers']:,} transfers between own accounts: what left one came to another")
+        if file["unpaired"]:
+            say(
+                f"  {file['unpaired']:,} trades lie within the time of another source of the account, which does not have them; they count."
+                " If that source tells them otherwise, such as several as one, they count twice: undo one of the imports"
+            )
     if document["written"]:
         say("profit and loss follows with its next run: `omc pnl positions`")
     else:

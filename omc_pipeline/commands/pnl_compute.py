@@ -73,7 +73,8 @@ def compute(fills: tuple[str, ...], as_json: bool, matches: bool, out: Path | No
     until = _instant(options["as_of"])
     prices = _given_prices(options["prices"])
     found = _read([Path(name) for name in fills], options)
-    answer = _description(Path(fills[0]), lambda: _answer(found, options, until, prices))
+    is_whole = as_json or matches or out is not None
+    answer = _description(Path(fills[0]), lambda: _answer(found, options, until, prices, is_whole=is_whole))
     if options["engine"] not in ("auto", answer["engine"]["name"]):
         say(f"omc: the {answer['engine']['name']} engine computed this: {answer['engine']['reason']}", err=True)
     if out is not None:
@@ -105,7 +106,8 @@ def _exports(paths: Sequence[Path], policy: FeePolicy, options: Mapping[str, Any
     from omc_pipeline.imports.reading import Asked
     from omc_pipeline.imports.settling import describe, settled
 
-    asked = Asked(None, options["file_zone"], options["decimal"], options["ignored"], names=names_of(options["coins"]))
+    said = options["file_zone"], options["decimal"], options["ignored"]
+    asked = Asked(None, *said, names=names_of(options["coins"]), quote=options["quote"] or "")
     readings = read_files(paths, with_mapping(asked, options["mapping"]))
     done = settled(readings, policy, options["quote"])
     files = [{"file": str(path), **describe(reading)} for path, reading in zip(paths, readings, strict=True)]
@@ -123,18 +125,26 @@ def _own(path: Path, content: bytes, options: Mapping[str, Any]) -> _Input:
     return _Input(reading.trades, reading.currency, reading.exceptions, reading.assumed, (), document)
 
 
-def _answer(found: _Input, options: Mapping[str, Any], until: datetime | None, prices: Mapping[str, Decimal] | None) -> dict[str, Any]:
+def _answer(
+    found: _Input, options: Mapping[str, Any], until: datetime | None, prices: Mapping[str, Decimal] | None, *, is_whole: bool
+) -> dict[str, Any]:
     from omc_infra.settings import load_settings
     from omc_pipeline.pnl.answer import answer
+    from omc_pipeline.pnl.by_year import gains_by_year, holdings
     from omc_pipeline.pnl.compute import compute as compute_trades
     from omc_pipeline.pnl.mark import mark_positions
+    from omc_pipeline.pnl.mends import mends_of
     from omc_pipeline.pnl.period import within
+    from omc_pipeline.pnl.sequence import as_holdings_allow
 
     method = _choice("method", METHOD_NAMES, found.document, options)
     policy = _choice("oversell_policy", OVERSELL_POLICIES, found.document, options)
     zone_name = options["zone"] or _ZONES.get(method, "UTC")
     window = _window(options, zone_name)
     trades = [trade for trade in found.trades if until is None or trade.time <= until]
+    ties: Sequence[str] = ()
+    if policy != "short":
+        trades, ties = as_holdings_allow(trades)
     engine = Engine(cast("EngineName", options["engine"]), load_settings().home / "numba")
     beside: list[PnlException] = []
     positions = compute_trades(trades, method, policy, engine=engine, zone=zone_of("--zone", zone_name), exceptions=beside)
@@ -142,10 +152,18 @@ def _answer(found: _Input, options: Mapping[str, Any], until: datetime | None, p
         positions = within(positions, trades, window)
     known = _stated_prices(found.document) if prices is None else prices
     mark = None if known is None else mark_positions(positions, known)
-    given = answer(positions, method, [*found.exceptions, *beside, *(mark.exceptions if mark else ())], mark)
+    rows = sum(len(position.matching.matches) for position in positions)
+    is_long = rows > _MOST_ROWS
+    findings = [*found.exceptions, *beside, *(mark.exceptions if mark else ())]
+    given = answer(positions, method, findings, mark, is_short=is_long and not is_whole)
     document = {**given, "engine": engine.document()}
-    if found.assumed:
-        document["assumed"] = list(found.assumed)
+    if document["exceptions"]:
+        document["mends"] = mends_of(row["kind"] for row in document["exceptions"])
+    if is_long:
+        by_year, held = gains_by_year(positions, zone_of("--zone", zone_name)), holdings(positions)
+        document |= {"match_count": rows, "by_year": by_year, "held": held}
+    if found.assumed or ties:
+        document["assumed"] = [*found.assumed, *ties]
     if found.files:
         document |= {"currency": found.currency, "files": list(found.files)}
     if window is not None:
@@ -236,18 +254,23 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _print_answer(answer: Mapping[str, Any], *, every: bool) -> None:
-    from omc_pipeline.pnl.table import sums_of, tables
+    from omc_pipeline.pnl.table import tables
 
-    rows = len(answer["matches"] or answer["realized"])
-    if rows > _MOST_ROWS and not every:
-        answer = sums_of(answer)
+    is_long = "by_year" in answer and not every
+    shown = {**answer, "matches": [], "realized": [], "open_lots": []} if is_long else {**answer, "by_year": (), "held": ()}
     console = open_console()
-    for table in tables(answer):
+    for table in tables(shown):
         console.print(table)
+    for kind, steps in answer.get("mends", {}).items():
+        for step in steps:
+            say(f"to mend {kind.replace('_', ' ')}: {step}")
+    for file in answer.get("files", ()):
+        for reason, count in file["passed"].items():
+            say(f"passed over: {count:,} × {reason}")
     for line in answer.get("assumed", ()):
         say(f"taken to be so: {line}")
-    if rows > _MOST_ROWS and not every:
-        say(f"{rows:,} matches; --matches prints them, --out FILE.csv writes them")
+    if is_long:
+        say(f"{answer['match_count']:,} matches; --matches prints them, --out FILE.csv writes them")
 
 
 def _write_matches(out: Path, answer: Mapping[str, Any]) -> None:

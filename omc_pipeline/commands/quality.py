@@ -56,6 +56,9 @@ def _print(report: QualityReport, profile: str, *, every_check: bool) -> None:
         console.print(
             f"alert: {alert.ledger} {alert.dimension} {alert.score:.3f}, below {alert.threshold:g}, open since {alert.opened_at:%F %T}Z"
         )
+    causes = sorted({cause for alert in report.alerts for cause in alert.causes})
+    if causes:
+        console.print(f"alerts {', '.join(map(str, causes))} say why and what to do: omc alerts list")
 
 
 def _checked(check: CheckOutcome) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -106,7 +107,15 @@ def _key(source: str, endpoint: str, account: str) -> CollectorKey:
     from omc_pipeline.collection.discovery import source_named
     from omc_pipeline.collection.state import CollectorKey
 
-    return CollectorKey(source_named(source).name, endpoint, account)
+    found = source_named(source)
+    names = [each.name for each in found.endpoints if each.name]
+    if endpoint and endpoint not in names:
+        raise BadInputError(
+            f"source {found.name!r} has no endpoint {endpoint!r}; " + (f"it has {', '.join(names)}" if names else "it has one only")
+        )
+    if account and not found.per_account:
+        raise BadInputError(f"source {found.name!r} is not collected by account")
+    return CollectorKey(found.name, endpoint, account)
 
 
 def _span(text: str) -> timedelta:
@@ -196,9 +205,8 @@ def _print(documents: Sequence[Mapping[str, Any]], broken: Sequence[Mapping[str,
     print_rows(console, rows, f"sources · {profile}", [*styles, *("red" for _ in broken)])
     for each in broken:
         console.print(each["reason"], style="red", soft_wrap=True)
-    wanting = [each for each in documents if not each["configured"]]
-    if wanting:
-        console.print(f"{len(documents) - len(wanting)} of {len(documents)} sources work as they are; {len(wanting)} want something first")
+    counts = Counter([each["status"] for each in documents] + ["broken" for _ in broken])
+    console.print(f"{counts.total()} sources: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))}")
     for each, style in zip(documents, styles, strict=True):
         for line in _remarks(each):
             console.print(line, style=style, soft_wrap=True)
@@ -227,7 +235,11 @@ def _where(each: Mapping[str, Any]) -> str:
     lacks_key = any(not key["set"] for key in each["keys"])
     if not each["keys"] and "omc accounts add" in each["not_configured_reason"]:
         return ""
-    return f"; get them at {each['keys_at']}" if lacks_key else f" to your own address; why: {each['homepage']}"
+    if lacks_key:
+        return f"; get them at {each['keys_at']}"
+    return (
+        f" to your own address; why: {each['homepage']}" if "OMC_CONTACT" in each["not_configured_reason"] else f"; see {each['homepage']}"
+    )
 
 
 def _remarks(each: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 SCALE = r"(?:\s?(?:thousand|million|billion|trillion|mm|bn|[KkMmBb])\b)?"
@@ -33,7 +34,8 @@ class Amount:
     scale: int
 
 
-def amounts(text: str) -> list[Amount]:
+@lru_cache(maxsize=8192)
+def amounts(text: str) -> tuple[Amount, ...]:
     """Return every number of a text with its own scale word, negative in parentheses that close."""
     found = []
     for match in _PARTS.finditer(text):
@@ -48,7 +50,7 @@ def amounts(text: str) -> list[Amount]:
         negative = bool(match["open"] and match["close"]) or bool(match["sign"] and not match["sign"].startswith("–"))
         value = digits.scaleb(scale)
         found.append(Amount(-value if negative else value, bool(match["currency"] or match["after"]), start, match.end(), digits, scale))
-    return found
+    return tuple(found)
 
 
 def amount_of(text: str) -> Decimal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _WORDS = {
     "BTC": "bitcoins? BTC", "ETH": "ether ethereum ETH", "LsETH": "LsETH", "SOL": "solana SOL", "SUI": "SUI", "XRP": "XRP",
@@ -26,6 +27,12 @@ def symbol_of(word: str) -> str:
     return _NAMED.get(key) or _NAMED.get(key.rstrip("s")) or word.strip()
 
 
-def coins_in(text: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def coins_in(text: str) -> tuple[str, ...]:
     """Return the symbols of the coins a text names, each once, in order."""
-    return list(dict.fromkeys(symbol_of(match[0]) for match in _PATTERN.finditer(text)))
+    return tuple(dict.fromkeys(symbol_of(match[0]) for match in _PATTERN.finditer(text)))
+
+
+def is_coin(text: str) -> bool:
+    """Whether a text is the symbol of a coin, and nothing else."""
+    return len(text) <= 8 and text == symbol_of(text) and text in coins_in(text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 _MONTHS = {
     name: number
@@ -33,7 +34,7 @@ _MONTHS_ENDED = re.compile(
     r"\b(three|six|nine|twelve)[- ]months?(?:[- ]period)? end(?:ed|ing)\s+|\bquarter end(?:ed|ing)\s+", re.IGNORECASE
 )
 _SPANNED = {"three": 3, "six": 6, "nine": 9, "twelve": 12}
-_ANNOUNCED = re.compile(
+ANNOUNCED = re.compile(
     rf"\bOn {_MONTH}\s+\d{{1,2}},?\s+(?:19|20)\d\d,?\s+(?:[\w“”()&.,’'\"-]+\s+){{1,12}}?(?:also\s+)?(?:announced|disclosed|reported|issued a press release)\b",
     re.IGNORECASE,
 )
@@ -50,7 +51,8 @@ class Day:
     end: int
 
 
-def days(text: str, year: int | None = None) -> list[Day]:
+@lru_cache(maxsize=8192)
+def days(text: str, year: int | None = None) -> tuple[Day, ...]:
     """Return the days a text names.
 
     Args:
@@ -65,12 +67,12 @@ def days(text: str, year: int | None = None) -> list[Day]:
         day = _day(match, own)
         if day is not None:
             found.append(Day(day, match.start(), match.end()))
-    return found
+    return tuple(found)
 
 
 def period_of(text: str, year: int | None = None) -> str:
     """Return the period a text is about: ``from/to``, a quarter, or ``as of`` a day where it says so; otherwise the only day, or nothing."""
-    text = _ANNOUNCED.sub(" ", text)
+    text = ANNOUNCED.sub(" ", text)
     found = days(text, year)
     span = next(iter(spans(text, found)), None)
     if span:
@@ -103,7 +105,7 @@ def _ended(months: str | None, end: date) -> str:
     return f"{start}/{end}"
 
 
-def spans(text: str, found: list[Day]) -> Iterator[str]:
+def spans(text: str, found: Sequence[Day]) -> Iterator[str]:
     """Yield ``from/to`` for neighbouring days that a word joins."""
     for first, second in itertools.pairwise(found):
         between = text[first.end : second.start].strip(", ")

@@ -1,10 +1,12 @@
-"""What a document calls the party that it speaks for: its names and tickers."""
+"""What a document calls the party that it speaks for, its names and tickers, and the coin that it names most."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 
+from omc_pipeline.documents.coins import STABLE, coins_in
 from omc_pipeline.documents.passage import Document
 
 _LISTED = re.compile(r"((?:[A-Z][\w&.’'-]*[ ,]+){1,6})\((?:the )?[“\"]?(?:NASDAQ|Nasdaq|NYSE[\w ]*|AMEX|OTC\w*|TSX\w*|ASX)[^)]{0,60}\)")
@@ -12,6 +14,13 @@ _TICKERS = re.compile(r"(?:NASDAQ|Nasdaq|NYSE[\w ]*|AMEX|OTC\w*|TSX[.\w]*|ASX)(?
 _QUOTED = re.compile(r"((?:[A-Z][\w&.’'-]*[ ,]+){1,6})?\([^()]{0,60}?[“\"](?P<name>[A-Z][\w&.’' -]{1,40}?),?[”\"][^()]{0,60}\)")
 _OR = re.compile(r"[“\"](?:we|us|our|the )?Company,?[”\"]\s*(?:,|or|and)?\s*(?:the\s+)?[“\"](?P<name>[A-Z][\w&.’' -]{1,40}?),?[”\"]")
 _CAPITALS = re.compile(r"\b[A-Z][\w.&’'-]+(?:\s+[A-Z][\w.&’'-]+){0,3}")
+_THING = re.compile(
+    r"\b(?:Agreements?|Proposals?|Plan|Merger|Offering|Notes?|Stock|Shares|Program\w*|Rules?|Requirement|Notice|Meeting|Act|Period|CD|Letter|Report"
+    r"|Order|Facility|Securities|Warrants|ATM|Closing|Date|Transaction|Amendment|Board|Staff|Conversion|Event)$",
+    re.IGNORECASE,
+)
+"""The last word of a defined term that is no party."""
+_VENUE = re.compile(r"(?:The )?(?:NASDAQ|Nasdaq|NYSE|New York Stock Exchange|SEC$|Securities and Exchange|Commission)")
 _FIRST = 16
 
 
@@ -55,4 +64,16 @@ def own_names(document: Document) -> frozenset[str]:
         names.update(_CAPITALS.findall(" ".join(head[:3])))
         names.update(match for text in head for match in re.findall(r"\(([A-Z0-9]{2,10})\)", text))
     parts = {name.split()[0] for name in names if " " in name and len(name.split()[0]) > 3}
-    return frozenset(names | parts)
+    return frozenset(name for name in names | parts if not is_thing(name) and not _VENUE.match(name))
+
+
+def is_thing(name: str) -> bool:
+    """Whether a name ends as those of agreements, notes or proposals do, not as those of parties."""
+    return bool(_THING.search(name))
+
+
+@lru_cache(maxsize=64)
+def main_coin(document: Document) -> str | None:
+    """Return the coin that a document names most often, stable ones aside."""
+    counted = Counter(coin for passage in document.passages for coin in coins_in(passage.text) if coin not in STABLE)
+    return counted.most_common(1)[0][0] if counted else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 _ENDS = re.compile(r"(?<=[.!?;])[”\")’]*\s+(?=[A-Z“\"(•\d])")
@@ -54,7 +55,7 @@ class Passage:
 
     def sentences(self) -> Sequence[str]:
         """Return a paragraph's sentences in their order; a row is one."""
-        return [self.text] if self.is_row else sentences(self.text)
+        return (self.text,) if self.is_row else sentences(self.text)
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ class Document:
     passages: tuple[Passage, ...]
     title: str = ""
 
+    def __hash__(self) -> int:
+        """Hash a document in constant time, by its beginning and its length; what is told of a document is cached by it."""
+        return hash((self.title, len(self.passages), self.passages[:1]))
 
-def sentences(text: str) -> list[str]:
+
+@lru_cache(maxsize=4096)
+def sentences(text: str) -> tuple[str, ...]:
     """Split a paragraph into sentences; abbreviations such as ``Inc.`` and initials end none."""
     cuts = [0]
     for found in _ENDS.finditer(text):
@@ -78,4 +84,4 @@ def sentences(text: str) -> list[str]:
         if not _ABBREVIATED.search(before):
             cuts.append(found.end())
     cuts.append(len(text))
-    return [part for start, end in pairwise(cuts) if (part := text[start:end].strip())]
+    return tuple(part for start, end in pairwise(cuts) if (part := text[start:end].strip()))

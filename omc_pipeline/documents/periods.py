@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from omc_pipeline.documents.dates import days
+from omc_pipeline.documents.dates import ANNOUNCED, days, spans
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _QUARTERS = {
@@ -17,11 +17,21 @@ _QUARTERS = {
 }
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_IN_QUARTER = re.compile(
+    r"\b(?:first|second|third|fourth)[- ]quarter\s+(?:of\s+)?(?:fiscal\s+)?(?:year\s+)?(?:19|20)\d\d|\bQ[1-4]\s?(?:19|20)\d\d",
+    re.IGNORECASE,
+)
+_MONTH_YEAR = re.compile(rf"\b(?:in|for|during)\s+(?:the month of\s+)?({'|'.join(_MONTHS)})\s+((?:19|20)\d\d)\b", re.IGNORECASE)
+_SPANS = re.compile(r"\b(?:three|six|nine|twelve)[- ]months?\b|\bquarter\b|\bweek\b|\bsince\b", re.IGNORECASE)
+_NAMED_MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\s+((?:19|20)\d\d)\b", re.IGNORECASE)
+_AS_OF = re.compile(r"\b(?:as of|as at)\s*$", re.IGNORECASE)
+_PRIOR = re.compile(r"\bprior[- ]year|\bprior period|\byear[- ]ago|\blast year|\bprevious year", re.IGNORECASE)
+_HAPPENED = re.compile(r"\b(?:on|as of|as at|since|ended|ending|from|between|until|through)\s*(?:\w+day,?\s*)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Said:
-    """What may say a period, the nearest first."""
+    """What may say a period, the nearest first; ``earlier`` is what the passage says before the sentence."""
 
     sentence: str
     heads: str
@@ -29,6 +39,7 @@ class Said:
     before: str
     dated: tuple[date, ...]
     literal: str
+    earlier: str = ""
 
     @property
     def year(self) -> int | None:
@@ -48,22 +59,94 @@ def bears_period(period: str, said: Said, kind: str) -> bool:
         return False
     if "/" in period and kind.startswith("holdings") and kind != "holdings_change":
         return False
+    if not _qualified(period, said):
+        return False
     wanted = [date.fromisoformat(day) for day in _DAY.findall(period) if _is_day(day)]
-    if not wanted:
-        return _bears_coarse(period, said)
+    return _bears_days(period, wanted, said) if wanted else _bears_coarse(period, said)
+
+
+def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
     year = said.year
-    near = {day.day for day in days(f"{said.heads} ; {said.sentence}", year)}
-    above = {day.day for day in days(said.heading, year)}
+    near = _told_days(f"{said.heads} ; {said.sentence}", year)
+    above, days_wanted = {day.day for day in days(said.heading, year)}, set(wanted)
+    if not _fits_heads(period, wanted, said, year) or _is_end_of_span(wanted, said, year):
+        return False
     before = {day.day for day in days(said.before, year)}
-    if all(day in near for day in wanted):
+    missing = days_wanted - near if days_wanted & near else set()
+    if missing and (len(near) > 1 or not (missing <= above | before or _SPANS.search(said.sentence))):
+        return False
+    if not near and not _fits_months(wanted, said):
+        return False
+    if days_wanted <= near:
         return _nearest(period, wanted, said, year)
-    if near and not any(day in near for day in wanted) and not _only_dateline(near, said):
-        return all(day in above for day in wanted)
-    if not near and above and not said.heads.strip() and not _only_dateline(above, said):
-        return all(day in above or day in set(said.dated[:2]) for day in wanted)
-    if all(day in near | above | before | set(said.dated) or _implied(day, said) for day in wanted):
+    if near and not days_wanted & near and not _only_dateline(near, said, said.sentence):
+        return days_wanted <= above
+    earlier = set() if near else _told_days(said.earlier, year)
+    if earlier and period.startswith("as of") and not _only_dateline(earlier, said, said.earlier):
+        return days_wanted <= earlier
+    if not near and above and not _only_dateline(above, said, said.heading):
+        return days_wanted <= above | set(said.dated[:2]) | earlier
+    known = near | above | before | set(said.dated)
+    return all(day in known or _implied(day, said) for day in wanted) or ("/" in period and _implied_span(wanted, said))
+
+
+def _qualified(period: str, said: Said) -> bool:
+    """Whether the word before a period's day, such as *closed* or *notice*, is said where the figure stands."""
+    word = re.match(r"(closed|notice|week|since|settled|expires?|until)\b", period)
+    if word is None:
         return True
-    return "/" in period and _implied_span(wanted, said)
+    near = f"{said.heads} {said.sentence}"
+    return word[1][:5] in (f"{near} {said.heading} {said.before}" if word[1] == "week" else near).lower()
+
+
+def _told_days(text: str, year: int | None) -> set[date]:
+    """Return the days a text names; the day of an announcement only where there is no other."""
+    told = {day.day for day in days(ANNOUNCED.sub(" ", text), year)}
+    return told or {day.day for day in days(text, year)}
+
+
+def _is_end_of_span(wanted: list[date], said: Said, year: int | None) -> bool:
+    """Whether a single day is only the first or the last of a span that the heads or the sentence name."""
+    if len(wanted) > 1:
+        return False
+    for text in (said.heads, said.sentence):
+        named = days(text, year)
+        ends = {end for span in spans(text, list(named)) for end in span.split("/")}
+        if str(wanted[0]) in ends:
+            return not any(day.day == wanted[0] and _AS_OF.search(text[: day.start]) for day in named)
+    return False
+
+
+def _fits_months(wanted: list[date], said: Said) -> bool:
+    """Whether days lie in a quarter or a month that the sentence names by its year, where it names one."""
+    named = [
+        *_quarters_in(said.sentence),
+        *(f"{year}-{_MONTHS.index(name.lower()) + 1:02}" for name, year in _MONTH_YEAR.findall(said.sentence)),
+    ]
+    return not named or any(all(_lies_in(day, span) for day in wanted) for span in named)
+
+
+def _quarters_in(text: str) -> list[str]:
+    numbers = {word: quarter for quarter, (word, _, _) in _QUARTERS.items()}
+    found = _IN_QUARTER.finditer(text)
+    return [f"{match[0][-4:]}-{numbers.get(re.split(r'[- ]', match[0].lower())[0], match[0][:2].upper())}" for match in found]
+
+
+def _lies_in(day: date, span: str) -> bool:
+    return f"{day.year}-Q{(day.month + 2) // 3}" == span or f"{day:%Y-%m}" == span
+
+
+def _fits_heads(period: str, wanted: list[date], said: Said, year: int | None) -> bool:
+    """Whether a period is that of its column: a balance in one of a day, a flow in one of a span."""
+    in_heads = {day.day for day in days(said.heads, year)}
+    if not in_heads:
+        return True
+    if wanted[-1] not in in_heads or (len(wanted) > 1 and wanted[0] not in in_heads and (wanted[-1] - wanted[0]).days > 7):
+        return False
+    is_balance = bool(re.search(r"\bas (?:of|at)\b", said.heads, re.IGNORECASE))
+    is_flow = bool(re.search(r"\b(?:during|months|weeks?|period|ended|ending|from)\b", said.heads, re.IGNORECASE))
+    is_span = bool(re.search(r"\b(?:during|months|from)\b", said.heads, re.IGNORECASE))
+    return not (period.startswith("as of") and is_span and not is_balance) and not ("/" in period and is_balance and not is_flow)
 
 
 def _nearest(period: str, wanted: list[date], said: Said, year: int | None) -> bool:
@@ -84,9 +167,12 @@ def _nearest(period: str, wanted: list[date], said: Said, year: int | None) -> b
     return True
 
 
-def _only_dateline(near: set[date], said: Said) -> bool:
-    """Whether the only day in the sentence is the document's own date."""
-    return bool(said.dated) and near <= set(said.dated[:2])
+def _only_dateline(near: set[date], said: Said, text: str) -> bool:
+    """Whether the only day in the sentence is the document's own date, which stands there for itself: *On* a day something happened."""
+    if not said.dated or not near <= set(said.dated[:2]):
+        return False
+    told = ANNOUNCED.sub(" ", text)
+    return not any(_HAPPENED.search(told[: day.start]) for day in days(told, said.year))
 
 
 def _bears_coarse(period: str, said: Said) -> bool:
@@ -102,13 +188,42 @@ def _bears_coarse(period: str, said: Said) -> bool:
     if quarter:
         word, _end, name = _QUARTERS[quarter[0]]
         names = (quarter[0].lower(), f"{word} quarter", f"{word}-quarter", f"ended {name}", f"ending {name}")
+        if not _is_of_quarter(text, names) or (_MONTH_YEAR.search(said.sentence) and not any(each in text for each in names)):
+            return False
         return any(each in wide for each in names) and _year_nearest(year, said, wide)
     if month:
+        in_heads = {f"{of}-{_MONTHS.index(name.lower()) + 1:02}" for name, of in _NAMED_MONTH.findall(said.heads)}
+        if in_heads and period.removeprefix("as of ") not in in_heads:
+            return False
         if days(f"{said.heads} ; {said.sentence}"):
             return any(f"{day.day:%Y-%m}" == period.removeprefix("as of ") for day in days(f"{said.heads} ; {said.sentence}"))
         name = _MONTHS[int(month[1]) - 1]
-        return (name in wide or name[:3] in wide or f"-{month[1]}-" in dated) and (year in wide or year in dated)
-    return _year_nearest(year, said, wide)
+        if re.search(r"\bquarter\b|\bthree[- ]months\b|\bfull[- ]year\b|\byear ended\b", text) and not re.search(rf"\b{name[:3]}", text):
+            return False
+        is_said = re.search(rf"\b(?:{name}|{name[:3]}\.?)(?!\w)", wide) or re.search(rf"\b{year}-{month[1]}-", dated)
+        beside = re.search(rf"\b{name[:3]}\w*\.?[^.;]{{0,14}}\b{year}\b", wide) is not None
+        in_sentence = re.search(rf"\b{name[:3]}", text) and (year in wide or year in dated)
+        return bool(is_said) and bool(beside or year in text or year == str(said.year) or in_sentence)
+    return _is_of_year(year, said) and _year_nearest(year, said, wide)
+
+
+def _is_of_quarter(text: str, names: tuple[str, ...]) -> bool:
+    """Whether a sentence that names a day or a whole year names the quarter too; one that names neither may mean the quarter above."""
+    is_else = bool(re.search(r"\b(?:full[- ]year|as of|as at|year ended|annual)\b", text))
+    return not is_else or any(each in text for each in names) or bool(re.search(r"\bquarter\b|\bthree[- ]months\b", text))
+
+
+def _is_of_year(year: str, said: Said) -> bool:
+    """Whether a year is said for itself near the figure or above it, not only as a part of a day."""
+    text = f"{said.heads} {said.sentence} {said.heading}"
+    named = days(text, said.year)
+    bare = "".join(" " if any(day.start <= at < day.end for day in named) else letter for at, letter in enumerate(text))
+    bare = _IN_QUARTER.sub(" ", bare)
+    return (
+        year in bare
+        or (year in _IN_QUARTER.sub(" ", text) and bool(re.search(r"\byears?\b|\bannual", text, re.IGNORECASE)))
+        or bool(_PRIOR.search(text))
+    )
 
 
 def _year_nearest(year: str, said: Said, wide: str) -> bool:
@@ -124,7 +239,7 @@ def _year_nearest(year: str, said: Said, wide: str) -> bool:
     end = at + len(said.literal)
     stop = re.search(r"\bcompared\b|\bversus\b|\bagainst\b|[;]", said.sentence[end:])
     limit = end + stop.start() if stop else len(said.sentence)
-    if re.search(r"\bprior[- ]year|\bprior period|\byear[- ]ago|\blast year|\bprevious year", said.sentence[end:limit], re.IGNORECASE):
+    if _PRIOR.search(said.sentence[end:limit]):
         return bool(ahead_years := [int(value) for start, value in found if start < at]) and ahead_years[-1] - 1 == int(year)
     behind = [value for start, value in found if end <= start < limit]
     ahead = [value for start, value in found if start < at]
@@ -140,9 +255,7 @@ def _implied(day: date, said: Said) -> bool:
 def _implied_span(wanted: list[date], said: Said) -> bool:
     text = f"{said.heads} {said.sentence} {said.heading} {said.before}"
     end = wanted[-1]
-    return bool(re.search(r"\b(?:three|six|nine|twelve)[- ]months?\b|\bquarter\b|\bweek\b|\bsince\b", text, re.IGNORECASE)) and end in {
-        day.day for day in days(text, said.year)
-    }
+    return bool(_SPANS.search(text)) and end in {day.day for day in days(text, said.year)}
 
 
 def _is_day(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 from omc_infra.errors import BadInputError
@@ -67,6 +68,7 @@ def read_document(body: bytes) -> Document:
     return document
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """Fold white space, take invisible and control characters out."""
     return _SPACE.sub(" ", _INVISIBLE.sub("", text)).strip()

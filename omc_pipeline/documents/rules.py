@@ -7,15 +7,13 @@ leaves out. Models read more; both are held to the same verifier.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from omc_pipeline.documents.coins import STABLE, coins_in
 from omc_pipeline.documents.dates import days, spans
 from omc_pipeline.documents.fact import DocumentFact
-from omc_pipeline.documents.names import symbols
+from omc_pipeline.documents.names import main_coin, symbols
 from omc_pipeline.documents.passage import Document, Passage
 from omc_pipeline.documents.prose import Context, prose_facts
 from omc_pipeline.documents.rows import row_facts
@@ -55,12 +53,6 @@ def _dated(document: Document) -> date | None:
         if found:
             return found[0].day
     return None
-
-
-def main_coin(document: Document) -> str | None:
-    """Return the coin that a document names most often, stable ones aside."""
-    counted = Counter(coin for passage in document.passages for coin in coins_in(passage.text) if coin not in STABLE)
-    return counted.most_common(1)[0][0] if counted else None
 
 
 def _ticker(document: Document) -> str | None:

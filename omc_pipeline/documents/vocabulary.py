@@ -24,6 +24,7 @@ class Kind:
         of: A coin, a party or security, or any of both.
         not_by: Pattern of words that, nearer to the figure than those of ``said_by``, mean another kind.
         may_be_open: Told of what is allowed or asked for, so that words such as *may* and *up to* say nothing of its mood.
+        near: The words of ``said_by`` are common ones, so that only those beside the figure tell of it.
     """
 
     said_by: re.Pattern[str]
@@ -31,12 +32,21 @@ class Kind:
     of: SubjectOf = "any"
     not_by: re.Pattern[str] | None = None
     may_be_open: bool = False
+    near: bool = False
 
 
-def _kind(said_by: str, units: str | None = None, of: SubjectOf = "any", not_by: str | None = None, *, may_be_open: bool = False) -> Kind:
+def _kind(
+    said_by: str,
+    units: str | None = None,
+    of: SubjectOf = "any",
+    not_by: str | None = None,
+    *,
+    may_be_open: bool = False,
+    near: bool = False,
+) -> Kind:
     return Kind(
         re.compile(said_by, re.IGNORECASE), re.compile(rf"^(?:{units})$") if units else None, of,
-        re.compile(not_by, re.IGNORECASE) if not_by else None, may_be_open,
+        re.compile(not_by, re.IGNORECASE) if not_by else None, may_be_open, near,
     )  # fmt: skip
 
 
@@ -60,39 +70,39 @@ KINDS: Mapping[str, Kind] = {
     "purchase_price_total": _kind(_BUY + r"|\bpurchase price\b", _MONEY, "coin", r"\b(?:proceeds|sold)\b"),
     "proceeds": _kind(r"\b(?:proceeds|raised)\b", _MONEY, "any"),
     "expected_proceeds": _kind(r"\b(?:proceeds|excess|yield|receive\w*|result\w*|swap)\b", _MONEY, "any"),
-    "use_of_proceeds": _kind(r"\bproceeds\b", _MONEY, "any"),
+    "use_of_proceeds": _kind(r"\b(?:uses?|used|using|deploy\w*|applied|apply)\b", _MONEY, "any"),
     "notes_principal": _kind(r"\bprincipal\b", _MONEY, "party", r"\badditional\b"),
     "option_principal": _kind(r"\b(?:additional|option)\b", _MONEY, "party"),
-    "interest_rate": _kind(r"\b(?:interest|notes?|coupon)\b", "%", "party"),
-    "dividend_rate": _kind(r"\b(?:dividend|preferred|stock)\b", "%", "party", may_be_open=True),
+    "interest_rate": _kind(r"\b(?:interest|coupon)\b|%\s+(?:\w+\s+){0,2}notes?\b", "%", "party", near=True),
+    "dividend_rate": _kind(r"\b(?:dividends?|preferred|preference)\b", "%", "party", may_be_open=True),
     "maturity": _kind(r"\bmatur", "date"),
-    "securities_sold": _kind(r"\b(?:sold|sell|issued|sales?)\b", _SHARES, "party", r"\b(?:re)?purchas\w*\b"),
+    "securities_sold": _kind(r"\b(?:sold|sell|issued(?! an?\b)|sales? of|shares (?:sold|issued))\b", _SHARES, "party", r"\b(?:re)?purchas\w*\b", near=True),
     "securities_purchased": _kind(_BUY, _SHARES, "party"),
-    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party"),
+    "securities_offered": _kind(r"\b(?:offer\w*|proposed)\b", _SHARES, "party", near=True),
     "securities_transferred": _kind(r"\btransfer\w*\b", _SHARES, "party"),
     "shares_repurchased": _kind(r"\b(?:repurchas\w*|bought back|buyback)\b", _SHARES, "party"),
     "shares_repurchased_share": _kind(r"\b(?:repurchas\w*|outstanding)\b", "%", "party"),
     "shares_outstanding": _kind(r"\boutstanding\b|\bissued\b", _SHARES, "party"),
     "repurchase_cost": _kind(r"\b(?:repurchas\w*|bought back|buyback)\b", _MONEY, "party"),
-    "buyback_authorised": _kind(r"\b(?:repurchas\w*|buyback)\b", _MONEY, "party", may_be_open=True),
+    "buyback_authorised": _kind(r"\b(?:authori[sz]\w+|program\w*|buyback|up to)\b", _MONEY, "party", may_be_open=True, near=True),
     "programme_size": _kind(r"\b(?:offer\w*|program\w*|up to|sale agreement|sales agreement)\b", _MONEY, "party", may_be_open=True),
     "programme_remaining": _kind(r"\b(?:available|remain\w*)\b", _MONEY, "party", may_be_open=True),
     "commission": _kind(r"\b(?:commission|compensat\w+|proceeds|sales price)\b", "%", "party", may_be_open=True),
     "share_price": _kind(r"\bper share\b|\bprice\b", "USD per share", "party"),
     "nav_per_share": _kind(r"\bnet asset value\b|\bNAV\b", "USD per share", "party"),
-    "eps": _kind(r"\bper\b.*\bshare\b|\bshare\b", "USD per share", "party"),
+    "eps": _kind(r"\b(?:earnings|EPS|diluted|basic|net (?:income|loss|profit)|(?:income|loss) per)\b", "USD per share", "party"),
     "revenue": _kind(r"\brevenues?\b", _MONEY, "party"),
-    "revenue_growth": _kind(r"\brevenues?\b|\bincrease\b", "%", "party", may_be_open=True),
+    "revenue_growth": _kind(r"\brevenues?\b", "%", "party", may_be_open=True),
     "net_income": _kind(r"\bnet (?:income|loss|profit)\b|\bincome\b|\bloss\b", _MONEY, "party"),
     "unrealized_loss": _kind(r"\bunreali[sz]ed\b", _MONEY, "any"),
     "operating_expenses": _kind(r"\boperating expenses?\b|\bexpenses?\b", _MONEY, "party"),
-    "cash": _kind(r"\bcash\b", _MONEY, "party"),
+    "cash": _kind(r"\bcash\b", _MONEY, "party", near=True),
     "stablecoins": _kind(r"\b(?:stablecoins?|USDC|USDT)\b", _MONEY, "any"),
-    "debt": _kind(r"\bdebt\b", _MONEY, "party"),
+    "debt": _kind(r"\bdebt\b", _MONEY, "party", near=True),
     "borrowing": _kind(r"\bborrow\w*\b|\bloan\b", _MONEY, "party"),
     "stockholders_equity": _kind(r"\bequity\b", _MONEY, "party"),
     "crypto_assets_value": _kind(r"\bcrypto\b|\bdigital assets?\b", _MONEY, "any"),
-    "threshold": _kind(r"\b(?:minimum|requir\w*|least|threshold|below|above|bid)\b", None, "any", may_be_open=True),
+    "threshold": _kind(r"\b(?:minimum|requir\w*|least|threshold|below|above|bid)\b", None, "any", may_be_open=True, near=True),
     "deadline": _kind(r"\b(?:until|deadline|regain|compliance|by)\b", "date(?:time)?", "any", may_be_open=True),
     "effective_date": _kind(r"\b(?:on|effective|as of|dated|prior to|begin\w*|starts?|open|at|cease\w*|following|date|set|from)\b|\d", "date(?:time)?", "any", may_be_open=True),
     "amends": _kind(r"\b(?:amend\w*|original\w*|filed|correct\w*)\b", "date", "any"),
@@ -101,24 +111,25 @@ KINDS: Mapping[str, Kind] = {
     "listing_deficiency": _kind(r"\bRule\b", None, "any"),
     "hash_rate": _kind(r"\b(?:hash\s?rate|exahash|EH/s)\b", "EH/s", "party"),
     "hash_rate_change": _kind(r"\bhash\s?rate\b", None, "party"),
-    "insider_purchase": _kind(r"\bpurchas\w*|bought\b", None, "any"),
-    "incident": _kind(r"\b(?:stole\w*|hack\w*|liquidat\w*|incident|exploit\w*|attack\w*|outage|breach\w*|loss(?:es)?)\b|\d", None, "any"),
+    "insider_purchase": _kind(r"\b(?:purchased|bought|acquired)\b", None, "any", near=True),
+    "incident": _kind(r"\b(?:stole\w*|hack\w*|liquidation\w*|liquidated|incident|exploit\w*|attack\w*|outage|breach\w*|theft)\b", None, "any"),
     "treasury_sale": _kind(_SELL + r"|\bswap\w*\b", None, "coin"),
     "treasury_policy": _kind(r"\b(?:commit\w*|treasury|reserves?|allocat\w*|polic\w+)\b", None, "any", may_be_open=True),
     "loan": _kind(r"\b(?:lend|lent|loan\w*)\b", None, "any"),
     "loan_fund": _kind(r"\b(?:loan|fund)\b", None, "any", may_be_open=True),
     "compensation": _kind(r"\b(?:compensat\w*|voucher\w*|totall?ing|distribut\w*)\b", None, "any", may_be_open=True),
-    "compensation_each": _kind(r"\b(?:between|each|receive|range|from)\b", None, "any", may_be_open=True),
-    "yield": _kind(r"\byields?\b", "%", "any"),
-    "btc_yield": _kind(r"\byield\b", "%", "any"),
+    "compensation_each": _kind(r"\b(?:between|each|per user|rang\w+|every)\b", None, "any", may_be_open=True, near=True),
+    "treasury_share": _kind(r"\b(?:treasury|total amount|held|holdings?|reserves?)\b", "%", "coin", may_be_open=True),
+    "yield": _kind(r"\byields?\b", "%", "any", near=True),
+    "btc_yield": _kind(r"\b(?:BTC|bitcoin)\s+yield\b", "%", "any"),
 }  # fmt: skip
 _STEMS = {
     "deposits": "deposit", "merger": "merger", "vote": "approve|vote", "withdrawals": "withdraw", "close": "clos|ceas|no longer|after|not be", "open": "open|start", "conversion": "convert",
     "pairs": "pair|/", "postponed": "postpone", "outcome": "pass|approv|execut|reject|winner|defeat|status", "winner": "winner|elected|selected",
     "appointment": "appoint|assum|elect", "departure": "resign|depart|retire|step|officer", "role": "officer|role|director|president|transition",
-    "remains": "remain", "committee": "committee", "size": "member|director|from|to|usd|size", "director": "director", "officer": "officer|responsib|president|head",
-    "bankruptcy": "chapter|bankrupt", "paused": "pause|suspend|halt", "announced": "announc|result", "counterparty": "inc|corporation|with|llc|ltd",
-    "terminated": "terminat", "status": "remain|list", "regained": "regain", "compliance": "complian", "conclusion": "conclu|effective", "controls": "control",
+    "remains": "remain|continu", "committee": "committee", "size": r"\bsizes?\b|\bmembers?\b|\bdirectors?\b", "director": "director", "officer": "officer|responsib|president|head",
+    "bankruptcy": "chapter|bankrupt", "paused": "pause|suspend|halt", "announced": "announc|result", "counterparty": "agreement|merger|contract|transaction|partner|by and among|counterpart|lend|loan|swap",
+    "terminated": "terminat", "status": "remain|list", "regained": "regain", "compliance": "complian|compl(?:y|ies|ied)", "conclusion": "conclu|effective", "controls": "control",
     "fiscal": "fiscal|year", "year": "year", "end": "ended", "liability": "liab", "ticker": "ticker|symbol", "bounty": "bounty|bonus|reward", "bonus": "bonus",
     "submissions": "submi", "fee": "fee", "performance": "performance", "admin": "admin", "slippage": "slippage", "share": "share|total amount|%",
     "growth": "growth|year over year|increase", "exahash": "exahash|per eh", "daily": "daily|per day", "period": "period|day", "days": "day",
@@ -140,6 +151,17 @@ _TELLING = frozenset(
         "committee",
         "merger",
         "vote",
+        "remains",
+        "appointment",
+        "departure",
+        "compliance",
+        "counterparty",
+        "initial",
+        "growth",
+        "winner",
+        "size",
+        "controls",
+        "fee",
     ]
 )
 """Words of a kind's name that have to be said, since other kinds share the rest of the name."""
@@ -157,18 +179,38 @@ def kind_of(name: str) -> Kind:
     return Kind(re.compile(pattern, re.IGNORECASE | re.DOTALL), may_be_open=True)
 
 
+OF_SECURITIES = frozenset(
+    [
+        "proceeds",
+        "notes_principal",
+        "option_principal",
+        "securities_sold",
+        "securities_offered",
+        "securities_transferred",
+        "programme_size",
+        "programme_remaining",
+        "dividend_rate",
+        "interest_rate",
+        "commission",
+        "use_of_proceeds",
+    ]
+)
+"""Kinds told of a security, a programme or a channel: the company's own name would say nothing."""
 MOODS: Mapping[str, re.Pattern[str]] = {
-    "proposed": re.compile(r"\b(?:intend\w*|propos\w*|plan\w*|subject to|expect\w*|would|will|granted?|option|offering)\b", re.IGNORECASE),
-    "intended": re.compile(r"\b(?:intend\w*|plan\w*|expect\w*|up to)\b", re.IGNORECASE),
-    "expected": re.compile(r"\b(?:expect\w*|estimat\w*|anticipat\w*|will)\b", re.IGNORECASE),
-    "anticipated": re.compile(r"\b(?:anticipat\w*|expect\w*|estimat\w*|preliminary|project\w*)\b", re.IGNORECASE),
+    "proposed": re.compile(
+        r"\b(?:intend\w*|intention|propos(?:es|ed|ing|al)|plans? to|expects? to (?:offer|grant|issue)|would|initial public offering)\b",
+        re.IGNORECASE,
+    ),
+    "intended": re.compile(r"\b(?:intend\w*|intention|plans? to|planned|aims? to)\b", re.IGNORECASE),
+    "expected": re.compile(r"\b(?:expect\w*|estimat\w*|anticipat\w*|will be)\b", re.IGNORECASE),
+    "anticipated": re.compile(r"\b(?:anticipat\w*|expect\w*|preliminary|project(?:s|ed|ions?))\b", re.IGNORECASE),
     "priced": re.compile(r"\bpric(?:ed|ing)\b", re.IGNORECASE),
     "actual": re.compile(r"\b(?:complet\w*|clos(?:ed|ing)|issued|sold|consummat\w*)\b", re.IGNORECASE),
-    "conditional": re.compile(r"\b(?:subject to|if|condition\w*|provided that|contingent)\b", re.IGNORECASE),
+    "conditional": re.compile(r"\b(?:subject to|(?<!-)if(?!-)|condition(?:al|ed|s)?|provided that|contingent|unless)\b", re.IGNORECASE),
     "believed": re.compile(r"\bbeliev\w*\b", re.IGNORECASE),
     "agreed": re.compile(r"\b(?:agree\w*|will|lend|commit\w*)\b", re.IGNORECASE),
     "will": re.compile(r"\b(?:will|plan\w*|launch\w*|roll\w*|allocat\w*|distribut\w*|totall?ing|fund|initiative|support)\b", re.IGNORECASE),
-    "hoped": re.compile(r"\b(?:hop\w+|excess|aim\w*|target\w*|should)\b", re.IGNORECASE),
+    "hoped": re.compile(r"\b(?:hop(?:es?|ed|ing)|aim(?:s|ed|ing)?|target\w*|should)\b", re.IGNORECASE),
 }
 """Words of which one stands in the passage, by the mood that they mean."""
 OPEN = re.compile(

@@ -16,7 +16,8 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
     def one(row: Row) -> Iterator[Fill]:
         side, price = side_of(row, "side"), row.amount("price")
         (qty, base), (stated, quote), (fee, fee_coin) = (row.amount_with_coin(name) for name in ("executed", "amount", "fee"))
-        if row.text("pair").upper().replace("/", "") != base + quote:
+        pair = row.text("pair")
+        if pair != base + quote and pair.upper().replace("/", "") != base + quote:
             raise UnclearRowError(f"it was traded in {row.text('pair')}, and its amounts are in {base} and {quote}")
         if fee and not fee_coin:
             raise UnclearRowError("its fee names no coin")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from omc_pipeline.imports.building import each, exchanged, moved
+from omc_pipeline.imports.building import each, exchanged, moved, paired
 from omc_pipeline.imports.format import Format, Titles
+from omc_pipeline.imports.money import must_agree, worth_agrees
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.fill import FIAT, Fill
@@ -43,28 +44,30 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
     def one(row: Row) -> Iterator[Fill]:
         kind, time = row.word("type"), row.time("time")
-        bought, sold, fee = (row.number_or_none(name) or row.zero for name in ("bought", "sold", "fee"))
-        fee_coin = row.coin_or_none("fee_coin")
-        if fee and not fee_coin:
-            raise row.refusal("fee_coin", f"is empty beside {fee:f}")
+        (bought, bought_coin), (sold, sold_coin), (fee, fee_coin) = (
+            paired(row, name, f"{name}_coin", notes) for name in ("bought", "sold", "fee")
+        )
         worths = {
             name: (row.number_or_none(f"{name}_worth"), row.title(f"{name}_worth").split()[-1].upper())
             for name in ("bought", "sold", "fee")
         }
         for name, qty, coin in (("bought", bought, "bought_coin"), ("sold", sold, "sold_coin"), ("fee", fee, "fee_coin")):
             worth, currency = worths[name]
+            worth_agrees((qty, row.coin_or_none(coin)), worth, currency)
             if worth is not None and qty:
                 notes.worth(f"#{row.number}", row.coin(coin), worth / qty, currency)
         account = row.text("account")
         if kind == "trade":
-            got, gave = (bought, row.coin("bought_coin")), (sold, row.coin("sold_coin"))
-            yield exchanged(row, "", time, got, gave, fee, fee_coin, account=account)
+            got, gave = worths["bought"][0], worths["sold"][0]
+            if got and gave:
+                must_agree("value bought", got, "value sold", gave, max(got, gave) / 10)
+            yield exchanged(row, "", time, (bought, bought_coin), (sold, sold_coin), fee, fee_coin, account=account)
             return
         is_in = kind in _IN
         known = _IN.get(kind) or _OUT.get(kind)
         if known is None or (sold if is_in else bought):
             raise UnclearRowError(f"type {row.text('type')!r} is not supported yet")
-        qty, coin = (bought, row.coin("bought_coin")) if is_in else (sold, row.coin("sold_coin"))
+        qty, coin = (bought, bought_coin) if is_in else (sold, sold_coin)
         if coin in FIAT:
             notes.skip("deposit or withdrawal of money")
             return

@@ -7,24 +7,29 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from omc_pipeline.imports.money import Side
+from omc_pipeline.imports.money import Side, shown
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.fill import FIAT, Fill
 from omc_pipeline.pnl.kinds import Kind
+from omc_pipeline.pnl.statuses import is_done
 
 STABLE = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI", "PYUSD", "USDP", "EURT", "EURC"})
 """Coins that stand for money: of two coins that are exchanged, the one that prices the other."""
 _QUOTES = sorted([*FIAT, *STABLE, "BTC", "XBT", "ETH", "BNB", "TRX"], key=len, reverse=True)
-_SEPARATED = re.compile(r"([A-Za-z0-9.*$]+)[/_-]([A-Za-z0-9.*$]+)")
+_SEPARATED = re.compile(r"([A-Za-z0-9][A-Za-z0-9.*$]{0,29})[/_-]([A-Za-z0-9][A-Za-z0-9.*$]{0,29})")
+_ALONE = re.compile(r"[A-Z0-9][A-Z0-9.*$]{0,29}")
 _ZERO = Decimal(0)
+_SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "Buy": "buy", "Sell": "sell", "buy": "buy", "sell": "sell"}
 
 
 def each(rows: Iterable[Row], notes: Notes, fills_of: Callable[[Row], Iterable[Fill]]) -> Iterator[Fill]:
     """Turn each row by itself into fills; a row that is unclear becomes an exception, and is not counted."""
     for row in rows:
         try:
-            yield from list(fills_of(row))
+            if row.has("status") and not _happened(row, notes):
+                continue
+            yield from _sound(list(fills_of(row)), notes)
         except UnclearRowError as error:
             notes.doubt("unclear_row", "", row.place, f"is not counted: {error}")
 
@@ -33,10 +38,85 @@ def together(groups: Iterable[list[Row]], notes: Notes, fills_of: Callable[[list
     """Turn rows that tell one event together into fills."""
     for group in groups:
         try:
-            yield from list(fills_of(group))
+            if group[0].has("status") and not _all_happened(group, notes):
+                continue
+            yield from _sound(list(fills_of(group)), notes)
         except UnclearRowError as error:
             place = group[0].place if len(group) == 1 else f"{group[0].place} to {group[-1].place}"
             notes.doubt("unclear_row", "", place, f"is not counted: {error}")
+
+
+def _all_happened(group: list[Row], notes: Notes) -> bool:
+    said = {_happened(row, notes) for row in group}
+    if len(said) > 1:
+        raise UnclearRowError("some of its rows happened and some did not, by their status")
+    return said == {True}
+
+
+def _happened(row: Row, notes: Notes) -> bool:
+    """Say whether a row's status is that of something that happened; one that did not is noted.
+
+    Raises:
+        UnclearRowError: Nobody knows the word.
+    """
+    word = row.word("status")
+    known = is_done(word)
+    if known is None:
+        raise UnclearRowError(f"whether something of status {row.text('status')!r} happened is not known")
+    if not known:
+        notes.skip(f"status {word}")
+    return known
+
+
+def _sound(fills: list[Fill], notes: Notes) -> list[Fill]:
+    """Return the fills of one event if none of them has a negative quantity, price or value; a negative fee is noted.
+
+    Raises:
+        UnclearRowError: One has.
+    """
+    for fill in fills:
+        for what, value in (("quantity", fill.qty), ("price", fill.price), ("value", fill.amount)):
+            if value is not None and value < 0:
+                raise UnclearRowError(f"its {what} is {value:f}; whether it came or went, its other columns say")
+        if fill.kind == "trade" and (fill.symbol == fill.currency or (fill.symbol in FIAT and fill.currency not in FIAT | STABLE)):
+            raise UnclearRowError(f"it trades {fill.symbol} for {fill.currency}; are the two the other way round?")
+        if fill.fee is not None and fill.fee < 0:
+            notes.assume("a negative fee is a rebate: it was paid to the account")
+        elif fill.kind == "trade" and fill.fee and fill.amount and fill.fee_currency == fill.currency and fill.fee * 2 > fill.amount:
+            notes.doubt(
+                "two_readings", fill.symbol, f"row {fill.sequence}",
+                f"its fee of {shown(fill.fee)} {fill.currency} is more than half of its value of {shown(fill.amount)}; it counts",
+            )  # fmt: skip
+    return fills
+
+
+def paired(row: Row, amount: str, coin: str, notes: Notes) -> tuple[Decimal, str]:
+    """Return an amount and its coin from two columns; zero and no coin where both are empty.
+
+    Raises:
+        BadInputError: An amount without a coin.
+        UnclearRowError: A coin without an amount, unless it is that of a fee, which is taken for none.
+    """
+    value, named = row.number_or_none(amount), row.coin_or_none(coin)
+    if value and not named:
+        raise row.refusal(coin, f"is empty beside {value:f}")
+    if value is None and named:
+        if amount != "fee":
+            raise UnclearRowError(f"column {row.title(coin)!r} says {named}, and {row.title(amount)!r} is empty")
+        notes.assume("a currency of a fee without an amount means no fee")
+    return value or _ZERO, named
+
+
+def amount_of_side(row: Row, name: str, side: Side) -> Decimal:
+    """Return a quantity without its sign, which may be negative where coins left.
+
+    Raises:
+        UnclearRowError: Coins came, and it is negative.
+    """
+    amount = row.amount(name)
+    if side == "buy" and amount < 0:
+        raise UnclearRowError(f"it is a purchase or an arrival, and its quantity is {amount:f}")
+    return abs(amount)
 
 
 def traded(
@@ -129,13 +209,16 @@ def market(row: Row, name: str) -> tuple[str, str]:
     if found:
         return found[1], found[2]
     for quote in _QUOTES:
-        if written.endswith(quote) and len(written) > len(quote):
+        if written.endswith(quote) and _ALONE.fullmatch(written[: -len(quote)]):
             return written[: -len(quote)], quote
     raise row.refusal(name, f"{written[:40]!r} is no market, such as BTC/AUD")
 
 
 def side_of(row: Row, name: str) -> Side:
     """Return buy or sell."""
+    known = _SIDES.get(row.text(name))
+    if known is not None:
+        return known
     word = row.word(name)
     if word in ("buy", "b"):
         return "buy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from omc_pipeline.imports.building import each, exchanged, moved, traded
+from omc_pipeline.imports.building import amount_of_side, each, exchanged, moved, traded
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.money import Side, must_agree, slack, value_before_fee
 from omc_pipeline.imports.names import asset
@@ -73,7 +73,10 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
 
 def _trade(row: Row, identity: str, kind: str, coin: str, currency: str) -> Fill:
-    side, qty = _SIDES[kind], abs(row.amount("qty"))
+    if currency not in FIAT:
+        raise UnclearRowError(f"its price is in {currency}, which is no money; are coin and currency the other way round?")
+    side = _SIDES[kind]
+    qty = amount_of_side(row, "qty", side)
     fee, subtotal, whole = abs(row.number_or_none("fee") or row.zero), abs(row.amount("subtotal")), row.amount("total")
     price = row.number_or_none("price")
     must_agree(

@@ -16,9 +16,6 @@ _WAYS: dict[str, Kind] = {"send": "withdrawal", "receive": "deposit"}
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
     def one(row: Row) -> Iterator[Fill]:
-        if row.word("status") != "completed":
-            notes.skip(f"status {row.word('status') or 'empty'}")
-            return
         direction = _WAYS.get(row.word("type"))
         if direction is None:
             raise UnclearRowError(f"type {row.text('type')!r} is neither Send nor Receive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from omc_pipeline.imports.building import each, exchanged, moved
+from omc_pipeline.imports.building import each, exchanged, moved, paired
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
@@ -55,11 +55,9 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
     def one(row: Row) -> Iterator[Fill]:
         kind, time = row.word("type"), row.time("time")
-        bought, sold, fee = (row.number_or_none(name) or row.zero for name in ("bought", "sold", "fee"))
-        bought_coin, sold_coin, fee_coin = (row.coin_or_none(name) for name in ("bought_coin", "sold_coin", "fee_coin"))
-        for name, amount, coin in (("bought", bought, bought_coin), ("sold", sold, sold_coin), ("fee", fee, fee_coin)):
-            if amount and not coin:
-                raise row.refusal(f"{name}_coin", f"is empty beside {amount:f}")
+        (bought, bought_coin), (sold, sold_coin), (fee, fee_coin) = (
+            paired(row, name, f"{name}_coin", notes) for name in ("bought", "sold", "fee")
+        )
         if kind in _TRADES:
             got = total(bought, fee) if fee_coin == bought_coin else bought
             gave = total(sold, -fee) if fee_coin == sold_coin else sold

@@ -9,7 +9,8 @@ from itertools import islice
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.text import SEPARATORS, header_cells, lines
-from omc_pipeline.imports.titles import folded_titles, without_idle_end
+from omc_pipeline.pnl.meanings import might_be
+from omc_pipeline.pnl.titles import folded_titles, without_idle_end
 
 OWN = "omc_trades"
 """The format of ``omc pnl compute`` itself, whose reader has its own words for what is missing."""
@@ -95,9 +96,14 @@ def refuse_unknown(one: Format, titles: Sequence[str], ignored: Iterable[str]) -
     left_out = set(folded_titles(ignored))
     unknown = [title for title, name in zip(titles, plains, strict=True) if name in set(one.unknown(plains)) - left_out]
     if unknown:
-        names = ", ".join(map(repr, unknown))
+        names = ", ".join(f"{title!r}{_guess(title)}" for title in unknown)
         options = " ".join(f"--ignore '{title}'" for title in unknown)
         raise BadInputError(
             f"column {names}: not known in {one.title} ({one.name}), so it may bear on money;"
             f" if it doesn't, say {options}; if it does, describe the file with --map"
         )
+
+
+def _guess(title: str) -> str:
+    meaning = might_be(title)
+    return f" (might be {meaning})" if meaning else ""

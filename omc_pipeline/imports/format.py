@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from omc_pipeline.imports.titles import folded
 from omc_pipeline.pnl.fill import Fill
+from omc_pipeline.pnl.titles import folded
 
 if TYPE_CHECKING:
     from omc_pipeline.imports.notes import Notes
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Shape = Literal["table", "json", "sqlite"]
 Titles = str | tuple[str, ...]
 """How a column is titled in the file; several where versions of the format differ."""
+
+
+STATUS = ("Status", "State", "Order Status", "Transaction Status")
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,17 @@ class Format:
         there = set(titles)
         return [_first(wanted) for wanted in self.columns.values() if not there & set(_folded(wanted))]
 
+    @property
+    def every_optional(self) -> Mapping[str, Titles]:
+        """Return the optional columns, and a status: any venue may add one, and a row that never happened must not count."""
+        known = {title for said in (*self.columns.values(), *self.optional.values()) for title in _folded(said)}
+        known |= {folded(title) for title in self.irrelevant}
+        free = tuple(title for title in STATUS if folded(title) not in known)
+        return self.optional if "status" in self.columns or len(free) < len(STATUS) else {"status": free, **self.optional}
+
     def places(self, titles: Sequence[str]) -> Mapping[str, int]:
         """Return where each known column stands among plain titles, by the name that ``read`` uses."""
-        wanted = {**self.columns, **self.optional}
+        wanted = {**self.columns, **self.every_optional}
         at = {title: place for place, title in enumerate(titles)}
         return {
             name: next(at[title] for title in _folded(said) if title in at) for name, said in wanted.items() if set(_folded(said)) & set(at)
@@ -75,7 +86,7 @@ class Format:
 
     def unknown(self, titles: Sequence[str]) -> list[str]:
         """Return the plain titles that are neither read nor known to be irrelevant."""
-        known = {title for said in (*self.columns.values(), *self.optional.values()) for title in _folded(said)}
+        known = {title for said in (*self.columns.values(), *self.every_optional.values()) for title in _folded(said)}
         known |= {folded(title) for title in self.irrelevant}
         return [title for title in titles if title and title not in known]
 

@@ -15,7 +15,7 @@ from omc_pipeline.assets.registry import Registry
 from omc_pipeline.collection.erasing import profit_and_loss_of
 from omc_pipeline.imports.mapping import read_mapping
 from omc_pipeline.imports.reading import Asked, FileReading, read_content
-from omc_pipeline.imports.storing import account_ids, fills_for, without_history
+from omc_pipeline.imports.storing import account_ids, fills_for, linked_rows, without_history
 from omc_pipeline.imports.symbols import Names
 from omc_pipeline.ledgers.exchange import FILL
 from omc_pipeline.ledgers.knowledge import stamp
@@ -79,6 +79,7 @@ def asked_of(options: Mapping[str, Any], registry: Registry) -> Asked:
         options.get("ignored", ()),
         made,
         Names(registry, options.get("coins") or {}),
+        options.get("quote") or "",
     )
 
 
@@ -144,7 +145,7 @@ def _stated_again(connection: psycopg.Connection[Any], others: list[ImportedFile
 def _appended(connection: psycopg.Connection[Any], reading: FileReading, one: ImportedFile) -> int:
     with connection.transaction():
         ids = account_ids(connection, one.user_id, reading, one.options.get("account"))
-        rows = fills_for(reading, one.user_id, ids)
+        rows, _ = linked_rows(connection, one.user_id, fills_for(reading, one.user_id, ids))
         done = append(connection, one.source, rows, one.payload_sha256).get(FILL.qualified) if rows else None
         for account in sorted({row.account_id for row in rows}):
             pair_fills(connection, one.user_id, account, None)

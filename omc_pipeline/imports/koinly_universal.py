@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from omc_pipeline.imports.building import each, exchanged, moved
+from omc_pipeline.imports.building import each, exchanged, moved, paired
 from omc_pipeline.imports.format import Format
+from omc_pipeline.imports.money import worth_agrees
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.fill import FIAT, Fill
@@ -37,7 +38,9 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
 
 
 def _event(row: Row, notes: Notes) -> Iterator[Fill]:
-    sent, received, fee, worth = (_with_coin(row, name, coin) for name, coin in _AMOUNTS)
+    sent, received, fee, worth = (paired(row, name, coin, notes) for name, coin in _AMOUNTS)
+    for amount in (sent, received):
+        worth_agrees(amount, *worth)
     for qty, coin in (sent, received):
         if qty and worth[0] and coin != worth[1]:
             notes.worth(f"#{row.number}", coin, worth[0] / qty, worth[1])
@@ -72,13 +75,6 @@ def _movement(row: Row, notes: Notes, moves: Amount, fee: Amount, worth: Amount,
         amount=stated,
         currency=worth[1] if stated else "",
     )
-
-
-def _with_coin(row: Row, name: str, coin: str) -> Amount:
-    amount, of = row.number_or_none(name) or row.zero, row.coin_or_none(coin)
-    if amount and not of:
-        raise row.refusal(coin, f"is empty beside {amount:f}")
-    return amount, of
 
 
 FORMAT = Format(

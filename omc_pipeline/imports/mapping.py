@@ -31,48 +31,19 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from omc_infra.errors import BadInputError
-from omc_pipeline.imports.building import each, market
+from omc_pipeline.imports.building import amount_of_side, each, market
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.money import Side, value_before_fee
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.numbers import Mark
 from omc_pipeline.imports.row import Row, UnclearRowError
-from omc_pipeline.imports.titles import folded
 from omc_pipeline.pnl.amounts import total
 from omc_pipeline.pnl.fill import Fill
 from omc_pipeline.pnl.kinds import KINDS, LEAVING, Kind
+from omc_pipeline.pnl.meanings import MEANINGS
+from omc_pipeline.pnl.titles import folded
 
-MEANINGS: Mapping[str, tuple[str, ...]] = {
-    "time": (
-        "time",
-        "date",
-        "datetime",
-        "timestamp",
-        "when",
-        "executedat",
-        "dateutc",
-        "utctime",
-        "tradedate",
-        "transactiondate",
-        "datum",
-        "zeit",
-    ),
-    "id": ("id", "txid", "tradeid", "transactionid", "fillid", "orderid", "reference"),
-    "market": ("market", "pair", "instrument", "tradingpair", "product"),
-    "symbol": ("symbol", "coin", "asset", "base", "basecurrency", "basecoin", "ticker", "currencybought", "coinname"),
-    "currency": ("currency", "quote", "quotecurrency", "quotecoin", "pricecurrency", "settlementcurrency"),
-    "side": ("side", "type", "direction", "action", "buysell", "transactiontype"),
-    "kind": ("kind", "category", "label"),
-    "qty": ("qty", "quantity", "amount", "size", "volume", "vol", "units", "executed", "filled", "menge", "anzahl"),
-    "price": ("price", "rate", "unitprice", "averageprice", "fillprice", "kurs", "preis"),
-    "total": ("total", "cost", "value", "subtotal", "quoteamount", "proceeds", "consideration", "summe", "betrag"),
-    "fee": ("fee", "fees", "commission", "feeamount", "tradingfee", "gebühr"),
-    "fee_currency": ("feecurrency", "feeccy", "feecoin", "commissionasset", "feeasset"),
-    "account": ("account", "wallet", "exchange", "venue"),
-    "status": ("status", "state"),
-}
-"""What a column may mean, and titles by which it is suggested; the first names are what a mapping file uses."""
 _SETTINGS = {
     "venue": str,
     "zone": str,
@@ -84,7 +55,6 @@ _SETTINGS = {
     "fixed": dict,
     "words": dict,
 }
-_DONE = ("", "completed", "complete", "filled", "done", "closed", "settled", "success", "executed", "ok")
 
 
 @dataclass(frozen=True)
@@ -192,9 +162,6 @@ class _Reader:
         return each(rows, notes, lambda row: self._one(row, notes))
 
     def _one(self, row: Row, notes: Notes) -> Iterator[Fill]:
-        if row.word("status") not in _DONE:
-            notes.skip(f"status {row.word('status')}")
-            return
         if not row.has("fee") and "fee" not in self.fixed:
             notes.assume("no fees, since no column names them")
         kind = self._word(row, "kind") or "trade"
@@ -204,7 +171,7 @@ class _Reader:
             raise UnclearRowError(f"kind {kind!r} is none of {', '.join(sorted(KINDS))}; say what it means under [words.kind]")
         side = self._side(row, kind)
         base, quote = self._market(row)
-        qty, price, stated = abs(row.amount("qty")), row.number_or_none("price"), row.number_or_none("total")
+        qty, price, stated = amount_of_side(row, "qty", side), row.number_or_none("price"), row.number_or_none("total")
         fee = row.number_or_none("fee")
         if fee is None:
             fee = Decimal(self.fixed.get("fee", "0"))

@@ -52,6 +52,8 @@ def value_before_fee(side: Side, qty: Decimal, price: Decimal | None, stated: De
     if price is None:
         return stated
     computed = product(qty, price)
+    if stated == computed:
+        return stated
     with_fee = total(computed, fee if side == "buy" else -fee)
     allowed = slack(qty, price, stated)
     off, off_with_fee = abs(total(stated, -computed)), abs(total(stated, -with_fee))
@@ -78,6 +80,17 @@ def must_agree(what: str, stated: Decimal | None, other_name: str, other: Decima
     """
     if stated is not None and abs(total(abs(stated), -abs(other))) > max(allowed, product(abs(other), _SHARE)):
         raise UnclearRowError(f"its {what} of {shown(stated)} and its {other_name} of {shown(other)} don't agree")
+
+
+def worth_agrees(amount: tuple[Decimal, str], worth: Decimal | None, currency: str) -> None:
+    """Hold an amount of money against what the same row says it was worth.
+
+    Raises:
+        UnclearRowError: They are in one currency and further apart than a hundredth.
+    """
+    qty, coin = amount
+    if worth and qty and coin == currency:
+        must_agree(f"amount of {coin}", qty, f"worth in {currency}", worth, product(abs(worth), Decimal("0.01")))
 
 
 def shown(value: Decimal) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 _NAME = re.compile(r"[A-Z0-9][A-Z0-9._$*-]{0,29}")
 _KRAKEN: Mapping[str, str] = {
@@ -41,6 +42,7 @@ _STAKED = re.compile(r"(?P<coin>[A-Z0-9]+?)(?:[0-9]{2})?\.[SMFBPT]")
 _CODES: Mapping[str, Mapping[str, str]] = {"kraken": _KRAKEN, "*": {"XBT": "BTC"}}
 
 
+@lru_cache(maxsize=10_000)
 def asset(venue: str, written: str) -> str:
     """Return the canonical symbol of what a venue calls a coin or currency.
 

@@ -13,6 +13,10 @@ Mark = Literal["point", "comma"]
 _SIGNS = re.compile(r"[€$£¥₩₹₿\s  ']|(?<![A-Z])(?:A|US|AU|C|NZ|HK|S)(?=\$)")
 _PARENTHESES = re.compile(r"\((.+)\)")
 _WITH_COIN = re.compile(r"([+-]?[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z0-9][A-Za-z0-9._-]*)?")
+USUAL_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.([0-9]{1,40}))?")
+"""How nearly every number is written; it needs no further look unless the file has decimal commas."""
+USUAL_WITH_COIN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,40})?) ?([A-Z][A-Z0-9]{1,9})")
+_ZERO = Decimal(0)
 _BOTH_WAYS = re.compile(r"[+-]?[0-9]{1,3}(?:[.,][0-9]{3})")
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*")
 _POINT = re.compile(r"[+-]?[0-9]*(?:,[0-9]{3})*\.[0-9]+")
@@ -34,7 +38,7 @@ def decimal_mark(cells: Iterable[str]) -> Mark | None:
     """Return what separates decimals, from cells that can be read in one way only; None where none of them tells, or they differ."""
     point = comma = False
     for cell in cells:
-        if not cell or not ("," in cell or "." in cell):
+        if "," not in cell and (point or "." not in cell):  # a number without a comma says nothing new
             continue
         written = bare(cell)
         if _BOTH_WAYS.fullmatch(written):
@@ -57,6 +61,9 @@ def read_number(text: str, mark: Mark | None) -> Decimal:
         TwoReadingsError: ``1,234`` or the like, and nobody knows.
         ValueError: Not a number.
     """
+    usual = USUAL_NUMBER.fullmatch(text)
+    if usual is not None and (mark != "comma" or usual[1] is None):
+        return Decimal(text) or _ZERO
     written = bare(text)
     if "," in written:
         written = _without_commas(written, mark, text)

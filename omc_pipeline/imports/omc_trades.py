@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -11,11 +11,19 @@ from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
 from omc_pipeline.pnl.amounts import product, total
+from omc_pipeline.pnl.document import REQUIRED
 from omc_pipeline.pnl.fill import Fill
-from omc_pipeline.pnl.gross import is_gross
+from omc_pipeline.pnl.gross import disagreement, is_gross
 from omc_pipeline.pnl.kinds import KINDS, Kind
 
 _KINDS = {"": "trade", "buy": "trade", "sell": "trade", "move": "fee"}
+
+
+def _objects(document: object) -> Sequence[Mapping[str, object]] | None:
+    trades = document.get("trades") if isinstance(document, dict) else document
+    if not isinstance(trades, list) or not trades or not all(isinstance(one, dict) and one.keys() >= set(REQUIRED) for one in trades):
+        return None
+    return trades
 
 
 def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
@@ -24,13 +32,17 @@ def _read(rows: Iterable[Row], notes: Notes) -> Iterator[Fill]:
         if kind not in KINDS:
             raise UnclearRowError(f"kind {kind!r} is not known")
         coin, qty, price = row.coin("symbol"), row.amount("qty"), row.number_or_none("price")
-        currency = row.coin_or_none("quote") or row.coin_or_none("currency")
+        currency = row.coin_or_none("quote") or row.coin_or_none("currency") or row.quote
         if not currency:
-            raise row.refusal("quote", "no column says what prices are in; add a column quote")
+            raise row.refusal("quote", "no column says what prices are in; add a column quote, or say it with --quote, such as --quote AUD")
         final = row.number_or_none("cost" if side == "buy" else "proceeds")
         if kind == "trade" and price is None and final is None and row.number_or_none("gross") is None:
             raise row.refusal("price", f"is missing, and no {'cost' if side == 'buy' else 'proceeds'} stands in its place")
+        if row.has("fee") and row.number_or_none("fee") is None:
+            notes.assume("a row whose fee is empty has no fee")
         fee, fee_coin = row.number_or_none("fee") or row.zero, row.coin_or_none("fee_ccy") or currency
+        if row.number_or_none("gross") is None and (readings := disagreement(side, qty, price, final, fee, in_coin=fee_coin == coin)):
+            notes.doubt("two_readings", coin, row.place, readings)
         amount = _before_fee(row, side, qty, price, final, fee, fee_coin if fee else currency, coin, currency)
         if fee and fee_coin == coin and not is_gross(side, qty, price, final, fee):
             qty = total(qty, fee if side == "buy" else -fee)
@@ -91,6 +103,7 @@ FORMAT = Format(
     absent={"fee": "no fees, since no column names them"},
     irrelevant=("source_row", "note"),
     zone="UTC",
+    objects=_objects,
     states_symbols=True,
     read=_read,
 )

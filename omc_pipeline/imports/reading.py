@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,16 +16,20 @@ from omc_pipeline.imports.detect import OWN, found_header, found_objects, refuse
 from omc_pipeline.imports.discovery import discover_formats, format_named
 from omc_pipeline.imports.format import Format
 from omc_pipeline.imports.notes import Notes
-from omc_pipeline.imports.numbers import Mark, decimal_mark
+from omc_pipeline.imports.numbers import Mark, decimal_mark, kept_digits
 from omc_pipeline.imports.row import Row, Sheet
 from omc_pipeline.imports.symbols import Names, with_symbols
 from omc_pipeline.imports.text import cells, text_of
-from omc_pipeline.imports.titles import folded_titles
+from omc_pipeline.pnl.amounts import product
 from omc_pipeline.pnl.document import parse_json
 from omc_pipeline.pnl.fill import Fill
+from omc_pipeline.pnl.sequence import direction
+from omc_pipeline.pnl.titles import folded_titles
 
 MOST_BYTES = 512 * 1024 * 1024
 _SAMPLE_BYTES = 256 * 1024
+OWN_ID = "#"
+"""What an id begins with that the file does not give."""
 SQLITE = b"SQLite format 3\x00"
 
 
@@ -39,6 +44,7 @@ class Asked:
         ignored: Titles of columns that don't matter.
         mapping: A format made from a mapping file.
         names: What names of coins mean.
+        quote: Currency of prices where no column says it.
     """
 
     format: str | None = None
@@ -47,6 +53,7 @@ class Asked:
     ignored: Sequence[str] = ()
     mapping: Format | None = None
     names: Names = field(default_factory=Names)
+    quote: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ def is_foreign(content: bytes) -> bool:
             return False
         try:
             text, _ = text_of(content)
-            return found_objects(parse_json(text), formats) is not None
+            return found_objects(parse_json(text), [one for one in formats if one.name != OWN]) is not None
         except BadInputError:
             return False
     header = found_header(text, formats)
@@ -208,25 +215,79 @@ def _result(
 ) -> FileReading:
     held = list(raw)
     plains = folded_titles(titles)
-    places = one.places(plains)
+    left_out = set(folded_titles(asked.ignored))
+    places = {name: at for name, at in one.places(plains).items() if name in one.columns or plains[at] not in left_out}
     for name, meaning in one.absent.items():
         if name not in places:
             notes.assume(meaning)
     known = set(places.values())
     mark = asked.mark or decimal_mark(row[at] for _, _, row in held for at in known) or ("point" if one.shape != "table" else None)
     zone = asked.zone or one.zone
-    sheet = Sheet(one.venue, titles, places, mark, zone_named(zone) if zone else None, one.order, notes)
-    read = _in_sequence(one, list(one.read((Row(sheet, *each) for each in held), notes)))
+    sheet = Sheet(one.venue, titles, places, mark, zone_named(zone) if zone else None, one.order, notes, asked.quote.upper())
+    read = _in_sequence(one, _ids_once(_kept(one.read((Row(sheet, *each) for each in held), notes), notes), notes))
+    doubled = len(held) - len({tuple(cells) for _, _, cells in held}) if any(fill.id.startswith(OWN_ID) for fill in read) else 0
+    if doubled:
+        notes.assume(f"{doubled:,} rows are equal to an earlier one and have no id; each counts as a trade of its own")
     fills = with_symbols(read, one, asked.names, notes)
     source = "" if not notes.zoneless else f"{zone}, {'given' if asked.zone else 'as the format has it'}"
     if notes.rounded:
-        notes.assume(f"{notes.rounded} numbers with more than 18 decimals are rounded to 18, half even")
+        notes.assume(f"{notes.rounded} quantities and fees with more than 18 decimals are rounded to 18, half even")
     return FileReading(one, fills, notes, len(held), encoding, source, Counter(fill.kind for fill in fills))
 
 
+def _kept(fills: Iterable[Fill], notes: Notes) -> list[Fill]:
+    """Round quantities and fees to the decimals that are kept; the money that they make was computed before."""
+    kept = []
+    for fill in fills:
+        qty, is_qty_rounded = kept_digits(fill.qty)
+        fee, is_fee_rounded = (fill.fee, False) if fill.fee is None else kept_digits(fill.fee)
+        if is_qty_rounded or is_fee_rounded:
+            notes.rounded += is_qty_rounded + is_fee_rounded
+            fill = fill._replace(qty=qty, fee=fee, amount=_value_of(fill))  # noqa: PLW2901 the same fill, kept shorter
+        kept.append(fill)
+    return kept
+
+
+def _ids_once(fills: list[Fill], notes: Notes) -> list[Fill]:
+    """Leave out fills whose id the file has given already with the same facts; the same id with other facts is an exception."""
+    known: dict[tuple[str, str, str, str], Fill] = {}
+    kept = []
+    repeated = 0
+    for fill in fills:
+        if fill.id.startswith(OWN_ID):
+            kept.append(fill)
+            continue
+        facts = fill._replace(sequence=0)
+        key = (fill.account, fill.symbol, fill.currency, fill.id)
+        earlier = known.setdefault(key, facts)
+        if earlier is facts:
+            kept.append(fill)
+        elif earlier == facts:
+            repeated += 1
+        else:
+            notes.doubt(
+                "given_twice",
+                fill.symbol,
+                f"row {fill.sequence}",
+                f"has the id {fill.id!r} of an earlier row and says otherwise; both count",
+            )
+            kept.append(fill)
+    if repeated:
+        notes.assume(f"{repeated:,} rows are given twice, with the same id, and count once")
+    return kept
+
+
+def _value_of(fill: Fill) -> Decimal | None:
+    return product(fill.qty, fill.price) if fill.amount is None and fill.price is not None else fill.amount
+
+
 def _in_sequence(one: Format, fills: list[Fill]) -> list[Fill]:
-    """Keep the numbers of rows as sequence where a format guarantees their order, counted backwards where the newest stands first."""
-    if not one.is_ordered:
-        return [fill._replace(sequence=0) for fill in fills]
-    is_backward = len(fills) > 1 and fills[0].time > fills[-1].time
-    return [fill._replace(sequence=-fill.sequence) for fill in fills] if is_backward else fills
+    """Keep the numbers of rows as sequence where their order is that of time, counted backwards where the newest stands first.
+
+    A format may guarantee the order also where times don't show it; else rows at one instant only tell nothing.
+    """
+    times = [fill.time for fill in fills]
+    follows = direction([fill.sequence for fill in fills], times)
+    if not follows:
+        follows = (-1 if fills and times[0] > times[-1] else 1) if one.is_ordered else 0
+    return fills if follows == 1 else [fill._replace(sequence=follows * fill.sequence) for fill in fills]

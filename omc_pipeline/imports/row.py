@@ -10,11 +10,16 @@ from decimal import Decimal
 from omc_infra.errors import BadInputError
 from omc_pipeline.imports.names import asset
 from omc_pipeline.imports.notes import Notes
-from omc_pipeline.imports.numbers import Mark, TwoReadingsError, kept_digits, read_number, with_coin
+from omc_pipeline.imports.numbers import USUAL_NUMBER, USUAL_WITH_COIN, Mark, TwoReadingsError, read_number, with_coin
 from omc_pipeline.imports.times import DayOrder, DayOrderError, NoZoneError, read_time
 
 _LONGEST = 400
+_SHORT = 40
+_ZERO = Decimal(0)
+_FIRST_YEAR, _LAST_YEAR = 2009, 2100
+"""No coin was traded before; a number that is no time reads as one of another century."""
 _NOTHING = frozenset({"", "-", "--", "n/a", "nan", "none", "null"})
+_WORD = 5
 
 
 class UnclearRowError(ValueError):
@@ -33,6 +38,7 @@ class Sheet:
         zone: Of times that state none.
         order: Whether day or month comes first.
         notes: Where what is found is kept.
+        quote: Currency of prices where no column says it; empty: nobody says.
     """
 
     venue: str
@@ -42,6 +48,7 @@ class Sheet:
     zone: tzinfo | None
     order: DayOrder | None
     notes: Notes
+    quote: str = ""
 
 
 class Row:
@@ -54,6 +61,11 @@ class Row:
         self._sheet, self._cells = sheet, cells
         self.number, self.place = number, place
 
+    @property
+    def quote(self) -> str:
+        """Return the currency that a person gave for prices, empty where none did."""
+        return self._sheet.quote
+
     def has(self, name: str) -> bool:
         """Say whether the file has such a column."""
         return name in self._sheet.places
@@ -64,6 +76,8 @@ class Row:
         if at is None:
             return ""
         text = self._cells[at].strip()
+        if len(text) < _SHORT and text.isalnum():
+            return text
         if len(text) > _LONGEST:
             raise self.refusal(name, f"{text[:20]!r}... has {len(text)} characters; at most {_LONGEST} are read")
         if not text.isprintable():
@@ -77,7 +91,7 @@ class Row:
     def required(self, name: str) -> str:
         """Return a cell that must not be empty."""
         text = self.text(name)
-        if text.lower() in _NOTHING:
+        if len(text) < _WORD and text.lower() in _NOTHING:
             raise self.refusal(name, "is empty")
         return text
 
@@ -93,14 +107,20 @@ class Row:
     def number_or_none(self, name: str) -> Decimal | None:
         """Return a number, or None where the cell is empty."""
         text = self.text(name)
-        return None if text.lower() in _NOTHING else self._number(name, text)
+        return None if len(text) < _WORD and text.lower() in _NOTHING else self._number(name, text)
 
     def amount(self, name: str) -> Decimal:
         """Return a number that must be there."""
+        at = self._sheet.places.get(name)
+        if at is not None and self._sheet.mark != "comma" and USUAL_NUMBER.fullmatch(self._cells[at]):
+            return Decimal(self._cells[at]) or _ZERO
         return self._number(name, self.required(name))
 
     def amount_with_coin(self, name: str) -> tuple[Decimal, str]:
         """Return the two parts of ``0.5ETH``; the coin is empty where none is written."""
+        at = self._sheet.places.get(name)
+        if at is not None and self._sheet.mark != "comma" and (usual := USUAL_WITH_COIN.fullmatch(self._cells[at])):
+            return Decimal(usual[1]) or _ZERO, self._named(name, usual[2])
         try:
             written, coin = with_coin(self.required(name))
         except ValueError as error:
@@ -119,6 +139,8 @@ class Row:
             raise self.refusal(name, f"{error}? Say it in a mapping file: day_order = 'day first'") from error
         except (ValueError, OverflowError) as error:
             raise self.refusal(name, error) from error
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise self.refusal(name, f"{text!r} is a time of the year {moment.year}; is this column something else?")
         sheet.notes.zoneless += is_zoneless
         return moment
 
@@ -139,10 +161,8 @@ class Row:
 
     def _number(self, name: str, text: str) -> Decimal:
         try:
-            value, was_rounded = kept_digits(read_number(text, self._sheet.mark))
+            return read_number(text, self._sheet.mark)
         except TwoReadingsError as error:
             raise self.refusal(name, f"{error}; say which with --decimal comma or --decimal point") from error
         except ValueError as error:
             raise self.refusal(name, error) from error
-        self._sheet.notes.rounded += was_rounded
-        return value

@@ -67,15 +67,8 @@ def with_symbols(fills: Sequence[Fill], form: Format, names: Names, notes: Notes
         BadInputError: Names are unknown or of several assets; the message lists them all, and how to say what they mean.
     """
     reader = _Reader(form, names)
-    done = [
-        fill._replace(
-            symbol=reader.symbol(fill.symbol, fill.time),
-            currency=reader.symbol(fill.currency, fill.time),
-            fee_currency=reader.symbol(fill.fee_currency, fill.time),
-        )
-        for fill in fills
-    ]
-    times = {fill.id: fill.time for fill in fills}
+    done = [reader.renamed(fill) for fill in fills]
+    times = {fill.id: fill.time for fill in fills} if notes.values else {}
     notes.values = {
         (fill_id, reader.symbol(coin, times[fill_id])): (unit, reader.symbol(currency, times[fill_id]))
         for (fill_id, coin), (unit, currency) in notes.values.items()
@@ -98,6 +91,14 @@ class _Reader:
         self._known: dict[tuple[str, date], str] = {}
         self.unclear: dict[str, Ambiguous | Unknown] = {}
         self.changed: set[tuple[str, str]] = set()
+
+    def renamed(self, fill: Fill) -> Fill:
+        """Return a fill by the symbols of its names; itself where they are the same."""
+        symbol, currency = self.symbol(fill.symbol, fill.time), self.symbol(fill.currency, fill.time)
+        fee_currency = self.symbol(fill.fee_currency, fill.time)
+        if (symbol, currency, fee_currency) == (fill.symbol, fill.currency, fill.fee_currency):
+            return fill
+        return fill._replace(symbol=symbol, currency=currency, fee_currency=fee_currency)
 
     def symbol(self, name: str, at: datetime) -> str:
         """Return the symbol of a name; one that is not clear is kept, and returned as it is."""

@@ -18,6 +18,7 @@ _WRITTEN = re.compile(
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 )
 _SPREADSHEETS_BEGINNING = datetime(1899, 12, 30)  # noqa: DTZ001 a zone-less count of days, as spreadsheets keep it
+_USUAL_LENGTH = len("2024-03-01 10:00:05")
 _MILLISECONDS = 12
 _HALF_A_DAY = 12
 
@@ -47,6 +48,8 @@ def read_time(text: str, zone: tzinfo | None, order: DayOrder | None) -> tuple[d
         ValueError: Not a time, or none that the zone's clocks ever show.
     """
     written = text.strip()
+    if zone is UTC and (moment := _usual(written)) is not None:
+        return moment, True
     if epoch := _EPOCH.fullmatch(written):
         scale = 1000 if len(epoch["whole"]) >= _MILLISECONDS else 1
         micro = int(epoch["whole"]) * (1_000_000 // scale)
@@ -68,6 +71,16 @@ def read_time(text: str, zone: tzinfo | None, order: DayOrder | None) -> tuple[d
     if offset is not None:
         return (naive - offset).replace(tzinfo=UTC), False
     return _in_utc(naive, zone, written), True
+
+
+def _usual(written: str) -> datetime | None:
+    """Return a time in UTC written as ``2024-03-01 10:00:05``, as nearly every export does, or None where it is written otherwise."""
+    if len(written) != _USUAL_LENGTH or written[4] != "-" or written[7] != "-" or written[13] != ":" or written[10] not in " T":
+        return None
+    try:
+        return datetime.fromisoformat(written).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _month_and_day(one: int, two: int, written: str, order: DayOrder | None) -> tuple[int, int]:

@@ -43,8 +43,12 @@ def with_transfers(fills: Sequence[Fill], rule: TransferRule = USUAL_RULE) -> tu
     came = [fill for fill in fills if fill.kind == "deposit"]
     candidates: dict[int, list[int]] = defaultdict(list)
     suitors: dict[int, list[int]] = defaultdict(list)
+    of_coin: dict[str, list[int]] = defaultdict(list)
+    for to, arrival in enumerate(came):
+        of_coin[arrival.symbol].append(to)
     for at, out in enumerate(left):
-        for to, arrival in enumerate(came):
+        for to in of_coin[out.symbol]:
+            arrival = came[to]
             if _may_be_one(out, arrival, rule):
                 candidates[at].append(to)
                 suitors[to].append(at)

@@ -51,12 +51,12 @@ class CatalystEvent(Row):
 
 @dataclass(frozen=True, slots=True)
 class CatalystDocument(Row):
-    """One document of an event: what a filing itself says, word for word.
+    """One document of an event: what a filing, an article or a proposal itself says, word for word.
 
     Attributes:
         event_id: The source's own id of the event.
         name: Name of the document within the event: ``main``, or the file name of an exhibit.
-        kind: ``main`` for the document of the filing itself, ``exhibit`` for a press release filed with it.
+        kind: ``main`` for the document of the filing, the article or the proposal itself, ``exhibit`` for a press release filed with it.
         url: https address of the document.
         state: ``fetched``; or why there is no text: ``missing`` (the upstream doesn't have it), ``too_large``, ``not_text``.
         content: The document as it was served, decoded to text; NULL where there is none. It is kept as long as the row.

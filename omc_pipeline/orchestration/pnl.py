@@ -122,6 +122,7 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
                     not waiting and not refused,
                     "exceptions",
                     [*refused, *(f"exception {row.exception_id}: {row.kind}" for row in waiting)],
+                    dg.AssetCheckSeverity.WARN,  # one user's open question is no failure of the others' figures
                 ),
             ],
         )
@@ -219,8 +220,10 @@ def _of_this_turn(held: Sequence[tuple[str, Kind]]) -> list[tuple[str, Kind]]:
     return [held[turn % len(held)]] if held else []
 
 
-def _result(name: str, passed: bool, what: str, lines: Iterable[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=name, passed=passed, metadata={what: "\n".join(lines) or "none"})
+def _result(
+    name: str, passed: bool, what: str, lines: Iterable[str], severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=name, passed=passed, severity=severity, metadata={what: "\n".join(lines) or "none"})
 
 
 def _table(summaries: Sequence[Summary]) -> str:

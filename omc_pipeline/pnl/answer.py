@@ -13,7 +13,12 @@ from omc_pipeline.pnl.trade import Match
 
 
 def answer(
-    positions: Sequence[PositionResult], method: Method, exceptions: Sequence[PnlException], mark: Mark | None = None
+    positions: Sequence[PositionResult],
+    method: Method,
+    exceptions: Sequence[PnlException],
+    mark: Mark | None = None,
+    *,
+    is_short: bool = False,
 ) -> dict[str, Any]:
     """Return the document that ``omc pnl compute --json`` prints.
 
@@ -22,9 +27,10 @@ def answer(
         method: The average has no lots to match, so its ``matches`` are empty.
         exceptions: Those of reading and marking; the positions' own are added.
         mark: Value of what is held, where prices were given.
+        is_short: Leave out every row of a match, gain or lot; the sums are those of all.
     """
     several = len(positions) > 1
-    tagged = [(position, {"symbol": position.symbol} if several else {}) for position in positions]
+    tagged = [] if is_short else [(position, {"symbol": position.symbol} if several else {}) for position in positions]
     document: dict[str, Any] = {
         "realized": [{**tag, "sell": sell, "gain": text_of(gain)} for p, tag in tagged for sell, gain in p.matching.realized.items()],
         "matches": [] if method == "avg" else [{**tag, **_match(match)} for p, tag in tagged for match in p.matching.matches],

@@ -18,7 +18,24 @@ from omc_infra.errors import BadInputError
 Format = Literal["json", "csv"]
 REQUIRED = ("id", "time", "symbol", "side", "qty")
 _SINGLE = frozenset(
-    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "quote", "currency", "sequence", "note"}
+    {
+        "id",
+        "time",
+        "symbol",
+        "side",
+        "qty",
+        "price",
+        "kind",
+        "cost",
+        "proceeds",
+        "gross",
+        "fee",
+        "quote",
+        "currency",
+        "sequence",
+        "note",
+        "status",
+    }
 )
 _SEPARATORS = (";", "\t", ",")
 _SEPARATOR_LINE = "sep="
@@ -124,12 +141,20 @@ def _json_document(text: str) -> Document:
     for number, trade in enumerate(trades, 1):
         if not isinstance(trade, dict):
             raise BadInputError(f"row {number}: {str(trade)[:40]!r} is not an object with fields")
-    rows = [Row(f"row {number}", trade) for number, trade in enumerate(trades, 1)]
+    rows = [Row(f"row {number}", _with_fields(number, trade)) for number, trade in enumerate(trades, 1)]
     return Document(rows, {name: value for name, value in header.items() if name != "trades"}, isinstance(document, dict))
 
 
+def _with_fields(number: int, trade: Mapping[str, object]) -> Mapping[str, object]:
+    named = {_field(name): value for name, value in trade.items()}
+    if len(named) < len(trade):
+        doubled = next(name for name, count in Counter(map(_field, trade)).items() if count > 1)
+        raise BadInputError(f"row {number}: field {doubled!r} is given twice")
+    return named
+
+
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """The rows under the header of a CSV text, made anew at each walk."""
 
     text: str
@@ -138,24 +163,33 @@ class _Table:
     first: int
 
     def __iter__(self) -> Iterator[Row]:
+        for number, line, cells in self.walk():
+            yield self.row(number, line, cells)
+
+    def row(self, number: int, line: int, cells: Sequence[str]) -> Row:
+        """Return a row by its fields."""
+        return Row(f"row {number} (line {line})", dict(zip(self.names, cells, strict=True)))
+
+    def walk(self) -> Iterator[tuple[int, int, list[str]]]:
+        """Return the number of each row, the line where it ends, and its cells, one for each name."""
         reader = csv.reader(islice(_lines(self.text), self.first, None), delimiter=self.separator, strict=True)
         try:
             yield from self._rows(reader)
         except csv.Error as error:
             raise BadInputError(f"not CSV: line {self.first + reader.line_num}: {error}; is a quote left open?") from error
 
-    def _rows(self, reader: Iterator[list[str]]) -> Iterator[Row]:
+    def _rows(self, reader: Iterator[list[str]]) -> Iterator[tuple[int, int, list[str]]]:
         number, width = 0, len(self.names)
         for cells in reader:
-            if not any(cell.strip() for cell in cells):
+            if not "".join(cells).strip():
                 continue
             number += 1
-            place = f"row {number} (line {self.first + reader.line_num})"  # type: ignore[attr-defined]  # csv's reader counts lines
+            line = self.first + reader.line_num  # type: ignore[attr-defined]  # csv's reader counts lines
             if len(cells) != width:
                 if len(cells) < width or any(cell.strip() for cell in cells[width:]):
-                    raise BadInputError(f"{place}: {len(cells)} cells under {width} columns")
+                    raise BadInputError(f"row {number} (line {line}): {len(cells)} cells under {width} columns")
                 del cells[width:]
-            yield Row(place, dict(zip(self.names, cells, strict=True)))
+            yield number, line, cells
 
 
 def _csv_document(text: str) -> Document:
@@ -173,7 +207,7 @@ def _csv_document(text: str) -> Document:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise BadInputError(f"{place}: column {doubled[0]!r} is given twice")
-    return Document(_Table(text, separator, names, first), columns=names)
+    return Document(Table(text, separator, names, first), columns=names)
 
 
 def _field(title: str) -> str:

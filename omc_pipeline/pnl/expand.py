@@ -127,7 +127,7 @@ class _Expansion:
         moved = min(out.qty, arrival.qty)
         self._moved(out._replace(time=min(out.time, arrival.time)), moved, "transfer", arrival.account)
         if out.qty > moved:
-            self._paid(out, out.symbol, total(out.qty, -moved), ":network")
+            self._burnt(out, out.symbol, total(out.qty, -moved), ":network")
 
     def _arrived(self, arrival: Fill, out: Fill | None) -> None:
         """Add what arrived beyond what departed: coins whose history is missing."""
@@ -180,13 +180,23 @@ class _Expansion:
     def _fee_alone(self, fill: Fill) -> None:
         """Add the in-kind fee of a movement."""
         if fill.fee and self._is_coin(fill.fee_currency):
-            self._paid(fill, fill.fee_currency, fill.fee, ":fee")
+            self._burnt(fill, fill.fee_currency, fill.fee, ":fee")
 
     def _money_fee(self, fill: Fill) -> int:
         """Return the fee of a movement that was paid in money; there is no cost it could be part of, so it is an expense."""
         if not fill.fee or self._is_coin(fill.fee_currency):
             return 0
         return rounded_units(product(fill.fee, self._rate(fill, fill.fee_currency)))
+
+    def _burnt(self, fill: Fill, coin: str, qty: Decimal, suffix: str) -> None:
+        """Add the in-kind fee of a movement; one whose worth nobody knows leaves at cost, and is reported: the movement counts."""
+        try:
+            self._paid(fill, coin, qty, suffix)
+        except NoRateError:
+            if qty < 0:
+                raise
+            self._exceptions.append(unpriced_fee(coin, fill.id, f"{qty.normalize():f}", self._currency, is_gone=True))
+            self._add(fill, fill.id + suffix, coin, "sell", qty, 0, kind="withdrawal")
 
     def _paid(self, fill: Fill, coin: str, qty: Decimal, suffix: str) -> None:
         """Add the disposal of a fee in coins at market value, or the acquisition of a rebate."""

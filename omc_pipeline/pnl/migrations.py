@@ -42,20 +42,21 @@ def migrated(trades: Sequence[Trade], match: Callable[[Sequence[Trade]], Matchin
 
 
 def _pairs(trades: Sequence[Trade]) -> list[tuple[Trade, Trade]]:
-    """Return what left and what came for it: the next arrival after each departure."""
+    """Return what left and what came for it: the next arrival after each departure; of several at one instant, in their order."""
     halves = [trade for trade in in_order(trades) if trade.kind == MIGRATE and trade.acquired_at is None]
     pairs = []
-    waiting: Trade | None = None
+    waiting: list[Trade] = []
     for half in sorted(halves, key=lambda one: (one.time, one.side == "buy", one.sequence)):
-        if half.side == "sell" and waiting is None:
-            waiting = half
-        elif half.side == "buy" and waiting is not None:
-            pairs.append((waiting, half))
-            waiting = None
+        if half.side == "sell":
+            if waiting and waiting[0].time != half.time:
+                raise _half(waiting[0])
+            waiting.append(half)
+        elif waiting:
+            pairs.append((waiting.pop(0), half))
         else:
             raise _half(half)
-    if waiting is not None:
-        raise _half(waiting)
+    if waiting:
+        raise _half(waiting[0])
     return pairs
 
 

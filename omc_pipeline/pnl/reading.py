@@ -8,41 +8,39 @@ disposal (kinds ``move`` and ``fee``), the disposal is at market value. A fee in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.pnl.amounts import DECIMALS, PRICE_DECIMALS, decimal_of, exact_units, product, rounded_quotient, rounded_units, total
-from omc_pipeline.pnl.document import Document, Row
+from omc_pipeline.pnl.document import Document, Row, Table
 from omc_pipeline.pnl.fields import instant, optional_number, optional_text, refusal, required_text
 from omc_pipeline.pnl.fill import FIAT
-from omc_pipeline.pnl.gross import is_gross
+from omc_pipeline.pnl.gross import disagreement, is_gross
 from omc_pipeline.pnl.kinds import INCOME_KINDS, LOSS_KINDS, PAIRED
 from omc_pipeline.pnl.kinds import Kind as HoldingKind
 from omc_pipeline.pnl.money import Settled, settle
+from omc_pipeline.pnl.own_columns import COLUMNS, IRRELEVANT, happened, refuse_unknown
 from omc_pipeline.pnl.policy import FeePolicy
 from omc_pipeline.pnl.result import PnlException, unpriced_fee
+from omc_pipeline.pnl.sequence import numbered
 from omc_pipeline.pnl.trade import Side, Trade
+from omc_pipeline.pnl.usual_rows import UsualRow, usual_row
 
 FEE_KINDS = frozenset({"move", "fee"})
 _PRICE_UNIT: int = pow(10, PRICE_DECIMALS)
 KINDS = frozenset({"buy", "sell", "gift", "donate"}) | INCOME_KINDS | FEE_KINDS | LOSS_KINDS | PAIRED
 FOR_NOTHING = LOSS_KINDS | {"migrate"}
 """Kinds whose value need not be stated: nothing was got, or it goes along."""
-COLUMNS = frozenset(
-    {"id", "time", "symbol", "side", "qty", "price", "kind", "cost", "proceeds", "gross", "fee", "fee_ccy", "quote", "currency", "sequence"}
-)
-IRRELEVANT = frozenset({"source_row", "note"})
 MONEY = FIAT | {"USDT", "USDC", "DAI", "FDUSD", "TUSD", "PYUSD"}
 """What prices may be in where only the fees tell: a venue's own coin (BNB) pays fees and prices nothing."""
 _SIDE_OF_KIND = {
     "buy": "buy", "sell": "sell", "move": "sell", "fee": "sell", "interest": "buy", "airdrop": "buy", "hardfork": "buy", "wages": "buy",
     "mining": "buy", "lost": "sell", "stolen": "sell", "dust": "sell",
 }  # fmt: skip
-_MISNAMED = {"fees": "fee", "commission": "fee", "fee_currency": "fee_ccy", "fee_coin": "fee_ccy", "commission_asset": "fee_ccy"}
-"""Columns of other tools that would change a sum if they were passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,41 +95,62 @@ def read_trades(document: Document, policy: FeePolicy, quote: str | None = None,
     """
     currency = _currency(document, quote)
     known = COLUMNS | IRRELEVANT | {name.strip().lower() for name in ignored}
-    ids: set[tuple[str, str]] = set()
+    lane = usual_row(document.columns, currency, policy) if isinstance(document.rows, Table) else None
+    ids: defaultdict[str, set[str]] = defaultdict(set)
     trades, exceptions = list[Trade](), list[PnlException]()
-    rounded = 0
+    rounded = undone = feeless = 0
     checked: Collection[str] | None = None
-    for row in document.rows:
+    for row in document.rows if lane is None else _usual_first(cast("Table", document.rows), lane):
+        if isinstance(row, Trade):
+            if row.id in ids[row.symbol]:
+                raise _given_twice(document, row, None)
+            ids[row.symbol].add(row.id)
+            trades.append(row)
+            continue
         if row.fields.keys() != checked:
             checked = row.fields.keys()
-            _refuse_unknown(row, known)
+            refuse_unknown(row, known)
+        if "status" in row.fields and not happened(row):
+            undone += 1
+            continue
         trade, exception, was_rounded = _trade(row, currency, policy, zone_optional=document.is_case)
-        if (trade.symbol, trade.id) in ids:
-            earlier = next(other.place for other in document.rows if required_text(other, "id") == trade.id)
-            raise refusal(row, "id", f"{trade.id!r} was given in {earlier} already; every trade of {trade.symbol} needs an id of its own")
-        ids.add((trade.symbol, trade.id))
+        if trade.id in ids[trade.symbol]:
+            raise _given_twice(document, trade, row)
+        ids[trade.symbol].add(trade.id)
+        if not document.is_case:
+            exceptions.extend(_doubt(row, trade, currency))
         trades.append(trade)
         rounded += was_rounded
+        feeless += not document.is_case and optional_text(row, "fee") is None
         exceptions.extend([exception] if exception else [])
+    assumed = _assumed(document, rounded, undone, is_feeless=0 < feeless == len(trades))
+    return Reading(numbered(trades, by_rows=not document.is_case), currency, exceptions, assumed)
+
+
+def _assumed(document: Document, rounded: int, undone: int, *, is_feeless: bool) -> list[str]:
+    """Return what was taken to be so, in words."""
     assumed = [f"{rounded} quantities with more than {DECIMALS} decimals are rounded to {DECIMALS}, half even"] if rounded else []
+    if undone:
+        assumed.append(f"{undone} rows are left out, since their status says that they did not happen")
     if document.columns and "fee" not in document.columns:
         assumed.append("no fees, since no column names them")
-    return Reading(_sequenced(trades), currency, exceptions, assumed)
+    elif is_feeless:
+        assumed.append("no fees, since no row states one")
+    return assumed
 
 
-def _refuse_unknown(row: Row, known: Collection[str]) -> None:
-    for name in row.fields:
-        if name in _MISNAMED:
-            raise refusal(row, name, f"no such field; it is called {_MISNAMED[name]!r} here")
-        if name and name not in known:
-            raise refusal(row, name, f"is not known, so it may bear on money; if it doesn't, say --ignore '{name}'")
+def _usual_first(rows: Table, lane: UsualRow) -> Iterator[Row | Trade]:
+    """Return each row as a trade where it is written as usual, else by its fields."""
+    for number, line, cells in rows.walk():
+        yield lane(cells) or rows.row(number, line, cells)
 
 
-def _sequenced(trades: list[Trade]) -> list[Trade]:
-    """Let ids that are whole numbers throughout decide the order at one instant; a column ``sequence`` has decided already."""
-    if any(trade.sequence for trade in trades) or not all(trade.id.isascii() and trade.id.isdecimal() for trade in trades):
-        return trades
-    return [trade._replace(sequence=int(trade.id)) for trade in trades]
+def _given_twice(document: Document, trade: Trade, row: Row | None) -> BadInputError:
+    places = [other for other in document.rows if optional_text(other, "id") == trade.id and _upper(other, "symbol") == trade.symbol]
+    later = row or places[1]
+    return refusal(
+        later, "id", f"{trade.id!r} was given in {places[0].place} already; every trade of {trade.symbol} needs an id of its own"
+    )  # fmt: skip
 
 
 def _currency(document: Document, quote: str | None) -> str:
@@ -140,11 +159,22 @@ def _currency(document: Document, quote: str | None) -> str:
         if quote and quote.upper() != stated.upper():
             raise BadInputError(f"the file is in {stated}; without rates it cannot be computed in {quote.upper()}")
         return stated.upper()
+    if document.columns and not {"quote", "currency", "fee_ccy"} & set(document.columns):
+        return (quote or "").upper()
     priced_in = {_upper(row, "quote") or _upper(row, "currency") for row in document.rows} - {"", (quote or "").upper()}
     if len(priced_in) > 1 or (quote and priced_in):
         raise BadInputError(f"prices are in {', '.join(sorted(priced_in))}; without rates a file is computed in one currency at a time")
     if quote or priced_in:
         return quote.upper() if quote else priced_in.pop()
+    return _charged_in(document)
+
+
+def _charged_in(document: Document) -> str:
+    """Return the money that the fees of a file are in, empty where they don't tell.
+
+    Raises:
+        BadInputError: They are in several.
+    """
     traded, named, charged = set[str](), set[str](), set[str]()
     for row in document.rows:
         symbol, coin = _upper(row, "symbol"), _upper(row, "fee_ccy")
@@ -180,6 +210,19 @@ def _trade(row: Row, currency: str, policy: FeePolicy, *, zone_optional: bool) -
         sequence=_sequence(row),
     )  # fmt: skip
     return trade, exception, decimal_of(qty) != amounts.qty
+
+
+def _doubt(row: Row, trade: Trade, currency: str) -> list[PnlException]:
+    """Return an exception where a stated total is far from quantity × price; the total counts."""
+    stated = optional_number(row, "cost" if trade.side == "buy" else "proceeds")
+    if stated is None or optional_number(row, "gross") is not None:
+        return []
+    qty, fee = optional_number(row, "qty") or Decimal(0), optional_number(row, "fee") or Decimal(0)
+    is_in_coin = (_upper(row, "fee_ccy") or currency) == trade.symbol
+    readings = disagreement(trade.side, qty, optional_number(row, "price"), stated, fee, in_coin=is_in_coin)
+    if readings is None:
+        return []
+    return [PnlException("two_readings", trade.symbol, trade.id, None, f"{row.place}, trade {trade.id!r}: {readings}")]
 
 
 def _sequence(row: Row) -> int:

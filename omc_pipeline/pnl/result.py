@@ -30,7 +30,7 @@ class PnlException:
     """Something a person must look at.
 
     Kinds: ``oversell``, ``missing_price``, ``missing_history``, ``duplicate_fill``, ``unpriced_fee``, ``unknown_fee``, ``invalid_fill``,
-    ``unclear_row``; and for information ``open_short``, ``stale_price``, ``in_transit``.
+    ``unclear_row``, ``two_readings``, ``given_twice``; and for information ``open_short``, ``stale_price``, ``in_transit``.
     """
 
     kind: str
@@ -100,10 +100,11 @@ def oversell(symbol: str, sell: str, qty: int, policy: str) -> PnlException:
     return PnlException("oversell", symbol, sell, qty, f"sell {sell!r}: {text_of(qty)} {symbol} were not held; {outcome}")
 
 
-def unpriced_fee(coin: str, fill: str, fee: str, currency: str) -> PnlException:
-    """Report a fee in a third coin, which counts once someone says what it was worth."""
+def unpriced_fee(coin: str, fill: str, fee: str, currency: str, *, is_gone: bool = False) -> PnlException:
+    """Report a fee in a coin, which counts once someone says what it was worth; ``is_gone``: until then the coins left at cost."""
+    outcome = "the coins left at cost, without a gain" if is_gone else "it is not counted"
     worth = f"worth in {currency}" if currency else "worth"
-    return PnlException("unpriced_fee", coin, fill, None, f"fee of {fee} {coin} on {fill!r}: its {worth} is unknown; it is not counted")
+    return PnlException("unpriced_fee", coin, fill, None, f"fee of {fee} {coin} on {fill!r}: its {worth} is unknown; {outcome}")
 
 
 def fill_exception(kind: str, symbol: str, fill: str, qty: int | None, message: str) -> PnlException:

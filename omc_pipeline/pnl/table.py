@@ -24,6 +24,7 @@ _TEXT_COLUMNS = frozenset(
         "currency",
         "coin",
         "period",
+        "year",
         "price_source",
         "bought_by",
         "sold_by",
@@ -39,27 +40,14 @@ _WIDE = frozenset({"currency", "from", "to", "price_source", "price_observed_at"
 def tables(answer: Mapping[str, Any]) -> Iterator[Table]:
     """Return the matches, open lots, exceptions and totals of an answer as tables; empty ones are left out."""
     rows = {
+        "Gains by coin and year": answer.get("by_year", ()),
+        "Held": answer.get("held", ()),
         "Matches": answer["matches"] or answer["realized"],
         "Open lots": answer["open_lots"],
         "Exceptions": answer["exceptions"],
         "Totals": [{"income": answer["income"], "total_realized": answer["total_realized"], **answer.get("mark", {})}],
     }
     yield from (table(title, found) for title, found in rows.items() if found)
-
-
-def sums_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an answer with one row for each coin in the place of its matches and lots."""
-    gains: dict[str, Decimal] = {}
-    counts: dict[str, int] = {}
-    for row in answer["realized"]:
-        coin = row.get("symbol", "")
-        gains[coin] = gains.get(coin, Decimal(0)) + Decimal(row["gain"])
-        counts[coin] = counts.get(coin, 0) + 1
-    held: dict[str, Decimal] = {}
-    for lot in answer["open_lots"]:
-        held[lot.get("symbol", "")] = held.get(lot.get("symbol", ""), Decimal(0)) + Decimal(lot["cost"])
-    rows = [{"symbol": coin, "sales": counts[coin], "gain": gains[coin], "open_cost": held.get(coin, Decimal(0))} for coin in sorted(gains)]
-    return {**answer, "matches": rows, "realized": rows, "open_lots": []}
 
 
 def report_tables(document: Mapping[str, Any]) -> Iterator[Table]:

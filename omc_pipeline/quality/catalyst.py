@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.twins import twins
 
 DAY_S = 86400
 
 OF_SILENCE = frozenset({"event_silence"})
 """Checks that don't concern a source whose events may not happen for months."""
+
+# An announcement is told once; filings of one kind may come in the same hour, but each has a page of its own.
+TWINS = twins("event_id", "published_at", "title", ("issuer", "event_type"), ("symbol",), "url", "form IS NULL")
 
 RULES: Mapping[str, TableRules] = {
     EVENT.qualified: TableRules(
@@ -67,19 +71,29 @@ RULES: Mapping[str, TableRules] = {
                 advice="Usual for filers of few filings, and for filings of before zones were decided: their times may be 4 to 5 h early. "
                 "Use `recorded_at` where that matters.",
             ),
+            row_check(
+                EVENT,
+                "impact_on_scale",
+                "impact BETWEEN 1 AND 10",
+                "Impacts lie in 1 to 10.",
+                needs_rows=False,
+                advice="Look at the events that the check names, and correct the rules that rate them in `catalyst_rules.toml`; then "
+                "`omc replay`.",
+            ),
             Check(
                 "event_distinct",
                 "accuracy",
-                "warning",
-                "No two events share a link.",
-                fact="count(DISTINCT url)::float8 / nullif(count(url), 0)",
-                low=0.98,
-                best=1.0,
-                worst=0.5,
+                "critical",
+                "No event is held twice: under another id with the same link, or within an hour with the same words.",
+                unit="count",
+                fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM ({TWINS}) AS twins) END",
+                failing=f"SELECT concat_ws(' ', id, 'and', other, 'of', at, title) FROM ({TWINS}) AS twins ORDER BY at DESC",
+                high=0,
                 table=EVENT,
                 needs_rows=False,
-                advice="Look at events with the same link. The source publishes one event under several ids, or the parser builds links "
-                "that are too short.",
+                advice="Compare the two pages. If they tell one event, the source publishes it under several ids: correct how the "
+                "parser makes "
+                "ids, then `omc replay`. A brief may have been written twice.",
             ),
             Check(
                 "event_silence",
@@ -108,7 +122,7 @@ RULES: Mapping[str, TableRules] = {
                 DOCUMENT,
                 "fetched",
                 "state = 'fetched' AND content IS NOT NULL",
-                "The documents of fresh filings are there.",
+                "The documents of fresh events are there.",
                 severity="warning",
                 dimension="completeness",
                 at_least=0.8,

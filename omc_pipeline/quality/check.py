@@ -87,7 +87,9 @@ class TableRules:
         window_s: Seconds of the past that are judged; None: twelve intervals, at least an hour.
         delay_s: Seconds by which the upstream publishes after its own time.
         breadth: Fewest things (symbols, protocols) a sound table speaks of.
-        keeps_things: A thing told of yesterday must be told of today.
+        keeps_things: A thing told of this week must be told of now, and without gaps.
+        coverage: Least share of the things of this week that must be there now.
+        learns_interval: Gaps are measured by the spacing that the rows have, where histories and the present are spaced differently.
         wanted: Optional fields that ought to be filled nevertheless.
         checks: What is asked of this table only.
     """
@@ -99,8 +101,34 @@ class TableRules:
     delay_s: int = 0
     breadth: int = 1
     keeps_things: bool = True
+    coverage: float = 1.0
+    learns_interval: bool = False
     wanted: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class JudgedTable:
+    """A table with its rules, as one source fills it; times in seconds."""
+
+    table: LedgerTable
+    rules: TableRules
+    every_s: int
+
+    @property
+    def interval_s(self) -> int:
+        """Seconds expected between two of the source's own times."""
+        return max(self.rules.interval_s or 0, self.every_s)
+
+    @property
+    def window_s(self) -> int:
+        """Seconds of the past that are judged."""
+        return self.rules.window_s or max(3600, 12 * self.interval_s)
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Key columns without the clock: what the rows speak of; empty where the clock is no part of the key."""
+        return tuple(name for name in self.table.key if name != self.table.clock) if self.table.clock in self.table.key else ()
 
 
 def row_check(

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from omc_pipeline.ledgers.exchange import BALANCE, FILL, QUOTE
 from omc_pipeline.ledgers.glass import COIN_PRICE
 from omc_pipeline.quality.check import Check, TableRules, row_check
-from omc_pipeline.quality.symbols import SYMBOL_CHECKS
+from omc_pipeline.quality.symbols import symbol_checks
 
 ALL_TIME_S = 20 * 366 * 86400
 AUD_PER_USD = (1.1, 2.1)
 """Band of the AUD price of a US dollar; it has kept within since 2001."""
+FILL_FACTOR, FILL_FACTOR_OF_DAY = 1.3, 1.6
 
 _IMPLIED = f"""(SELECT q.mid / p.price_usd AS rate FROM (
         SELECT DISTINCT ON (symbol) symbol, observed_at, coalesce((bid + ask) / 2, last) AS mid FROM w
@@ -81,20 +82,6 @@ _QUOTES = (
         advice="Usual after a sudden move or in a market without trade. If it stays for large coins, the venue's last price is stale.",
     ),
     Check(
-        "quote_fx_band",
-        "accuracy",
-        "warning",
-        "The AUD price of a dollar that quotes and dollar prices imply is a real one.",
-        fact=f"(SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY rate) FROM {_IMPLIED})",
-        low=AUD_PER_USD[0],
-        high=AUD_PER_USD[1],
-        unit="ratio",
-        table=QUOTE,
-        needs_rows=False,
-        advice="Either the quotes or the dollar prices are in another currency or of other coins than they say: compare both "
-        "with their pages, and check the coin ids in `omc.toml`.",
-    ),
-    Check(
         "quote_agrees_with_usd",
         "accuracy",
         "warning",
@@ -110,6 +97,19 @@ _QUOTES = (
         "in `omc.toml`.",
     ),
 )
+
+_MARKET_OF_FILL = f"""coalesce((SELECT CASE WHEN w.price BETWEEN q.mid / {FILL_FACTOR} AND q.mid * {FILL_FACTOR} THEN 1 ELSE 0 END FROM (
+        SELECT coalesce((bid + ask) / 2, last) AS mid FROM {QUOTE.qualified} AS q WHERE q.symbol = w.symbol AND q.currency = w.currency
+        AND q.observed_at BETWEEN w.executed_at - interval '10 min' AND w.executed_at + interval '10 min'
+        ORDER BY abs(extract(epoch FROM q.observed_at - w.executed_at)) LIMIT 1) AS q WHERE q.mid > 0),
+    (SELECT CASE WHEN w.price BETWEEN c.price_usd * low / {FILL_FACTOR_OF_DAY} AND c.price_usd * high * {FILL_FACTOR_OF_DAY} THEN 1
+        ELSE 0 END FROM (
+        SELECT price_usd FROM {COIN_PRICE.qualified} AS c WHERE c.symbol = w.symbol AND c.price_usd > 0
+        AND c.observed_at BETWEEN w.executed_at - interval '26 h' AND w.executed_at + interval '26 h'
+        ORDER BY abs(extract(epoch FROM c.observed_at - w.executed_at)) LIMIT 1) AS c,
+        (VALUES ('AUD', {AUD_PER_USD[0]}, {AUD_PER_USD[1]}), ('USD', 1, 1), ('USDT', 1, 1), ('USDC', 1, 1)) AS money (currency, low, high)
+        WHERE money.currency = w.currency)) = 1"""
+"""Whether a fill's price is near the quote of its time, or where none is held near the dollar price of its day."""
 
 _FILLS = (
     row_check(
@@ -134,6 +134,19 @@ _FILLS = (
         advice="The user's profit and loss waits. Compare the fills with the venue's own history. A price that is the order's "
         "limit, or an amount that includes the fee, is read from the wrong field: correct the parser and run `omc "
         "replay`.",
+    ),
+    row_check(
+        FILL,
+        "near_market",
+        f"""CASE WHEN kind = 'trade' AND price > 0 AND greatest(executed_at, recorded_at) > :now - interval '30 d' THEN
+            {_MARKET_OF_FILL} END""",
+        f"Trades that came in the last month are within a factor of {FILL_FACTOR} of the market, or {FILL_FACTOR_OF_DAY} of the price "
+        f"of the day.",
+        worst=0.9,
+        needs_rows=False,
+        advice="Compare the fills that the check names with the venue's history. A factor of 10 or 100 is a wrong unit, a price of "
+        "another day a "
+        "wrong time zone: correct the parser and run `omc replay`.",
     ),
     row_check(
         FILL,
@@ -202,6 +215,30 @@ _FILLS = (
     ),
 )
 
+_UNEXPLAINED = f"""(SELECT * FROM (
+    SELECT b.account_id, b.symbol, b.qty, b.observed_at, earlier.qty + moved.qty AS expected, max(b.observed_at) OVER (PARTITION BY
+        b.user_id,
+        b.account_id, b.symbol) AS until, min(b.observed_at) OVER (PARTITION BY b.user_id, b.account_id, b.symbol) AS since,
+        abs(b.qty - earlier.qty - moved.qty) > 0.01 * greatest(abs(b.qty), abs(earlier.qty)) + moved.fees AS is_off,
+        count(*) FILTER (WHERE abs(b.qty - earlier.qty - moved.qty) > 0.01 * greatest(abs(b.qty), abs(earlier.qty)) + moved.fees)
+            OVER (PARTITION BY b.user_id, b.account_id, b.symbol) AS times_off
+    FROM w AS b CROSS JOIN LATERAL (
+        SELECT e.qty, e.observed_at FROM {BALANCE.qualified} AS e WHERE e.source = b.source AND e.user_id = b.user_id
+            AND e.account_id = b.account_id AND e.symbol = b.symbol AND e.observed_at >= :now - interval '26 h'
+        ORDER BY e.observed_at, e.version DESC LIMIT 1) AS earlier
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(CASE side WHEN 'buy' THEN qty ELSE -qty END), 0) AS qty,
+            coalesce(sum(fee) FILTER (WHERE fee_currency = b.symbol), 0) AS fees FROM (
+            SELECT DISTINCT ON (f.fill_id) * FROM {FILL.qualified} AS f WHERE f.user_id = b.user_id AND f.account_id = b.account_id
+                AND f.executed_at > earlier.observed_at AND f.executed_at <= b.observed_at
+                AND NOT EXISTS (SELECT FROM exchange.fill_pair p WHERE p.state = 'duplicate'
+                    AND (p.duplicate_account_id, p.duplicate_fill_id) = (f.account_id, f.fill_id))
+            ORDER BY f.fill_id, f.version DESC) AS latest WHERE symbol = b.symbol) AS moved
+    WHERE NOT EXISTS (SELECT FROM {FILL.qualified} AS f WHERE f.user_id = b.user_id AND f.account_id = b.account_id
+        AND f.currency = b.symbol)
+    ) AS held WHERE is_off AND observed_at = until AND times_off > 1)"""
+"""Newest balances that differ from an earlier one by more than what moved between, and not for the first time: a fill may be learned
+of a moment after the balance. What is paid with moves with each trade, and isn't judged."""
 _BALANCES = (
     row_check(
         BALANCE,
@@ -209,6 +246,22 @@ _BALANCES = (
         "qty >= 0",
         "Nothing is held in the negative.",
         advice="Look at the account at the venue. A loan shows as a negative balance at some venues.",
+    ),
+    Check(
+        "balance_follows_fills",
+        "accuracy",
+        "critical",
+        "What a balance changed by in a day is what the fills and transfers of the time moved.",
+        fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM {_UNEXPLAINED} AS unexplained) END",
+        failing=f"""SELECT concat_ws(' ', account_id, symbol, 'held', trim_scale(qty), 'and not', trim_scale(expected), 'from',
+            since, 'to', until)
+            FROM {_UNEXPLAINED} AS unexplained""",
+        high=0,
+        unit="count",
+        table=BALANCE,
+        needs_rows=False,
+        advice="Look at the account at the venue at once. A deposit or withdrawal explains it where transfers aren't collected: import the "
+        "venue's history of transfers. What nobody did may be a theft.",
     ),
     Check(
         "balance_matches_fills",
@@ -224,7 +277,7 @@ _BALANCES = (
                       AND (p.duplicate_account_id, p.duplicate_fill_id) = (f.account_id, f.fill_id))
                   ORDER BY account_id, fill_id, version DESC) AS latest
                   GROUP BY user_id, account_id, symbol) AS f USING (user_id, account_id, symbol))""",
-        low=0.8,
+        low=1.0,
         best=1.0,
         worst=0.0,
         table=BALANCE,
@@ -235,7 +288,7 @@ _BALANCES = (
 )
 
 RULES: Mapping[str, TableRules] = {
-    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=(*_QUOTES, *SYMBOL_CHECKS)),
+    QUOTE.qualified: TableRules(breadth=3, wanted=("bid", "ask", "last"), checks=(*_QUOTES, *symbol_checks(AUD_PER_USD))),
     FILL.qualified: TableRules(is_event=True, may_be_empty=True, window_s=ALL_TIME_S, checks=_FILLS),
     BALANCE.qualified: TableRules(keeps_things=False, checks=_BALANCES),
 }

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from omc_pipeline.quality.check import Check
-from omc_pipeline.quality.generic import JudgedTable, lately_s
+from omc_pipeline.quality.check import Check, JudgedTable
+from omc_pipeline.quality.generic import lately_s
+from omc_pipeline.quality.shapes import key_changes
 from omc_pipeline.quality.suite import Suite
 
 EXAMPLES = 3
@@ -33,7 +34,9 @@ class Facts:
 
 def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: str | None = None) -> Facts:
     """Measure everything a suite asks, in one statement; of the rows of users those of one account, where it is given."""
-    row = connection.execute(text(facts_statement(suite)), {"source": suite.source, "now": now, "account": account_id}).mappings().one()
+    changes = key_changes(connection, suite.source, suite.every_s, now)
+    bound = {"source": suite.source, "now": now, "account": account_id, **changes.bound}
+    row = connection.execute(text(facts_statement(suite)), bound).mappings().one()
     values = {check.name: None if row[check.name] is None else float(row[check.name]) for check in suite.checks}
     return Facts(values, {judged.table.name: int(row[f"{judged.table.name}_rows"]) for judged in suite.tables})
 
@@ -41,11 +44,14 @@ def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: 
 def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime, account_id: str | None = None) -> tuple[str, ...]:
     """Name a few rows or things that fail a check; empty for one that has neither ``good`` nor ``failing``."""
     judged = next((judged for judged in suite.tables if judged.table is check.table), None)
-    if judged is None or (check.good is None and check.failing is None):
+    if check.failing is None and (check.good is None or judged is None):
         return ()
-    of_rows = f"SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good})"
-    statement = f"{_window(judged)} {check.failing or of_rows} LIMIT {EXAMPLES}"
-    rows = connection.execute(text(_timed(statement)), {"source": suite.source, "now": now, "account": account_id})
+    of_rows = f"SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good})" if judged else ""
+    statement = f"{_window(judged) if judged else ''} {check.failing or of_rows} LIMIT {EXAMPLES}"
+    bound = {"source": suite.source, "now": now, "account": account_id}
+    if ":keys" in statement:
+        bound |= key_changes(connection, suite.source, suite.every_s, now).bound
+    rows = connection.execute(text(_timed(statement)), bound)
     return tuple(" ".join(value.isoformat() if isinstance(value, datetime) else str(value) for value in row) for row in rows)
 
 
@@ -62,6 +68,7 @@ def _table_facts(suite: Suite, judged: JudgedTable) -> str:
     columns = [
         f"count(*) AS {name}_rows",
         f"count(*) FILTER (WHERE recorded_at > :now - interval '{lately} s') AS {name}_recorded",
+        f"count(*) FILTER (WHERE recorded_at > :now - interval '{max(180, 3 * suite.every_s)} s') AS {name}_recorded_now",
         *(f"{check.fact} AS {check.name}" for check in suite.checks if check.table is judged.table),
     ]
     return f"({_window(judged)} SELECT {', '.join(columns)} FROM w) AS {name}_facts"

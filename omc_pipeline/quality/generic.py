@@ -7,13 +7,15 @@ lag counts only rows that came true after our first look, since history read at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import NoneType
 from typing import get_args, get_type_hints
 
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LedgerTable
-from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.check import Check, JudgedTable, row_check
+from omc_pipeline.quality.gaps import SEEN_FOR_S, delisted, gap_checks, things_seen
+from omc_pipeline.quality.shapes import payload_checks
+from omc_pipeline.quality.usual import optional_fields, volume
 
 PUNCTUAL, TOLERATED, DEAD = 1.5, 3.0, 6.0
 """Ages in intervals: up to the first scores 1, above the second fails, from the third scores 0."""
@@ -24,32 +26,12 @@ LEAST_CADENCE_S = 120
 LONGEST_SEARCH_S = 40 * 86400
 """How far back the newest row is sought; older counts as none."""
 CLOCK_SKEW_S = 2
-GOOD_ANSWER = "status IN (200, 304)"
+LEAST_LATE, LEAST_REFUSED, READING_S = 3, 5, 90
+LATE_SHARE = 0.25
+GOOD_ANSWER = """status IN (200, 304) AND (parsed_at IS NOT NULL OR status = 304 OR NOT EXISTS (
+    SELECT FROM raw.fetch AS read WHERE read.source = :source AND read.parsed_at IS NOT NULL))"""
+"""A body that could not be read is no answer; fetches from before that was noted are taken as they are."""
 DAY_S = 86400
-
-
-@dataclass(frozen=True)
-class JudgedTable:
-    """A table with its rules, as one source fills it; times in seconds."""
-
-    table: LedgerTable
-    rules: TableRules
-    every_s: int
-
-    @property
-    def interval_s(self) -> int:
-        """Seconds expected between two of the source's own times."""
-        return max(self.rules.interval_s or 0, self.every_s)
-
-    @property
-    def window_s(self) -> int:
-        """Seconds of the past that are judged."""
-        return self.rules.window_s or max(3600, 12 * self.interval_s)
-
-    @property
-    def things(self) -> tuple[str, ...]:
-        """Key columns without the clock: what the rows speak of; empty where the clock is no part of the key."""
-        return tuple(name for name in self.table.key if name != self.table.clock) if self.table.clock in self.table.key else ()
 
 
 def table_checks(judged: JudgedTable) -> Iterator[Check]:
@@ -60,10 +42,17 @@ def table_checks(judged: JudgedTable) -> Iterator[Check]:
         yield _wanted_fields(judged)
     if not judged.rules.is_event:
         yield from _sampled_checks(judged)
+    if not judged.table.per_account:
+        yield from optional_fields(judged)
+        yield from volume(judged)
     yield _lag(judged)
+    if not judged.table.per_account:
+        yield _steady_lag(judged)
     yield row_check(
-        judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s'",
-        "No row claims a time after the moment we learned of it.", dimension="timeliness", needs_rows=not judged.rules.is_event,
+        judged.table, "not_from_the_future", f"{judged.table.clock} <= recorded_at + interval '{CLOCK_SKEW_S} s' AND "
+        f"{judged.table.clock} <= :now + interval '1 min'",
+        "No row claims a time after the moment we learned of it, or after the present.", dimension="timeliness",
+        needs_rows=not judged.rules.is_event,
         advice="Compare this machine's clock with a time server. If it is right, the source's times are in another zone than the "
         "parser thinks: look at the rows, and correct the parser.",
     )  # fmt: skip
@@ -72,7 +61,6 @@ def table_checks(judged: JudgedTable) -> Iterator[Check]:
 def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
     """Yield the checks of a source as a whole; their facts may name ``<table>_recorded``, the rows learned of lately."""
     has_events = any(judged.rules.is_event for judged in tables)
-    lately = f":now - interval '{lately_s(tables)} s'"
     yield Check(
         "looked", "timeliness", "critical", "The upstream was asked, and answered, about a cadence ago.", unit="s", needs_rows=has_events,
         fact=f"extract(epoch FROM :now - (SELECT max(fetched_at) FROM raw.fetch WHERE source = :source AND {GOOD_ANSWER}))",
@@ -83,24 +71,55 @@ def source_checks(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Che
     yield Check(
         "endpoints_answer", "completeness", "warning", "Every endpoint answered when it was asked last, and was asked lately.",
         low=1.0, best=1.0, worst=0.0,
+        failing=f"""SELECT concat_ws(' ', endpoint, CASE WHEN is_well THEN 'silent' ELSE 'failing' END, 'since', last_success_at) FROM
+            {_endpoints(source)} AS endpoints WHERE NOT is_well OR age IS NULL OR age > {UNANSWERED}""",
         fact=f"(SELECT avg((is_well AND age <= {UNANSWERED})::int) FROM {_endpoints(source)} AS endpoints)",
         advice="`omc sources list` names the failing endpoint and why. A 404 means a moved or renamed resource: change the "
         "source's section of `omc.toml`, or the source.",
     )  # fmt: skip
     yield Check(
         "endpoints_on_time", "timeliness", "critical", "Cadences since the good answer of the endpoint that is furthest behind.",
+        failing=f"SELECT concat_ws(' ', endpoint, 'not since', last_success_at) FROM {_endpoints(source)} AS endpoints ORDER BY age "
+        f"DESC NULLS FIRST",
         high=UNANSWERED, best=PUNCTUAL, worst=PUNCTUAL + 2 * (UNANSWERED - PUNCTUAL), unit="count",
         fact=f"(SELECT CASE WHEN bool_and(age IS NOT NULL) THEN max(age) END FROM {_endpoints(source)} AS endpoints)",
         advice="See with `omc sources list` which endpoint is paused, waits or fails; then `omc collect` the source.",
     )  # fmt: skip
+    yield from _answers(source, tables)
+
+
+def _answers(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
+    lately = f":now - interval '{lately_s(tables)} s'"
     refused = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately})"
     recorded = " + ".join(f"{judged.table.name}_recorded" for judged in tables)
+    soon = f":now - interval '{max(180, 3 * source.every_s)} s'"
+    refused_now = f"(SELECT count(*) FROM raw.quarantine WHERE source = :source AND resolved_at IS NULL AND recorded_at > {soon})"
+    recorded_now = " + ".join(f"{judged.table.name}_recorded_now" for judged in tables)
+    share = f"({recorded})::float8 / nullif({refused} + {recorded}, 0)"
     yield Check(
-        "rows_accepted", "completeness", "warning", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
-        needs_rows=False, fact=f"({recorded})::float8 / nullif({refused} + {recorded}, 0)",
+        "rows_accepted", "completeness", "critical", "Few rows were refused into quarantine.", low=0.95, best=1.0, worst=0.5,
+        needs_rows=False, fact=f"least({share}, CASE WHEN {refused_now} >= {LEAST_REFUSED} THEN ({recorded_now})::float8 /"
+        f" ({refused_now} + {recorded_now}) END)",
+        failing=f"""SELECT concat_ws(' ', count(*), 'rows from', min(recorded_at), 'to', max(recorded_at), 'because', reason) FROM
+            raw.quarantine
+            WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately} GROUP BY reason ORDER BY count(*) DESC""",
         advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
         "replay`.",
     )  # fmt: skip
+    # What was fetched in the last minute may be just being read.
+    unread = f"""(SELECT context ->> 'endpoint' AS endpoint, parsed_at, fetched_at FROM raw.fetch WHERE source = :source AND status = 200
+        AND fetched_at > :now - interval '{max(3600, 6 * source.every_s)} s' AND fetched_at < :now - interval '{READING_S} s'
+        AND EXISTS (SELECT FROM raw.fetch AS read WHERE read.source = :source AND read.parsed_at IS NOT NULL)) AS answers"""
+    yield Check(
+        "answers_read", "accuracy", "critical", "Nearly every good answer could be read.", low=0.95, best=1.0, worst=0.5, needs_rows=False,
+        fact=f"(SELECT avg((parsed_at IS NOT NULL)::int) FROM {unread})",
+        failing=f"""SELECT concat_ws(' ', endpoint, count(*), 'answers from', min(fetched_at), 'to', max(fetched_at)) FROM {unread}
+            WHERE parsed_at IS NULL GROUP BY endpoint""",
+        advice="The upstream answers with 200 and something else than before: a page of an outage, or a new format. `omc sources list` "
+        "says "
+        "why it can't be read. Correct the parser, and run `omc replay`.",
+    )  # fmt: skip
+    yield from payload_checks()
 
 
 def _endpoints(source: Source) -> str:
@@ -114,7 +133,7 @@ def _endpoints(source: Source) -> str:
         f"({_literal(endpoint.name)}, {max(endpoint.every_s, LEAST_CADENCE_S):d}, {endpoint.is_wanted is not None})"
         for endpoint in source.endpoints
     )
-    return f"""(SELECT coalesce(found.is_well, false) AS is_well,
+    return f"""(SELECT declared.endpoint, coalesce(found.is_well, false) AS is_well, found.last_success_at,
             extract(epoch FROM :now - found.last_success_at) / declared.every_s AS age
         FROM (VALUES {declared}) AS declared (endpoint, every_s, is_optional), LATERAL (
             SELECT bool_or(consecutive_failures = 0 AND last_success_at IS NOT NULL) AS is_well, max(last_success_at) AS last_success_at,
@@ -160,7 +179,7 @@ def _required_fields(table: LedgerTable) -> Check:
     filled = " AND ".join(f"btrim({name}) <> ''" if hints[name] is str else f"{name} IS NOT NULL" for name in required)
     return row_check(
         table, "required_fields", f"coalesce({filled}, false)", "Every required field is filled, and no text is blank.",
-        dimension="completeness", at_least=0.99, worst=0.0, needs_rows=False,
+        dimension="completeness", worst=0.0, needs_rows=False,
         advice="The upstream has left out or renamed a field. Look at a body in `raw.payload`, correct the parser and run `omc "
         "replay`.",
     )  # fmt: skip
@@ -195,6 +214,7 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
         advice="Nothing if the platform was off in that time. A source that can read its past fills the gap with `omc collect --from "
         "--to`; of another the gap stays, and leaves the window with time.",
     )  # fmt: skip
+    yield from gap_checks(judged)
     if judged.things and judged.rules.keeps_things:
         yield _coverage(judged)
     if judged.things and judged.rules.breadth > 1:
@@ -207,15 +227,18 @@ def _sampled_checks(judged: JudgedTable) -> Iterator[Check]:
 
 
 def _coverage(judged: JudgedTable) -> Check:
-    table, clock, things = judged.table, judged.table.clock, f"DISTINCT ({', '.join(judged.things)})"
-    reference = f"{clock} > :now - interval '{max(DAY_S, judged.window_s)} s'"
+    absent_s, things = max(SEEN_FOR_S, 7 * judged.interval_s), ", ".join(judged.things)
+    known = f"""(SELECT k.*, last_at > :now - interval '{_recent_s(judged)} s' AS is_here FROM ({things_seen(judged)}) AS k
+        WHERE last_at > :now - interval '{absent_s} s' AND NOT {delisted(judged.things, "k")}) AS known"""
     return Check(
-        f"{table.name}_coverage", "completeness", "critical", "Whatever was told of in the last day is told of in the last intervals.",
-        fact=f"""count({things}) FILTER (WHERE {clock} > :now - interval '{_recent_s(judged)} s')::float8 / nullif(
-            (SELECT count({things}) FROM {table.qualified} WHERE source = :source AND {reference}), 0)""",
-        low=0.95, best=1.0, worst=0.0, table=table,
-        advice="Compare the newest rows with those of a day ago to see what is missing. If it was taken off the watch list or off the "
-        "market, nothing; the check holds again after a day.",
+        f"{judged.table.name}_coverage", "completeness", "critical", table=judged.table,
+        description=f"Whatever was told of in the last {absent_s // DAY_S} days is told of in the last intervals.",
+        fact=f"(SELECT avg(is_here::int) FROM {known})", low=judged.rules.coverage, best=1.0, worst=0.0,
+        failing=f"""SELECT concat_ws(' ', {things}, 'missing from', last_at, 'to now') FROM {known} WHERE NOT is_here
+            ORDER BY last_at DESC""",
+        advice="Compare what the check names with the page of the upstream. If the parser refuses it, read `raw.quarantine`. If it was "
+        "taken "
+        "off the market, nothing: an event of type `delisting` ends it at once, and absence after a week.",
     )  # fmt: skip
 
 
@@ -229,6 +252,29 @@ def _lag(judged: JudgedTable) -> Check:
             FILTER (WHERE version = 1 AND {judged.table.clock} >= {first_look})""",
         advice="Nothing if the platform was off: it has caught up. Otherwise the upstream publishes late, or runs wait in the queue: "
         "see how long they take with `omc sources list`.",
+    )  # fmt: skip
+
+
+def _steady_lag(judged: JudgedTable) -> Check:
+    """Ask for rows that come late one after another; a history or what was caught up comes at once, and is none."""
+    clock, allowed_s = judged.table.clock, 2 * (PUNCTUAL * judged.every_s + judged.rules.delay_s)
+    late = f"""(SELECT {clock} AS moment, min(recorded_at) AS known_at FROM w
+        WHERE version = 1 AND recorded_at - {clock} > interval '{allowed_s} s' AND recorded_at <= :now GROUP BY 1) AS late"""
+    among = f"(SELECT count(DISTINCT {clock}) FROM w WHERE version = 1 AND {clock} BETWEEN min(moment) AND max(moment))"
+    spans = (
+        f"max(known_at) - min(known_at) >= 0.5 * (max(moment) - min(moment)) AND count(*) >= greatest({LEAST_LATE}, {LATE_SHARE} * {among})"
+    )
+    return Check(
+        f"{judged.table.name}_steady_lag", "timeliness", "critical", "Rows don't come late one after another.", unit="s",
+        table=judged.table,
+        fact=f"(SELECT CASE WHEN {spans} THEN extract(epoch FROM percentile_disc(0.5) WITHIN GROUP (ORDER BY known_at - moment)) ELSE 0 END"
+        f" FROM {late} HAVING count(*) > 0)",
+        high=allowed_s, best=allowed_s / 2, worst=DEAD * allowed_s, needs_rows=False,
+        failing=f"SELECT concat_ws(' ', 'rows from', min(moment), 'to', max(moment), 'were known at', min(known_at), 'to', "
+        f"max(known_at)) FROM {late}",
+        advice="The upstream publishes late, or runs wait in the queue: see how long they take with `omc sources list`. Don't trade on "
+        "these "
+        "rows as if they were new.",
     )  # fmt: skip
 
 

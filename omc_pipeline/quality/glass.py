@@ -18,12 +18,16 @@ from omc_pipeline.ledgers.glass import (
     SMART_MONEY_FLOW,
 )
 from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.parts import candle_parts, protocol_parts
+from omc_pipeline.quality.symbols import dollar_jumps
 
 DAY_S = 86400
 TVL_DAY_FACTOR = 2.0
 """TVL that doubles or halves within a day is more often a mended adapter than a market. Histories have a point each midnight, so a day
 earlier means the newest point 12 to 36 hours before."""
 PRICE_STEP_FACTOR = 1.5
+CANDLES_S = 50 * 3600
+"""A candle of a day is two days old when its day is over."""
 
 _TVL = (
     row_check(
@@ -171,8 +175,8 @@ _CANDLES = (
     row_check(
         MARKET_CANDLE,
         "range",
-        "low > 0 AND low <= least(open, close) AND high >= greatest(open, close)",
-        "Prices are positive, and open and close lie between low and high.",
+        "low > 0 AND low <= least(open, close) AND high >= greatest(open, close) AND volume >= 0 AND trades >= 0",
+        "Prices are positive, open and close lie between low and high, and no volume is negative.",
         advice="Look at the rows that the check names and at the venue's chart; a corrected candle becomes a new version.",
     ),
     row_check(
@@ -278,13 +282,17 @@ _CHAINS = (
 
 RULES: Mapping[str, TableRules] = {
     # Histories come a point a day; that the present is asked for each hour, the check of the last look sees.
-    PROTOCOL_TVL.qualified: TableRules(interval_s=DAY_S, breadth=3, checks=_TVL),
-    PROTOCOL_FEES.qualified: TableRules(breadth=3, checks=_FEES),
-    PROTOCOL_REVENUE.qualified: TableRules(breadth=3, checks=_REVENUE),
+    PROTOCOL_TVL.qualified: TableRules(
+        interval_s=DAY_S, breadth=3, learns_interval=True, checks=(*_TVL, protocol_parts(PROTOCOL_TVL, "tvl_usd"))
+    ),
+    PROTOCOL_FEES.qualified: TableRules(breadth=3, coverage=0.95, checks=(*_FEES, protocol_parts(PROTOCOL_FEES, "fees_24h_usd"))),
+    PROTOCOL_REVENUE.qualified: TableRules(
+        breadth=3, coverage=0.95, checks=(*_REVENUE, protocol_parts(PROTOCOL_REVENUE, "revenue_24h_usd"))
+    ),
     # Days are told of once they are over, some hours late, and not every protocol of every list has fees.
     PROTOCOL_DAY.qualified: TableRules(interval_s=DAY_S, delay_s=36 * 3_600, keeps_things=False, checks=_DAYS),
     # A market without a trade has no candle, and days are told of once a day: not every thing in every span.
-    MARKET_CANDLE.qualified: TableRules(breadth=2, delay_s=120, keeps_things=False, checks=_CANDLES),
+    MARKET_CANDLE.qualified: TableRules(breadth=2, window_s=CANDLES_S, delay_s=120, keeps_things=False, checks=(*_CANDLES, candle_parts())),
     # Working days only: from Friday to Monday is the usual gap, and Easter has five days.
     FX_RATE.qualified: TableRules(interval_s=2 * DAY_S, delay_s=7_200, checks=_FX),
     # A block of Bitcoin comes each ten minutes in the mean, and may take an hour.
@@ -303,5 +311,5 @@ RULES: Mapping[str, TableRules] = {
         )
     ),
     CHAIN_TVL.qualified: TableRules(checks=_CHAINS),
-    COIN_PRICE.qualified: TableRules(delay_s=600, checks=_PRICES),
+    COIN_PRICE.qualified: TableRules(delay_s=600, checks=(*_PRICES, dollar_jumps())),
 }

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from omc_pipeline.ledgers.human import NEWS, POST, POST_VOTE, SENTIMENT, TITLE_SCORE
 from omc_pipeline.ledgers.table import LedgerTable
 from omc_pipeline.quality.check import Check, TableRules, row_check
+from omc_pipeline.quality.twins import twins
 
 HOUR_S = 3600
 DAY_S = 86400
 ROWS_THAT_MUST_VARY = 7
+RUN_THAT_IS_STUCK = 6
+"""Newest scores of a metric that are equal although earlier ones were not."""
+TITLES_THAT_MUST_VARY = 30
 MARKUP = "<[A-Za-z/!]"
 
 
@@ -26,6 +30,14 @@ def _clean_title(table: LedgerTable) -> Check:
         advice="Look at the rows that the check names. The source has a new way to write titles: correct `html_line`, then `omc replay`.",
     )
 
+
+_VARIETY = f"""(SELECT symbol, metric, count(DISTINCT score) AS scores, max(observed_at) AS until,
+        CASE WHEN count(*) > {RUN_THAT_IS_STUCK} THEN count(DISTINCT score) FILTER (WHERE place <= {RUN_THAT_IS_STUCK}) END AS newest,
+        min(observed_at) FILTER (WHERE place <= {RUN_THAT_IS_STUCK}) AS since
+    FROM (SELECT *, row_number() OVER (PARTITION BY symbol, metric ORDER BY observed_at DESC) AS place FROM w) AS ranked
+    GROUP BY symbol, metric HAVING count(*) >= {ROWS_THAT_MUST_VARY})"""
+# The digest of a day keeps its link and its words; only what is held under another id counts.
+_NEWS_TWINS = twins("guid", "published_at", "title", ("feed",), (), "", "title !~* '^live'")
 
 RULES: Mapping[str, TableRules] = {
     SENTIMENT.qualified: TableRules(
@@ -48,8 +60,9 @@ RULES: Mapping[str, TableRules] = {
                 "accuracy",
                 "critical",
                 "No metric repeats one score for ever, as a broken scorer does.",
-                fact=f"""(SELECT min(scores) FROM (SELECT count(DISTINCT score) AS scores FROM w GROUP BY symbol, metric
-                    HAVING count(*) >= {ROWS_THAT_MUST_VARY}) AS metrics)""",
+                fact=f"""(SELECT min(least(scores, newest)) FROM {_VARIETY} AS metrics)""",
+                failing=f"""SELECT concat_ws(' ', symbol, metric, 'unchanged from', since, 'to', until) FROM {_VARIETY} AS metrics
+                    WHERE least(scores, newest) < 2""",
                 low=2,
                 unit="count",
                 table=SENTIMENT,
@@ -82,6 +95,23 @@ RULES: Mapping[str, TableRules] = {
                 at_least=0.98,
                 needs_rows=False,
                 advice="Look at the rows that the check names: a publisher has a new parameter; add it in `web_link`.",
+            ),
+            Check(
+                "news_distinct",
+                "accuracy",
+                "warning",
+                "No item comes twice within an hour under two ids.",
+                unit="count",
+                fact=f"CASE WHEN count(*) > 0 THEN (SELECT count(*) FROM ({_NEWS_TWINS}) AS twins) END",
+                failing=f"SELECT concat_ws(' ', id, 'and', other, 'of', at, title) FROM ({_NEWS_TWINS}) AS twins ORDER BY at DESC",
+                high=0,
+                best=0,
+                worst=10,
+                table=NEWS,
+                needs_rows=False,
+                advice="Open both links. A publisher may have changed its item and given it a new id; sentiment counts it twice. If it "
+                "happens "
+                "to many, correct how the feed's ids are read.",
             ),
             Check(
                 "news_silence",
@@ -125,7 +155,9 @@ RULES: Mapping[str, TableRules] = {
                 "accuracy",
                 "critical",
                 "The scorer tells titles apart.",
-                fact="CASE WHEN count(*) >= 50 THEN count(DISTINCT score) END",
+                fact=f"""least(CASE WHEN count(*) >= 50 THEN count(DISTINCT score) END, (SELECT CASE WHEN count(DISTINCT score) = 1 AND
+                    count(*) = {TITLES_THAT_MUST_VARY} THEN 1 END FROM (SELECT score FROM w ORDER BY published_at DESC
+                    LIMIT {TITLES_THAT_MUST_VARY}) AS newest))""",
                 low=5,
                 unit="count",
                 table=TITLE_SCORE,

@@ -56,7 +56,10 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Alert:
-    """A ledger's dimension, or its ``overall`` score, that is too low; open until ``closed_at``."""
+    """A ledger's dimension, or its ``overall`` score, that is too low; open until ``closed_at``.
+
+    ``causes`` are the numbers of the open alerts in ``omc.alert`` that say why the ledger scores low, and what to do.
+    """
 
     alert_id: int
     ledger: str
@@ -65,10 +68,12 @@ class Alert:
     threshold: float
     opened_at: datetime
     closed_at: datetime | None = None
+    causes: tuple[int, ...] = ()
 
     def as_document(self) -> dict[str, Any]:
         """Return the shape ``omc quality --json`` prints of an alert."""
-        return {name: getattr(self, name) for name in ("alert_id", "ledger", "dimension", "score", "threshold", "opened_at")}
+        fields = {name: getattr(self, name) for name in ("alert_id", "ledger", "dimension", "score", "threshold", "opened_at")}
+        return {**fields, "causes": list(self.causes)}
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+from sqlalchemy import Connection
+
+from omc_infra.alerts.store import open_alerts, settle_findings
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.collection.discovery import BrokenSource
@@ -13,11 +17,12 @@ from omc_pipeline.collection.readiness import configured_sources
 from omc_pipeline.collection.source import Source
 from omc_pipeline.collection.state import States, states
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
+from omc_pipeline.quality.causes import findings_of, raised_by
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.facts import Facts, failing_rows, read_facts
 from omc_pipeline.quality.judge import judge
 from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityReport
-from omc_pipeline.quality.score import Scored, check_score, duration_text, ledger_score
+from omc_pipeline.quality.score import LedgerScore, Scored, check_score, duration_text, ledger_score
 from omc_pipeline.quality.store import close_alerts, store_outcomes, store_scores, update_alerts
 from omc_pipeline.quality.suite import Suite, suite_of
 
@@ -85,9 +90,31 @@ def run_suites(
         store_scores(connection, run_id, scores)
         alerts = update_alerts(connection, scores, settings.alert_threshold, now)
         close_alerts(connection, silent, now)
+        causes = _settle_causes(connection, scores, outcomes, silent, sources, settings, now)
     judged = {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}
     unjudged = {ledger: LedgerQuality(None, []) for ledger in silent}
-    return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, alerts)
+    found = [replace(alert, causes=tuple(causes.get(alert.ledger, ()))) for alert in alerts]
+    return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, found)
+
+
+def _settle_causes(
+    connection: Connection,
+    scores: Mapping[LedgerName, LedgerScore],
+    outcomes: Mapping[LedgerName, Mapping[str, Sequence[CheckOutcome]]],
+    silent: Sequence[LedgerName],
+    sources: Collection[Source],
+    settings: Settings,
+    now: datetime,
+) -> dict[str, list[int]]:
+    """Open, keep and resolve the alerts of all causes; return the numbers of those that are open, by ledger."""
+    by_name, causes = {source.name: source for source in sources}, {}
+    for ledger, score in scores.items():
+        known = open_alerts(connection, raised_by(ledger))
+        found = findings_of(ledger, score, outcomes[ledger], by_name, settings.alert_threshold, known)
+        causes[str(ledger)] = settle_findings(connection, raised_by(ledger), found, now)
+    for ledger in silent:
+        settle_findings(connection, raised_by(ledger), [], now)
+    return causes
 
 
 def recorded_states(database: Database) -> States:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LedgerName, LedgerTable
 from omc_pipeline.quality import catalyst, exchange, glass, human
-from omc_pipeline.quality.check import Check, CheckSpec, TableRules
-from omc_pipeline.quality.generic import JudgedTable, lately_s, source_checks, table_checks
+from omc_pipeline.quality.check import Check, CheckSpec, JudgedTable, TableRules
+from omc_pipeline.quality.generic import lately_s, source_checks, table_checks
 
 RULES: Mapping[str, TableRules] = {**glass.RULES, **human.RULES, **catalyst.RULES, **exchange.RULES}
 """Rules by qualified table name; a table that is not named has the defaults."""
@@ -23,6 +23,7 @@ class Suite:
     ledger: LedgerName
     tables: tuple[JudgedTable, ...]
     checks: tuple[Check, ...]
+    every_s: int
 
     def window_s(self, check: Check) -> int:
         """Return the seconds of the past that a check judges; of the source as a whole its shortest window."""
@@ -35,7 +36,7 @@ def suite_of(source: Source) -> Suite:
     checks = [*source_checks(source, tables)]
     for judged in tables:
         checks += [*table_checks(judged), *judged.rules.checks]
-    return Suite(source.name, source.ledger, tables, tuple(checks))
+    return Suite(source.name, source.ledger, tables, tuple(checks), source.every_s)
 
 
 def _rules_of(source: Source, table: LedgerTable) -> TableRules:

@@ -81,8 +81,18 @@ def _article(seed: int, day: datetime, at: datetime) -> dict[str, Any]:
         "locale": "en-us",
         "outdated": False,
         "label_names": [],
-        "body": f"<p>Invented by the sandbox: {name} &amp; more.</p>",
+        "body": _body(title, name, token, at),
     }
+
+
+def _body(title: str, name: str, token: str, at: datetime) -> str:
+    """Return the text of an article as the help centre's editor writes it."""
+    opens = at + timedelta(days=2)
+    when = f"{opens.day} {opens:%B %Y} at {opens:%H}:00 (UTC)"
+    lead = f"Invented by the sandbox: this is about {name} ({token}) &amp; more."
+    if title.startswith(("New Coin Listing", "Delisting", "Trading paused")):
+        lead += f" The change takes effect on <strong>{when}</strong>. Please check your {token} balance before then."
+    return f"<p>{lead}</p><h3>What you need to do</h3><ul><li>Nothing, if you hold no {token}.</li></ul>"
 
 
 def _number(text: str | None, usual: int) -> int:

@@ -62,6 +62,7 @@ def _proposal(seed: int, space: str, coin: str, created: datetime, now: datetime
     return {
         "id": "0x" + hashlib.sha256(f"{seed}/{space}/{created.isoformat()}".encode()).hexdigest(),
         "title": f"[Temp check] Invented change {int(created.timestamp()) % 1_000} of {coin}",
+        "body": f"# Summary\n\nInvented by the sandbox: change a parameter of **{coin}**.\n\n## Details\n\n- The vote runs five days.\n",
         "choices": _CHOICES,
         "state": state,
         "created": int(created.timestamp()),

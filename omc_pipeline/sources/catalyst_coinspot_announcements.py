@@ -4,7 +4,8 @@ Source: Zendesk help centre, ``GET https://coinspot.zendesk.com/api/v2/help_cent
     update, newest first, at most 100 articles a page. The API shows the published body only. No recording of CoinSpot's own was found;
     the shape is Zendesk's documented one (looked at 2026-11-27).
 Shape: ``{"count", "page", "page_count", "per_page", "next_page", "articles": [{"id", "title", "html_url", "created_at", "updated_at",
-    "draft", "body", "label_names", ...}]}``; ``body`` is HTML. An article is an event by its id; a changed title or kind is a new version.
+    "draft", "body", "label_names", ...}]}``; ``body`` is HTML. An article is an event by its id, and its body the event's document;
+    a changed title, kind or body is a new version.
 Units: times ISO 8601 in UTC; ``published_at`` is when the article was created. Kind, coins and impact (1 to 10) follow from the title by
     the rules of ``catalyst_rules.toml``; coins that the title doesn't name are looked for in the text of listings and delistings.
 Errors: ``{"error": "...", "description": "..."}``; an HTML page where the help centre is restricted or moved.
@@ -30,9 +31,10 @@ from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.values import described, instant, optional_text, text
-from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
+from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT, CatalystEvent
 from omc_pipeline.sources._catalyst_rules import announcement_rule, checked_impact, tokens_in
 from omc_pipeline.sources._coinspot import symbol_of
+from omc_pipeline.sources._event_texts import with_texts
 
 _NAME = "catalyst_coinspot_announcements"
 _VENUE = "CoinSpot"
@@ -64,9 +66,10 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 
 
 def parse(payload: Payload, config: AnnouncementsConfig) -> Parsed:
-    """Read one event an article."""
+    """Read one event an article, and its text as the event's document."""
     articles = _document(payload)["articles"]
-    return read_items(articles if isinstance(articles, list) else (), partial(_event, assets=config.assets))
+    items = articles if isinstance(articles, list) else []
+    return with_texts(read_items(items, partial(_event, assets=config.assets)), items, lambda item: str(item.get("id")), "body")
 
 
 def _document(payload: Payload) -> Item:
@@ -131,7 +134,7 @@ def _link(article: Item, number: int) -> str:
 SOURCE = Source(
     name=_NAME,
     title="CoinSpot announcements",
-    tables=(EVENT,),
+    tables=(EVENT, DOCUMENT),
     endpoints=(Endpoint("articles", cron="* * * * *", every_s=60, fetch=fetch),),
     policy=HostPolicy(live_urls=("https://coinspot.zendesk.com",), sandbox_path="/coinspot_help", requests_per_s=1.0, burst=2),
     parse=parse,

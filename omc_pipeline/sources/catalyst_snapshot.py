@@ -2,8 +2,9 @@
 
 Source: Snapshot hub, ``POST https://hub.snapshot.org/graphql``, no key, 100 requests a minute and address; ``first`` is at most 1,000 and
     ``skip`` at most 5,000, so pages go by ``created_gt``. Anybody can open a space, and most are spam: only configured ones are asked for.
-Shape: ``{"data": {"proposals": [{"id", "title", "space": {"id"}, "choices", "state", "created", "start", "end", "scores", "scores_state",
-    "scores_total", "votes", "quorum", "network", "symbol"}]}}``. While a vote is open ``scores`` may be [] and ``scores_state`` "".
+Shape: ``{"data": {"proposals": [{"id", "title", "body", "space": {"id"}, "choices", "state", "created", "start", "end", "scores",
+    "scores_state", "scores_total", "votes", "quorum", "network", "symbol"}]}}``; ``body`` is Markdown, the event's document. While a
+    vote is open ``scores`` may be [] and ``scores_state`` "".
 Units: ``created``, ``start``, ``end`` epoch seconds; ``scores`` voting power of each choice, in the order of ``choices``; ``quorum`` may be
     0; ``network`` is a text. A proposal is an event by its id, published when it was created; its state and outcome are new versions.
 Errors: ``{"errors": [{"message"}], "data": {"proposals": null}}`` with status 200; 429 says ``{"error": "unauthorized"}``, as every
@@ -29,19 +30,20 @@ from omc_pipeline.collection.json_body import Json, read_json
 from omc_pipeline.collection.options import SourceConfig, Symbol
 from omc_pipeline.collection.source import Endpoint, FetchContext, Parsed, Source
 from omc_pipeline.collection.values import described, instant_of_epoch, text, usable_amount
-from omc_pipeline.ledgers.catalyst import EVENT, CatalystEvent
+from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT, CatalystEvent
 from omc_pipeline.ledgers.table import number_text
 from omc_pipeline.sources._catalyst_rules import impact_of
+from omc_pipeline.sources._event_texts import with_texts
 
 _NAME = "catalyst_snapshot"
-_PAGE_ROWS = 1_000
+_PAGE_ROWS = 200
 _MOST_PAGES = 50
 _ID = re.compile(r"0x[0-9a-f]{64}|Qm[1-9A-HJ-NP-Za-km-z]{44}|bafkrei[a-z2-7]{52}", re.ASCII)
 _STATES = ("pending", "active", "closed")
 _LONGEST_ITEMS, _LONGEST_CHOICE = 300, 60
 _QUERY = """query Proposals($spaces: [String], $after: Int, $first: Int) {
   proposals(first: $first, skip: 0, orderBy: "created", orderDirection: asc, where: {space_in: $spaces, created_gt: $after}) {
-    id title choices state created start end scores scores_state scores_total votes quorum network symbol space { id }
+    id title body choices state created start end scores scores_state scores_total votes quorum network symbol space { id }
   }
 }"""
 
@@ -90,11 +92,11 @@ def _created_last(proposals: Sequence[Json], after: int) -> int:
 
 
 def parse(payload: Payload, config: SnapshotConfig) -> Parsed:
-    """Read one event a proposal of a followed space."""
+    """Read one event a proposal of a followed space, and its text as the event's document."""
     proposals = _proposals(payload)
     if any(isinstance(each, dict) and "voter" in each for each in proposals):
         raise PayloadChangedError(f"{_NAME}: votes instead of proposals")
-    return read_items(proposals, lambda proposal: _event(proposal, config))
+    return with_texts(read_items(proposals, lambda proposal: _event(proposal, config)), proposals, lambda item: str(item.get("id")), "body")
 
 
 def _proposals(payload: Payload) -> list[Json]:
@@ -182,7 +184,7 @@ def _outcome(proposal: Item) -> str | None:
 SOURCE = Source(
     name=_NAME,
     title="Snapshot votes",
-    tables=(EVENT,),
+    tables=(EVENT, DOCUMENT),
     endpoints=(Endpoint("proposals", cron="*/10 * * * *", every_s=600, fetch=fetch),),
     policy=HostPolicy(live_urls=("https://hub.snapshot.org",), sandbox_path="/snapshot", requests_per_s=1.0, burst=2),
     parse=parse,

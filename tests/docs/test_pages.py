@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,13 +16,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from http_upstream import upstream
 from pages import BIN, DOCS, blocks, code_blocks, follow, missing_lines
 
 from omc_infra import http
+from omc_infra.alerts.announcing import announce
+from omc_infra.alerts.options import alerts_section
+from omc_infra.delivery.channels import channel_of
+from omc_infra.delivery.dispatching import deliver_due
+from omc_infra.delivery.persistence import Persistence
 from omc_infra.postgres.backup import back_up
-from omc_infra.postgres.database import open_database
+from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.embedded import running
-from omc_infra.settings import PROJECT_ROOT, load_settings
+from omc_infra.settings import PROJECT_ROOT, Settings, load_settings
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -29,10 +36,13 @@ FOLLOWED_HERE = (
     "how-to/accounts.md",
     "how-to/choose-a-model.md",
     "how-to/go-live.md",
+    "how-to/import-a-spreadsheet.md",
+    "how-to/import-several-venues.md",
     "how-to/keep-the-disk-free.md",
     "how-to/look-after-database-roles.md",
     "how-to/migrate.md",
     "how-to/read-the-lake.md",
+    "how-to/report-coinspot-taxes.md",
     "how-to/report-pnl.md",
     "how-to/when-a-source-breaks.md",
 )
@@ -133,3 +143,30 @@ def test_the_policy_of_the_how_to_is_one_and_every_way_to_authenticate_exists() 
     assert names["HOST"].auth.key_names == ("venue",)
     assert named
     assert all(hasattr(http, name) for name in named)
+
+
+@pytest.mark.slow
+def test_an_alert_arrives_in_slack_to_the_letter(seeded_home: Path, tmp_path: Path) -> None:
+    page = "how-to/alert-in-slack.md"
+    with upstream() as slack:
+        variables = {"OMC_KEY_ALERT_SLACK": f"slack+{slack.url}/services/T0/B0/secret"}
+        try:
+            outputs = follow(page, seeded_home, tmp_path, variables)
+            settings = load_settings({"OMC_HOME": str(seeded_home), **variables})
+            with open_database(settings) as database:
+                announce_and_deliver(database, settings)
+        finally:
+            (seeded_home / "omc.toml").unlink(missing_ok=True)  # the other pages know no channel
+        arrived = [json.loads(asked.body)["text"] for asked in slack.asked]
+
+    assert missing_lines(page, outputs) == []
+    assert "TEST: alerts arrive here" in arrived[0]
+    assert any("human_" in text and "What to do: " in text and "Playbook: docs/how-to/" in text for text in arrived[1:])
+    assert all((PROJECT_ROOT / re.findall(r"Playbook: (\S+)", text)[0]).is_file() for text in arrived[1:])
+
+
+def announce_and_deliver(database: Database, settings: Settings) -> None:
+    """Do once what a platform does every few seconds."""
+    with database.engine("writer").begin() as connection:
+        announce(connection, alerts_section(settings), settings.profile, datetime.now(UTC))
+    deliver_due(database, lambda name: channel_of(name, settings), Persistence())

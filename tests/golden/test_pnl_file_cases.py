@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
 
 from omc_infra.errors import BadInputError
 from omc_pipeline.commands.pnl import pnl
+from omc_pipeline.imports.reading import Asked, read_content
+from omc_pipeline.imports.settling import settled
+from omc_pipeline.imports.symbols import Names
+from omc_pipeline.pnl.amounts import text_of
+from omc_pipeline.pnl.compute import compute
+from omc_pipeline.pnl.document import read_document
+from omc_pipeline.pnl.policy import Method, OversellPolicy
+from omc_pipeline.pnl.reading import read_trades
+from omc_pipeline.pnl.sequence import as_holdings_allow
+from omc_pipeline.pnl.trade import Trade
 
 LAST_DIGIT = Decimal("1e-18")
 EXPORTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -34,6 +45,27 @@ def test_every_case_of_a_file_gives_what_is_right_or_says_why_not(shared: Path, 
         case = json.loads(file.read_text())
         with subtests.test(case["name"]):
             expect(file.with_name(case["input"]), case["options"], case["expected"])
+
+
+def test_every_case_comes_to_the_same_by_the_reader_of_imports(shared: Path, subtests: pytest.Subtests) -> None:
+    for file in sorted((shared / "pnl-files").glob("*.case.json")):
+        case = json.loads(file.read_text())
+        options = dict(zip(case["options"][::2], case["options"][1::2], strict=True))
+        quote, content = options.get("--quote"), file.with_name(case["input"]).read_bytes()
+        own = read_trades(read_document(content.decode()), "capitalise", quote)
+        names = Names(chosen={trade.symbol: trade.symbol for trade in own.trades})
+        imported = read_content(content, Asked(quote=quote or "", names=names))
+        with subtests.test(case["name"]):
+            assert imported is not None
+            found = settled([imported], "capitalise", quote)
+            assert sums(found.trades, options) == sums(own.trades, options)
+
+
+def sums(trades: Sequence[Trade], options: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return gain and income of each coin."""
+    ordered, _ = as_holdings_allow(trades)
+    method, policy = cast("Method", options["--method"]), cast("OversellPolicy", options.get("--oversell-policy", "exclude"))
+    return {one.symbol: (text_of(one.realized), text_of(one.income)) for one in compute(ordered, method, policy)}
 
 
 def test_every_export_is_read_as_it_was_downloaded(shared: Path, subtests: pytest.Subtests) -> None:

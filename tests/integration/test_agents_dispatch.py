@@ -251,7 +251,7 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
 
     assert runs == 3
     assert [brief.event for brief in briefs_since(database, EPOCH)] == ["0000000008-26-000002"]
-    assert show_session(database, "000000000X-26-000001")["session"]["detail"] == "TimeoutError: no answer"
+    assert show_session(database, "000000000X-26-000001")["session"]["detail"] == "TimeoutError; the log of the run says more"
 
 
 def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_up_no_other(

@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import cast
 
 import pytest
+from injection_corpus import injection_strings
 
 from omc_agents.claims.evidence import Evidence
 from omc_agents.claims.render import Brief, Circumstances
@@ -28,7 +28,9 @@ from omc_agents.workflow.context import SessionContext
 from omc_agents.workflow.graph import first_state
 from omc_agents.workflow.steps import STEPS, event_steps
 
+pytestmark = pytest.mark.containment
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MOST_DRAFTED = 40
 EVENT_REF = "catalyst.event/catalyst_sec_edgar/0000000001-26-000001@1"
 
 
@@ -126,8 +128,8 @@ def briefed(model: Model, evidence: Sequence[Evidence]) -> MemoryStore:
 
 
 @pytest.fixture(scope="module")
-def strings(shared: Path) -> list[str]:
-    return [entry["text"] for entry in json.loads((shared / "injections/strings.json").read_text())["strings"]]
+def strings() -> list[str]:
+    return [planted.text for planted in injection_strings()]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,13 @@ def honest() -> MemoryStore:
 
 def _claims(store: MemoryStore) -> list[str]:
     assert store.published is not None, store.reason
-    return [line for line in store.published[0].body.splitlines() if line[:1].isdigit() and "drafted claims" not in line]
+    lines = [line for line in store.published[0].body.splitlines() if line[:1].isdigit() and "drafted claims" not in line]
+    return sorted(line.partition(". ")[2] for line in lines)
+
+
+def _others(store: MemoryStore) -> list[str]:
+    """Return the claims that don't tell of the event itself."""
+    return [line for line in _claims(store) if EVENT_REF not in line]
 
 
 def _asked(request: Request) -> str:
@@ -156,7 +164,7 @@ def test_an_obedient_model_gets_nothing_into_a_brief(
         assert _claims(store) == _claims(honest), text
         assert brief.title == cast("tuple[Brief, Verification]", honest.published)[0].title
         assert len(verification.claims) == 4
-        assert sum(verification.dropped.values()) == 16
+        assert sum(verification.dropped.values()) == MOST_DRAFTED - 4
 
 
 def test_the_analysing_question_holds_no_word_from_outside(strings: list[str]) -> None:
@@ -185,7 +193,7 @@ def test_hostile_codes_are_not_printed(strings: list[str], honest: MemoryStore) 
         assert store.published is not None, text
         brief, _ = store.published
         assert brief.title == "Tracked issuer: filing, 2026-11-23 11:00 UTC", text
-        assert _claims(store)[1:] == _claims(honest)[1:]
+        assert _others(store) == _others(honest)
 
 
 def test_extraction_is_asked_without_tools_and_analysis_without_text(honest: MemoryStore) -> None:

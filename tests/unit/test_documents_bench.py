@@ -26,8 +26,8 @@ def test_every_label_of_the_own_documents_is_accepted_and_changed_ones_are_refus
     assert figures["labelled facts accepted"] == 1
     assert figures["changed facts refused: scale"] == 1
     assert figures["changed facts refused: sign"] == 1
-    assert figures["changed facts refused"] >= 0.9
-    assert figures["rules, labelled facts found: coins_sold"] == 1
+    assert figures["changed facts refused"] >= 0.99
+    assert figures["rules, labelled facts found: coins_purchased"] == 1
 
 
 def test_the_real_documents_keep_their_rates(shared: Path) -> None:
@@ -35,7 +35,7 @@ def test_the_real_documents_keep_their_rates(shared: Path) -> None:
 
     assert figures["labelled facts accepted"] >= 0.97
     assert figures["changed facts refused: scale"] >= 0.99
-    assert figures["changed facts refused"] >= 0.87
+    assert figures["changed facts refused"] >= 0.98, "400 changes; the bench itself asks 5,000"
 
 
 def test_the_same_seed_changes_the_same_facts() -> None:

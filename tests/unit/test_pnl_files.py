@@ -159,7 +159,7 @@ def test_a_file_of_two_gigabytes_is_refused_at_once(tmp_path: Path) -> None:
     peak_mib, code, details = measured(file)
 
     assert (code, details.count("\n")) == (2, 1)
-    assert "holds 2,048 MiB, and at most 64 MiB are read; split it by coin" in details
+    assert "holds 2,048 MiB, and at most 128 MiB are read; split it by coin" in details
     assert peak_mib < 120
 
 
