@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "e9001"
-down_revision = "e5001"
+down_revision = "n1001"
 branch_labels = None
 depends_on = None
 
