@@ -55,7 +55,7 @@ def list_command(every: bool, as_json: bool) -> None:
 
 
 @alerts.command("ack")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--by", default=None, help="Who takes it on.  [default: the user of this machine]")
 @json_option
 def ack_command(alert_id: int, by: str | None, as_json: bool) -> None:
@@ -69,7 +69,7 @@ def ack_command(alert_id: int, by: str | None, as_json: bool) -> None:
 
 
 @alerts.command("snooze")
-@click.argument("alert_id", type=int)
+@click.argument("alert_id", type=click.IntRange(1, 2**63 - 1))
 @click.option("--for", "span", default="2h", show_default=True, help="How long: 30m, 2h, 7d.")
 @json_option
 def snooze_command(alert_id: int, span: str, as_json: bool) -> None:

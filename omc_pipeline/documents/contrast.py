@@ -136,8 +136,8 @@ def _growth(measure: str, before: str, literal: str, around: str) -> str | None:
     """Say that a figure in percent is no change, or one of another measure: of the one that is named last before it."""
     if not _CHANGES.search(f"{before[-60:]} {literal} {around[:30]}"):
         return "it is no change there"
-    told = f"{before} {literal}".lower()
-    last = max(_MEASURES.finditer(told), key=lambda match: match.start(), default=None)
+    words = f"{before} {literal}".lower()
+    last = max(_MEASURES.finditer(words), key=lambda match: match.start(), default=None)
     if last is None:
         return None if measure in around.lower() else "it is the change of something else"
     return None if last[1] == measure or re.search(rf"\b{measure}", literal.lower()) else "it is the change of something else"
@@ -270,11 +270,11 @@ def _money(fact: DocumentFact, before: str, literal: str, after: str, in_row: st
     return "the words there tell of another sum" if in_literal and fact.kind not in in_literal and fact.kind in _NAMING else None
 
 
-def _is_bought_back(told: str) -> bool:
+def _is_bought_back(words: str) -> bool:
     """Whether the verb nearest before a number of shares says that their issuer took them back."""
     back, other = (
-        last_match(_BACK, told),
-        last_match(re.compile(r"(?<!re)\b(?:purchased|acquired|sold|issued|bought(?! back))\b", re.IGNORECASE), told),
+        last_match(_BACK, words),
+        last_match(re.compile(r"(?<!re)\b(?:purchased|acquired|sold|issued|bought(?! back))\b", re.IGNORECASE), words),
     )
     return back >= other
 

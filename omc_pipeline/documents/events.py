@@ -47,8 +47,8 @@ def event_refusal(place: Place, fact: DocumentFact, document: Document) -> str |
     if fact.unit not in DAY_UNITS:
         return None
     said = _said_to_be(place, fold(fact.literal))
-    door, _, way = fact.kind.partition("_")
-    if door in _DOOR and way in ("open", "close", ""):
+    door, _, verb = fact.kind.partition("_")
+    if door in _DOOR and verb in ("open", "close", ""):
         return None if fact.kind in said else "the words there tell of another day"
     wanted = _WANTED.get(fact.kind)
     if wanted:
@@ -91,7 +91,7 @@ def _said_to_be(place: Place, literal: str) -> set[str]:
     doors = {door: max((match.start() for match in pattern.finditer(lead)), default=-1) for door, pattern in _DOOR.items()}
     door = max(doors, key=lambda name: doors[name])
     if doors[door] >= 0:
-        way = lead[max(0, doors[door] - 60) :]
-        closes = bool(_CLOSES.search(way))
-        found.add("conversion" if door == "conversion" else f"{door}_{'close' if closes or not _OPENS.search(way) else 'open'}")
+        words = lead[max(0, doors[door] - 60) :]
+        closes = bool(_CLOSES.search(words))
+        found.add("conversion" if door == "conversion" else f"{door}_{'close' if closes or not _OPENS.search(words) else 'open'}")
     return found

@@ -28,7 +28,7 @@ _LEAVE_OPEN = frozenset({"proposed", "intended", "expected", "hoped", "condition
 
 def mood_refusal(place: Place, fact: DocumentFact, document: Document) -> str | None:
     """Say why a document does not say a fact in its mood, or None where it does; a fact without a mood is said to be so."""
-    return _claimed(place, fact, document) if fact.modality else _plain(place, fact, document)
+    return _claimed(place, fact, document) if fact.modality else _without_mood(place, fact, document)
 
 
 def _claimed(place: Place, fact: DocumentFact, document: Document) -> str | None:
@@ -54,7 +54,7 @@ def _claimed(place: Place, fact: DocumentFact, document: Document) -> str | None
     return None
 
 
-def _plain(place: Place, fact: DocumentFact, document: Document) -> str | None:
+def _without_mood(place: Place, fact: DocumentFact, document: Document) -> str | None:
     literal = fold(fact.literal)
     if fact.kind in _OF_NOTES and _is_only_proposed(document):
         return "the notes are only proposed"

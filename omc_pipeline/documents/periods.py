@@ -67,7 +67,7 @@ def bears_period(period: str, said: Said, kind: str) -> bool:
 
 def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
     year = said.year
-    near = _told_days(f"{said.heads} ; {said.sentence}", year)
+    near = _stated_days(f"{said.heads} ; {said.sentence}", year)
     above, days_wanted = {day.day for day in days(said.heading, year)}, set(wanted)
     if not _fits_heads(period, wanted, said, year) or _is_end_of_span(wanted, said, year):
         return False
@@ -81,7 +81,7 @@ def _bears_days(period: str, wanted: list[date], said: Said) -> bool:
         return _nearest(period, wanted, said, year)
     if near and not days_wanted & near and not _only_dateline(near, said, said.sentence):
         return days_wanted <= above
-    earlier = set() if near else _told_days(said.earlier, year)
+    earlier = set() if near else _stated_days(said.earlier, year)
     if earlier and period.startswith("as of") and not _only_dateline(earlier, said, said.earlier):
         return days_wanted <= earlier
     if not near and above and not _only_dateline(above, said, said.heading):
@@ -99,10 +99,10 @@ def _qualified(period: str, said: Said) -> bool:
     return word[1][:5] in (f"{near} {said.heading} {said.before}" if word[1] == "week" else near).lower()
 
 
-def _told_days(text: str, year: int | None) -> set[date]:
+def _stated_days(text: str, year: int | None) -> set[date]:
     """Return the days a text names; the day of an announcement only where there is no other."""
-    told = {day.day for day in days(ANNOUNCED.sub(" ", text), year)}
-    return told or {day.day for day in days(text, year)}
+    stated = {day.day for day in days(ANNOUNCED.sub(" ", text), year)}
+    return stated or {day.day for day in days(text, year)}
 
 
 def _is_end_of_span(wanted: list[date], said: Said, year: int | None) -> bool:
@@ -171,8 +171,8 @@ def _only_dateline(near: set[date], said: Said, text: str) -> bool:
     """Whether the only day in the sentence is the document's own date, which stands there for itself: *On* a day something happened."""
     if not said.dated or not near <= set(said.dated[:2]):
         return False
-    told = ANNOUNCED.sub(" ", text)
-    return not any(_HAPPENED.search(told[: day.start]) for day in days(told, said.year))
+    stated = ANNOUNCED.sub(" ", text)
+    return not any(_HAPPENED.search(stated[: day.start]) for day in days(told, said.year))
 
 
 def _bears_coarse(period: str, said: Said) -> bool:

@@ -49,9 +49,9 @@ def subject_refusal(place: Place, fact: DocumentFact, document: Document) -> str
 
 def _is_right_side(place: Place, *, is_sale: bool) -> bool:
     """Whether what was traded at an average price was sold, or not, by the verb nearest before it."""
-    told = f"{place.before}{place.after}" if not place.before.strip() else place.before
-    sold = last_match(re.compile(r"\b(?:sold|sales? of|selling)\b", re.IGNORECASE), told)
-    bought = last_match(re.compile(r"\b(?:acquir\w+|purchas\w+|bought|held|holds?|holdings)\b", re.IGNORECASE), told)
+    words = f"{place.before}{place.after}" if not place.before.strip() else place.before
+    sold = last_match(re.compile(r"\b(?:sold|sales? of|selling)\b", re.IGNORECASE), words)
+    bought = last_match(re.compile(r"\b(?:acquir\w+|purchas\w+|bought|held|holds?|holdings)\b", re.IGNORECASE), words)
     return sold > bought if is_sale else sold <= bought or sold < 0
 
 
@@ -96,15 +96,15 @@ def _is_named(place: Place, fact: DocumentFact, document: Document) -> bool:
     if in_table and not _row_may_be_of(place, subject, kind):
         return False
     if kind in _DATED and (fact.unit in DAY_UNITS or kind == "period_days") and kind != "amends":
-        return _is_told_of_day(place, subject)
+        return _is_stated_of_day(place, subject)
     if is_of_persons(kind) and is_person(subject) and subject.rpartition(" ")[2] not in place.sentence:
         return False
     if _TOKEN_KINDS.match(kind) and _is_of_another_token(place, subject):
         return False
     own = own_names(document)
-    told = _told_beside(place, fact, own)
-    if told is not None:
-        return told
+    reason = _stated_beside(place, fact, own)
+    if reason is not None:
+        return reason
     if words_stand(subject, _EXCHANGE.sub(" ", place.around) if kind in OF_SECURITIES else place.around, most=0.7):
         return True
     if kind not in OF_SECURITIES and kind_of(kind).of != "coin" and is_own(subject, own):
@@ -118,7 +118,7 @@ def _is_of_another_token(place: Place, subject: str) -> bool:
     return bool(named) and not any(part in place.sentence for part in re.split(r"[,\s]+", subject) if part)
 
 
-def _told_beside(place: Place, fact: DocumentFact, own: frozenset[str]) -> bool | None:
+def _stated_beside(place: Place, fact: DocumentFact, own: frozenset[str]) -> bool | None:
     """Say whether a subject is named, for kinds that ask for a certain place; None for others."""
     subject = fact.subject
     if fact.kind == "incident":
@@ -163,7 +163,7 @@ def _row_may_be_of(place: Place, subject: str, kind: str) -> bool:
     return words_stand(subject, f"{label} {heads}", most=0.5)
 
 
-def _is_told_of_day(place: Place, subject: str) -> bool:
+def _is_stated_of_day(place: Place, subject: str) -> bool:
     """Whether the clause of a day tells of a subject: of its last word at least, which names what happens."""
     defined = _DEFINED.search(place.before)
     if defined and defined[1] != subject and words_stand(defined[1], subject, most=1):

@@ -71,7 +71,7 @@ _ODD_VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 _BOUNDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("up",): ("--port=x",), ("demo",): ("--nosuch",), ("sandbox", "serve"): ("--port=x",), ("models", "stand-in"): ("--port=x",),
-    ("bench", "pnl"): ("--fills=x",),
+    ("bench", "pnl"): ("--fills=x",), ("bench", "import"): ("--rows=x",), ("bench", "quality"): ("--faults=x",),
     ("bench", "latency"): ("--events=x",), ("bench", "runs"): ("--count=x",), ("bench", "scale"): ("--users=x",),
     ("bench", "soak"): ("--minutes=x",), ("bench", "ingest"): ("--rows=x",), ("bench", "read"): ("--rows=x",), ("seed",): ("--days=x",),
     ("collect",): ("--to=2026-01-01",), ("mcp",): ("--list-tools",),

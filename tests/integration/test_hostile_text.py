@@ -143,6 +143,8 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("alerts", "list"): [(), ("--all",)],
     ("alerts", "snooze"): [(HOSTILE,), ("1", "--for", HOSTILE), ("1", "--for", "1m")],
     ("alerts", "test"): [(), (HOSTILE,)],
+    ("bench", "import"): [("--rows", HOSTILE)],
+    ("bench", "quality"): [("--faults", HOSTILE), ("--seed", HOSTILE)],
     ("bench", "latency"): [("--events", HOSTILE)],
     ("bench", "pnl"): [("--fills", HOSTILE)],
     ("bench", "runs"): [("--count", HOSTILE)],
