@@ -172,7 +172,7 @@ def _only_dateline(near: set[date], said: Said, text: str) -> bool:
     if not said.dated or not near <= set(said.dated[:2]):
         return False
     stated = ANNOUNCED.sub(" ", text)
-    return not any(_HAPPENED.search(stated[: day.start]) for day in days(told, said.year))
+    return not any(_HAPPENED.search(stated[: day.start]) for day in days(stated, said.year))
 
 
 def _bears_coarse(period: str, said: Said) -> bool:
