@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
             raise ClosedPipeError from error
 
 
-@click.group(cls=LazyGroup, help="Crypto market ledgers, proven and priced; briefs whose every claim is checked.")
+@click.group(cls=LazyGroup, help="Collect crypto market data, check it, compute profit and loss, and write briefs with verified claims.")
 @click.version_option(package_name="omc")
 @click.pass_context
 def root(context: click.Context) -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         command = error.ctx.command_path if error.ctx else "omc"
-        refuse(BadInputError(f"{command}: name one of its commands"))
+        refuse(BadInputError(f"{command}: choose one of its commands"))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "omc"
         refuse(BadInputError(f"{error.format_message().rstrip('.')}; see {command} --help"))

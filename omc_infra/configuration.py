@@ -96,7 +96,7 @@ class Configuration:
         model = self._model(name)
         fixed = sorted(key for key in options if _marked(model, key, LIVE_ONLY) or _marked(model, key, FILE_ONLY))
         if fixed:
-            raise ConfigurationError(f"{name}: a run can't override {', '.join(fixed)}; {self.file.path} can")
+            raise ConfigurationError(f"{name}: a run can't override {', '.join(fixed)}; change {self.file.path} instead")
         table = {**self.tables.get(name, {}), **options}
         found = complaints(model, table, TomlFile(self.file.path.with_name("run config")), name.split("."))
         if found:
@@ -163,9 +163,9 @@ def checked_models(models: Models) -> Models:
             if field.is_required():
                 raise ConfigurationError(f"section {name}: {key} has no default")
             if {SecretStr, SecretBytes} & {field.annotation, *get_args(field.annotation)}:
-                raise ConfigurationError(f"section {name}: {key} is a secret, which has no place in a file")
+                raise ConfigurationError(f"section {name}: {key} is a secret; secrets are not allowed in a file")
         if name == SETTINGS_TABLE or any(each.startswith(f"{name}.") for each in models):
-            raise ConfigurationError(f"section {name}: the name is that of another table")
+            raise ConfigurationError(f"section {name}: another table has this name")
     return dict(sorted(models.items()))
 
 
@@ -195,9 +195,9 @@ def _tables(file: TomlFile, models: Models) -> tuple[dict[str, Mapping[str, Any]
 
 def _unknown(file: TomlFile, keys: tuple[str, ...], value: object, models: Models) -> str:
     if looks_secret(keys[-1]):
-        return f"{file.place(keys)}: looks like a secret; keys of upstreams stand in the environment as OMC_KEY_<NAME>, not in this file"
+        return f"{file.place(keys)}: looks like a secret; set keys of upstreams in the environment as OMC_KEY_<NAME>, not in this file"
     if not isinstance(value, Mapping) and keys[0] in Settings.model_fields:
-        return f"{file.place(keys)}: a setting stands under [{SETTINGS_TABLE}]"
+        return f"{file.place(keys)}: settings belong in the table [{SETTINGS_TABLE}]"
     return f"{file.place(keys)}: no such section; {allowed([SETTINGS_TABLE, *models])}"
 
 

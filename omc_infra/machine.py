@@ -35,9 +35,9 @@ def machine_failure(error: BaseException) -> OmcError | None:
             return MachineError(f"{os.strerror(one.errno)}{_place(one)}")
         state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
         if isinstance(state, str) and state.startswith(_OF_THE_SERVER):
-            return MachineError(f"PostgreSQL refuses: {said(one)}{'; make room on its disk' if state == _DISK_FULL else ''}")
+            return MachineError(f"PostgreSQL refuses: {said(one)}{'; free space on its disk' if state == _DISK_FULL else ''}")
         if (isinstance(state, str) and state.startswith(_GONE)) or (state is None and _is_lost_connection(one)):
-            return DatabaseUnavailableError(f"PostgreSQL went away: {said(one)}")
+            return DatabaseUnavailableError(f"the connection to PostgreSQL was lost: {said(one)}")
     return None
 
 

@@ -46,27 +46,27 @@ class StorageConfig(Section):
     """Where the lake and the bodies of upstream answers lie."""
 
     s3: Annotated[str, _matching(_BUCKET, "s3://bucket/prefix")] = Field(
-        "", description="Bucket and prefix, `s3://bucket/prefix`, for what is kept in S3.", json_schema_extra=FILE_ONLY
+        "", description="Bucket and prefix for everything stored in S3, `s3://bucket/prefix`.", json_schema_extra=FILE_ONLY
     )
     s3_region: str = Field(
-        "", pattern=r"^[a-z0-9-]{0,40}$", description="Region of the bucket; empty: found out.", json_schema_extra=FILE_ONLY
+        "", pattern=r"^[a-z0-9-]{0,40}$", description="Region of the bucket. Empty: OMC finds it.", json_schema_extra=FILE_ONLY
     )
     s3_endpoint: Annotated[str, _matching(_ENDPOINT, "https://minio.example.com:9000")] = Field(
-        "", description="Base URL of a store that speaks S3 and is not AWS.", json_schema_extra=FILE_ONLY
+        "", description="Base URL of an S3-compatible store other than AWS.", json_schema_extra=FILE_ONLY
     )
     lake: Literal["folder", "s3", "off"] = Field("folder", description="Where the lake is written.", json_schema_extra=FILE_ONLY)
-    lake_folder: str = Field("", description="Folder of the lake; empty: `lake` in `OMC_HOME`.", json_schema_extra=FILE_ONLY)
-    lake_days_again: int = Field(7, ge=0, le=366, description="Days before yesterday that the daily export compares again.")
+    lake_folder: str = Field("", description="Folder of the lake. Empty: `lake` in `OMC_HOME`.", json_schema_extra=FILE_ONLY)
+    lake_days_again: int = Field(7, ge=0, le=366, description="Number of days before yesterday that the daily export compares again.")
     bodies: Literal["database", "s3"] = Field(
         "database",
-        description="Where bodies of upstream answers go; those that are there already stay where they are.",
+        description="Where new bodies of upstream answers are stored. Existing bodies stay where they are.",
         json_schema_extra=FILE_ONLY,
     )
 
     @model_validator(mode="after")
     def _has_bucket(self) -> StorageConfig:
         if not self.s3 and "s3" in (self.lake, self.bodies):
-            raise ValueError('lake or bodies is "s3", and no bucket is named: set s3 = "s3://bucket/prefix"')
+            raise ValueError('lake or bodies is "s3", but no bucket is set; set s3 = "s3://bucket/prefix"')
         return self
 
 

@@ -139,7 +139,7 @@ def _refuse(answer: Answer, clock: Clock) -> None:
     """Raise what a refused token request is; the answer may echo the secret in any form, so nothing of it is told."""
     details = f"the token request was answered {answer.status}"
     if answer.status in (400, 401):
-        raise AccessDeniedError(f"{details}: are client id and secret right?")
+        raise AccessDeniedError(f"{details}: check client id and secret")
     refused = failure(answer.status, details, retry_after_s(answer.headers.get("retry-after"), clock()))
     if refused:
         raise refused
@@ -149,7 +149,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise UpstreamRefusedError("the token endpoint's answer is no JSON") from None
+        raise UpstreamRefusedError("the token endpoint's answer is not JSON") from None
     return document if isinstance(document, dict) else {}
 
 

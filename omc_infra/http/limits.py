@@ -108,7 +108,7 @@ def await_turn(limits: Limits, rate_limit: RateLimit, deadline: float, sleep: Ca
 
 def refuse_banned(group: str, left_s: float, reason: str) -> NoReturn:
     """Raise what a banned asker gets."""
-    raise RateLimitedError(f"{group} must not be asked for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
+    raise RateLimitedError(f"{group}: no requests allowed for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
 
 
 def refuse_quota(rate_limit: RateLimit, left_s: float) -> NoReturn:

@@ -124,5 +124,5 @@ class HostPolicy:
         if settings.profile == "sandbox":
             return f"omc/{version} (+nobody@sandbox.invalid)"
         if self.needs_contact:
-            raise NotConfiguredError(f"{self.live_urls[0]} demands a contact in the User-Agent: set OMC_CONTACT to your mail address")
+            raise NotConfiguredError(f"{self.live_urls[0]} demands a contact in the User-Agent: set OMC_CONTACT to your email address")
         return f"omc/{version} (no contact set)"

@@ -62,7 +62,8 @@ def back_up(database: Database, revision: str, now: datetime, *, without: str = 
             unfinished.unlink()
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"{folder}: no backup before revision {revision}, which rewrites rows: {reason}; make room, or run `{without}`"
+            f"{folder}: the backup before revision {revision}, which rewrites rows, failed: {reason}; free some disk space, or "
+            f"run `{without}`"
         ) from error
     return folder / name
 
@@ -83,7 +84,7 @@ def _server_folder(database: Database) -> ServerFolder:
     with database.address.administer() as admin:
         row = admin.execute("SHOW data_directory").fetchone()
     if row is None:
-        raise ConfigurationError(f"{database.address}: the server doesn't say where its data folder is")
+        raise ConfigurationError(f"{database.address}: the server doesn't report its data folder")
     return ServerFolder(Path(row[0]).parent)
 
 
@@ -104,7 +105,7 @@ def _dump(address: Address, file: Path) -> None:
 
 def _list(file: Path) -> None:
     if not _run("pg_restore", "--list", str(file)).strip():
-        raise _ProgramFailedError("the file that pg_dump wrote lists nothing")
+        raise _ProgramFailedError("the file that pg_dump wrote is empty")
 
 
 def _run(program: str, *arguments: str, password: str | None = None) -> str:

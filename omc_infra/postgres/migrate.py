@@ -43,7 +43,7 @@ def migration_folders() -> list[Path]:
     """
     named = sorted(entry_points(group=MIGRATIONS_GROUP))
     if not named:
-        raise ConfigurationError(f"no migrations: the installed package names none under {MIGRATIONS_GROUP!r}; run `make setup`")
+        raise ConfigurationError(f"no migrations: the installed package has none under {MIGRATIONS_GROUP!r}; run `make setup`")
     return [_package_folder(entry.name, entry.value) for entry in named]
 
 

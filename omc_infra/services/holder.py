@@ -169,9 +169,9 @@ class PlatformLock:
             holder = read_holder(self._database)
             if holder is not None:
                 return PlatformTakenError(
-                    f"a platform already runs on {self._database.address}: {holder}; stop it, or use another database"
+                    f"a platform is already running on {self._database.address}: {holder}; stop it, or use another database"
                 )
-        return PlatformTakenError(f"a platform is just starting or ending on {self._database.address}; stop it, or use another database")
+        return PlatformTakenError(f"a platform is starting or stopping on {self._database.address}; stop it, or use another database")
 
     def _hang_up(self) -> None:
         if self._session is not None:

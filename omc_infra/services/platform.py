@@ -256,7 +256,7 @@ def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:
     for spec in table:
         found = read_state(settings.home, spec.name)
         if found is not None:
-            raise ConfigurationError(f"service {spec.name!r} runs alone on {settings.home} (process {found.pid}); end it first")
+            raise ConfigurationError(f"service {spec.name!r} is running on its own on {settings.home} (process {found.pid}); stop it first")
 
 
 def _become(environ: Mapping[str, str]) -> None:

@@ -136,7 +136,7 @@ def _erased(connection: psycopg.Connection[Any], of: Conditions, bound: Mapping[
     connection.execute("DROP TABLE IF EXISTS pg_temp.erased_body")
     connection.execute(_BODIES, bound)
     counts = {table: connection.execute(f"DELETE FROM {table} WHERE {condition}", bound).rowcount for table, condition in of.items()}
-    return {table: count for table, count in sorted(counts.items()) if count}
+    return {table.replace('"', ""): count for table, count in sorted(counts.items()) if count}
 
 
 def _raw() -> Conditions:

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from omc_infra.configuration import LIVE_ONLY, Section
 from omc_infra.errors import BadInputError, ConfigurationError
+from omc_infra.mistakes import plain_message
 from omc_pipeline.assets.reading import shipped
 from omc_pipeline.assets.registry import Registry
 
@@ -44,7 +46,7 @@ Symbol = Annotated[str, AfterValidator(_symbol_or_nothing)]
 """A coin's symbol, or ``""`` for no coin."""
 Hosts = dict[str, tuple[BaseUrl, ...]]
 _FUTURE = "Minutes by which a row's time may lie after its fetch, for clocks that go wrong; later ones are quarantined."
-_QUARANTINE = "Refused rows of one answer that are kept in quarantine one by one; of the others the number is."
+_QUARANTINE = "Number of refused rows of one answer that are kept in quarantine as single rows. The rest are only counted."
 _HOSTS = "Base URLs to ask in the live profile, in order; the next is asked when one is down."
 
 
@@ -112,8 +114,8 @@ def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, hosts=field)
 
 
-def _complaint(whose: str, error: Any) -> str:
+def _complaint(whose: str, error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{whose}.{where}: no such option"
-    return f"{whose}.{where}: {str(error['msg']).removeprefix('Value error, ')}"
+    return f"{whose}.{where}: {plain_message(error)}"

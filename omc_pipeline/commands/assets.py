@@ -79,7 +79,7 @@ def check_command(as_json: bool) -> None:
 
 @assets.command("apply")
 @click.option("--dry-run", is_flag=True, help="Only say what would be renamed.")
-@click.option("--without-backup", is_flag=True, help="Rename without a backup: you have made one, or want none.")
+@click.option("--without-backup", is_flag=True, help="Rename without making a backup first.")
 @json_option
 def apply_command(dry_run: bool, without_backup: bool, as_json: bool) -> None:
     """Rename stored VENUE:TICKER symbols that the registry knows by now; first make a backup."""

@@ -140,9 +140,16 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
         table.add_row(name, str(appended.inserted), str(appended.changed), str(appended.unchanged))
     console = open_console()
     console.print(table)
-    console.print(f"{collection.payloads} payloads, {collection.quarantined} rows in quarantine, {collection.resolved} taken out of it")
+    console.print(
+        f"{_counted(collection.payloads, 'payload')}, {_counted(collection.quarantined, 'row')} in quarantine, "
+        f"{_counted(collection.resolved, 'row')} released from quarantine"
+    )
     if collection.observed_from and collection.observed_to:
         console.print(f"from {collection.observed_from:%Y-%m-%d %H:%M:%S} to {collection.observed_to:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:

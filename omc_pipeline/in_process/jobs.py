@@ -82,7 +82,7 @@ class PipelineJobs:
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
-        return f"job {job.name}: check {', '.join(red)} is red" if red else None
+        return f"job {job.name}: check {', '.join(red)} failed" if red else None
 
     def _why(self, name: str, run_id: str, result: ExecuteInProcessResult) -> str:
         """Settle a run that did not succeed and return why, or raise where no other run would succeed either."""

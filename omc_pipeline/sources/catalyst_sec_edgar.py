@@ -98,7 +98,9 @@ class EdgarConfig(SourceConfig):
     feed_overlap_min: int = Field(10, ge=1, le=1440, description="Minutes back to which the feed of new filings is read.")
     feed_pages: int = Field(5, ge=1, le=40, description="Most pages of the feed that are read at once.")
     document_forms: tuple[Form, ...] = Field(("8-K", "8-K/A", "6-K"), description="Forms of the filings whose documents are fetched.")
-    document_days: int = Field(3, ge=0, le=MOST_NEEDED_DAYS, description="Documents are fetched of filings of the last days; 0: of none.")
+    document_days: int = Field(
+        3, ge=0, le=MOST_NEEDED_DAYS, description=("Fetch documents of filings from this many past days. 0: fetch none.")
+    )
     document_filings: int = Field(10, ge=1, le=1000, description="Most filings whose documents are fetched in one run.")
     document_exhibits: int = Field(2, ge=0, le=20, description="Most press releases (EX-99) of a filing that are fetched.")
     document_bytes: int = Field(4_000_000, ge=1_000, le=20_000_000, description="Documents that are longer are not kept.")

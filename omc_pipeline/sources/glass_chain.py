@@ -1,4 +1,4 @@
-"""Heads of chains: the newest block of chains of the Ethereum kind with its gas and base fee, of Bitcoin and of Solana.
+"""Latest blocks: the newest block of EVM chains with its gas and base fee, of Bitcoin and of Solana.
 
 Source: JSON-RPC of public nodes, one POST of ``eth_getBlockByNumber ["latest", false]`` a chain; no key, limits unpublished. The nodes of a
     chain are different providers: when one fails in whatever way, the next is asked. Bitcoin: Esplora's ``GET /blocks``, newest first, of
@@ -51,7 +51,7 @@ class ChainConfig(SourceConfig):
     """Which chains are followed."""
 
     chains: tuple[Chain, ...] = Field(
-        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains whose heads are collected."
+        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains of which the latest blocks are collected."
     )
 
 
@@ -173,7 +173,7 @@ def _nodes(sandbox_path: str, *urls: str, others: Mapping[str, HostPolicy] | Non
 
 SOURCE = Source(
     name=_NAME,
-    title="Heads of chains",
+    title="Latest blocks",
     tables=(CHAIN_BLOCK,),
     endpoints=(Endpoint("heads", cron="* * * * *", every_s=60, fetch=fetch),),
     policy=_nodes(

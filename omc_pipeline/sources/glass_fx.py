@@ -118,7 +118,7 @@ def _rate(rate: Item, zone: ZoneInfo) -> FxRate:
 
 SOURCE = Source(
     name=_NAME,
-    title="Reference rates of money",
+    title="ECB exchange rates",
     tables=(FX_RATE,),
     endpoints=(Endpoint("rates", cron="30 15 * * *", every_s=86_400, fetch=fetch),),
     policy=HostPolicy(live_urls=("https://www.ecb.europa.eu",), sandbox_path="/ecb", requests_per_s=0.5, burst=2, timeout_s=30.0),

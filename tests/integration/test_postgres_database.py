@@ -217,7 +217,7 @@ def test_a_database_of_the_other_profile_is_refused_in_one_line(fresh: Callable[
         migrate(database)
 
     for check in (True, False):
-        refusing = pytest.raises(ConfigurationError, match=f"holds {holds} rows, and OMC_PROFILE is {asks}")
+        refusing = pytest.raises(ConfigurationError, match=f"belongs to the profile {holds}, but OMC_PROFILE is {asks}")
         with refusing as refused, open_database(fresh("marked", profile=asks), check=check):
             pass
         assert "\n" not in str(refused.value)

@@ -42,7 +42,7 @@ def test_an_entry_point_that_is_no_service_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
 
-    with pytest.raises(ConfigurationError, match=r"'wrong'.*is no service of that name"):
+    with pytest.raises(ConfigurationError, match=r"'wrong'.*is not a service of that name"):
         load_services()
 
 
