@@ -4,7 +4,7 @@
 
     OmcError
     ├── RetryableError                 a rerun may help
-    │   ├── RateLimitedError           asked too fast; wait ``retry_after_s``
+    │   ├── RateLimitedError           too many requests; wait ``retry_after_s``
     │   ├── UpstreamUnavailableError   5xx, refused connection, time-out
     │   ├── DatabaseUnavailableError   PostgreSQL does not answer
     │   └── MachineError               a disk, a folder or a limit of this machine, or of the database's

@@ -73,7 +73,7 @@ class Settings(BaseModel):
         json_schema_extra=AT_START,
     )
     sandbox_url: str | None = Field(
-        None, description=("URL of a running sandbox. Unset: OMC starts one when it needs it."), json_schema_extra=AT_START
+        None, description="URL of a running sandbox. Unset: OMC starts one when it needs it.", json_schema_extra=AT_START
     )
     sandbox_seed: int = Field(
         1, ge=-(2**63), lt=2**63, description="Seed of all data of the simulated upstreams.", json_schema_extra=AT_START
@@ -122,7 +122,7 @@ class Settings(BaseModel):
         1800.0,
         gt=0,
         le=86_400,
-        description=("Seconds after which a statement of database role reader is cancelled."),
+        description="Seconds after which a statement of database role reader is cancelled.",
         json_schema_extra=AT_START,
     )
     agent_token_minutes: float = Field(

@@ -57,7 +57,7 @@ def list_models(provider: str | None, as_json: bool) -> None:
 
     shown = [{name: _cell(value) for name, value in row.items() if name != "long_input"} for row in rows]
     print_rows(open_console(), shown, f"models · prices of {catalogue.as_of} ({catalogue.source}), USD per million tokens")
-    say(f"asked in this order: {', '.join(options.names)}; longer inputs may cost more (--json shows it)")
+    say(f"order of use: {', '.join(options.names)}; longer inputs may cost more (see --json)")
 
 
 @models.command(

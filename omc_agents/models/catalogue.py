@@ -115,7 +115,7 @@ class Catalogue(_Data):
         found = next((model for model in self.models if model.full_name == full_name), None)
         if found is None:
             raise ConfigurationError(
-                f"no model {full_name!r} in the list; `omc models list` shows them, and `own_models` in [agents] of omc.toml adds one"
+                f"model {full_name!r} is not in the list; `omc models list` shows them, and `own_models` in [agents] of omc.toml adds one"
             )
         return found
 

@@ -32,7 +32,7 @@ class AgentsSection(Section):
     fallback: tuple[str, ...] = Field(
         (),
         max_length=8,
-        description=("Models to try in this order if the one before can't answer, each as `provider/model`. The last may be `scripted`."),
+        description="Models to try in this order if the one before can't answer, each as `provider/model`. The last may be `scripted`.",
     )
     own_models: tuple[ListedModel, ...] = Field((), description="Models that the list doesn't contain, or that have other prices.")
     proxy: str = Field("", description="Proxy for calls to providers, `http://host:port`. Variables such as HTTPS_PROXY are ignored.")
@@ -42,13 +42,13 @@ class AgentsSection(Section):
     )
     attempts: int = Field(4, ge=1, le=10, description="Attempts with a model before the next one of `fallback` is tried.")
     backoff_s: float = Field(
-        1.0, gt=0, le=60, description=("Base of the wait between two attempts; it doubles with each attempt, with jitter.")
+        1.0, gt=0, le=60, description="Base of the wait between two attempts; it doubles with each attempt, with jitter."
     )
     deadline_s: float = Field(
-        60.0, gt=0, le=3600, description=("Time limit for one question in seconds: all attempts, waits and models together.")
+        60.0, gt=0, le=3600, description="Time limit for one question in seconds: all attempts, waits and models together."
     )
     reading_characters: int = Field(
-        60_000, ge=1_000, le=2_000_000, description=("Maximum number of characters of a document that are sent to a model.")
+        60_000, ge=1_000, le=2_000_000, description="Maximum number of characters of a document that are sent to a model."
     )
     sessions_at_once: int = Field(
         4,
@@ -60,7 +60,7 @@ class AgentsSection(Section):
         20.0,
         ge=0,
         le=3600,
-        description=("Seconds for which a brief waits for the document of a new filing. After that it is written without the document."),
+        description="Seconds for which a brief waits for the document of a new filing. After that it is written without the document.",
     )
     max_call_usd: Decimal = Field(Decimal(1), ge=0, le=10_000, description="Maximum cost of one call.", json_schema_extra=FILE_ONLY)
     approve_above_usd: Decimal = Field(

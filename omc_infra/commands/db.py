@@ -67,7 +67,7 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help=("Do it even if a platform runs on the database. That platform can then open no new connection for the role."),
+    help="Do it even if a platform runs on the database. That platform can then open no new connection for the role.",
 )
 @json_option
 def rotate_command(role: str, force: bool, as_json: bool) -> None:

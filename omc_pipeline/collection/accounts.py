@@ -146,7 +146,9 @@ def add_account(
         row = connection.execute(_ADD, [name, user_id, venue, source, label]).fetchone()
         if row is not None:
             return AccountRow.of(row)
-    raise BadInputError(f"account '{names[0]}' exists already, or differs from one only by - and _, which keys can't tell apart")
+    raise BadInputError(
+        f"account '{names[0]}' exists already, or differs from an existing one only by - and _, which are the same in the names of keys"
+    )
 
 
 def default_account(connection: psycopg.Connection[Any], user_id: str, source: str, venue: str) -> AccountRow:
@@ -175,7 +177,7 @@ def _first_that_stands(known: Sequence[AccountRow]) -> AccountRow:
         if account.state != "removed":
             return account
     last = known[-1]
-    raise BadInputError(f"account '{last.account_id}' of user '{last.user_id}' was removed; add another one with `omc accounts add`")
+    raise BadInputError(f"account '{last.account_id}' of user '{last.user_id}' was removed; add a new one with `omc accounts add`")
 
 
 def set_state(connection: psycopg.Connection[Any], account_id: str, state: State, by: str) -> AccountRow:
@@ -188,7 +190,7 @@ def set_state(connection: psycopg.Connection[Any], account_id: str, state: State
         connection.execute(_LOCK)
         known = account_named(connection, account_id)
         if known.state == "removed":
-            raise BadInputError(f"account '{account_id}' was removed; add another one")
+            raise BadInputError(f"account '{account_id}' was removed; add a new one")
         if known.state != state:
             connection.execute(_STATE, [state, by, account_id])
         return account_named(connection, account_id)

@@ -100,7 +100,9 @@ def markup_error(payload: Payload, wanted: str) -> OmcError | None:
     """
     head = payload.body[:_HEAD_BYTES]
     if is_html(head):
-        return UpstreamRefusedError(f"{payload.source}: an HTML page instead of {wanted}, {html_title(head)}; a block or error page")
+        return UpstreamRefusedError(
+            f"{payload.source}: an HTML page instead of {wanted}, {html_title(head)}; probably a block or error page"
+        )
     if not head.lstrip(_LEAD).startswith(b"<"):
         return None
     code = _XML_CODE.search(head)
@@ -110,5 +112,5 @@ def markup_error(payload: Payload, wanted: str) -> OmcError | None:
     message = _XML_MESSAGE.search(head)
     details = f"{payload.source}: XML error {name}: {one_line(message[1]) if message else 'no message'}"
     if name == "AccessDenied":
-        return AccessDeniedError(f"{details} (HTTP 403; the store says so of a file that does not exist, too)")
+        return AccessDeniedError(f"{details} (HTTP 403, or the file does not exist)")
     return UpstreamRefusedError(f"{details} (HTTP 404)" if name == "NoSuchKey" else details)

@@ -127,7 +127,7 @@ class Collector:
             UpstreamRefusedError: The source has no policy, so there is nobody to ask.
         """
         if self.http is None:
-            raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
+            raise UpstreamRefusedError(f"{self.source.name} has a fetch function, but no policy")
         return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs, asked_at)
 
     def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
@@ -148,7 +148,7 @@ class Collector:
             tally.take(self.connection, self.raw.marked(payload), self.config)
             progress(tally.counts())
         if not tally.payloads and not may_be_none:
-            raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
+            raise UpstreamRefusedError(f"{self.source.name}: fetched no payload")
 
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name

@@ -77,7 +77,7 @@ def derive_window(collector: Collector, endpoint: Endpoint, window: Window, tall
 
 def _input_of(collector: Collector, endpoint: Endpoint) -> LedgerInput:
     if endpoint.reads is None:
-        raise UpstreamRefusedError(f"{collector.source.name}: endpoint {endpoint.name} neither fetches nor reads a ledger")
+        raise UpstreamRefusedError(f"{collector.source.name}: endpoint {endpoint.name} has neither a fetch function nor an input ledger")
     return endpoint.reads
 
 

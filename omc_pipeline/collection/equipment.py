@@ -67,7 +67,7 @@ def source_account(
     """
     if not source.per_account:
         if user_id or account_id:
-            raise BadInputError(f"{source.name} is not collected by account")
+            raise BadInputError(f"{source.name} doesn't collect accounts")
         return None
     with database.connect("writer") as connection:
         if account_id is None:
@@ -85,7 +85,7 @@ def _first_account(connection: psycopg.Connection[Any], source: Source, user_id:
         return default_account(connection, user_id, source.name, source.venue)
     known = accounts(connection, user_id=user_id, source=source.name)
     if not known:
-        raise BadInputError(f"user '{user_id}' has no account that {source.name} collects: add one with `omc accounts add VENUE`")
+        raise BadInputError(f"user '{user_id}' has no account for {source.name}: add one with `omc accounts add VENUE`")
     return known[0]
 
 

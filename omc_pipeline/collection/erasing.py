@@ -90,7 +90,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, au
         _wait_for_work(connection, user_id, accounts(connection, user_id=user_id))
         erased = _erased(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
         if not erased:
-            raise BadInputError(f"there is nothing of user '{user_id}'")
+            raise BadInputError(f"there is no data of user '{user_id}'")
         connection.execute(_LAKE)
         if audited:
             connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])

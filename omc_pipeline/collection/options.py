@@ -45,9 +45,11 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Symbol = Annotated[str, AfterValidator(_symbol_or_nothing)]
 """A coin's symbol, or ``""`` for no coin."""
 Hosts = dict[str, tuple[BaseUrl, ...]]
-_FUTURE = "Minutes by which a row's time may lie after its fetch, for clocks that go wrong; later ones are quarantined."
+_FUTURE = (
+    "Minutes by which the time of a row may be later than its fetch, to allow for wrong clocks. Rows with a later time go to quarantine."
+)
 _QUARANTINE = "Number of refused rows of one answer that are kept in quarantine as single rows. The rest are only counted."
-_HOSTS = "Base URLs to ask in the live profile, in order; the next is asked when one is down."
+_HOSTS = "Base URLs for the live profile, in order. If one is down, the next one is used."
 
 
 class SourceConfig(Section):
@@ -105,7 +107,7 @@ def stored_options(model: type[Config], document: Mapping[str, Any], whose: str)
         return model.model_validate(dict(document), extra="ignore")
     except ValidationError as error:
         details = "; ".join(_complaint(whose, each) for each in error.errors(include_url=False))
-        raise ConfigurationError(f"options of an earlier fetch no longer fit: {details}; replay with --current-options") from None
+        raise ConfigurationError(f"options of an earlier fetch are no longer valid: {details}; replay with --current-options") from None
 
 
 def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]) -> type[Config]:

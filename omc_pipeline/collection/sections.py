@@ -59,7 +59,7 @@ def configured_options(source: Source, configuration: Configuration, overrides: 
         configuration = configuration.overridden(section, overrides)
     options = configuration.section(section)
     if not isinstance(options, SourceConfig):
-        raise ConfigurationError(f"section {section} does not hold the options of a source")
+        raise ConfigurationError(f"section {section} doesn't have the options of a source")
     return options.with_assets(configured_registry(configuration))
 
 

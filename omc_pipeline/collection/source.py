@@ -264,7 +264,7 @@ class Source:
         asked = self.endpoints if endpoints is None else endpoints
         wanted = [endpoint for endpoint in asked if endpoint.is_wanted is None or endpoint.is_wanted(config)]
         if not wanted:
-            raise BadInputError(f"{self.name}: its options ask for nothing of {', '.join(endpoint.name for endpoint in asked)}")
+            raise BadInputError(f"{self.name}: its options are empty for {', '.join(endpoint.name for endpoint in asked)}")
         return wanted
 
     @cached_property

@@ -143,7 +143,7 @@ class Tally:
 
 def all_refused(source: Source, reasons: Sequence[str], count: int) -> PayloadChangedError:
     """Return the failure of a reading of which none of so many rows could be trusted; ``reasons`` has at least one."""
-    return PayloadChangedError(f"{source.name}: all {count:,} rows were refused, the first because {reasons[0]}")
+    return PayloadChangedError(f"{source.name}: all {count:,} rows were refused; reason of the first one: {reasons[0]}")
 
 
 def together(collections: Sequence[Collection]) -> Collection:

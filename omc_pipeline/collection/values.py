@@ -72,7 +72,7 @@ def text(row: Mapping[str, Json], name: str, longest: int = 500) -> str:
     if len(trimmed) > longest:
         raise ValueError(f"{name} is longer than {longest} characters")
     if not storable(trimmed):
-        raise ValueError(f"{name} holds control characters or halves of a surrogate pair")
+        raise ValueError(f"{name} has control characters or unpaired surrogates")
     return trimmed
 
 

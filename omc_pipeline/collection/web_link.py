@@ -20,7 +20,7 @@ def web_link(written: str) -> str:
     """
     parts = urlsplit(clean_line(written))
     if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.geturl():
-        raise ValueError(f"link {one_line(written, 60)!r} is no address of the web")
+        raise ValueError(f"link {one_line(written, 60)!r} is not a web address")
     kept = "&".join(pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0]))
     link = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, parts.fragment))
     if len(link) > LONGEST_LINK:

@@ -28,7 +28,7 @@ class Window:
             BadInputError: The last day is before the first.
         """
         if last < first:
-            raise BadInputError(f"the range ends on {last}, before it begins on {first}")
+            raise BadInputError(f"the range ends on {last}, before its start on {first}")
         return cls(_midnight(first), _midnight(last + timedelta(days=1)))
 
     @classmethod

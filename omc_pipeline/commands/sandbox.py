@@ -16,7 +16,7 @@ from omc_infra.settings import load_settings
 from omc_infra.terminal import say
 
 _url_option = click.option(
-    "--url", help=("Base URL of the running sandbox. Default: OMC_SANDBOX_URL, else the sandbox of this home's platform.")
+    "--url", help="Base URL of the running sandbox. Default: OMC_SANDBOX_URL, else the sandbox of this home's platform."
 )
 
 
@@ -54,7 +54,7 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
     type=FiniteRange(0, 86_400),
     default=1.0,
     show_default=True,
-    help=("For 429: the wait that the answer asks for. For slow: how long the answer takes."),
+    help="For 429: the wait that the answer asks for. For slow: how long the answer takes.",
 )
 @click.option("--hours", type=FiniteRange(0, 8784), default=6.0, show_default=True, help="For late: the age of the data in the answer.")
 @_url_option
@@ -69,7 +69,7 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
         say(f"the next {count} answer(s) of {upstream}: {kind}")
 
 
-@sandbox.command(help="Publish a filing now, as an issuer would.")
+@sandbox.command(help="Publish a filing now.")
 @click.option("--cik", help="CIK of a tracked issuer. Default: each issuer in turn.")
 @click.option("--form", default="8-K", show_default=True, help="Form type.")
 @click.option("--items", help="Items of an 8-K, separated by commas.  [default: 7.01,8.01 for an 8-K, else none]")

@@ -52,7 +52,7 @@ def packed_body(stored: bytes, sha256: str, bodies: Objects | None) -> bytes:
     place = stored.removeprefix(_POINTER).decode()
     if bodies is None or bodies.shown != place:
         raise ConfigurationError(
-            f'raw store: body {sha256[:12]} lies in {place}: set that as `s3`, with `bodies = "s3"`, in section `storage`'
+            f'raw store: body {sha256[:12]} is stored in {place}: set this as `s3`, and `bodies = "s3"`, in section `storage`'
         )
     return bodies.read(name_of(sha256))
 

@@ -55,4 +55,4 @@ def require_owner(connection: psycopg.Connection[Any], source: str, staging: sql
         foreign = connection.execute(sql.SQL(_TAKEN).format(incoming=staging), prepare=False).fetchone()
     if foreign is not None:
         account, details, owner = foreign
-        raise BadInputError(f"{source}: a row of account '{account}' names user '{details}', and the account is of user '{owner}'")
+        raise BadInputError(f"{source}: a row of account '{account}' has user '{details}', but the account belongs to user '{owner}'")

@@ -89,7 +89,7 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
         if state.is_closed:
             return not state.is_replica
         if state.isolation != "read committed":
-            raise BadInputError(f"as_of needs a transaction that is READ COMMITTED, and this one is {state.isolation.upper()}")
+            raise BadInputError(f"as_of needs a READ COMMITTED transaction, but this one is {state.isolation.upper()}")
         if state.ahead_s > patience_s:
             raise BadInputError(f"as_of {at.isoformat()} is {state.ahead_s:.1f} s in the future of the database's clock")
         if not state.is_replica and state.ahead_s < 0:

@@ -31,7 +31,7 @@ def _broken_asset(broken: BrokenSource) -> dg.AssetsDefinition:
     @dg.asset(
         key=broken_key(broken),
         group_name=broken.ledger or "sources",
-        description=f"This source's file does not load: {escape_markdown(broken.reason)}",
+        description=f"The file of this source can't be loaded: {escape_markdown(broken.reason)}",
         tags={"broken": ""},
         metadata={"source": dg.MetadataValue.text(broken.name), "broken": dg.MetadataValue.text(broken.reason)},
     )

@@ -38,7 +38,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
     @dg.asset(
         key=history_key(source),
         group_name=source.ledger,
-        description=f"{source.title}: days of the past, into the same tables. Backfill any range of partitions; it is one run.",
+        description=f"{source.title}: past days, in the same tables. Backfill any range of partitions in one run.",
         kinds={"python", "postgres"},
         owners=list(source.owners),
         tags=source_tags(source),

@@ -59,7 +59,7 @@ def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
     owners=["team:data-platform"],
     check_specs=[
         dg.AssetCheckSpec(
-            GROWTH_CHECK, asset=GROWTH, description=f"What the database gains in {PROJECTED_DAYS} days stays below OMC_GROWTH_WARNING_GB."
+            GROWTH_CHECK, asset=GROWTH, description=f"The database grows by less than OMC_GROWTH_WARNING_GB in {PROJECTED_DAYS} days."
         )
     ],
 )

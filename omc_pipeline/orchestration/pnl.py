@@ -73,11 +73,9 @@ def computed_from(source: Source) -> list[dg.AssetKey]:
 def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     checks = [
         dg.AssetCheckSpec(
-            _CONSERVED, asset=POSITIONS, blocking=True, description="Every lot bought is matched or open, in units and in money, exactly."
+            _CONSERVED, asset=POSITIONS, blocking=True, description="Every coin bought is matched or open. Units and money add up exactly."
         ),
-        dg.AssetCheckSpec(
-            _RESOLVED, asset=POSITIONS, description="No oversell, missing price or history, or duplicate fill waits for a person."
-        ),
+        dg.AssetCheckSpec(_RESOLVED, asset=POSITIONS, description="No oversell, missing price or history, or duplicate fill is open."),
     ]
 
     @dg.asset(
@@ -142,7 +140,7 @@ def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[d
             runs[user, Kind(basis.method, basis.currency)] = compute_positions(database, user, *policies, basis.currency)
         except BadInputError as error:
             log.warning("positions are not computed", user=user, method=basis.method, currency=basis.currency, reason=str(error))
-            refused.append(f"a user's positions by {basis.method} in {basis.currency} are refused by their policy")
+            refused.append(f"a user's positions by {basis.method} in {basis.currency} were refused by their oversell policy")
     return runs, refused
 
 
@@ -155,7 +153,7 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         _IDENTITY,
         asset=VALUATION,
         blocking=True,
-        description="The identity of profit and loss holds to the last digit, also against the fills that the run knew.",
+        description="Profit and loss adds up to the last digit, also compared with the fills that the run used.",
     )
 
     @dg.asset(

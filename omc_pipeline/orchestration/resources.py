@@ -25,7 +25,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     next run the file as it is then. What can't be read or opened fails inside the step, where ``told_to_dagster`` names it.
     """
 
-    variables: dict[str, str] = Field(default_factory=dict, description="Settings that win over the environment's.")
+    variables: dict[str, str] = Field(default_factory=dict, description="Settings that override those of the environment.")
 
     _exits: ExitStack | None = PrivateAttr(default=None)
     _database: Database | None = PrivateAttr(default=None)
@@ -73,7 +73,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     def database(self) -> Database:
         """The open database; only within a run. The embedded server is started where it is not running."""
         if self._exits is None:
-            raise dg.DagsterInvariantViolationError("the database is open within a run only")
+            raise dg.DagsterInvariantViolationError("the database is open during a run only")
         if self._database is None:
             self._database = self._exits.enter_context(open_database(self.settings))
         return self._database

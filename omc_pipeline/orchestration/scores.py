@@ -33,14 +33,14 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
     @dg.asset(
         key=["quality", ledger],
         group_name="quality",
-        description=f"Score of the {ledger} ledger: the least of completeness, timeliness and accuracy over its recent window.",
+        description=f"Score of the {ledger} ledger: the lowest of completeness, timeliness and accuracy in its recent window.",
         deps=[asset_key(source) for source in sources],
         kinds={"greatexpectations", "postgres"},
         owners=["team:data-platform"],
         tags={"ledger": ledger},
         check_specs=[
             dg.AssetCheckSpec(
-                THRESHOLD_CHECK, asset=dg.AssetKey(["quality", ledger]), description="No dimension is below the alert threshold."
+                THRESHOLD_CHECK, asset=dg.AssetKey(["quality", ledger]), description="All scores are at or above the alert threshold."
             )
         ],
     )

@@ -68,7 +68,7 @@ def match(trades: Sequence[Trade], method: Method, policy: OversellPolicy, lots:
     """Match one position, in the order of ``in_order``; raises as ``compute`` does."""
     if policy == "short":
         if lots != "universal" or method not in QUEUES:
-            raise BadInputError(f"short positions are matched lot by lot over all accounts; choose {', '.join(QUEUES)} with them")
+            raise BadInputError(f"short positions are matched lot by lot across all accounts; choose {', '.join(QUEUES)} with them")
         return match_with_shorts(trades, QUEUES[method])
     if lots == "universal":
         if method == "uk":

@@ -70,6 +70,8 @@ def require_read_only(venue: str, rights: Rights, answer: Any) -> None:
     try:
         more = rights.more_than_reading(answer)
     except (LookupError, TypeError, AttributeError) as error:
-        raise PayloadChangedError(f"what {venue} tells of a key's rights has another shape: {type(error).__name__} {error}") from error
+        raise PayloadChangedError(
+            f"the answer of {venue} about the rights of a key has another shape: {type(error).__name__} {error}"
+        ) from error
     if more:
-        raise AccessDeniedError(f"the key at {venue} may do more than read ({', '.join(more)}): make one that can only read, and use that")
+        raise AccessDeniedError(f"the key at {venue} can do more than read ({', '.join(more)}): create a read-only key and use it")

@@ -98,7 +98,7 @@ class Conversation:
             OmcError: Refused, unreachable, or an answer of another shape.
         """
         if method not in READING:
-            raise UpstreamRefusedError(f"{method} is no method that only reads")
+            raise UpstreamRefusedError(f"{method} is not a read-only method")
         self._market = market
         return self._called(method, *([market or None] if method == "fetch_my_trades" else []), *arguments, parameters)
 
@@ -117,7 +117,7 @@ class Conversation:
 
     def _ask(self, path: str, api: str, method: str, params: Mapping[str, Any]) -> Any:
         if not self._asking:
-            raise UpstreamRefusedError(f"ccxt asks {self.venue} for {path} outside of what only reads")
+            raise UpstreamRefusedError(f"ccxt requests {path} of {self.venue}, which is not read-only")
         asked, exchange = (path, api, method, params), self._bare
         url = str(spelled(exchange, asked, {}, 0)["url"])
         target, host = urlsplit(url).path, host_of(url, policy_of(self.venue))
@@ -193,7 +193,7 @@ class StoredAnswer:
 
         def answer(path: str, _api: str, _method: str, _params: Mapping[str, Any]) -> Any:
             if not answers:
-                raise UpstreamRefusedError(f"ccxt asks for {path}, too")
+                raise UpstreamRefusedError(f"ccxt also requests {path}")
             return answers.pop()
 
         exchange, market = made(self.venue, answer), self.payload.context.get(MARKET)

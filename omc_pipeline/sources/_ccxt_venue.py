@@ -175,7 +175,7 @@ class _Reading:
         return self.ask(path, api[0] if isinstance(api, list) else api, method, params or {})
 
     def fetch(self, *_args: Any, **_named: Any) -> Any:
-        raise UpstreamRefusedError("ccxt has tried to use the network by itself")
+        raise UpstreamRefusedError("ccxt tried to use the network directly")
 
     def nonce(self) -> int:
         return self.given_nonce
@@ -264,7 +264,7 @@ def error_of(venue: str) -> Callable[[int, bytes], OmcError | None]:
 
     def found(status: int, body: bytes) -> OmcError | None:
         if status == _BANNED:
-            return RateLimitedError("banned for having asked too fast", retry_after_s=_BAN_S)
+            return RateLimitedError("banned because of too many requests", retry_after_s=_BAN_S)
         text = body.decode("utf-8", "replace").strip()
         return None if status == 429 or not text.startswith(("{", "[")) else _failure(venue, status, text)
 
@@ -321,4 +321,4 @@ def _origin(url: str, exchange: Any) -> str:
 
 
 def _refuse(path: str, _api: str, _method: str, _params: Mapping[str, Any]) -> Any:
-    raise UpstreamRefusedError(f"ccxt asks for {path} where nothing may be asked")
+    raise UpstreamRefusedError(f"ccxt requests {path}, but no request is allowed here")

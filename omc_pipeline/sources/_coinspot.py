@@ -40,7 +40,7 @@ def opened(payload: Payload) -> Item:
     if status == "invalid":
         raise AccessDeniedError(f"{details}: the key or the signature is refused; check OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET")
     if status == "no nonce":
-        raise UpstreamRefusedError(f"{details}: the request came without a nonce above the last one")
+        raise UpstreamRefusedError(f"{details}: the nonce of the request was not greater than the last one")
     if status != "ok" or message not in (None, "ok"):
         raise UpstreamRefusedError(details)
     return document

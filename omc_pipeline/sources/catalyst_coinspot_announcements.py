@@ -48,7 +48,7 @@ _SPEAKS_OF_COINS = frozenset({"listing", "delisting", "trading"})
 class AnnouncementsConfig(SourceConfig):
     """How far back the help centre is read."""
 
-    pages: int = Field(10, ge=1, le=100, description="Most pages of 100 articles that are read where the ledger holds none yet.")
+    pages: int = Field(10, ge=1, le=100, description="Maximum number of pages of 100 articles to read if the ledger has none yet.")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:

@@ -65,7 +65,12 @@ SELECT * FROM known WHERE first_at > feed_first_at AND first_at >= %(since)s OR 
 class ListingsConfig(SourceConfig):
     """When a coin counts as gone."""
 
-    missing_min: int = Field(30, ge=1, le=10_080, description="Minutes of quotes without a coin after which it counts as delisted.")
+    missing_min: int = Field(
+        30,
+        ge=1,
+        le=10_080,
+        description="Minutes without quotes of a coin, while others are quoted, after which the coin counts as delisted.",
+    )
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,11 @@ class SnapshotConfig(SourceConfig):
             "uniswapgovernance.eth": "UNI",
         },
         min_length=1,
-        description="Followed spaces, and the coin that their votes are about.",
+        description="Spaces to follow, each with the coin that its votes are about.",
     )
-    days: int = Field(60, ge=1, le=3_650, description="Days for which a proposal is read again after it was created, for its outcome.")
+    days: int = Field(
+        60, ge=1, le=3_650, description="Number of days after its creation for which a proposal is read again, to get its result."
+    )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:

@@ -46,18 +46,20 @@ class CcxtAccountConfig(SourceConfig):
 
     markets: tuple[str, ...] = Field(
         (),
-        description='Markets like "BTC/USDT" whose trades are read, at venues that tell them a market at a time; those of all coins that '
-        "the account holds, against the `quotes`, are read in any case.",
+        description='Markets such as "BTC/USDT" to read trades of, at venues that list trades by market. The markets of all coins that '
+        "the account holds, against the `quotes`, are always read.",
     )
     quotes: tuple[str, ...] = Field(
         ("USDT", "USDC", "AUD", "USD", "EUR", "BTC"),
         min_length=1,
-        description="Currencies and coins against which the markets of held coins are read, at such venues; and by which the names of "
-        "markets are split that a venue no longer lists.",
+        description="Quote currencies and coins. At venues that list trades by market, the markets of held coins against these are read. "
+        "They are also used to split the names of markets that a venue no longer lists.",
     )
-    first_day: date = Field(date(2017, 1, 1), description="First day that is read when an account is collected for the first time.")
-    overlap_days: int = Field(3, ge=1, le=90, description="Days before the last collection that are read again, for what came late.")
-    pending_days: int = Field(30, ge=1, le=90, description="The same for transfers, which may wait long before they are completed.")
+    first_day: date = Field(date(2017, 1, 1), description="First day to read when an account is collected for the first time.")
+    overlap_days: int = Field(
+        3, ge=1, le=90, description="Number of days before the last collection that are read again, to find late entries."
+    )
+    pending_days: int = Field(30, ge=1, le=90, description="The same for transfers, which may take long to complete.")
 
 
 def fetch_fills(context: FetchContext) -> Iterator[Payload]:
@@ -104,7 +106,7 @@ def _talk(context: FetchContext, noted: Mapping[str, str] | None = None) -> Conv
         AccessDeniedError: The key may do more than read.
     """
     if context.account is None:
-        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+        raise NotConfiguredError(f"{_NAME} needs an account, but there is none")
     talk = Conversation(context.http, context.account, _DAY_S, noted or {})
     talk.require_read_only()
     return talk

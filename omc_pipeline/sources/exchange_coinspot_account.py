@@ -81,7 +81,7 @@ def _asker(context: FetchContext) -> Ask:
         NotConfiguredError: There is no account to ask for.
     """
     if context.account is None:
-        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+        raise NotConfiguredError(f"{_NAME} needs an account, but there is none")
     whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:

@@ -51,7 +51,7 @@ class ChainConfig(SourceConfig):
     """Which chains are followed."""
 
     chains: tuple[Chain, ...] = Field(
-        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains of which the latest blocks are collected."
+        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains to collect the latest blocks of."
     )
 
 

@@ -67,10 +67,11 @@ class CoinPricesConfig(SourceConfig):
     """Which coins can be priced, and which are priced each day."""
 
     coins: dict[Annotated[str, AfterValidator(_id_text)], Symbol] = Field(
-        default_factory=dict, description="Symbols by DefiLlama's id, of coins that the registry of assets lacks or has another id of."
+        default_factory=dict,
+        description="Symbols by DefiLlama's id, for coins that are missing in the asset registry or have another id there.",
     )
     always: tuple[Symbol, ...] = Field(
-        ("BTC", "ETH"), min_length=1, description="Coins that are priced each day whether or not a fill needs them."
+        ("BTC", "ETH"), min_length=1, description="Coins to price each day, even if no fill needs the price."
     )
 
 

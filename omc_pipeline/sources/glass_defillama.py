@@ -86,22 +86,24 @@ class DefiLlamaConfig(SourceConfig):
     protocols: tuple[Slug, ...] = Field(
         ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito"),
         min_length=1,
-        description="Slugs of the protocols whose TVL is followed.",
+        description="Slugs of the protocols to collect TVL of.",
     )
     fee_protocols: tuple[Slug, ...] = Field(
         ("lido", "aave", "uniswap", "makerdao", "jito"),
         min_length=1,
-        description="Slugs of the protocols whose fees and revenue are followed day by day. Name the parts of a protocol or the whole.",
+        description=(
+            "Slugs of the protocols to collect daily fees and revenue of. Use either the parts of a protocol or the whole protocol."
+        ),
     )
     chains: tuple[ChainName, ...] = Field(
         ("Ethereum", "Solana", "Bitcoin", "BSC", "Tron", "Base", "Arbitrum", "Polygon", "Avalanche"),
         min_length=1,
-        description="Names of the chains whose TVL is followed, as DefiLlama writes them.",
+        description="Names of the chains to collect TVL of, as DefiLlama writes them.",
     )
     coins: dict[str, Symbol] = Field(
         default_factory=lambda: shipped().price_ids(_FOLLOWED),
         min_length=1,
-        description="Symbols of the coins whose price is followed, by DefiLlama's id; no other id may use their symbols.",
+        description="Symbols of the coins to collect prices of, by DefiLlama's id. No other id may use the same symbols.",
     )
 
 

@@ -59,7 +59,7 @@ class FxConfig(SourceConfig):
     currencies: tuple[Annotated[str, AfterValidator(_currency_text)], ...] = Field(
         _MONEY,
         min_length=1,
-        description="Currencies whose rates against the euro are kept; others in the bank's files are passed over.",
+        description="Currencies to collect euro exchange rates of. Other currencies in the bank's files are ignored.",
     )
 
 

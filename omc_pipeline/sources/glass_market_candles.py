@@ -69,10 +69,13 @@ class CandlesConfig(SourceConfig):
     """Which markets are followed."""
 
     pairs: tuple[Annotated[str, AfterValidator(_market_text)], ...] = Field(
-        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets whose candles are collected."
+        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets to collect candles of."
     )
     repeated: int = Field(
-        10, ge=2, le=700, description="Candles before the present one that each look asks for again, since their volumes may still change."
+        10,
+        ge=2,
+        le=700,
+        description="Number of candles before the current one that are read again each time, because their volumes may still change.",
     )
 
 
@@ -142,7 +145,7 @@ def parse(payload: Payload, config: CandlesConfig) -> Parsed:
     pair = _named(asked, config.assets) if asked else _market(key, partial(config.assets.symbol_of, _VENUE, at=payload.fetched_at))
     interval = payload.context.get(_INTERVAL) or _interval(payload, candles)
     if interval not in INTERVALS:
-        raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is no interval of this source")
+        raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is not an interval of this source")
     items: list[Json] = [dict(zip(_COLUMNS, row, strict=True)) if isinstance(row, list) and len(row) == 8 else row for row in candles]
     ended_before = min(int(payload.fetched_at.timestamp()), last + int(INTERVALS[interval].total_seconds()))
     return read_items(items, partial(_candle, pair=pair, interval=interval, ended_before=datetime.fromtimestamp(ended_before, UTC)))
@@ -159,7 +162,7 @@ def _result(result: Json) -> tuple[str, list[Json], int]:
     lists = [(key, value) for key, value in result.items() if isinstance(value, list)] if isinstance(result, dict) else []
     last = result.get("last") if isinstance(result, dict) else None
     if len(lists) != 1 or isinstance(last, bool) or not isinstance(last, int) or not 0 <= last < 2**33:
-        raise PayloadChangedError(f"{_NAME}: 'result' is not one list of candles beside the second 'last'")
+        raise PayloadChangedError(f"{_NAME}: 'result' is not one list of candles and 'last'")
     return lists[0][0], lists[0][1], last
 
 
@@ -170,7 +173,7 @@ def _market(key: str, named: Callable[[str], str]) -> str:
     symbol, currency = legacy.groups() if legacy else (key.removesuffix(quote), quote)
     market = f"{named(symbol)}/{named(currency)}" if symbol and currency else ""
     if not _MARKET.fullmatch(market):
-        raise PayloadChangedError(f"{_NAME}: '{one_line(key, 40)}' is no pair that this source can name")
+        raise PayloadChangedError(f"{_NAME}: '{one_line(key, 40)}' is not a pair that this source knows")
     return market
 
 
@@ -183,7 +186,7 @@ def _interval(payload: Payload, candles: list[Json]) -> str:
     step = steps.most_common(1)[0][0] if steps else 0  # a row that is wrong makes steps of its own
     found = next((name for name, length in INTERVALS.items() if length.total_seconds() == step), None)
     if found is None:
-        raise PayloadChangedError(f"{_NAME}: no telling how long these candles are: the usual step between them is {step} s")
+        raise PayloadChangedError(f"{_NAME}: can't find the length of these candles: the usual step between them is {step} s")
     return found
 
 

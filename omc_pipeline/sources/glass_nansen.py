@@ -48,10 +48,10 @@ ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{2,30}$")]
 class NansenConfig(SourceConfig):
     """Which chains are asked for, and how much one look may cost."""
 
-    chains: tuple[ChainName, ...] = Field(("ethereum", "solana", "base"), min_length=1, description="Chains whose flows are collected.")
-    tokens: int = Field(100, ge=1, le=1000, description="Tokens of a page, those with the largest flow of a day first.")
-    pages: int = Field(1, ge=1, le=50, description="Most pages of one look; each costs credits.")
-    stablecoins: bool = Field(False, description="Whether flows into stablecoins are told.")
+    chains: tuple[ChainName, ...] = Field(("ethereum", "solana", "base"), min_length=1, description="Chains to collect flows of.")
+    tokens: int = Field(100, ge=1, le=1000, description="Number of tokens on a page. The tokens with the largest flow of a day come first.")
+    pages: int = Field(1, ge=1, le=50, description="Maximum number of pages of one collection. Each page costs credits.")
+    stablecoins: bool = Field(False, description="Whether to include flows of stablecoins.")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:

@@ -57,9 +57,11 @@ _LONGEST_TITLE, _LONGEST_TEXT = 300, 280
 class CryptoPanicConfig(SourceConfig):
     """Which posts are asked for, and by which plan."""
 
-    plan: Literal["developer", "growth"] = Field("developer", description="Plan of the key.", json_schema_extra=FILE_ONLY)
-    currencies: tuple[str, ...] = Field((), description="Coins whose posts are asked for, such as BTC; none: all.")
-    pages: int = Field(1, ge=1, le=10, description="Most pages of one collection; each costs a call of the plan's quota.")
+    plan: Literal["developer", "growth"] = Field("developer", description="Plan that the key belongs to.", json_schema_extra=FILE_ONLY)
+    currencies: tuple[str, ...] = Field((), description="Coins to collect posts about, such as BTC. Empty: all coins.")
+    pages: int = Field(
+        1, ge=1, le=10, description="Maximum number of pages of one collection. Each page costs one call of the plan's quota."
+    )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:

@@ -45,7 +45,7 @@ class TrendConfig(SourceConfig):
     """Over how many days the index is averaged."""
 
     days: Annotated[tuple[Annotated[int, Field(ge=2, le=LONGEST_DAYS)], ...], AfterValidator(_spans)] = Field(
-        (7, 30), description="Days of each mean."
+        (7, 30), description="Number of days of each mean."
     )
 
 

@@ -66,7 +66,7 @@ def _checked(feeds: dict[str, str]) -> dict[str, str]:
         if not _FEED_URL.fullmatch(url):
             raise ValueError(f"feed {name} must be an address like https://example.com/rss")
     if not feeds:
-        raise ValueError("name at least one feed")
+        raise ValueError("set at least one feed")
     return feeds
 
 
@@ -74,9 +74,9 @@ class NewsConfig(SourceConfig):
     """Which feeds are read."""
 
     feeds: Annotated[dict[str, str], AfterValidator(_checked)] = Field(
-        default_factory=lambda: dict(FEEDS), description="Address of each feed by its name.", json_schema_extra=FILE_ONLY
+        default_factory=lambda: dict(FEEDS), description="URL of each feed, by name.", json_schema_extra=FILE_ONLY
     )
-    summary_chars: int = Field(280, ge=0, le=500, description="Longest summary of an item, in characters; 0 keeps none.")
+    summary_chars: int = Field(280, ge=0, le=500, description="Maximum length of an item's summary, in characters. 0: store no summary.")
 
 
 def feed_hosts(config: NewsConfig) -> Mapping[str, HostPolicy]:

@@ -58,14 +58,16 @@ class RedditConfig(SourceConfig):
     """Which subreddits are read, and for how long their posts are watched."""
 
     subreddits: Annotated[tuple[str, ...], AfterValidator(_checked)] = Field(
-        ("CryptoCurrency", "Bitcoin", "ethereum"), description="Subreddits whose new posts are read."
+        ("CryptoCurrency", "Bitcoin", "ethereum"), description="Subreddits to collect new posts of."
     )
-    watch_days: int = Field(3, ge=0, le=30, description="Days for which known posts are asked for again: scores, and what was taken back.")
+    watch_days: int = Field(
+        3, ge=0, le=30, description="Number of days for which known posts are read again, to update scores and find deleted posts."
+    )
     agent: str = Field(
         "",
         max_length=120,
         pattern=r"^[ -~]*$",
-        description="User-Agent as Reddit wants it: `<platform>:<app id>:<version> (by /u/<name>)`.",
+        description="User-Agent in the form that Reddit requires: `<platform>:<app id>:<version> (by /u/<name>)`.",
     )
 
 

@@ -58,12 +58,12 @@ class SentimentConfig(SourceConfig):
     """How titles are scored, and which coins they are scored for."""
 
     lexicon: Annotated[str, AfterValidator(_known_lexicon)] = Field(
-        "crypto-1", description="Lexicon of crypto words beside VADER's own; `none`: VADER alone."
+        "crypto-1", description="Lexicon of crypto words to use in addition to VADER's own. `none`: only VADER's."
     )
-    neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores smaller than this, of either sign, are neutral.")
+    neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores with a smaller absolute value count as neutral.")
     keywords: Annotated[dict[str, tuple[str, ...]], AfterValidator(_checked_keywords)] = Field(
         default_factory=lambda: shipped().title_words(),
-        description="Words by which titles name coins; one in capitals counts in capitals only.",
+        description="Words that name coins in titles. A word in capitals matches only in capitals.",
     )
 
 

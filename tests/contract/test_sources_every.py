@@ -288,7 +288,7 @@ def test_a_file_whose_name_is_not_a_sources_is_named_and_not_passed_over(tmp_pat
     (tmp_path / "_part.py").write_text("VALUE = 1")
 
     assert [each.reason for each in discover(tmp_path).broken.values()] == [
-        f"source {name}: a source's file is named <ledger>_<name>.py, the ledger one of glass, human, catalyst, exchange"
+        f"source {name}: the file of a source must be named <ledger>_<name>.py; <ledger> is one of glass, human, catalyst, exchange"
     ]
 
 

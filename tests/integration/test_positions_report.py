@@ -168,7 +168,7 @@ def test_a_tax_year_shows_the_discount_of_each_match(reported: Settings) -> None
         (["--by", "algorithm"], "algorithm"),
         (["--period", "decade"], "no period"),
         (["--tax-year", "2028"], "indexation"),
-        (["--tax-year", "2026", "--from", "2026-01-01"], "bounds of its own"),
+        (["--tax-year", "2026", "--from", "2026-01-01"], "fixed bounds"),
         (["--currency", "EUR"], "EUR"),
         (["--method", "lifo"], "lifo"),
         (["--out", "/dev/null/sheet.html"], "cannot be written"),
