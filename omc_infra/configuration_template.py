@@ -53,7 +53,7 @@ def _table(keys: tuple[str, ...], model: type[BaseModel], hidden: Collection[str
 
 
 def _is_table(value: object) -> bool:
-    """Say whether a default can be left to its class: then it is a table with a sentence on each of its options."""
+    """Return whether a default is shown as a table of its own, with a description of each option."""
     return (
         isinstance(value, BaseModel)
         and all(not field.is_required() for field in type(value).model_fields.values())

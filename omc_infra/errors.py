@@ -1,4 +1,4 @@
-"""Every failure OMC names, in one tree. Its first question is: does a rerun help?
+"""All errors of OMC in one class tree. The first branch says whether a rerun may help.
 
 ::
 
@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class OmcError(Exception):
-    """Base of all failures raised on purpose; the message is one line for a person."""
+    """Base of all errors that OMC raises on purpose; the message is one line for the user."""
 
     retryable: ClassVar[bool] = False
     advice: ClassVar[str] = "Read the message; it names what failed and with which value."
@@ -68,7 +68,7 @@ class DatabaseUnavailableError(RetryableError):
 
 
 class MachineError(RetryableError):
-    """A disk is full or read-only, or a limit of the machine is reached; a rerun helps once that is mended."""
+    """A disk is full or read-only, or a limit of the machine is reached; a rerun helps after that is fixed."""
 
     advice = "Make room on the disk, or point `OMC_HOME` to a folder that you may write; then run the command again."
 

@@ -1,7 +1,7 @@
-"""Where large things lie beside the database: in a folder of this machine, or in a bucket of S3.
+"""Storage of large objects outside the database: in a folder of this machine, or in an S3 bucket.
 
 Keys are ``OMC_KEY_S3`` and ``OMC_KEY_S3_SECRET``; without them the machine's own role, or the variables and files of AWS that the process
-sees. An object is there whole or not at all: a folder gets it by a rename, S3 when its last byte has come.
+sees. Writes are atomic: a folder uses a rename; S3 shows an object only when it is complete.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _matching(pattern: re.Pattern[str], like: str) -> AfterValidator:
 
 
 class StorageConfig(Section):
-    """Where the lake and the bodies of upstream answers lie."""
+    """Where the lake and the bodies of upstream answers are stored."""
 
     s3: Annotated[str, _matching(_BUCKET, "s3://bucket/prefix")] = Field(
         "", description="Bucket and prefix for everything stored in S3, `s3://bucket/prefix`.", json_schema_extra=FILE_ONLY
@@ -106,7 +106,7 @@ class Objects:
     prefix: str = ""
 
     def put_file(self, name: str, file: Path) -> None:
-        """Put a local file in an object's place, whole at once; the file is gone then.
+        """Move a local file to an object atomically; the local file is removed.
 
         Raises:
             OmcError: The disk is full, or the store refuses or can't be reached.
@@ -123,7 +123,7 @@ class Objects:
             file.unlink()
 
     def put(self, name: str, content: bytes) -> None:
-        """Put bytes in an object's place; failures as of ``put_file``."""
+        """Write bytes to an object atomically; errors as in ``put_file``."""
         with _named(self.shown):
             if self.folder is None:
                 with self.files.open_output_stream(f"{self.prefix}/{name}") as out:
@@ -152,7 +152,7 @@ class Objects:
                 raise LookupError(f"no {name} in {self.shown}") from error
 
     def delete(self, name: str) -> None:
-        """Delete an object; one that isn't there is no failure."""
+        """Delete an object if it exists."""
         with _named(self.shown), suppress(FileNotFoundError):
             if self.folder is not None:
                 (self.folder / name).unlink()
@@ -160,7 +160,7 @@ class Objects:
                 self.files.delete_file(f"{self.prefix}/{name}")
 
     def workplace(self) -> Path:
-        """Return a folder on this machine for files that are not finished; for a folder on the same disk as the root."""
+        """Return a local folder for unfinished files; if the root is a folder, on the same disk."""
         with _named(self.shown):
             if self.folder is not None:
                 return private_folder(self.folder / ".unfinished")
@@ -197,7 +197,7 @@ def in_s3(config: StorageConfig, settings: Settings, part: str) -> Objects:
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Give failures of a disk or a store their names; what a store answers holds no secret of ours."""
+    """Convert failures of a disk or a store to errors of OMC; answers of a store contain no secrets."""
     try:
         yield
     except OmcError:

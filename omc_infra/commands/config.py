@@ -1,4 +1,4 @@
-"""``omc config``: show what holds and where it comes from, check the file, write a new one."""
+"""``omc config``: show the effective options and their origin, check the file, write a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``omc db``: the database of the profile: migrate it, tell where it is, whether it runs, stop it."""
+"""``omc db``: the database of the profile: migrate it, show its URL and state, stop it."""
 
 from __future__ import annotations
 

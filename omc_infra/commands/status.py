@@ -1,4 +1,4 @@
-"""``omc status``: whether what should run does, and works."""
+"""``omc status``: check that all services run and work."""
 
 from __future__ import annotations
 

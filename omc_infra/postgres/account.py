@@ -1,4 +1,4 @@
-"""Under which user of the system the server runs: PostgreSQL refuses root, and root may not make users.
+"""Choose the system user of the server: PostgreSQL doesn't run as root, and OMC must not create users.
 
 An ordinary user runs it as himself. Root runs it in a user namespace, where he is somebody else and keeps his access to his
 own files; where namespaces are refused (many containers), as ``nobody``, who then owns the server's folder, and who keeps root's

@@ -1,4 +1,4 @@
-"""Where a database is and who administers it; every failure to connect gets its one line here, never with the password."""
+"""Address and administrator of a database; connection errors become one-line errors here, without the password."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A backup before a migration that rewrites rows: made beside the data folder of the embedded server, asked for elsewhere.
+"""Backup before a migration that rewrites rows. OMC makes it for the embedded server; on another server the user must make it.
 
 The file is ``<home>/backups/<database>-before-<revision>-<UTC time>.dump`` in ``pg_dump``'s custom format, readable by its owner only.
-It appears under that name when it is whole and ``pg_restore`` can list it; ``docs/how-to/migrate.md`` says how to restore it.
+It gets that name when it is complete and ``pg_restore`` can list it; ``docs/how-to/migrate.md`` says how to restore it.
 """
 
 from __future__ import annotations

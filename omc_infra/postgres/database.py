@@ -1,4 +1,4 @@
-"""The profile's database: opened, made where it is missing, and proven to hold the profile's rows before anybody reads one."""
+"""Open the profile's database; create it if it is missing, and check that it belongs to the profile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAINTENANCE_DATABASES = ("postgres", "template1")
 
 
 class UnrecordedPasswordError(ConfigurationError):
-    """A role exists, and nothing here knows its password."""
+    """A role exists, but its password is not recorded here."""
 
     advice = (
         "Copy `credentials/` from the home that first used the database, set `OMC_DATABASE_<ROLE>_PASSWORD`, or run `omc db rotate all`."
@@ -174,7 +174,7 @@ class Database:
         return str(row[0]) if row else None
 
     def require_profile(self) -> bool:
-        """Tell whether the database was migrated and our roles work, and refuse one that holds another profile's rows.
+        """Return whether the database is migrated and our roles work; raise if it belongs to another profile.
 
         Raises:
             ConfigurationError: It holds rows of the other profile.

@@ -1,4 +1,4 @@
-"""What an embedded server keeps on disk, all below ``<home>/postgres``; nothing outside it is ever changed.
+"""Files of an embedded server, all below ``<home>/postgres``; nothing outside is changed.
 
 ::
 

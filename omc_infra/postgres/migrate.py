@@ -1,4 +1,4 @@
-"""Bring a database to the newest revision: all storeys' folders, one linear chain, as the owner role.
+"""Migrate a database to the newest revision: the folders of all packages in one linear chain, as role owner.
 
 A storey names its folder by the entry point group ``omc.migrations``. Alembic is used without ``alembic.ini`` and ``env.py``:
 paths may hold anything, and there is one way to run it.

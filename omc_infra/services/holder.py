@@ -1,4 +1,4 @@
-"""One platform a database: an advisory lock on a session that stays open for as long as the platform runs.
+"""One platform per database: an advisory lock on a session that stays open while the platform runs.
 
 Two daemons on one Dagster instance would each launch every tick, and the second platform would cancel the first one's runs. The
 lock falls with its session: at once when the holder is killed, after a minute when its machine vanishes. Who holds it stands in

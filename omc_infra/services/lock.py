@@ -1,4 +1,4 @@
-"""One platform a home: two daemons on one Dagster instance would each answer every tick."""
+"""One platform per home: two daemons on one Dagster instance would both run every tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform and what it stands on, opened together: locks, database, Dagster instance, services."""
+"""Open the platform: locks, database, Dagster instance, services."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _show(done: Replayed, settings: Settings, examples: int) -> None:
     if not (new or changed or opened or resolved):
         console.print("nothing would change")
         return
-    would = f"write {new:,} new and {changed:,} changed rows, put {opened:,} into quarantine and take {resolved:,} out of it"
+    would = f"write {new:,} new and {changed:,} changed rows, put {opened:,} into quarantine and release {resolved:,} from it"
     console.print(f"nothing was written: --apply would {would}", soft_wrap=True)
 
 

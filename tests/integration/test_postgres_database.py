@@ -286,7 +286,7 @@ def test_an_administrator_without_the_rights_is_told_which(settings: Settings, d
     login = _url_of(settings, "{}").replace(_url_of(settings, "").split("//")[1].split("@")[0], "t_nobody:weak")
 
     with (
-        pytest.raises(ConfigurationError, match="can't be made: permission denied"),
+        pytest.raises(ConfigurationError, match="can't be created: permission denied"),
         open_database(_with_url(settings, login.format("t_new"))),
     ):
         pass

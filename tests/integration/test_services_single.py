@@ -101,11 +101,11 @@ def test_the_daemon_alone_is_refused_where_a_platform_runs_on_the_database(datab
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
-        ("dagster-daemon", {"OMC_SANDBOX_URL": ""}, "OMC_SANDBOX_URL: must name the sandbox"),
-        ("sandbox", {}, "OMC_SANDBOX_URL names another"),
+        ("dagster-daemon", {"OMC_SANDBOX_URL": ""}, "OMC_SANDBOX_URL: must be the URL of sandbox"),
+        ("sandbox", {}, "OMC_SANDBOX_URL points to another"),
         ("sandbox", {"OMC_PROFILE": "live", "OMC_SANDBOX_URL": ""}, "is not part of the profile live"),
         ("dagster-webserver", {"OMC_DATABASE_URL": ""}, "PostgreSQL is not running"),
-        ("nothing", {}, "no service 'nothing'; there are"),
+        ("nothing", {}, "no service 'nothing'; choose one of"),
     ],
     ids=["no sandbox", "replaced", "other profile", "no server", "unknown"],
 )
