@@ -19,7 +19,7 @@ def due_endpoints(source: Source, tick: datetime | None) -> Sequence[Endpoint]:
         tick: When a schedule said that the source is due; None, a run on demand, asks all.
 
     Returns:
-        Those whose cron names the minute of the tick; all where it is none's minute, so that no run is an empty success.
+        Those with a cron that matches the minute of the tick; all if none matches, so that no run is an empty success.
     """
     if tick is None:
         return source.endpoints
@@ -27,7 +27,7 @@ def due_endpoints(source: Source, tick: datetime | None) -> Sequence[Endpoint]:
 
 
 def is_due(cron: str, moment: datetime) -> bool:
-    """Return whether a cron line of five fields, read in UTC, names the minute of an instant.
+    """Return whether a cron line of five fields, in UTC, matches the minute of an instant.
 
     Raises:
         ValueError: It is no such line.

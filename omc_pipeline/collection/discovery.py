@@ -1,4 +1,4 @@
-"""Find every source: each file ``<ledger>_<name>.py`` of the folder ``sources`` that holds a ``SOURCE`` of its own name."""
+"""Find all sources: files ``<ledger>_<name>.py`` in the folder ``sources`` with a ``SOURCE`` of the same name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORDS = 300
 
 @dataclass(frozen=True)
 class BrokenSource:
-    """A file that should hold a source and doesn't: it stops nothing but itself, and is shown with its reason.
+    """A source file without a valid source; it is shown with the reason and doesn't affect other sources.
 
     Attributes:
         name: The file's name without ``.py``.
@@ -43,14 +43,14 @@ class BrokenSource:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The sources that there are, and the files that are broken, each by name and in order."""
+    """The sources and the broken files, each by name and sorted."""
 
     sources: Mapping[str, Source]
     broken: Mapping[str, BrokenSource]
 
 
 def discover(folder: Path = _FOLDER) -> Discovered:
-    """Import every source file; a new file is found without being listed anywhere.
+    """Import every source file; new files need no registration.
 
     Args:
         folder: Where the files are; those that begin with ``_`` are parts of sources.
@@ -114,7 +114,7 @@ def _read(path: Path, folder: Path) -> Source:
 
 
 def broken_by(name: str, error: Exception) -> BrokenSource:
-    """Return a source that imports, but that the platform can't build what it needs from."""
+    """Return a broken source: it can be imported, but the platform can't build its definitions."""
     return BrokenSource(name, _ledger_of(name), f"source {name}.py can't be built: {_description(error)}")
 
 
@@ -165,7 +165,7 @@ def _checked(path: Path, module: ModuleType) -> Source:
 
 
 def _contradictions(source: Source) -> Iterator[str]:
-    """Yield what contradicts itself in a source's declaration."""
+    """Yield contradictions in a source's declaration."""
     names = [endpoint.name for endpoint in source.endpoints]
     if not names or len(set(names)) != len(names):
         yield "it needs endpoints, each with a name of its own"

@@ -1,4 +1,4 @@
-"""Collect a range of days of the past, by one connection and one client, in one run."""
+"""Collect a range of past days in one run, with one connection and one client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def collect_history(
     run_id: str | None = None,
     progress: Progress = lambda _collection: None,
 ) -> Collection:
-    """Bring a window of the past into the ledger; a derived source computes it anew from its input.
+    """Collect a past window into the ledger; a derived source computes it again from its input.
 
     Args:
         source: What to collect.

@@ -1,4 +1,4 @@
-"""Read links of the web out of what others write, without the parameters that track their readers."""
+"""Read web links from external text, without tracking parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TRACKING = re.compile(r"(utm_|mtm_)[^=]*|fbclid|gclid", re.IGNORECASE)
 
 
 def web_link(written: str) -> str:
-    """Return a link without the parameters that track readers.
+    """Return a link without tracking parameters.
 
     Raises:
         ValueError: It is no http(s) address with a host, or longer than 1,000 characters.
