@@ -1,4 +1,4 @@
-"""What the CoinSpot sources share: the envelope of an answer, the host, and how tickers are looked up."""
+"""Shared code of the CoinSpot sources: the envelope of an answer, the host, the lookup of tickers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VENUE = "coinspot"
 
 
 def opened(payload: Payload) -> Item:
-    """Return the object inside an answer that CoinSpot calls ok.
+    """Return the content of an answer with status ``ok``.
 
     The status is ``ok``, ``error``, ``invalid`` or ``no nonce``; ``message`` may be missing.
 

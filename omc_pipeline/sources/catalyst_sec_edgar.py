@@ -65,7 +65,7 @@ Keyword = Annotated[str, Field(min_length=2, max_length=60, pattern=r"^\S(.*\S)?
 
 
 class EdgarConfig(SourceConfig):
-    """Whose filings are followed."""
+    """Options: which filings are followed."""
 
     filers: dict[int, Symbol] = Field(
         default_factory=lambda: {
@@ -118,7 +118,7 @@ class _Filer:
 
 
 def fetch_feed(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the newest filings of everybody, page after page, until they are older than the overlap or the feed ends."""
+    """Fetch the newest filings of all filers, page by page, until they are older than the overlap or the feed ends."""
     asked = {"action": "getcurrent", "owner": "include", "output": "atom", "count": str(_PAGE_ENTRIES)}
     oldest = context.now - timedelta(minutes=context.config.feed_overlap_min)
     for page in range(context.config.feed_pages):
@@ -131,7 +131,7 @@ def fetch_feed(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each followed filer's recent filings, unless unchanged."""
+    """Fetch each followed filer's recent filings, unless unchanged."""
     return sweep(partial(context.http.get, f"/submissions/CIK{cik:010d}.json") for cik in context.config.filers)
 
 
@@ -155,7 +155,7 @@ def parse(payload: Payload, config: EdgarConfig) -> Parsed:
 
 
 def settle(known: Row, details: Row) -> Row:
-    """Return what a filing is that was known already: its time stays, the file completes what the feed said.
+    """Merge a known filing with a new answer: its time stays, the file completes the values of the feed.
 
     The feed adds nothing to a known filing but the time of one whose zone was undecided. A filing in the files of two followed filers is
     told as by the one with the lower CIK, whichever came last.
@@ -180,7 +180,7 @@ def _is_xml(body: bytes) -> bool:
 
 
 def ban_of(_status: int, body: bytes) -> float | None:
-    """Return the ten minutes for which EDGAR bans who asks too fast; the page that says so comes with 403, or with 200."""
+    """Return EDGAR's ban of ten minutes for too many requests; its page has status 403 or 200."""
     return _BAN_S if is_html(body) and b"request rate threshold" in body[:20_000].lower() else None
 
 
@@ -194,7 +194,7 @@ def error_of(status: int, body: bytes) -> OmcError | None:
 
 
 def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
-    """Name the HTML page that EDGAR serves instead of data, whatever its status."""
+    """Return the error for an HTML page that EDGAR serves instead of data, with any status."""
     ban_s = ban_of(200, body)
     if ban_s is not None:
         return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': too many requests", retry_after_s=ban_s)
@@ -223,7 +223,7 @@ def _ticker(tickers: Json) -> str | None:
 
 
 def _filings(recent: Item) -> list[dict[str, Json]]:
-    """Turn the columns into rows, having made sure that none is longer or shorter than the others."""
+    """Convert the columns to rows, after checking that all have the same length."""
     columns = {name: column for name, column in recent.items() if isinstance(column, list)}
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:

@@ -49,7 +49,7 @@ SpaceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,80}$")]
 
 
 class SnapshotConfig(SourceConfig):
-    """Whose votes are followed."""
+    """Options: which votes are followed."""
 
     spaces: dict[SpaceName, Symbol] = Field(
         default_factory=lambda: {
@@ -69,7 +69,7 @@ class SnapshotConfig(SourceConfig):
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the proposals of the last days, oldest first, page after page."""
+    """Fetch the proposals of the last days, oldest first, page by page."""
     after = int((context.now - timedelta(days=context.config.days)).timestamp())
     for _ in range(_MOST_PAGES):
         variables = {"spaces": sorted(context.config.spaces), "after": after, "first": _PAGE_ROWS}
@@ -92,7 +92,7 @@ def _created_last(proposals: Sequence[Json], after: int) -> int:
 
 
 def parse(payload: Payload, config: SnapshotConfig) -> Parsed:
-    """Read one event a proposal of a followed space."""
+    """Read one event for each proposal of a followed space."""
     proposals = _proposals(payload)
     if any(isinstance(each, dict) and "voter" in each for each in proposals):
         raise PayloadChangedError(f"{_NAME}: votes instead of proposals")

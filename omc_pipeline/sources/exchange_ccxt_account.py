@@ -1,4 +1,4 @@
-"""Fills, transfers and balances of a user's account at any venue that ccxt reads.
+"""Fills, transfers and balances of a user's account at any venue that ccxt can read.
 
 Source: The venue's own private API, asked by ccxt's unified methods ``fetchMyTrades``, ``fetchDeposits`` and ``fetchWithdrawals`` (Kraken:
     ``fetchLedger``) and ``fetchBalance``, with a key that can only read. ccxt spells and signs requests and reads answers; they go through
@@ -42,7 +42,7 @@ _MOST_PAGES = 10_000
 
 
 class CcxtAccountConfig(SourceConfig):
-    """Which markets are asked for, and how far back."""
+    """Options: which markets are read, and how far back."""
 
     markets: tuple[str, ...] = Field(
         (),
@@ -63,7 +63,7 @@ class CcxtAccountConfig(SourceConfig):
 
 
 def fetch_fills(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the trades since shortly before the last collection, market by market where the venue wants that."""
+    """Fetch the trades since shortly before the last collection, by market if the venue requires it."""
     talk, config = _talk(context), context.config
     since = _since(context, config.overlap_days)
     if not talk.traits.asks_by_market:
@@ -79,7 +79,7 @@ def fetch_fills(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_transfers(context: FetchContext) -> Iterator[Payload]:
-    """Ask for what came and went since some time before the last collection."""
+    """Fetch deposits and withdrawals since some time before the last collection."""
     talk = _talk(context)
     begin = _since(context, context.config.pending_days) or _first_moment(context.config)
     methods = _movement_methods(talk)
@@ -91,7 +91,7 @@ def fetch_transfers(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_balances(context: FetchContext) -> Iterator[Payload]:
-    """Ask what the account holds."""
+    """Fetch the balances of the account."""
     account_id = context.account.account_id if context.account else ""
     rows = context.held(BALANCE, context.now - timedelta(days=1))
     held = sorted({row["symbol"] for row in rows if row["account_id"] == account_id and row["qty"]})
@@ -121,7 +121,7 @@ def _since(context: FetchContext, overlap_days: int) -> datetime | None:
 
 
 def _trades(talk: Conversation, market: str, since: datetime | None) -> Iterator[Payload]:
-    """Ask page after page, until one is not full."""
+    """Fetch page by page, until one is not full."""
     start, known = _milliseconds(since), set[str]()
     parameters: dict[str, Any] = {} if start is not None or not market else {"fromId": 0}
     for page in range(_MOST_PAGES):

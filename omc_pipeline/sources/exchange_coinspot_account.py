@@ -67,7 +67,7 @@ def fetch_orders(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_balances(context: FetchContext) -> Iterator[Payload]:
-    """Ask what the account holds."""
+    """Fetch the balances of the account."""
     yield _asker(context)("/api/v2/ro/my/balances", {})
 
 

@@ -48,7 +48,7 @@ _HEAD = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": 
 
 
 class ChainConfig(SourceConfig):
-    """Which chains are followed."""
+    """Options: which chains are followed."""
 
     chains: tuple[Chain, ...] = Field(
         ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains to collect the latest blocks of."
@@ -56,7 +56,7 @@ class ChainConfig(SourceConfig):
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the newest block of each chain; one chain without a node that answers keeps no other from being asked."""
+    """Fetch the newest block of each chain; a chain without a working node doesn't stop the others."""
     failure: OmcError | None = None
     for chain in context.config.chains:
         try:
@@ -102,7 +102,7 @@ def _failure(document: Mapping[str, Any]) -> OmcError | None:
 
 
 def parse(payload: Payload, _config: ChainConfig) -> Parsed:
-    """Read one row a block."""
+    """Read one row per block."""
     document = read_json(payload)
     if isinstance(document, list) and payload.context.get(_CHAIN, "bitcoin") == "bitcoin":
         return bitcoin_rows(document)

@@ -81,7 +81,7 @@ Slug = Annotated[str, AfterValidator(_slug_text)]
 
 
 class DefiLlamaConfig(SourceConfig):
-    """Which protocols and coins are followed."""
+    """Options: which protocols and coins are followed."""
 
     protocols: tuple[Slug, ...] = Field(
         ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito"),
@@ -108,17 +108,17 @@ class DefiLlamaConfig(SourceConfig):
 
 
 def fetch_prices(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the present prices of the followed coins."""
+    """Fetch the current prices of the followed coins."""
     yield context.http.get(f"/prices/current/{','.join(context.config.coins)}", host="coins")
 
 
 def fetch_fees(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the fees of all protocols."""
+    """Fetch the fees of all protocols."""
     yield context.http.get("/overview/fees", params=_FEES_ONLY)
 
 
 def fetch_revenue(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the revenue of all protocols."""
+    """Fetch the revenue of all protocols."""
     yield context.http.get("/overview/fees", params={**_FEES_ONLY, "dataType": _DATA_TYPES["revenue"]})
 
 
@@ -128,12 +128,12 @@ def fetch_days(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each followed protocol; the answer holds its whole history."""
+    """Fetch each followed protocol with its whole history."""
     return sweep(_protocol_asks(context))
 
 
 def fetch_chains(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the present TVL of all chains."""
+    """Fetch the current TVL of all chains."""
     yield context.http.get("/v2/chains")
 
 

@@ -1,4 +1,4 @@
-"""Reference rates of the euro against other money, all history since 1999, as the European Central Bank publishes them.
+"""Reference exchange rates of the euro since 1999, published by the European Central Bank.
 
 Source: European Central Bank, ``GET https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.xml`` (every day since 4 January 1999) and
     ``eurofxref-hist-90d.xml`` (the last 90 days); no key, to be named as the source. Contract from the bank's page and public clients;
@@ -54,7 +54,7 @@ def _currency_text(written: str) -> str:
 
 
 class FxConfig(SourceConfig):
-    """Which currencies are followed."""
+    """Options: which currencies are followed."""
 
     currencies: tuple[Annotated[str, AfterValidator(_currency_text)], ...] = Field(
         _MONEY,
@@ -64,7 +64,7 @@ class FxConfig(SourceConfig):
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the last 90 days, or for all history where the ledger's newest rate is older."""
+    """Fetch the last 90 days, or the whole history if the ledger's newest rate is older."""
     is_recent = context.since is not None and context.now - context.since < _LATELY
     yield context.http.get(_path("hist-90d" if is_recent else "hist"))
 
@@ -79,7 +79,7 @@ def _path(span: str) -> str:
 
 
 def parse(payload: Payload, config: FxConfig) -> Parsed:
-    """Read one row a day and currency."""
+    """Read one row per day and currency."""
     root = read_xml(payload)
     if local_name(root.tag) != "Envelope":
         raise PayloadChangedError(f"{_NAME}: the document is no Envelope as the bank's rates are")

@@ -1,4 +1,4 @@
-"""Candles of public markets: what was traded in each minute, five minutes, hour and day, as Kraken tells it.
+"""Candles of public markets on Kraken: prices and volume of each minute, five minutes, hour and day.
 
 Source: Kraken, ``GET https://api.kraken.com/0/public/OHLC?pair=XBTAUD&interval=1&since=<second>``; no key. Requests are counted by address
     and market, about one a second each (not verified). It gives the newest 720 candles of a market and none before, whatever ``since``
@@ -66,7 +66,7 @@ def _market_text(written: str) -> str:
 
 
 class CandlesConfig(SourceConfig):
-    """Which markets are followed."""
+    """Options: which markets are followed."""
 
     pairs: tuple[Annotated[str, AfterValidator(_market_text)], ...] = Field(
         ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets to collect candles of."
@@ -80,7 +80,7 @@ class CandlesConfig(SourceConfig):
 
 
 def fetch_of(interval: str) -> Fetch:
-    """Return what asks each market for its newest candles of one interval: as many as are repeated, and those missed before them."""
+    """Return a function that fetches the newest candles of one interval for each market, including repeated and missed ones."""
     length = INTERVALS[interval]
 
     def fetch(context: FetchContext) -> Iterator[Payload]:
@@ -92,7 +92,7 @@ def fetch_of(interval: str) -> Fetch:
 
 
 def fetch_all(context: FetchContext) -> Iterator[Payload]:
-    """Ask each market for all candles that Kraken still has: what an outage or a new market has left open."""
+    """Fetch all candles that Kraken still has for each market, to fill gaps of outages and new markets."""
     return _sweep(context, tuple(INTERVALS), None)
 
 
@@ -123,7 +123,7 @@ def _asked(context: FetchContext, pair: str, interval: str, since: datetime | No
 
 
 def _named(pair: str, assets: Registry) -> str:
-    """Return a market as a user writes it with unique symbols, ``KRAKEN:TICKER`` for what the registry doesn't know."""
+    """Return a market with unique symbols; ``KRAKEN:TICKER`` for unknown coins."""
     return "/".join(_symbol(part, assets) for part in pair.split("/"))
 
 
@@ -133,7 +133,7 @@ def _symbol(written: str, assets: Registry) -> str:
 
 
 def parse(payload: Payload, config: CandlesConfig) -> Parsed:
-    """Read one row a candle; the candle that is still forming is not final."""
+    """Read one row per candle; the current candle is not final."""
     document = read_json(payload)
     details = document.get("error") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(details, list):
@@ -167,7 +167,7 @@ def _result(result: Json) -> tuple[str, list[Json], int]:
 
 
 def _market(key: str, named: Callable[[str], str]) -> str:
-    """Return the market that a body without a context speaks of, from Kraken's name of the pair."""
+    """Return the market of a body without a context, from Kraken's name of the pair."""
     legacy = _LEGACY_PAIR.fullmatch(key)
     quote = next((name for name in _QUOTED_IN if key.endswith(name) and len(key) > len(name)), "")
     symbol, currency = legacy.groups() if legacy else (key.removesuffix(quote), quote)

@@ -1,4 +1,4 @@
-"""News of crypto publishers, as their RSS feeds tell them: title, link and a short summary.
+"""News from the RSS feeds of crypto publishers: title, link and a short summary.
 
 Source: RSS 2.0 of CoinDesk ``/arc/outboundfeeds/rss/``, Cointelegraph ``/rss`` (turns away who sends no User-Agent), Decrypt ``/feed``,
     and of any publisher that is configured; no key. The articles are copyright of their publishers: no more than a summary is kept.
@@ -71,7 +71,7 @@ def _checked(feeds: dict[str, str]) -> dict[str, str]:
 
 
 class NewsConfig(SourceConfig):
-    """Which feeds are read."""
+    """Options: which feeds are read."""
 
     feeds: Annotated[dict[str, str], AfterValidator(_checked)] = Field(
         default_factory=lambda: dict(FEEDS), description="URL of each feed, by name.", json_schema_extra=FILE_ONLY
@@ -80,7 +80,7 @@ class NewsConfig(SourceConfig):
 
 
 def feed_hosts(config: NewsConfig) -> Mapping[str, HostPolicy]:
-    """Return the policy of each configured feed: few and slow requests, and each host counted for itself."""
+    """Return the policy of each configured feed: few and slow requests, with separate limits for each host."""
     return {name: _policy(name, url) for name, url in config.feeds.items()}
 
 
@@ -110,7 +110,7 @@ def _known(feed: str) -> Fetch:
 
 
 def fetch_further(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each feed that has no endpoint of its own; one that fails keeps no other from being read."""
+    """Fetch each feed without its own endpoint; one that fails doesn't stop the others."""
     return sweep_each({feed: partial(_ask, context, feed) for feed in _further(context.config)})
 
 
@@ -119,7 +119,7 @@ def _further(config: NewsConfig) -> list[str]:
 
 
 def parse(payload: Payload, config: NewsConfig) -> Parsed:
-    """Read one row an item."""
+    """Read one row per item."""
     feed = payload.context.get(_FEED) or payload.context.get(ENDPOINT) or _UNNAMED
     root = read_xml(payload)
     channel = root.find("channel")
