@@ -164,7 +164,7 @@ def test_a_tax_year_shows_the_discount_of_each_match(reported: Settings) -> None
         (["--from", "2026-02-01", "--to", "2026-02-01"], "before"),
         (["--zone", "Mars/Olympus"], "no zone"),
         (["--zone", "../etc/passwd"], "no zone"),
-        (["--by", "moon"], "no cut"),
+        (["--by", "moon"], "group by"),
         (["--by", "algorithm"], "algorithm"),
         (["--period", "decade"], "no period"),
         (["--tax-year", "2028"], "indexation"),

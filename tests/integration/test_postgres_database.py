@@ -260,8 +260,8 @@ def test_an_administrator_who_is_no_superuser_is_enough(fresh: Callable[..., Set
     ("change", "error", "line"),
     [
         (lambda url: re.sub(r":\d+/", ":1/", url), DatabaseUnavailableError, "does not answer"),
-        (lambda url: url.replace("//omc:", "//omc:wrong-"), ConfigurationError, "refuses the login of 'omc'"),
-        (lambda url: url.replace("//omc:", "//stranger:"), ConfigurationError, "refuses the login of 'stranger'"),
+        (lambda url: url.replace("//omc:", "//omc:wrong-"), ConfigurationError, "rejects the login of 'omc'"),
+        (lambda url: url.replace("//omc:", "//stranger:"), ConfigurationError, "rejects the login of 'stranger'"),
     ],
 )
 def test_what_is_wrong_with_a_server_of_ones_own_is_said_in_one_line_without_the_password(

@@ -66,7 +66,7 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [
-        (("collect", "nope"), "BadInputError", "no source 'nope'; there are"),
+        (("collect", "nope"), "BadInputError", "no source 'nope'; choose one of"),
         (("collect", "human_fear_greed", "--payload", "/no/such/file"), "BadInputError", "No such file"),
         (("collect", "human_fear_greed", "--payload", "/"), "BadInputError", "directory"),
         (("collect", "human_fear_greed", "--payload", "/dev/null"), "PayloadChangedError", "empty"),
