@@ -106,7 +106,7 @@ class CollectorState:
             end = f" until {self.paused_until:%Y-%m-%d %H:%M}Z" if self.paused_until else f"; `omc sources resume {self.source}`"
             return f"{self.key} is paused by {self.paused_by}{f' ({self.pause_reason})' if self.pause_reason else ''}{end}"
         if self.next_allowed_at is not None and now < self.next_allowed_at:
-            return f"{self.key} must not be asked before {self.next_allowed_at:%Y-%m-%d %H:%M:%S}Z"
+            return f"{self.key} waits until {self.next_allowed_at:%Y-%m-%d %H:%M:%S}Z, as its upstream asked"
         return None
 
 

@@ -56,7 +56,7 @@ def test_services_come_after_those_they_need_whatever_the_order_they_are_given_i
 @pytest.mark.parametrize(
     ("specs", "said"),
     [
-        ([spec("a", "b"), spec("b", "a")], "circle: a, b"),
+        ([spec("a", "b"), spec("b", "a")], "cycle: a, b"),
         ([spec("a"), spec("a")], "two services are named 'a'"),
         ([spec("a", "nowhere")], "'a' needs 'nowhere'"),
     ],
