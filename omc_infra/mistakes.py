@@ -79,8 +79,10 @@ def allowed(names: Collection[str]) -> str:
 
 def plain_message(error: ErrorDetails) -> str:
     """Return one of pydantic's errors in words for a person who writes a file or sets a variable."""
-    words = _PLAIN.get(error["type"])
-    return words.format(**error["ctx"]) if words and "{" in words else words or error["msg"].removeprefix("Value error, ")
+    if (words := _PLAIN.get(error["type"])) is None:
+        return error["msg"].removeprefix("Value error, ")
+    bounds = error.get("ctx", {})
+    return words.format(**{name: int(of) if isinstance(of, float) and of.is_integer() else of for name, of in bounds.items()})
 
 
 def _described(

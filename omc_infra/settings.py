@@ -165,7 +165,7 @@ class Settings(BaseModel):
         30,
         ge=0,
         le=LONGEST_DAYS,
-        description="Days for which results of single quality checks are kept. Scores and alerts are kept forever. 0: forever.",
+        description="Days for which results of single quality checks are kept; 0: forever. Scores and alerts are always kept.",
     )
     keep_sessions_days: int = Field(
         90,
