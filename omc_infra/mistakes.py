@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from omc_infra.toml_file import TomlFile
 
-_PLAIN: Mapping[str, str] = {
+_READABLE: Mapping[str, str] = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "date_from_datetime_parsing": "must be a date like 2026-01-31",
@@ -77,9 +77,9 @@ def allowed(names: Collection[str]) -> str:
     return f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
 
 
-def plain_message(error: ErrorDetails) -> str:
+def readable_message(error: ErrorDetails) -> str:
     """Return one of pydantic's errors in words for a person who writes a file or sets a variable."""
-    if (words := _PLAIN.get(error["type"])) is None:
+    if (words := _READABLE.get(error["type"])) is None:
         return error["msg"].removeprefix("Value error, ")
     bounds = error.get("ctx", {})
     return words.format(**{name: int(of) if isinstance(of, float) and of.is_integer() else of for name, of in bounds.items()})
@@ -97,7 +97,7 @@ def _described(
         return keys, f"no such key; {allowed(set(inner.model_fields) - set(hidden))}" if inner else "no such key"
     if kind == "missing":
         return (*keys, str(location[-1])), "is missing"
-    return keys, plain_message(error)
+    return keys, readable_message(error)
 
 
 def _real(table: Mapping[str, Any], location: tuple[int | str, ...]) -> tuple[str, ...]:

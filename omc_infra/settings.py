@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_core import ErrorDetails
 
 from omc_infra.errors import ConfigurationError
-from omc_infra.mistakes import complaints, plain_message
+from omc_infra.mistakes import complaints, readable_message
 from omc_infra.toml_file import TomlFile, read_toml
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -352,4 +352,4 @@ def _complaint(error: ErrorDetails) -> str:
     variable = f"{_PREFIX}{str(error['loc'][0]).upper()}"
     if error["type"] == "extra_forbidden":
         return f"{variable}: no such setting; see docs/reference/settings.md"
-    return f"{variable}: {plain_message(error)}"
+    return f"{variable}: {readable_message(error)}"

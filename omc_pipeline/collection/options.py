@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from omc_infra.configuration import LIVE_ONLY, Section
 from omc_infra.errors import BadInputError, ConfigurationError
-from omc_infra.mistakes import plain_message
+from omc_infra.mistakes import readable_message
 from omc_pipeline.assets.reading import shipped
 from omc_pipeline.assets.registry import Registry
 
@@ -120,4 +120,4 @@ def _complaint(whose: str, error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{whose}.{where}: no such option"
-    return f"{whose}.{where}: {plain_message(error)}"
+    return f"{whose}.{where}: {readable_message(error)}"

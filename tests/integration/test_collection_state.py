@@ -127,7 +127,9 @@ def test_a_pause_of_a_source_or_an_account_holds_all_that_belongs_to_it(connecti
 
     known = states(connection)
 
-    assert known.refusal(fills, NOW) == "exchange_venue of account ada-1 is paused by ada (moving house); `omc sources resume exchange_venue`"
+    assert (
+        known.refusal(fills, NOW) == "exchange_venue of account ada-1 is paused by ada (moving house); `omc sources resume exchange_venue`"
+    )
     assert all(known.may_launch(other, NOW) for other in others)
     pause(connection, CollectorKey("exchange_venue"), by="root", now=NOW)
     assert not states(connection).may_launch(others[0], NOW)
