@@ -72,17 +72,14 @@ class Settings(BaseModel):
         description="`postgresql://user:password@host/database` of your own server. Unset: OMC runs an embedded server.",
         json_schema_extra=AT_START,
     )
-    sandbox_url: str | None = Field(
-        None, description="URL of a running sandbox. Unset: OMC starts one when it needs it.", json_schema_extra=AT_START
-    )
+    sandbox_url: str | None = Field(None, description="URL of a running sandbox. Unset: OMC starts one.", json_schema_extra=AT_START)
     sandbox_seed: int = Field(
         1, ge=-(2**63), lt=2**63, description="Seed of all data of the simulated upstreams.", json_schema_extra=AT_START
     )
     database_access: Literal["administrator", "roles"] | None = Field(
         None,
         description="`roles`: the process uses only the database roles whose `OMC_DATABASE_<ROLE>_URL` or `_PASSWORD` is set. "
-        "`administrator`: it also has the administrator's login. Unset: `roles` if one of them is set and `OMC_DATABASE_URL` is not, "
-        "else `administrator`.",
+        "Unset: `roles` if one of them is set and `OMC_DATABASE_URL` is not, else `administrator`.",
         json_schema_extra=AT_START,
     )
     database_owner_url: SecretStr | None = Field(
@@ -116,14 +113,10 @@ class Settings(BaseModel):
         None, description="Password of role dagster, instead of the recorded one.", json_schema_extra=AT_START
     )
     agent_statement_s: float = Field(
-        5.0, gt=0, le=86_400, description="Seconds after which a statement of database role agent is cancelled.", json_schema_extra=AT_START
+        5.0, gt=0, le=86_400, description="Seconds after which a statement of role agent is cancelled.", json_schema_extra=AT_START
     )
     reader_statement_s: float = Field(
-        1800.0,
-        gt=0,
-        le=86_400,
-        description="Seconds after which a statement of database role reader is cancelled.",
-        json_schema_extra=AT_START,
+        1800.0, gt=0, le=86_400, description="Seconds after which a statement of role reader is cancelled.", json_schema_extra=AT_START
     )
     agent_token_minutes: float = Field(
         60.0, gt=0, le=1440, description="Minutes for which an agent run may read and write the rows of its sessions."
@@ -154,9 +147,7 @@ class Settings(BaseModel):
         14,
         ge=0,
         le=LONGEST_DAYS,
-        description=(
-            "Days for which finished Dagster runs and their events are kept, and ticks without a rule in `dagster.yaml`. 0: forever."
-        ),
+        description="Days for which finished Dagster runs, their events, and ticks without a rule in `dagster.yaml` are kept. 0: forever.",
     )
     keep_payloads_days: int = Field(
         90, ge=0, le=LONGEST_DAYS, description="Days for which bodies of upstream answers are kept and can be replayed. 0: forever."
