@@ -22,8 +22,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The database, the settings and the configuration of the process's profile.
 
     Within a run, each is read once, at first use. So a run uses the same configuration from start to end, and the
-    next run the file as it is then. Errors occur inside the step, where ``translate_failures`` handles
-    them.
+    next run uses the current file. Errors occur inside the step, where ``translate_failures`` handles them.
     """
 
     variables: dict[str, str] = Field(default_factory=dict, description="Settings that override those of the environment.")

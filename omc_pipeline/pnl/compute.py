@@ -37,7 +37,7 @@ def compute(
     Args:
         trades: In any order; ids are unique.
         method: How sells find their lots.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         lots: Whether a sell may take lots of another account.
         engine: Which one matches; None: that in Python integers.
         zone: Whose days the methods of a country count.
