@@ -1,4 +1,4 @@
-"""What the code runs on: settings, errors, clock, logs, command line, PostgreSQL, HTTP, processes.
+"""Infrastructure: settings, errors, clock, logs, command line, PostgreSQL, HTTP, processes.
 
-Not here: anything that knows of coins, ledgers or models.
+Not here: code that knows about coins, ledgers or models.
 """

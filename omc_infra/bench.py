@@ -1,4 +1,4 @@
-"""Performance figures, each beside its baseline from the same run, because machines are noisy; the shape of ``omc bench --json``."""
+"""Performance figures, each with a baseline from the same run, because machines are noisy; the format of ``omc bench --json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Figure:
         what: What was measured, starting with its published name (``kernel fifo``).
         value: The figure.
         unit: ``fills/s``, ``ms``, ``s``, ``MB``, ``ratio`` ...
-        baseline: What it stands beside, or None where there is nothing to compare with.
+        baseline: What the figure is compared with, or None.
         baseline_value: The baseline's figure in the same unit, measured in the same run.
         higher_is_better: Whether ``ratio`` is value / baseline (a rate) or baseline / value (a duration).
     """

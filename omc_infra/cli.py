@@ -1,7 +1,7 @@
-"""The root of the ``omc`` command: storeys add their commands as entry points, loaded when they are called.
+"""The root of the ``omc`` command: packages add their commands as entry points, loaded when they are called.
 
 A command is a ``click.Command`` under the entry point group ``omc.commands``; its ``--json`` flag comes from ``json_option``
-and its answer leaves through ``emit``. Exit codes: 0 done, 1 the answer is "no" (``click.exceptions.Exit(1)``) or an upstream
+and prints its result with ``emit``. Exit codes: 0 done, 1 the answer is "no" (``click.exceptions.Exit(1)``) or an upstream
 failed, 2 bad input or configuration with one line on stderr.
 """
 
@@ -45,11 +45,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ClosedPipeError(Exception):
-    """Whoever read our output has gone, as ``head`` does."""
+    """The reader of stdout has closed it, as ``head`` does."""
 
 
 class FiniteRange(click.FloatRange):
-    """A number between two bounds; click's own range lets NaN through, which compares with nothing."""
+    """A number between two bounds; unlike click's own range, it refuses NaN."""
 
     def __init__(self, least: float, most: float) -> None:
         super().__init__(least, most)
@@ -74,25 +74,25 @@ class LazyGroup(click.Group):
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and answer one command, or None where there is none of that name."""
+        """Import and return one command, or None if there is no command of that name."""
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
         command: click.Command = self._lazy[cmd_name].load()
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; click would end the process with 1, the code of "no", where the reader of our output has gone."""
+        """Run the command; if the reader of stdout has gone, raise, where click would exit with 1, the code of "no"."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise ClosedPipeError from error
 
 
-@click.group(cls=LazyGroup, help="Crypto market ledgers, proven and priced; briefs whose every claim is checked.")
+@click.group(cls=LazyGroup, help="Collect crypto market data, check it, compute profit and loss, and write briefs with verified claims.")
 @click.version_option(package_name="omc")
 @click.pass_context
 def root(context: click.Context) -> None:
-    """Configure the logs before any command; those of `omc config` speak of the configuration file themselves."""
+    """Configure the logs before any command; commands of `omc config` report mistakes of the configuration file themselves."""
     configure_logs(load_settings(with_file=context.invoked_subcommand != "config"))
 
 
@@ -124,7 +124,7 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         command = error.ctx.command_path if error.ctx else "omc"
-        refuse(BadInputError(f"{command}: name one of its commands"))
+        refuse(BadInputError(f"{command}: choose one of its commands"))
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "omc"
         refuse(BadInputError(f"{error.format_message().rstrip('.')}; see {command} --help"))
@@ -148,7 +148,7 @@ def exit_code(kind: type[OmcError]) -> int:
 
 
 def _prepare_process() -> None:
-    """Take signals as a command does, keep what is written private, and write what a terminal without our characters can show."""
+    """Set up signals, private file permissions, and an output encoding that works on every terminal."""
     raise_on_ending_signals()
     os.umask(PRIVATE_UMASK)
     register_ascii_errors()
@@ -158,7 +158,7 @@ def _prepare_process() -> None:
 
 
 def refuse(error: OmcError, code: int = 2) -> NoReturn:
-    """Print a failure as one line on stderr, and as a document where ``--json`` was asked for, and end the process."""
+    """Print a failure as one line on stderr, with ``--json`` also as a document on stdout, and end the process."""
     if "--json" in sys.argv:
         emit(error.as_document())
     say(f"omc: {one_line(redact(str(error)))}", err=True)

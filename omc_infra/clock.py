@@ -1,4 +1,4 @@
-"""Time as a parameter: code that needs the present is handed a clock."""
+"""Time as a parameter: code that needs the current time receives a clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the present; the clock of everything but tests."""
+    """Return the current time; only tests use another clock."""
     return datetime.now(UTC)
 
 

@@ -1,10 +1,10 @@
-"""What users set in one file, ``omc.toml``: settings, and sections that the storeys contribute as pydantic models.
+"""The configuration in ``omc.toml``: settings, and sections that packages contribute as pydantic models.
 
-A storey names, under the entry point group ``omc.config``, a function that returns its models by section name;
+A package has an entry point in the group ``omc.config``: a function that returns its models by section name;
 ``sources.glass_defillama`` is the table ``[sources.glass_defillama]``. A section is complete without the file: every option has a
-default. Nothing is kept between two calls, so whoever loads the configuration at the start of a run sees the file as it is then.
+default. Nothing is cached, so a run that loads the configuration at its start reads the current file.
 
-Not here: what the sections mean. This module knows no section by name.
+Not here: the meaning of sections. This module knows no section by name.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Section(BaseModel):
 
 
 class UnreadSection(BaseModel):
-    """A section whose owner does not load: nobody reads its options, and whatever stands there is no mistake of the file."""
+    """A section whose package can't be loaded: its options are not read, and anything is allowed in it."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -53,9 +53,9 @@ class Configuration:
 
     Attributes:
         settings: The settings of environment and file.
-        file: The file, or where it would be.
-        models: The sections there are.
-        tables: What the file says of each section that it names, and what a run overrides.
+        file: The file, which may not exist.
+        models: All sections.
+        tables: Options by section from the file, and those that a run overrides.
     """
 
     settings: Settings
@@ -64,7 +64,7 @@ class Configuration:
     tables: Mapping[str, Mapping[str, Any]]
 
     def section(self, name: str) -> BaseModel:
-        """Return a section with defaults where the file says nothing; in the sandbox also where the file is for live only.
+        """Return a section. Options that are not in the file, and in the sandbox those for live only, have their defaults.
 
         Raises:
             BadInputError: There is no such section.
@@ -78,25 +78,25 @@ class Configuration:
         return hashlib.sha256(document.encode()).hexdigest()
 
     def origin(self, name: str, option: str) -> Literal["default", "file"]:
-        """Say where the effective value of a section's option comes from."""
+        """Return where the effective value of a section's option comes from."""
         return "file" if option in self.tables.get(name, {}) and option not in self.ignored(name) else "default"
 
     def ignored(self, name: str) -> frozenset[str]:
-        """Return the options of a section that the file sets without effect, because the profile is the sandbox."""
+        """Return the options in the file that have no effect because the profile is the sandbox."""
         if self.settings.profile == "live":
             return frozenset()
         return frozenset(key for key in self.tables.get(name, {}) if _marked(self._model(name), key, LIVE_ONLY))
 
     def overridden(self, name: str, options: Mapping[str, Any]) -> Configuration:
-        """Return a configuration in which one section has other options, for a single run.
+        """Return the configuration with other options for one section, for a single run.
 
         Raises:
-            ConfigurationError: An option is unknown or malformed, or may not be overridden.
+            ConfigurationError: An option is unknown or invalid, or can't be overridden.
         """
         model = self._model(name)
         fixed = sorted(key for key in options if _marked(model, key, LIVE_ONLY) or _marked(model, key, FILE_ONLY))
         if fixed:
-            raise ConfigurationError(f"{name}: a run can't override {', '.join(fixed)}; {self.file.path} can")
+            raise ConfigurationError(f"{name}: a run can't override {', '.join(fixed)}; change {self.file.path} instead")
         table = {**self.tables.get(name, {}), **options}
         found = complaints(model, table, TomlFile(self.file.path.with_name("run config")), name.split("."))
         if found:
@@ -114,7 +114,7 @@ def load_configuration(environ: Mapping[str, str] | None = None, models: Models 
 
     Args:
         environ: Variables to read instead of the process's own.
-        models: Sections instead of those that the storeys contribute.
+        models: Sections to use instead of the contributed ones.
 
     Raises:
         ConfigurationError: A variable, a section or a key is unknown or malformed; the message names each with file and line.
@@ -132,10 +132,10 @@ def load_configuration(environ: Mapping[str, str] | None = None, models: Models 
 
 
 def contributed_models() -> Models:
-    """Collect the sections of all storeys, sorted by name.
+    """Collect the sections of all packages, sorted by name.
 
     Raises:
-        ConfigurationError: Two storeys name the same section, or a model is unfit.
+        ConfigurationError: Two packages contribute the same section, or a model is invalid.
     """
     found: dict[str, type[BaseModel]] = {}
     for entry in sorted(entry_points(group=CONFIG_GROUP), key=lambda each: each.name):
@@ -148,7 +148,7 @@ def contributed_models() -> Models:
 
 
 def checked_models(models: Models) -> Models:
-    """Prove that models are fit to be sections, and sort them by name.
+    """Check that models can be used as sections, and sort them by name.
 
     Raises:
         ConfigurationError: A model isn't frozen, takes unknown keys, holds secrets or has an option without default; or a section
@@ -163,14 +163,14 @@ def checked_models(models: Models) -> Models:
             if field.is_required():
                 raise ConfigurationError(f"section {name}: {key} has no default")
             if {SecretStr, SecretBytes} & {field.annotation, *get_args(field.annotation)}:
-                raise ConfigurationError(f"section {name}: {key} is a secret, which has no place in a file")
+                raise ConfigurationError(f"section {name}: {key} is a secret; secrets are not allowed in a file")
         if name == SETTINGS_TABLE or any(each.startswith(f"{name}.") for each in models):
-            raise ConfigurationError(f"section {name}: the name is that of another table")
+            raise ConfigurationError(f"section {name}: another table has this name")
     return dict(sorted(models.items()))
 
 
 def _tables(file: TomlFile, models: Models) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
-    """Split the document into the tables of the sections, and describe what belongs to none."""
+    """Split the document into the tables of the sections, and describe entries that belong to no section."""
     tables: dict[str, Mapping[str, Any]] = {}
     mistakes: list[str] = []
 
@@ -195,9 +195,9 @@ def _tables(file: TomlFile, models: Models) -> tuple[dict[str, Mapping[str, Any]
 
 def _unknown(file: TomlFile, keys: tuple[str, ...], value: object, models: Models) -> str:
     if looks_secret(keys[-1]):
-        return f"{file.place(keys)}: looks like a secret; keys of upstreams stand in the environment as OMC_KEY_<NAME>, not in this file"
+        return f"{file.place(keys)}: looks like a secret; set keys of upstreams in the environment as OMC_KEY_<NAME>, not in this file"
     if not isinstance(value, Mapping) and keys[0] in Settings.model_fields:
-        return f"{file.place(keys)}: a setting stands under [{SETTINGS_TABLE}]"
+        return f"{file.place(keys)}: settings belong in the table [{SETTINGS_TABLE}]"
     return f"{file.place(keys)}: no such section; {allowed([SETTINGS_TABLE, *models])}"
 
 
@@ -208,7 +208,7 @@ def _marked(model: type[BaseModel], option: str, mark: Mapping[str, Any]) -> boo
 
 
 def _canonical(value: Any) -> Any:
-    """Bring a value into a form of JSON that equal values share: sets sorted, keys as text."""
+    """Convert a value to canonical JSON data: sets sorted, keys as text."""
     if isinstance(value, BaseModel):
         return {name: _canonical(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):

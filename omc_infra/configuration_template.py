@@ -1,6 +1,6 @@
-"""Write ``omc.toml`` for a person to edit: every option commented out with its default, a sentence on each.
+"""Write ``omc.toml`` for a person to edit: every option commented out, with its default and a description.
 
-Prose begins with ``# ``, an option with ``#`` alone; taking that ``#`` away leaves a file that says what held before.
+Prose begins with ``# ``, an option with ``#`` alone. Removing that ``#`` gives a file with the same values as before.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from omc_infra.toml_file import dotted, literal
 
 _WIDTH = 110
 _PREFACE = """\
-Configuration of OMC. Each option stands here with its default; take the # before it away to change it. A variable OMC_<NAME> of the
-environment wins over [settings]. Passwords and keys of upstreams stand in the environment only. `omc config check` tells what is
-wrong, `omc config show` what holds. A running platform takes a change with its next run.
+Configuration of OMC. Every option is listed with its default. To change an option, remove the # before it. An environment variable
+OMC_<NAME> overrides an option of [settings]. Passwords and keys of upstreams can be set in the environment only. `omc config check`
+reports mistakes; `omc config show` prints the effective values. A running platform uses a change from its next run on.
 """
 
 
@@ -37,12 +37,12 @@ def template(models: Models) -> str:
 
 
 def shown(value: Any) -> str:
-    """Write a value of JSON's types as a person would in the file; one that is not set as ``not set``."""
+    """Format a JSON value as in the file; an unset value as ``not set``."""
     return "not set" if value is None else literal(_without_none(value))
 
 
 def _table(keys: tuple[str, ...], model: type[BaseModel], hidden: Collection[str] = (), mark: str = "") -> Iterator[str]:
-    """Yield the block of a table, then those of the tables in it."""
+    """Yield the block of a table, then the blocks of its subtables."""
     defaults, fields = model(), {name: field for name, field in model.model_fields.items() if name not in hidden}
     values = defaults.model_dump(mode="json")
     tables = {name for name in fields if _is_table(getattr(defaults, name))}
@@ -53,7 +53,7 @@ def _table(keys: tuple[str, ...], model: type[BaseModel], hidden: Collection[str
 
 
 def _is_table(value: object) -> bool:
-    """Say whether a default can be left to its class: then it is a table with a sentence on each of its options."""
+    """Return whether a default is shown as a table of its own, with a description of each option."""
     return (
         isinstance(value, BaseModel)
         and all(not field.is_required() for field in type(value).model_fields.values())
@@ -71,9 +71,9 @@ def _option(name: str, field: FieldInfo, default: Any) -> str:
 def _remarks(field: FieldInfo) -> Iterator[str]:
     extra = field.json_schema_extra
     if extra == AT_START:
-        yield "A running platform takes a change at its next start."
+        yield "A running platform uses a change after its next start."
     if isinstance(extra, Mapping) and LIVE_ONLY.items() <= extra.items():
-        yield "Holds for the live profile only."
+        yield "Used in the live profile only."
 
 
 def _prose(text: str) -> str:
@@ -81,7 +81,7 @@ def _prose(text: str) -> str:
 
 
 def _without_none(value: Any) -> Any:
-    """Leave out what is unset in nested values, which TOML has no word for."""
+    """Remove unset nested values, because TOML has no null."""
     if isinstance(value, Mapping):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     return [_without_none(inner) for inner in value] if isinstance(value, list) else value

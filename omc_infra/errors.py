@@ -1,10 +1,10 @@
-"""Every failure OMC names, in one tree. Its first question is: does a rerun help?
+"""All errors of OMC in one class tree. The first branch says whether a rerun may help.
 
 ::
 
     OmcError
     ├── RetryableError                 a rerun may help
-    │   ├── RateLimitedError           asked too fast; wait ``retry_after_s``
+    │   ├── RateLimitedError           too many requests; wait ``retry_after_s``
     │   ├── UpstreamUnavailableError   5xx, refused connection, time-out
     │   ├── DatabaseUnavailableError   PostgreSQL does not answer
     │   └── MachineError               a disk, a folder or a limit of this machine, or of the database's
@@ -27,7 +27,7 @@ from typing import ClassVar
 
 
 class OmcError(Exception):
-    """Base of all failures raised on purpose; the message is one line for a person."""
+    """Base of all errors that OMC raises on purpose; the message is one line for the user."""
 
     retryable: ClassVar[bool] = False
     advice: ClassVar[str] = "Read the message; it names what failed and with which value."
@@ -68,7 +68,7 @@ class DatabaseUnavailableError(RetryableError):
 
 
 class MachineError(RetryableError):
-    """A disk is full or read-only, or a limit of the machine is reached; a rerun helps once that is mended."""
+    """A disk is full or read-only, or a limit of the machine is reached; a rerun helps after that is fixed."""
 
     advice = "Make room on the disk, or point `OMC_HOME` to a folder that you may write; then run the command again."
 

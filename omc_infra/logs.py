@@ -1,4 +1,4 @@
-"""Structured logs on stderr: one event and its fields a line, secrets struck out before they are written."""
+"""Structured logs on stderr: one event with its fields per line, without secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REDACTED = "[redacted]"
 
 
 def redact(text: str) -> str:
-    """Strike credentials and secret query parameters out of the URLs of a text."""
+    """Remove credentials and secret query parameters from the URLs in a text."""
     return _URL_SECRET_PARAMETER.sub(rf"\1{REDACTED}", _URL_CREDENTIALS.sub(f"{REDACTED}@", text))
 
 
@@ -53,7 +53,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 class VisibleFormatter(logging.Formatter):
-    """Lines of the standard library's loggers in which nothing is obeyed by a terminal."""
+    """Formatter for the standard library's loggers that escapes control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; its breaks and tabs stay."""
@@ -69,7 +69,7 @@ def _redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]
 
 
 def redact_value(name: str, value: object, depth: int = _DEEPEST) -> object:
-    """Return a logged value without secrets, also where they stand deep inside.
+    """Return a logged value without secrets, including nested ones.
 
     Args:
         name: Of the field; one that says *secret* has its value replaced whatever it is.

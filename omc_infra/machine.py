@@ -1,4 +1,4 @@
-"""Failures of the machine, told from faults of ours: a full disk, a read-only folder, a limit, a PostgreSQL that went away.
+"""Recognize failures of the machine: a full disk, a read-only folder, a limit, a lost connection to PostgreSQL.
 
 They reach us as ``OSError``, or as an error of a PostgreSQL driver, often wrapped by SQLAlchemy or Dagster.
 """
@@ -27,7 +27,7 @@ _FULL_DISK_WORDS = ("No space left on device", "DiskFull", "Disk quota exceeded"
 
 
 def machine_failure(error: BaseException) -> OmcError | None:
-    """Return the failure of the machine that an exception is or was caused by, in one line, or None for any other exception."""
+    """Return the machine failure that an exception is or was caused by, with a one-line message, or None for other exceptions."""
     for one in causes(error):
         if isinstance(one, OmcError):
             return one
@@ -35,19 +35,19 @@ def machine_failure(error: BaseException) -> OmcError | None:
             return MachineError(f"{os.strerror(one.errno)}{_place(one)}")
         state = getattr(one, "sqlstate", None) or getattr(one, "pgcode", None)
         if isinstance(state, str) and state.startswith(_OF_THE_SERVER):
-            return MachineError(f"PostgreSQL refuses: {said(one)}{'; make room on its disk' if state == _DISK_FULL else ''}")
+            return MachineError(f"PostgreSQL refuses: {said(one)}{'; free space on its disk' if state == _DISK_FULL else ''}")
         if (isinstance(state, str) and state.startswith(_GONE)) or (state is None and _is_lost_connection(one)):
-            return DatabaseUnavailableError(f"PostgreSQL went away: {said(one)}")
+            return DatabaseUnavailableError(f"the connection to PostgreSQL was lost: {said(one)}")
     return None
 
 
 def means_full_disk(text: str) -> bool:
-    """Say whether a text that was made of an exception, such as the failure of a Dagster step, tells of a full disk."""
+    """Return whether the text of an exception, such as the failure of a Dagster step, is about a full disk."""
     return any(words in text for words in _FULL_DISK_WORDS)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it was raised from; not what happened to be handled meanwhile, which may have another reason."""
+    """Yield an exception and its explicit causes (``raise ... from``), without implicit context."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:

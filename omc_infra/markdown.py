@@ -1,4 +1,4 @@
-"""Text from outside inside Markdown that Dagster shows."""
+"""Escape external text for Markdown that Dagster shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _ACTIVE = re.compile(r"([\\`*_{}\[\]()<>#+!|~&:@/])")
 
 
 def escape_markdown(text: object) -> str:
-    """Return a text in one line in which no character means anything to Markdown, HTML or an automatic link.
+    """Return a text in one line, escaped for Markdown, HTML and automatic links.
 
-    Characters that one can't see (controls, zero-width, bidi) become U+FFFD.
+    Invisible characters (controls, zero-width, bidi) become U+FFFD.
     """
     visible = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(str(text).split()))
     return _ACTIVE.sub(lambda found: f"&#{ord(found[1])};", visible)

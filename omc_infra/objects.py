@@ -1,7 +1,7 @@
-"""Where large things lie beside the database: in a folder of this machine, or in a bucket of S3.
+"""Storage of large objects outside the database: in a folder of this machine, or in an S3 bucket.
 
 Keys are ``OMC_KEY_S3`` and ``OMC_KEY_S3_SECRET``; without them the machine's own role, or the variables and files of AWS that the process
-sees. An object is there whole or not at all: a folder gets it by a rename, S3 when its last byte has come.
+sees. Writes are atomic: a folder uses a rename; S3 shows an object only when it is complete.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ def _matching(pattern: re.Pattern[str], like: str) -> AfterValidator:
 
 
 class StorageConfig(Section):
-    """Where the lake and the bodies of upstream answers lie."""
+    """Where the lake and the bodies of upstream answers are stored."""
 
     s3: Annotated[str, _matching(_BUCKET, "s3://bucket/prefix")] = Field(
-        "", description="Bucket and prefix, `s3://bucket/prefix`, for what is kept in S3.", json_schema_extra=FILE_ONLY
+        "", description="Bucket and prefix for everything stored in S3, `s3://bucket/prefix`.", json_schema_extra=FILE_ONLY
     )
     s3_region: str = Field(
-        "", pattern=r"^[a-z0-9-]{0,40}$", description="Region of the bucket; empty: found out.", json_schema_extra=FILE_ONLY
+        "", pattern=r"^[a-z0-9-]{0,40}$", description="Region of the bucket. Empty: OMC finds it.", json_schema_extra=FILE_ONLY
     )
     s3_endpoint: Annotated[str, _matching(_ENDPOINT, "https://minio.example.com:9000")] = Field(
-        "", description="Base URL of a store that speaks S3 and is not AWS.", json_schema_extra=FILE_ONLY
+        "", description="Base URL of an S3-compatible store other than AWS.", json_schema_extra=FILE_ONLY
     )
     lake: Literal["folder", "s3", "off"] = Field("folder", description="Where the lake is written.", json_schema_extra=FILE_ONLY)
-    lake_folder: str = Field("", description="Folder of the lake; empty: `lake` in `OMC_HOME`.", json_schema_extra=FILE_ONLY)
-    lake_days_again: int = Field(7, ge=0, le=366, description="Days before yesterday that the daily export compares again.")
+    lake_folder: str = Field("", description="Folder of the lake. Empty: `lake` in `OMC_HOME`.", json_schema_extra=FILE_ONLY)
+    lake_days_again: int = Field(7, ge=0, le=366, description="Number of days before yesterday that the daily export compares again.")
     bodies: Literal["database", "s3"] = Field(
         "database",
-        description="Where bodies of upstream answers go; those that are there already stay where they are.",
+        description="Where new bodies of upstream answers are stored. Existing bodies stay where they are.",
         json_schema_extra=FILE_ONLY,
     )
 
     @model_validator(mode="after")
     def _has_bucket(self) -> StorageConfig:
         if not self.s3 and "s3" in (self.lake, self.bodies):
-            raise ValueError('lake or bodies is "s3", and no bucket is named: set s3 = "s3://bucket/prefix"')
+            raise ValueError('lake or bodies is "s3", but no bucket is set; set s3 = "s3://bucket/prefix"')
         return self
 
 
@@ -106,7 +106,7 @@ class Objects:
     prefix: str = ""
 
     def put_file(self, name: str, file: Path) -> None:
-        """Put a local file in an object's place, whole at once; the file is gone then.
+        """Move a local file to an object atomically; the local file is removed.
 
         Raises:
             OmcError: The disk is full, or the store refuses or can't be reached.
@@ -123,7 +123,7 @@ class Objects:
             file.unlink()
 
     def put(self, name: str, content: bytes) -> None:
-        """Put bytes in an object's place; failures as of ``put_file``."""
+        """Write bytes to an object atomically; errors as in ``put_file``."""
         with _named(self.shown):
             if self.folder is None:
                 with self.files.open_output_stream(f"{self.prefix}/{name}") as out:
@@ -152,7 +152,7 @@ class Objects:
                 raise LookupError(f"no {name} in {self.shown}") from error
 
     def delete(self, name: str) -> None:
-        """Delete an object; one that isn't there is no failure."""
+        """Delete an object if it exists."""
         with _named(self.shown), suppress(FileNotFoundError):
             if self.folder is not None:
                 (self.folder / name).unlink()
@@ -160,7 +160,7 @@ class Objects:
                 self.files.delete_file(f"{self.prefix}/{name}")
 
     def workplace(self) -> Path:
-        """Return a folder on this machine for files that are not finished; for a folder on the same disk as the root."""
+        """Return a local folder for unfinished files; if the root is a folder, on the same disk."""
         with _named(self.shown):
             if self.folder is not None:
                 return private_folder(self.folder / ".unfinished")
@@ -197,7 +197,7 @@ def in_s3(config: StorageConfig, settings: Settings, part: str) -> Objects:
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Give failures of a disk or a store their names; what a store answers holds no secret of ours."""
+    """Convert failures of a disk or a store to errors of OMC; answers of a store contain no secrets."""
     try:
         yield
     except OmcError:

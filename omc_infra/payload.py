@@ -1,4 +1,4 @@
-"""One response body as it came off the wire, with when and where it was fetched; the unit of the raw store."""
+"""One response body with URL and time of the fetch; the unit of the raw store."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Payload:
 def request_identity(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None, context: Mapping[str, str] | None = None
 ) -> str:
-    """Return the hex digest of what decides an answer: two requests with the same digest ask for the same thing.
+    """Return a hex digest of everything that determines an answer: requests with the same digest ask for the same data.
 
     Args:
         method: HTTP method.

@@ -1,4 +1,4 @@
-"""Small line plots as SVG text, no library and no file: for metadata of a run and for the pages of a bench."""
+"""Small line plots as SVG text, without a library: for metadata of a run and for pages of a bench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders and files that their owner alone may read: everything below ``OMC_HOME``.
+"""Folders and files that only their owner can read: everything below ``OMC_HOME``.
 
 Ledgers, logs and what runs print hold amounts, orders and answers of private APIs; another user of the machine has no business there.
 Every command and every process of the platform runs with ``PRIVATE_UMASK``; a home made before that is mended when its platform starts.

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from omc_infra.errors import ConfigurationError
-from omc_infra.mistakes import complaints
+from omc_infra.mistakes import complaints, readable_message
 from omc_infra.toml_file import TomlFile, read_toml
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -58,45 +59,45 @@ class Settings(BaseModel):
 
     profile: Profile = Field(
         "sandbox",
-        description="`sandbox`: stand-in upstreams; nothing leaves the machine but alerts to channels that you name. `live`: the real"
+        description="`sandbox`: simulated upstreams; nothing leaves the machine but alerts to channels that you name. `live`: the real"
         " APIs.",
         json_schema_extra=AT_START,
     )
     home: Path = Field(
-        default_factory=_default_home, description="Folder of everything OMC keeps on this machine.", json_schema_extra=AT_START
+        default_factory=_default_home, description="Folder in which OMC stores everything on this machine.", json_schema_extra=AT_START
     )
     config: Path | None = Field(
-        None, description="The configuration file; unset: `omc.toml` in `OMC_HOME`, where there is one.", json_schema_extra=AT_START
+        None, description="The configuration file. Unset: `omc.toml` in `OMC_HOME`, if it exists.", json_schema_extra=AT_START
     )
     database_url: SecretStr | None = Field(
         None,
-        description="`postgresql://user:password@host/database` of a server of your own; unset: an embedded one.",
+        description="`postgresql://user:password@host/database` of your own server. Unset: OMC runs an embedded server.",
         json_schema_extra=AT_START,
     )
-    sandbox_url: str | None = Field(None, description="A running sandbox; unset: one is started where needed.", json_schema_extra=AT_START)
+    sandbox_url: str | None = Field(None, description="URL of a running sandbox. Unset: OMC starts one.", json_schema_extra=AT_START)
     sandbox_seed: int = Field(
-        1, ge=-(2**63), lt=2**63, description="Seed of everything the sandbox upstreams tell.", json_schema_extra=AT_START
+        1, ge=-(2**63), lt=2**63, description="Seed of all data of the simulated upstreams.", json_schema_extra=AT_START
     )
     database_access: Literal["administrator", "roles"] | None = Field(
         None,
-        description="`roles`: the process has only the database roles whose `OMC_DATABASE_<ROLE>_URL` or `_PASSWORD` is set. Unset: `roles`"
-        " where one of them is set and `OMC_DATABASE_URL` is not, else `administrator`.",
+        description="`roles`: the process uses only the database roles whose `OMC_DATABASE_<ROLE>_URL` or `_PASSWORD` is set. "
+        "Unset: `roles` if one of them is set and `OMC_DATABASE_URL` is not, else `administrator`.",
         json_schema_extra=AT_START,
     )
     database_owner_url: SecretStr | None = Field(
-        None, description="Login of role owner on a server of your own.", json_schema_extra=AT_START
+        None, description="URL with the login of role owner on your own server.", json_schema_extra=AT_START
     )
     database_writer_url: SecretStr | None = Field(
-        None, description="Login of role writer on a server of your own.", json_schema_extra=AT_START
+        None, description="URL with the login of role writer on your own server.", json_schema_extra=AT_START
     )
     database_reader_url: SecretStr | None = Field(
-        None, description="Login of role reader on a server of your own.", json_schema_extra=AT_START
+        None, description="URL with the login of role reader on your own server.", json_schema_extra=AT_START
     )
     database_agent_url: SecretStr | None = Field(
-        None, description="Login of role agent on a server of your own.", json_schema_extra=AT_START
+        None, description="URL with the login of role agent on your own server.", json_schema_extra=AT_START
     )
     database_dagster_url: SecretStr | None = Field(
-        None, description="Login of role dagster on a server of your own.", json_schema_extra=AT_START
+        None, description="URL with the login of role dagster on your own server.", json_schema_extra=AT_START
     )
     database_owner_password: SecretStr | None = Field(
         None, description="Password of role owner, instead of the recorded one.", json_schema_extra=AT_START
@@ -114,72 +115,72 @@ class Settings(BaseModel):
         None, description="Password of role dagster, instead of the recorded one.", json_schema_extra=AT_START
     )
     agent_statement_s: float = Field(
-        5.0, gt=0, le=86_400, description="Seconds after which a statement of database role agent is ended.", json_schema_extra=AT_START
+        5.0, gt=0, le=86_400, description="Seconds after which a statement of role agent is cancelled.", json_schema_extra=AT_START
     )
     reader_statement_s: float = Field(
-        1800.0, gt=0, le=86_400, description="Seconds after which a statement of database role reader is ended.", json_schema_extra=AT_START
+        1800.0, gt=0, le=86_400, description="Seconds after which a statement of role reader is cancelled.", json_schema_extra=AT_START
     )
     agent_token_minutes: float = Field(
-        60.0, gt=0, le=1440, description="Minutes for which an agent run may read and write its sessions' rows."
+        60.0, gt=0, le=1440, description="Minutes for which an agent run may read and write the rows of its sessions."
     )
     contact: str = Field(
-        "set OMC_CONTACT to your address", description="Who upstreams may write to; sent in the User-Agent, which SEC EDGAR demands."
+        "set OMC_CONTACT to your address", description="Contact address, sent to upstreams in the User-Agent. SEC EDGAR requires it."
     )
-    alert_threshold: float = Field(0.7, ge=0, le=1, description="A ledger or dimension scoring below this raises an alert.")
+    alert_threshold: float = Field(0.7, ge=0, le=1, description="A score of a ledger or dimension below this opens an alert.")
     fresh_event_hours: float = Field(
-        24.0, gt=0, le=_YEAR_HOURS, description="A catalyst event published within this many hours before we learned of it gets a brief."
+        24.0, gt=0, le=_YEAR_HOURS, description="An event gets a brief if it was published at most this many hours before OMC recorded it."
     )
     ui_hosts: str = Field(
         "",
         pattern=r"^[A-Za-z0-9.:,\[\] -]*$",
-        description="Hosts, separated by commas, under which the Dagster UI is reached beside this machine's own, as `omc.example.com`.",
+        description="Other host names of the Dagster UI besides this machine's own, separated by commas, such as `omc.example.com`.",
     )
     user: str = Field(
-        "demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that is collected.", json_schema_extra=AT_START
+        "demo", pattern=r"^[a-z0-9_-]{1,64}$", description="Owner of the exchange account that OMC collects.", json_schema_extra=AT_START
     )
     user_buckets: int = Field(
         1,
         ge=1,
         le=1024,
-        description="Parts that the users are divided into; what is computed by user may run as a task for each part.",
+        description="Number of groups that the users are divided into. Computations per user can run as one task per group.",
         json_schema_extra=AT_START,
     )
     keep_runs_days: int = Field(
         14,
         ge=0,
         le=LONGEST_DAYS,
-        description="Days for which finished Dagster runs and events are kept, and ticks that `dagster.yaml` leaves; 0: for ever.",
+        description="Days for which finished Dagster runs, their events, and ticks without a rule in `dagster.yaml` are kept. 0: forever.",
     )
     keep_payloads_days: int = Field(
-        90, ge=0, le=LONGEST_DAYS, description="Days for which bodies of upstream answers can be replayed; 0: for ever."
+        90, ge=0, le=LONGEST_DAYS, description="Days for which bodies of upstream answers are kept and can be replayed. 0: forever."
     )
     keep_check_results_days: int = Field(
         30,
         ge=0,
         le=LONGEST_DAYS,
-        description="Days for which outcomes of single quality checks are kept; scores and alerts stay; 0: for ever.",
+        description="Days for which results of single quality checks are kept; 0: forever. Scores and alerts are always kept.",
     )
     keep_sessions_days: int = Field(
         90,
         ge=0,
         le=LONGEST_DAYS,
-        description="Days for which checkpoints and model-call texts of finished agent sessions are kept; 0: for ever.",
+        description="Days for which checkpoints and texts of model calls of finished agent sessions are kept. 0: forever.",
     )
     growth_warning_gb: float = Field(
-        20.0, gt=0, le=1_000_000, description="Growth of the database in 30 days, in GB, beyond which a check warns."
+        20.0, gt=0, le=1_000_000, description="A check warns if the database grows by more than this in 30 days, in GB."
     )
     pause_after_failures: int = Field(
-        5, ge=0, le=1000, description="Permanent failures in a row after which collecting a source is paused; 0: never."
+        5, ge=0, le=1000, description="Number of consecutive permanent failures after which a source is paused. 0: never."
     )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="`auto`: coloured lines on a terminal, JSON elsewhere.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line that is written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level of the log lines that are written.")
     backup_key: SecretStr | None = Field(
         None,
         description="Key of `omc backup`: `age1...` to back up, `AGE-SECRET-KEY-1...` to restore, too; `--new-key` makes one.",
     )
     keys: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="Keys of upstreams, one variable `OMC_KEY_<NAME>` each; `OMC_KEY_<NAME>__<ACCOUNT>` for an account. Addresses of"
+        description="Keys of upstreams: one variable `OMC_KEY_<NAME>` for each, `OMC_KEY_<NAME>__<ACCOUNT>` for a key of one account. Addresses of"
         " channels for alerts are `OMC_KEY_ALERT_<NAME>`.",
     )
 
@@ -199,14 +200,14 @@ class Settings(BaseModel):
         if url is not None and not _DATABASE_URL.match(url.get_secret_value()):
             raise ValueError("must be a PostgreSQL URL with user, host and database; see docs/reference/settings.md")
         if url is not None and not _has_port(url.get_secret_value()):
-            raise ValueError("its port must be a number up to 65535")
+            raise ValueError("its port must be a number of at most 65535")
         return url
 
     @field_validator("contact")
     @classmethod
     def _in_a_header(cls, contact: str) -> str:
         if not (contact.isascii() and contact.isprintable()):
-            raise ValueError("must be of plain ASCII letters and signs: it is sent in a header of HTTP")
+            raise ValueError("must have ASCII characters only, because it is sent in an HTTP header")
         return contact
 
     @field_validator("sandbox_url")
@@ -311,7 +312,7 @@ def read_settings(environ: Mapping[str, str], file: TomlFile | None) -> Settings
     try:
         settings = Settings.model_validate({**table, **fields, "keys": keys})
     except ValidationError as error:
-        raise ConfigurationError("; ".join(_complaint(str(e["loc"][0]), e["type"], e["msg"]) for e in error.errors())) from None
+        raise ConfigurationError("; ".join(map(_complaint, error.errors()))) from None
     settings._of_file = {name: getattr(settings, name) for name in table if name not in fields}
     return settings
 
@@ -349,7 +350,8 @@ def _settings_of(file: TomlFile) -> Mapping[str, Any]:
     return table
 
 
-def _complaint(field: str, kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return f"{_PREFIX}{field.upper()}: no such setting; see docs/reference/settings.md"
-    return f"{_PREFIX}{field.upper()}: {message.removeprefix('Value error, ')}"
+def _complaint(error: ErrorDetails) -> str:
+    variable = f"{_PREFIX}{str(error['loc'][0]).upper()}"
+    if error["type"] == "extra_forbidden":
+        return f"{variable}: no such setting; see docs/reference/settings.md"
+    return f"{variable}: {readable_message(error)}"

@@ -23,7 +23,7 @@ def statement_failure(error: BaseException) -> OmcError | None:
         if isinstance(state, str):
             return _named(state, said(cause))
         if isinstance(cause, UnicodeEncodeError) and cause.reason == "surrogates not allowed":
-            return BadInputError("an argument or a variable holds bytes that are no text in UTF-8")
+            return BadInputError("an argument or a variable has bytes that are not UTF-8 text")
     return None
 
 
@@ -31,7 +31,7 @@ def _named(state: str, words: str) -> OmcError | None:
     if state in _NOT_MIGRATED:
         return ConfigurationError(f"the database isn't migrated to this release ({words}); run `omc db migrate`")
     if state == _NO_RIGHT:
-        return ConfigurationError(f"PostgreSQL refuses: {words}; `omc db migrate` gives the roles their rights again")
+        return ConfigurationError(f"PostgreSQL refuses: {words}; run `omc db migrate` to restore the rights of the roles")
     if state in _BUSY:
-        return DatabaseUnavailableError(f"PostgreSQL ended a statement: {words}; try again")
-    return BadInputError(f"PostgreSQL takes no such text: {words}") if state in _NO_TEXT else None
+        return DatabaseUnavailableError(f"PostgreSQL cancelled a statement: {words}; try again")
+    return BadInputError(f"PostgreSQL doesn't accept this text: {words}") if state in _NO_TEXT else None

@@ -67,7 +67,7 @@ def read_toml(path: Path) -> TomlFile:
     file = TomlFile(path, exists=True, document=document, text=text)
     for keys, value in _strings(document):
         if _URL_CREDENTIALS.search(value):
-            raise ConfigurationError(f"{file.place(keys)}: holds a password in a URL; secrets stand in the environment, not in this file")
+            raise ConfigurationError(f"{file.place(keys)}: has a password in a URL; set secrets in the environment, not in this file")
     return file
 
 

@@ -12,7 +12,7 @@ CODE = code_server("omc_pipeline", roles=(DAGSTER_ROLE, "writer", "reader"), key
 
 SANDBOX = ServiceSpec(
     name="sandbox",
-    title="Stand-in upstream APIs",
+    title="Simulated upstream APIs",
     command=(
         "{python}", "-m", "omc_pipeline.sandbox", "--seed", "{settings.sandbox_seed}",
         "--state", "{settings.home}/sandbox/state.jsonl", "--announce-port", "{settings.home}/sandbox/port",

@@ -12,9 +12,9 @@ from omc_infra.cli import root
 OPTION_HEAD = ("argument or option", "value", "default", "meaning")
 ARGUMENTS = {
     "SOURCE": "Name of a [source](sources.md).",
-    "VENUE_OR_SOURCE": "A source that is collected by account, or the name of a venue.",
+    "VENUE_OR_SOURCE": "A source that collects accounts, or the name of a venue.",
     "ACCOUNT": "Id of an account; `omc accounts list` shows them.",
-    "ACCOUNT FILL ACCOUNT FILL": "Account and fill id of the fill that counts, then of the other; `omc accounts pairs` shows them.",
+    "ACCOUNT FILL ACCOUNT FILL": "Account and fill id of the fill that counts, then of the other fill; `omc accounts pairs` shows them.",
     "USER": "Id of the user.",
     "ALERT_ID": "Number of an alert; `omc alerts list` shows it.",
     "CHANNEL": "Name of a channel under `[alerts]` in `omc.toml`; left out: all.",

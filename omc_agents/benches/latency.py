@@ -64,20 +64,30 @@ class Measured:
 
 
 @click.command(epilog="Exit code 1: an event got no brief, or two.")
-@click.option("--events", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="Events landed one after the other.")
-@click.option("--burst", type=click.IntRange(0, 1_000_000), default=500, show_default=True, help="Events landed at once after them.")
+@click.option(
+    "--events", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="Number of events published one after another."
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(0, 1_000_000),
+    default=500,
+    show_default=True,
+    help="Number of events published at the same time after that.",
+)
 @click.option("--spacing", type=FiniteRange(0, 3600), default=1.0, show_default=True, help="Seconds between two events.")
 @click.option(
     "--baseline-events",
     type=click.IntRange(1, 1_000_000),
     default=12,
     show_default=True,
-    help="Events landed under Dagster's default launcher, twelve times as far apart.",
+    help="Number of events with Dagster's default launcher, twelve times as far apart.",
 )
-@click.option("--runs", type=click.IntRange(1, 1000), default=5, show_default=True, help="Runs whose CPU is measured, of each kind.")
+@click.option(
+    "--runs", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of runs of each kind to measure the CPU time of."
+)
 @json_option
 def latency(*, events: int, burst: int, spacing: float, baseline_events: int, runs: int, as_json: bool) -> None:
-    """Commit to brief with every schedule on: p50, p95, longest."""
+    """Measure the time from event to brief with all schedules on: p50, p95 and maximum."""
     warm = _measure("warm", events, spacing, burst, runs)
     default = _measure("default", baseline_events, spacing * 12, 0, runs)
     print_figures("latency", _figures(warm, default), as_json=as_json)

@@ -23,11 +23,11 @@ _NOTHING = Use(0, 0.0, 0)
 
 @click.command(epilog="Exit code 1: a run failed.")
 @click.option(
-    "--count", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Runs that are measured, after fifty others."
+    "--count", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Number of measured runs, after fifty others."
 )
 @json_option
 def runs(*, count: int, as_json: bool) -> None:
-    """Launch trivial runs in a row: what stays behind."""
+    """Launch many trivial runs in a row, and report what they leave behind."""
     from omc_agents.benches.platform_run import bench_platform
 
     with bench_platform("warm") as bench:

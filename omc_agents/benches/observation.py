@@ -63,7 +63,7 @@ def observe(seconds: float, every: float, event_every: float) -> Observed:
     Args:
         seconds: How long.
         every: Seconds between two samples.
-        event_every: Seconds between two events landed.
+        event_every: Seconds between two events.
     """
     from omc_agents.benches.platform_run import bench_platform
     from omc_infra.postgres.growth import table_sizes

@@ -21,12 +21,10 @@ _MONTH_S = 30 * 86_400
 
 
 @click.command(epilog="Exit code 1: a run or an event failed.")
-@click.option("--minutes", type=FiniteRange(1, 100_000), default=20.0, show_default=True, help="How long it runs.")
+@click.option("--minutes", type=FiniteRange(1, 100_000), default=20.0, show_default=True, help="Duration in minutes.")
 @click.option("--every", type=FiniteRange(1, 3600), default=5.0, show_default=True, help="Seconds between two samples.")
-@click.option("--event-every", type=FiniteRange(1, 86_400), default=60.0, show_default=True, help="Seconds between two events landed.")
-@click.option(
-    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the plots; default bench/soak.html of OMC_HOME."
-)
+@click.option("--event-every", type=FiniteRange(1, 86_400), default=60.0, show_default=True, help="Seconds between two events.")
+@click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="File for the plots. Default: bench/soak.html in OMC_HOME.")
 @json_option
 def soak(*, minutes: float, every: float, event_every: float, page: Path | None, as_json: bool) -> None:
     """Run the platform at full cadence: CPU, memory, connections, lateness, failed runs, growth."""

@@ -118,7 +118,7 @@ def read_proof(body: bytes) -> Proof:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])[:80]
         raise BadInputError(f"proof: not of the format {FORMAT}: {where or 'document'}") from error
     except (ValueError, RecursionError) as error:
-        raise BadInputError("proof: not a JSON document, or one with a field named twice") from error
+        raise BadInputError("proof: not a JSON document, or a field occurs twice") from error
 
 
 def seal(proof: Proof) -> Proof:
@@ -131,7 +131,7 @@ def faults_of(proof: Proof) -> list[str]:
     faults = [] if proof.sha256 == proof.digest() else ["the digest is not that of the document"]
     evidence = {row.ref: Evidence(row.ref, row.tool, row.row) for row in proof.rows}
     if len(evidence) != len(proof.rows):
-        faults.append("a row stands twice")
+        faults.append("a row occurs twice")
     faults += [f"row {row.ref}: the digest is not that of the row" for row in proof.rows if evidence[row.ref].sha256 != row.sha256]
     faults += [f"row {row.ref}: its literal does not stand in its passage" for row in proof.rows if not _stands(evidence[row.ref])]
     if proof.session.plan is None:
@@ -139,7 +139,7 @@ def faults_of(proof: Proof) -> list[str]:
         if event is None:
             return [*faults, "the row of the event is missing"]
         if (event.row.get("source"), event.row.get("event_id")) != (proof.session.source, proof.session.event_id):
-            faults.append("the row of the event is another event's")
+            faults.append("the row of the event belongs to another event")
     return faults + _claim_faults(proof, evidence) + _brief_faults(proof, evidence)
 
 
@@ -189,5 +189,5 @@ def _claim(claim: ProofClaim) -> Claim:
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise ValueError("a field stands twice")
+        raise ValueError("a field occurs twice")
     return document

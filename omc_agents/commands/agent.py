@@ -17,7 +17,7 @@ from omc_infra.terminal import open_console, say
 from omc_pipeline.ledgers.table import number_text
 
 
-@click.group(help="Ask agents, and see their sessions and briefs.")
+@click.group(help="Ask agents questions, and show their sessions and briefs.")
 def agent() -> None:
     """Group the session commands."""
 
@@ -27,7 +27,7 @@ for _command in (ask, answer, approve, resume, cancel, replay, export, verify, d
 
 
 @agent.command(help="List the newest sessions.")
-@click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@click.option("--most", default=50, show_default=True, type=click.IntRange(1, 1000), help="Number of sessions.")
 @json_option
 def sessions(most: int, as_json: bool) -> None:
     """Print one line a session, newest first."""
@@ -66,8 +66,8 @@ def show(wanted: str, as_json: bool) -> None:
         _print(document, restated)
 
 
-@agent.command(help="Show what models cost, by day of UTC, user and model.")
-@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="How many days, today included.")
+@agent.command(help="Show the cost of models by UTC day, user and model.")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3660), help="Number of days, including today.")
 @json_option
 def spend(days: int, as_json: bool) -> None:
     """Print calls, tokens and money; a call whose outcome is unknown counts with the most it can have cost."""

@@ -15,8 +15,8 @@ from omc_infra.terminal import say
 
 
 @click.command(
-    help="Write the brief of a finished session again from its recorded rows and answers, and compare; no model is asked.",
-    epilog="Exit code 1: the brief is not the published one.",
+    help="Write the brief of a finished session again from its recorded rows and answers, and compare. No model is called.",
+    epilog="Exit code 1: the brief differs from the published one.",
 )
 @click.argument("session", metavar="SESSION")
 @json_option
@@ -38,9 +38,9 @@ def replay(session: str, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command(help="Write a session's brief, its claims, their rows and digests as one document that `omc agent verify` checks.")
+@click.command(help="Export a session's brief with its claims, their rows and digests as one document for `omc agent verify`.")
 @click.argument("session", metavar="SESSION")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="New file for it; default: standard output.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="New file to write. Default: stdout.")
 @json_option
 def export(session: str, out: Path | None, as_json: bool) -> None:
     """Print the document, or write it and print its digest; the document is JSON in any case."""
@@ -64,11 +64,13 @@ def export(session: str, out: Path | None, as_json: bool) -> None:
 
 
 @click.command(
-    help="Check a document of `omc agent export`, without a database: digests, claims against rows, the brief's words.",
-    epilog="Exit code 1: something in the document doesn't hold.",
+    help=(
+        "Check a document of `omc agent export` without a database: its digests, its claims against their rows, and the text of the brief."
+    ),
+    epilog="Exit code 1: something in the document is wrong.",
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="PROOF_FILE")
-@click.option("--sha256", "expected", help="Digest that the export printed; another one is a fault.")
+@click.option("--sha256", "expected", help="Digest that the export printed; a different digest is an error.")
 @json_option
 def verify(file: Path, expected: str | None, as_json: bool) -> None:
     """Print what is wrong; exit 1 where anything is."""
@@ -100,7 +102,7 @@ def verify(file: Path, expected: str | None, as_json: bool) -> None:
 
 
 @click.command(
-    help="Show what the rows that a brief cites say today: later versions, removed rows, and the sentences before and after.",
+    help="Show how the rows that a brief cites have changed: later versions, removed rows, and the sentences before and after.",
     epilog="Exit code 1: a claim changed since the brief was published.",
 )
 @click.argument("session", metavar="SESSION")

@@ -28,12 +28,12 @@ _session = click.argument("session", metavar="SESSION")
 
 
 @click.command(
-    help="Ask a question about the ledgers; each sentence of the answer is checked against its row.",
-    epilog="Exit code 1: there is no answer, and the reason is printed. A session that asks back waits; it exits with 0.",
+    help="Ask a question about the ledgers. Each sentence of the answer is checked against its row.",
+    epilog="Exit code 1: there is no answer; the reason is printed. Exit code 0 also if the session asks a question back and waits.",
 )
 @click.argument("question", metavar="QUESTION")
-@click.option("--user", help="Whose orders and positions may be read; default: OMC_USER.")
-@click.option("--as-of", "as_of", help="Answer from what was known then: ISO 8601 with a zone; default: now.")
+@click.option("--user", help="User whose orders and positions may be read. Default: OMC_USER.")
+@click.option("--as-of", "as_of", help="Use only what was known at this time, ISO 8601 with a zone. Default: now.")
 @json_option
 def ask(question: str, user: str | None, as_of: str | None, as_json: bool) -> None:
     """Open a session and work on it until it is done or waits for its person."""
@@ -47,7 +47,7 @@ def ask(question: str, user: str | None, as_of: str | None, as_json: bool) -> No
         _go_on(database, settings, session, as_json)
 
 
-@click.command(help="Answer what a session asked back, and let it go on.", epilog="Exit code 1: there is no answer to the question.")
+@click.command(help="Answer a session's question, and continue the session.", epilog="Exit code 1: there is no answer to the question.")
 @_session
 @click.argument("text", metavar="ANSWER")
 @json_option
@@ -59,10 +59,10 @@ def answer(session: str, text: str, as_json: bool) -> None:
 
 
 @click.command(
-    help="Let a session spend more than the configured limit, and go on.", epilog="Exit code 1: there is no answer to the question."
+    help="Let a session spend more than the configured limit, and continue it.", epilog="Exit code 1: there is no answer to the question."
 )
 @_session
-@click.option("--up-to", "up_to", help="US dollars that the session may spend in all; default: [agents] max_session_usd.")
+@click.option("--up-to", "up_to", help="Limit for the whole session in US dollars. Default: [agents] max_session_usd.")
 @json_option
 def approve(session: str, up_to: str | None, as_json: bool) -> None:
     """Record the approval and go on."""
@@ -74,7 +74,7 @@ def approve(session: str, up_to: str | None, as_json: bool) -> None:
 
 
 @click.command(
-    help="Go on with a session that was interrupted, or failed several times; nothing that was recorded is asked or paid again.",
+    help="Continue a session that was interrupted or failed several times. Recorded model calls are not repeated or paid again.",
     epilog="Exit code 1: there is no answer to the question.",
 )
 @_session
@@ -84,7 +84,7 @@ def resume(session: str, as_json: bool) -> None:
     _with(session, as_json, lambda _database: None)
 
 
-@click.command(help="End a session without an answer; what it has stays.")
+@click.command(help="End a session without an answer. Its rows and texts are kept.")
 @_session
 @json_option
 def cancel(session: str, as_json: bool) -> None:
@@ -138,7 +138,7 @@ def _moment(written: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:
-        raise BadInputError(f"--as-of {written!r} is no time; write 2026-01-31T12:00:00Z") from None
+        raise BadInputError(f"--as-of {written!r} is not a time; write it like 2026-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise BadInputError(f"--as-of {written!r} has no zone; append Z or +00:00")
     return moment
@@ -148,7 +148,7 @@ def _dollars(written: str) -> Decimal:
     try:
         number = Decimal(written)
     except ArithmeticError:
-        raise BadInputError(f"--up-to {written!r} is no number") from None
+        raise BadInputError(f"--up-to {written!r} is not a number") from None
     if not number.is_finite() or not 0 <= number <= 100_000:
-        raise BadInputError(f"--up-to {written!r}: 0 to 100000 are possible")
+        raise BadInputError(f"--up-to {written!r}: must be from 0 to 100000")
     return number

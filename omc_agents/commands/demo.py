@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Exit code 1: a stage failed.")
 @json_option
 def demo(*, as_json: bool) -> None:
-    """Collect all ledgers, judge them, compute PnL, and have an agent brief a fresh filing."""
+    """Collect all ledgers, check them, compute PnL, and have an agent write a brief about a new filing."""
     from omc_agents.demonstration.report import demonstration_document
     from omc_agents.demonstration.stages import LAUNCHER, SERVICES, Demonstration
     from omc_infra.services.platform import open_platform
@@ -33,7 +33,7 @@ def demo(*, as_json: bool) -> None:
     console = open_console(stderr=True)
     settings = load_settings()
     if settings.profile != "sandbox":
-        raise click.UsageError("the demonstration runs in the sandbox profile; unset OMC_PROFILE")
+        raise click.UsageError("the demo runs in the sandbox profile only; unset OMC_PROFILE")
     with console.status("Starting PostgreSQL and the sandbox upstreams"), open_platform(settings, LAUNCHER, SERVICES) as platform:
         console.print(
             Text.assemble(("OMC", "bold"), " demonstration · profile ", (settings.profile, "bold"), f" · {visible(settings.home)}")

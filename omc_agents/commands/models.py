@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _COLUMNS = ("input_usd", "output_usd", "cached_read_usd", "cached_write_usd")
 
 
-@click.group(help="Models of language: choose, check, stand in for.")
+@click.group(help="Language models: list, check and simulate them.")
 def models() -> None:
     """Hold the commands of models together."""
 
 
-@models.command("list", help="List the models with context size and prices in US dollars for a million tokens.")
-@click.option("--provider", type=click.Choice(["openai", "anthropic", "google"]), help="Only of one provider.")
+@models.command("list", help="List the models with their context size and their prices in US dollars per million tokens.")
+@click.option("--provider", type=click.Choice(["openai", "anthropic", "google"]), help="Only models of this provider.")
 @json_option
 def list_models(provider: str | None, as_json: bool) -> None:
     """Print one line a model; prices are those of short inputs, today."""
@@ -57,7 +57,7 @@ def list_models(provider: str | None, as_json: bool) -> None:
 
     shown = [{name: _cell(value) for name, value in row.items() if name != "long_input"} for row in rows]
     print_rows(open_console(), shown, f"models · prices of {catalogue.as_of} ({catalogue.source}), USD per million tokens")
-    say(f"asked in this order: {', '.join(options.names)}; longer inputs may cost more (--json shows it)")
+    say(f"order of use: {', '.join(options.names)}; longer inputs may cost more (see --json)")
 
 
 @models.command(
@@ -81,8 +81,8 @@ def check(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@models.command("stand-in", help="Serve stand-ins of the providers on loopback until Ctrl-C; rules answer, nothing is sent anywhere.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free port.")
+@models.command("stand-in", help="Simulate the providers on loopback until Ctrl-C. Rules answer; nothing leaves this machine.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free port.")
 @json_option
 def stand_in(port: int, as_json: bool) -> None:
     """Serve, after printing where."""

@@ -28,9 +28,9 @@ class Price(_Data):
 
     input_usd: Decimal = Field(ge=0)
     output_usd: Decimal = Field(ge=0)
-    cached_read_usd: Decimal | None = Field(None, ge=0, description="Unset: as input.")
-    cached_write_usd: Decimal | None = Field(None, ge=0, description="Unset: as input.")
-    above_input_tokens: int = Field(0, ge=0, description="Holds for the whole call where its input is longer.")
+    cached_read_usd: Decimal | None = Field(None, ge=0, description="Unset: same as input.")
+    cached_write_usd: Decimal | None = Field(None, ge=0, description="Unset: same as input.")
+    above_input_tokens: int = Field(0, ge=0, description="Price of the whole call if its input is longer than this.")
     valid_from: date | None = None
 
     @property
@@ -115,7 +115,7 @@ class Catalogue(_Data):
         found = next((model for model in self.models if model.full_name == full_name), None)
         if found is None:
             raise ConfigurationError(
-                f"no model {full_name!r} in the list; `omc models list` shows them, and `own_models` in [agents] of omc.toml adds one"
+                f"model {full_name!r} is not in the list; `omc models list` shows them, and `own_models` in [agents] of omc.toml adds one"
             )
         return found
 

@@ -24,7 +24,7 @@ def load_options() -> tuple[Settings, AgentsSection]:
     configuration = load_configuration()
     options = configuration.section(SECTION)
     if not isinstance(options, AgentsSection):
-        raise ConfigurationError(f"[{SECTION}] is read by nobody")
+        raise ConfigurationError(f"the section [{SECTION}] is not available")
     return configuration.settings, options
 
 
@@ -83,7 +83,8 @@ def _candidate(name: str, settings: Settings, options: AgentsSection, keys: Keys
         base_url, key, proxy = f"{options.stand_in_url}/{listing.provider}", NO_SECRET, None
     else:
         raise ConfigurationError(
-            f"{name}: in the sandbox nothing leaves the machine; start `omc models stand-in` and set stand_in_url in [agents], or go live"
+            f"{name}: the sandbox sends nothing to providers; start `omc models stand-in` and set stand_in_url in [agents], or "
+            "use the live profile"
         )
     return Candidate(make_model(listing, base_url, key, proxy), listing, catalogue.as_of)
 

@@ -24,50 +24,59 @@ class AgentsSection(Section):
     """Models and money of the agents."""
 
     provider: Literal["scripted", "openai", "anthropic", "google"] = Field(
-        "scripted", description="Who is asked; `scripted`: rules, no model, no key."
+        "scripted", description="Provider to use. `scripted`: rules, without a model or key."
     )
     model: str = Field(
-        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,79})?$", description="Which model of the provider; `omc models list` shows them."
+        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,79})?$", description="Model of the provider; `omc models list` shows them."
     )
     fallback: tuple[str, ...] = Field(
-        (), max_length=8, description="`provider/model`, asked in this order where the one before can't answer; `scripted` may be the last."
+        (),
+        max_length=8,
+        description="Models to try in this order if the one before can't answer, each as `provider/model`. The last may be `scripted`.",
     )
-    own_models: tuple[ListedModel, ...] = Field((), description="Models that the list doesn't have, or has with other prices.")
-    proxy: str = Field(
-        "", description="`http://host:port` through which providers are asked; variables such as HTTPS_PROXY count for nothing."
-    )
+    own_models: tuple[ListedModel, ...] = Field((), description="Models that the list doesn't contain, or that have other prices.")
+    proxy: str = Field("", description="Proxy for calls to providers, `http://host:port`. Variables such as HTTPS_PROXY are ignored.")
     stand_in_url: str = Field(
         "",
-        description="Where `omc models stand-in` answers on this machine; the sandbox asks it instead of a provider.",
+        description="URL that `omc models stand-in` printed. The sandbox uses it instead of a provider.",
     )
-    attempts: int = Field(4, ge=1, le=10, description="Times that a model is asked before the next one of `fallback` is.")
-    backoff_s: float = Field(1.0, gt=0, le=60, description="Scale of the first wait between two attempts; it doubles, with jitter.")
-    deadline_s: float = Field(60.0, gt=0, le=3600, description="Seconds for one question, all attempts, waits and models together.")
-    reading_characters: int = Field(60_000, ge=1_000, le=2_000_000, description="Characters of a document that a model is shown.")
+    attempts: int = Field(4, ge=1, le=10, description="Attempts with a model before the next one of `fallback` is tried.")
+    backoff_s: float = Field(
+        1.0, gt=0, le=60, description="Base of the wait between two attempts; it doubles with each attempt, with jitter."
+    )
+    deadline_s: float = Field(
+        60.0, gt=0, le=3600, description="Time limit for one question in seconds: all attempts, waits and models together."
+    )
+    reading_characters: int = Field(
+        60_000, ge=1_000, le=2_000_000, description="Maximum number of characters of a document that are sent to a model."
+    )
     sessions_at_once: int = Field(
         4,
         ge=1,
         le=32,
-        description="Sessions that ask a provider side by side; `scripted` takes one after the other.",
+        description="Sessions that may call a provider at the same time. `scripted` works on one at a time.",
     )
     document_wait_s: float = Field(
-        20.0, ge=0, le=3600, description="Seconds for which a brief waits for the document of a fresh filing; then it is written without."
+        20.0,
+        ge=0,
+        le=3600,
+        description="Seconds for which a brief waits for the document of a new filing. After that it is written without the document.",
     )
-    max_call_usd: Decimal = Field(Decimal(1), ge=0, le=10_000, description="Most that one call can cost.", json_schema_extra=FILE_ONLY)
+    max_call_usd: Decimal = Field(Decimal(1), ge=0, le=10_000, description="Maximum cost of one call.", json_schema_extra=FILE_ONLY)
     approve_above_usd: Decimal = Field(
         Decimal(5),
         ge=0,
         le=100_000,
-        description="A session that could cost more waits for `omc agent approve`.",
+        description="Cost above which a session waits for `omc agent approve`.",
         json_schema_extra=FILE_ONLY,
     )
-    max_session_calls: int = Field(100, ge=1, le=10_000, description="Calls of one session.", json_schema_extra=FILE_ONLY)
-    max_session_usd: Decimal = Field(Decimal(10), ge=0, le=100_000, description="Spent in one session.", json_schema_extra=FILE_ONLY)
+    max_session_calls: int = Field(100, ge=1, le=10_000, description="Maximum number of calls in one session.", json_schema_extra=FILE_ONLY)
+    max_session_usd: Decimal = Field(Decimal(10), ge=0, le=100_000, description="Maximum cost of one session.", json_schema_extra=FILE_ONLY)
     max_user_day_usd: Decimal = Field(
-        Decimal(20), ge=0, le=1_000_000, description="Spent for one user in a day of UTC.", json_schema_extra=FILE_ONLY
+        Decimal(20), ge=0, le=1_000_000, description="Maximum cost for one user in a UTC day.", json_schema_extra=FILE_ONLY
     )
     max_platform_day_usd: Decimal = Field(
-        Decimal(50), ge=0, le=1_000_000, description="Spent for all users in a day of UTC.", json_schema_extra=FILE_ONLY
+        Decimal(50), ge=0, le=1_000_000, description="Maximum cost for all users in a UTC day.", json_schema_extra=FILE_ONLY
     )
 
     @field_validator("fallback")
@@ -96,7 +105,7 @@ class AgentsSection(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> AgentsSection:
         if self.provider != SCRIPTED and not self.model:
-            raise ValueError(f"model: choose a model of {self.provider}; `omc models list` shows them")
+            raise ValueError(f"choose a model of {self.provider}; `omc models list` shows them")
         known = {model.full_name for model in (*listed().models, *self.own_models)}
         unknown = [name for name in self.names if name != SCRIPTED and name not in known]
         if unknown:

@@ -16,5 +16,5 @@ def awaited_documents() -> tuple[float, tuple[str, ...]]:
     options = configuration.section(SECTION)
     filings = configured_options(EDGAR, configuration)
     if not isinstance(options, AgentsSection) or not isinstance(filings, EdgarConfig):
-        raise ConfigurationError(f"[{SECTION}] is read by nobody")
+        raise ConfigurationError(f"the section [{SECTION}] is not available")
     return options.document_wait_s, filings.document_forms if filings.document_days else ()

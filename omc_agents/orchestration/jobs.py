@@ -21,7 +21,9 @@ LEDGER_TAGS = {"ledger": "catalyst"}
 BRIEFS = dg.AssetSpec(
     ["agents", "briefs"],
     group_name="agents",
-    description="Briefs on fresh catalysts, one an event, every claim tied to a ledger row. Written by the runs the sensor starts.",
+    description=(
+        "Briefs about new catalysts, one for each event. Every claim cites a ledger row. The runs that the sensor starts write them."
+    ),
     owners=["team:agents"],
     deps=[["catalyst", "sec_edgar"]],
     kinds={"postgres", "langgraph"},
@@ -55,7 +57,7 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, agen
 
 @dg.job(
     executor_def=dg.in_process_executor,
-    description="Has an agent brief a batch of fresh catalysts, each exactly once, every claim tied to a ledger row.",
+    description="An agent writes one brief for each event of a batch of new catalysts. Every claim cites a ledger row.",
     tags=LEDGER_TAGS,
     metadata={"owner": "team:agents"},
 )

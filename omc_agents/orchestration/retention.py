@@ -31,7 +31,7 @@ def session_retention(agent_platform: dg.ResourceParam[AgentPlatform]) -> dg.Mat
 maintain_sessions = dg.define_asset_job(
     "maintain_sessions",
     selection=dg.AssetSelection.assets(RETENTION),
-    description="Let go of what finished agent sessions no longer need.",
+    description="Remove data that finished agent sessions no longer need.",
     tags={"ledger": "all", WISH_TAG: "process"},
     executor_def=dg.in_process_executor,
 )

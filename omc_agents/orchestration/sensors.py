@@ -30,7 +30,7 @@ when the code server died together with the run."""
     job=brief_catalysts,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Starts one agent run for each batch of fresh catalyst events, exactly once for each event.",
+    description="Starts one agent run for each batch of new catalyst events. Each event is given to exactly one run.",
 )
 def catalyst_outbox(
     context: dg.SensorEvaluationContext, agent_platform: dg.ResourceParam[AgentPlatform]

@@ -77,7 +77,7 @@ def dispatch_fresh(
         database: Where the outbox stands; written as role writer.
         fresh_event_hours: An event published longer than this before we learned of it is history and gets no brief.
         document_wait_s: So long a filing of one of the forms is left for later, unless its document is known.
-        document_forms: Forms of the filings whose documents are fetched.
+        document_forms: Forms of the filings of which documents are fetched.
 
     Returns:
         Ids of the new batches, each of 25 events at most; empty where nothing is new.

@@ -47,7 +47,7 @@ def open_question(database: Database, user_id: str, question: str, model: str, a
     values = {"session_id": session_id, "user_id": user_id, "question": asked, "model": model, "as_of": as_of}
     with database.engine("writer").begin() as connection:
         if not connection.execute(text(_ASKED), values).rowcount:
-            raise BadInputError("as of is in the future")
+            raise BadInputError("the as-of time is in the future")
     return session_id
 
 

@@ -79,7 +79,7 @@ def reserve(connection: Connection, wanted: Reservation, caps: Caps) -> int:
     """
     found = connection.execute(_RESERVE, asdict(wanted) | asdict(caps)).one()
     if found.refusal == "outcome":
-        raise UnknownOutcomeError(f"{wanted.model}: asked twice in step {wanted.step} without a known outcome; both count as spent")
+        raise UnknownOutcomeError(f"{wanted.model}: called twice in step {wanted.step} without a known result; both calls count as paid")
     if found.refusal:
         option, what = _CAPS[found.refusal]
         raise SpendCapError(f"{wanted.model}: not asked, at most {wanted.worst_usd:.6f} USD more would pass {option} ({what})")

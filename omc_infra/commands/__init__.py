@@ -1,4 +1,4 @@
-"""Commands of the ground floor: the database; each a ``click.Command`` found by an entry point.
+"""Commands of this package; each is a ``click.Command`` found by an entry point.
 
 Not here: what they do (``postgres``).
 """

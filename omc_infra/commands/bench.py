@@ -1,4 +1,4 @@
-"""``omc bench NAME``: figures beside their baselines; each bench is an entry point of the group ``omc.benches``, loaded when called.
+"""``omc bench NAME``: figures with baselines; each bench is an entry point of the group ``omc.benches``, loaded when called.
 
 A bench is a ``click.Command`` that measures and ends with ``print_figures``.
 """
@@ -20,7 +20,7 @@ BENCHES_GROUP = "omc.benches"
 
 @click.group(cls=LazyGroup, lazy={entry.name: entry for entry in entry_points(group=BENCHES_GROUP)}, name="bench")
 def bench() -> None:
-    """Measure, each figure beside its baseline in the same run."""
+    """Measure performance, each figure with a baseline from the same run."""
 
 
 def print_figures(name: str, figures: Sequence[Figure], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``omc config``: show what holds and where it comes from, check the file, write a new one."""
+"""``omc config``: show the effective options and their origin, check the file, write a new one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def config() -> None:
 @click.argument("section", required=False)
 @json_option
 def show_command(section: str | None, as_json: bool) -> None:
-    """Print every option that holds, or those of one SECTION, each with where it comes from; secrets struck out."""
+    """Print the effective value of every option, or of one SECTION, and where it comes from. Secrets are hidden."""
     from omc_infra.configuration import load_configuration
 
     loaded = load_configuration()
@@ -46,7 +46,7 @@ def show_command(section: str | None, as_json: bool) -> None:
 @config.command("check")
 @json_option
 def check_command(as_json: bool) -> None:
-    """Check the file and the environment; exit 2 with one line that names the first mistakes."""
+    """Check the file and the environment. Exit code 2 and one line with the first mistakes if something is wrong."""
     from omc_infra.configuration import load_configuration
 
     loaded = load_configuration()
@@ -54,13 +54,13 @@ def check_command(as_json: bool) -> None:
     if as_json:
         emit(document)
     else:
-        say(f"{loaded.file.path}: {'valid' if loaded.file.exists else 'there is none; the defaults hold'}")
+        say(f"{loaded.file.path}: {'valid' if loaded.file.exists else 'no file; OMC uses the defaults'}")
 
 
 @config.command("init")
 @json_option
 def init_command(as_json: bool) -> None:
-    """Write omc.toml with every option, its default and what it means; never over a file that exists."""
+    """Write omc.toml with every option, its default and its meaning. An existing file is never overwritten."""
     from omc_infra.configuration import contributed_models
     from omc_infra.configuration_template import template
     from omc_infra.settings import find_file
@@ -71,9 +71,9 @@ def init_command(as_json: bool) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise BadInputError(f"{path} exists; edit it, or move it away first") from None
+        raise BadInputError(f"{path} exists already; edit it, or move it first") from None
     except OSError as error:
-        raise BadInputError(f"{path}: can't be written: {error.strerror or error}") from error
+        raise BadInputError(f"{path}: cannot be written: {error.strerror or error}") from error
     if as_json:
         emit({"file": str(path), "options": sum(line.startswith("#") and line[1:2] not in (" ", "[") for line in text.splitlines())})
     else:
@@ -119,4 +119,4 @@ def _print(document: dict[str, Any]) -> None:
         print_rows(console, rows, name)
     for name, section in document["sections"].items():
         for option in section["ignored"]:
-            console.print(f"{name}.{option}: set in the file for the live profile only; the default holds here")
+            console.print(f"{name}.{option}: the file sets it for the live profile only; this profile uses the default")

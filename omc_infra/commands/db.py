@@ -1,4 +1,4 @@
-"""``omc db``: the database of the profile: migrate it, tell where it is, whether it runs, stop it."""
+"""``omc db``: the database of the profile: migrate it, show its URL and state, stop it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ROLE = click.Choice(["owner", "writer", "reader", "agent", "dagster"])
 
 @click.group()
 def db() -> None:
-    """Look after the profile's database."""
+    """Manage the profile's database."""
 
 
 @db.command("migrate")
-@click.option("--without-backup", is_flag=True, help="Rewrite rows without a backup: you have made one, or want none.")
+@click.option("--without-backup", is_flag=True, help="Rewrite rows without making a backup first.")
 @json_option
 def migrate_command(without_backup: bool, as_json: bool) -> None:
-    """Apply every migration the database lacks; before rows are rewritten, back the database up."""
+    """Apply all pending migrations. Make a backup before a migration that rewrites rows."""
     from omc_infra.postgres.database import open_database
     from omc_infra.postgres.migrate import migrate, revision
 
@@ -43,13 +43,13 @@ def migrate_command(without_backup: bool, as_json: bool) -> None:
 
 
 @db.command("url")
-@click.option("--role", type=_ROLE, default="reader", show_default=True, help="Who logs in.")
+@click.option("--role", type=_ROLE, default="reader", show_default=True, help="Role to log in with.")
 @click.option(
-    "--driver", type=click.Choice(["", "psycopg", "psycopg2"]), default="", help="Driver of an SQLAlchemy URL; none: a libpq URL."
+    "--driver", type=click.Choice(["", "psycopg", "psycopg2"]), default="", help="Driver of an SQLAlchemy URL. Default: a libpq URL."
 )
 @json_option
 def url_command(role: str, driver: str, as_json: bool) -> None:
-    """Print the database's URL, with the role's password in it."""
+    """Print the database's URL, including the role's password."""
     from omc_infra.postgres.database import open_database
     from omc_infra.postgres.roles import Role
 
@@ -58,16 +58,20 @@ def url_command(role: str, driver: str, as_json: bool) -> None:
     with open_database(settings, check=False) as database:
         url = database.url(cast("Role", role), driver)
     if not is_running:
-        say("omc: the server isn't running now; it keeps this address", err=True)
+        say("omc: the server isn't running now; its address stays the same", err=True)
     _answer({"profile": settings.profile, "role": role, "url": url, "running": is_running}, as_json, url)
 
 
 @db.command("rotate")
 @click.argument("role", type=click.Choice([*_ROLE.choices, "all"]))
-@click.option("--force", is_flag=True, help="Although a platform runs on the database; it can open no other connection for the role then.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Do it even if a platform runs on the database. That platform can then open no new connection for the role.",
+)
 @json_option
 def rotate_command(role: str, force: bool, as_json: bool) -> None:
-    """Give a database role a new random password, or each of all; otherwise the others keep theirs.
+    """Give one database role, or all of them, a new random password.
 
     Refused while a platform runs on the database: its runs would fail until it is started again.
     """
@@ -78,18 +82,18 @@ def rotate_command(role: str, force: bool, as_json: bool) -> None:
     settings = load_settings()
     with open_database(settings, check=False) as database:
         if not force and (holder := read_holder(database)):
-            raise BadInputError(f"{holder}; stop it first, or use --force and start it again afterwards")
+            raise BadInputError(f"{holder}; stop it first; or use --force, then restart it")
         rotated = list(_ROLE.choices) if role == "all" else [role]
         for each in rotated:
             database.rotate(cast("Role", each))
-    line = f"{database.name} ({settings.profile}): new password for {', '.join(rotated)}; restart what runs with the old one"
+    line = f"{database.name} ({settings.profile}): new password for {', '.join(rotated)}; restart processes that use the old one"
     _answer({"profile": settings.profile, "database": database.name, "rotated": rotated}, as_json, line)
 
 
-@db.command("status", epilog="Exit code 1: it doesn't run.")
+@db.command("status", epilog="Exit code 1: the server isn't running.")
 @json_option
 def status_command(as_json: bool) -> None:
-    """Tell whether the database's server runs. Starts nothing."""
+    """Show whether the database server is running. Starts nothing."""
     settings = load_settings()
     document = _external_status(settings) if settings.database_url else _embedded_status(settings)
     where = f"{document['server']} PostgreSQL at {document['address']}" if document["address"] else f"{document['server']} PostgreSQL"
@@ -99,8 +103,8 @@ def status_command(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@db.command("stop", epilog="Exit code 1: somebody uses it.")
-@click.option("--force", is_flag=True, help="Stop it although somebody uses it.")
+@db.command("stop", epilog="Exit code 1: the server is in use.")
+@click.option("--force", is_flag=True, help="Stop it even if it is in use.")
 @json_option
 def stop_command(force: bool, as_json: bool) -> None:
     """Stop the embedded server."""
@@ -108,11 +112,11 @@ def stop_command(force: bool, as_json: bool) -> None:
 
     settings = load_settings()
     if settings.database_url:
-        raise ConfigurationError("OMC_DATABASE_URL is set: that server isn't ours to stop")
+        raise ConfigurationError("OMC_DATABASE_URL is set: OMC doesn't manage that server and can't stop it")
     was_running = embedded.found(settings.home) is not None
     stopped = embedded.stop(settings.home, force=force)
     done = "stopped" if was_running else "not running"
-    _answer({"stopped": stopped, "was_running": was_running}, as_json, done if stopped else "in use; end what uses it, or --force")
+    _answer({"stopped": stopped, "was_running": was_running}, as_json, done if stopped else "in use; stop its users first, or use --force")
     if not stopped:
         raise click.exceptions.Exit(1)
 

@@ -1,4 +1,4 @@
-"""``omc status``: whether what should run does, and works."""
+"""``omc status``: check that all services run and work."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def status(*, as_json: bool) -> None:
 def _print(console: Console, report: PlatformReport, links: Sequence[str]) -> None:
     print_rows(console, [_row(service) for service in report.services], f"Services · profile {report.profile}")
     database = report.database
-    console.print(f"Database: {database.address or '–'} · {database.reason or f'at revision {database.revision}'}")
+    state = database.reason or f"at revision {database.revision}"
+    console.print(f"Database: {database.address} · {state}" if database.address else f"Database: {state}")
     console.print(f"Platform: {report.holder or 'none runs on this database'}")
     for link in links:
         console.print(f"Open: {link}", soft_wrap=True)

@@ -33,14 +33,17 @@ class Port(click.ParamType[tuple[str, int]]):
         return name, int(number)
 
 
-@click.command(epilog="With --only, the exit code is that of the service.")
+@click.command(epilog="With --only, the exit code is the service's.")
 @click.option(
     "--port",
     "ports",
     type=Port(),
     multiple=True,
     metavar="[NAME=]N",
-    help="Port of a service, by default of the Dagster UI (3000); the next free one where it is taken, any for 0. May be repeated.",
+    help=(
+        "Port of a service; without a name, of the Dagster UI (3000). If it is taken, the next free port is used; 0: any free "
+        "port. Repeatable."
+    ),
 )
 @click.option("--only", metavar="NAME", help="Run one service alone in the foreground, as in a container; `omc status` lists the names.")
 @click.option("--host", help="With --only: address to listen on.  [default: 127.0.0.1]")
@@ -86,7 +89,7 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
         for name, port in platform.moved_ports(ports).items():
             console.print(f"Port {port} is taken, so {name} has the next free one.")
         for failure in failures:
-            console.print(f"At the start {failure}", style="yellow", soft_wrap=True)
+            console.print(f"Started, but {failure}", style="yellow", soft_wrap=True)
         console.print("Ctrl-C stops everything.")
         while not stopped.wait(1.0):
             for line in platform.watch():

@@ -1,4 +1,4 @@
-"""The polite client through which everything asks an upstream: limits, retries, deadlines, authentication, every body kept.
+"""The HTTP client for all upstreams: rate limits, retries, deadlines, authentication; it stores every body.
 
 Not here: what a body means (the sources), where bodies are kept (whoever implements ``RawStore``), services of our own.
 """

@@ -1,4 +1,4 @@
-"""Make one attempt of a request: the hosts in order, each in its turn and with what proves who asks, and every body kept."""
+"""Make one attempt of a request: try the hosts in order, with rate limits and authentication, and store every body."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ Scrub = Callable[[bytes], bytes]
 
 @dataclass
 class Asker:
-    """Whatever an attempt needs beside the request.
+    """Everything that an attempt needs besides the request.
 
     Attributes:
         source: Name that payloads and messages carry.
         wire: Connections.
-        limits: Where turns are taken and bans kept.
-        redactor: Cuts secrets out of all that leaves this class.
+        limits: Rate limits and bans.
+        redactor: Removes secrets from everything that leaves this class.
         clock: Stamps payloads.
-        raw: Where bodies go, or None.
+        raw: Store for bodies, or None.
         scrub: Applied to each body before it is hashed, stored and parsed.
         run_id: The run that asks, or None.
         credentials: Authentication of each policy by its name.
@@ -67,7 +67,7 @@ class Asker:
     _up: dict[str, int] = field(default_factory=dict)
 
     def attempt(self, request: Request) -> Payload:
-        """Ask the hosts in order, beginning with the one that answered last, until one is up.
+        """Send the request to the hosts in order, starting with the one that answered last, until one is up.
 
         Each host gets an equal share of what is left before the deadline. A request that may not be repeated is sent to one host.
 
@@ -119,7 +119,7 @@ class Asker:
         return failure(answer.status, message, retry_after_s(answer.headers.get("retry-after"), payload.fetched_at))
 
     def _keep_ban(self, request: Request, refused: OmcError, *, is_last: bool) -> None:
-        """Tell all processes of a wait that the upstream demands of the group, or that its last host demands beyond our patience."""
+        """Share a ban with all processes: a wait that the upstream asks of the whole group, or a long wait of its last host."""
         wait_s = refused.retry_after_s if isinstance(refused, RetryableError) else None
         if not wait_s:
             return
@@ -129,12 +129,12 @@ class Asker:
             self.ban(request.policy.rate_limit.group, wait_s, str(refused))
 
     def ban(self, group: str, seconds: float, reason: str) -> None:
-        """Keep a ban of a host group, and log it."""
+        """Store a ban of a host group, and log it."""
         _log.warning("http.ban", group=group, seconds=round(seconds, 1), reason=self.redactor.text(reason))
         self.limits.ban(group, seconds, self.redactor.text(reason))
 
     def _followed(self, request: Request, host: Host, deadline: float) -> Answer:
-        """Ask, and follow redirects of a GET that stay on scheme, host and port; any other is the answer."""
+        """Send the request. Follow redirects of a GET on the same scheme, host and port; return any other redirect as the answer."""
         url = f"{host.base_url}{request.target}"
         for _ in range(_MAX_REDIRECTS):
             answer = self._authorized(request, host, url, deadline)
@@ -145,7 +145,7 @@ class Asker:
         return self._authorized(request, host, url, deadline)
 
     def _authorized(self, request: Request, host: Host, url: str, deadline: float) -> Answer:
-        """Ask with what proves who we are; a token that is refused is renewed once."""
+        """Send the request with authentication; renew a refused token once."""
         answer = self._answer(request, host, url, deadline)
         if answer.status == _UNAUTHORIZED and self.credentials[request.name].forget_token():
             return self._answer(request, host, url, deadline)
@@ -162,7 +162,7 @@ class Asker:
             raise type(error)(self._message(request, host, str(error))) from error.__cause__
 
     def token_asker(self, policy: HostPolicy, hosts: Callable[[], tuple[Host, ...]]) -> AskToken:
-        """Return what sends a token request: in its turn and within the deadline, like any other, but neither stored nor logged."""
+        """Return a function that sends a token request, with rate limit and deadline, but without storing or logging it."""
 
         def ask(auth: OAuth2ClientCredentials, content: bytes, headers: Mapping[str, str], deadline: float) -> Answer:
             url = f"{hosts()[0].base_url}{auth.token_path}"
@@ -211,7 +211,7 @@ class Asker:
         return {f"header.{name}": self.redactor.text(value)[:_LONGEST_HEADER] for name, value in details.items() if value is not None}
 
     def _kept(self, request: Request, host: Host, answer: Answer) -> bytes | None:
-        """Return a body without secrets and scrubbed, or None for an error page that can't be scrubbed and so is not kept."""
+        """Return a body without secrets and scrubbed, or None for an error page that can't be scrubbed and is therefore not stored."""
         body = self.redactor.body(answer.body)
         try:
             return self.scrub(body) if self.scrub and body else body
@@ -222,7 +222,7 @@ class Asker:
             return None
 
     def _mark(self, answer: Answer, name: str) -> str | None:
-        """Return a validator; one that echoes a secret is dropped."""
+        """Return a validator, or nothing if it contains a secret."""
         mark = answer.headers.get(name)
         return mark if mark and self.redactor.text(mark) == mark else None
 

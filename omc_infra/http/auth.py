@@ -1,4 +1,4 @@
-"""How a request proves who asks: declared kinds. A kind holds the *names* of keys; ``open_http`` is handed the keys themselves.
+"""Kinds of authentication. A kind has the *names* of keys; ``open_http`` receives the keys themselves.
 
 Not here: applying a kind to a request (``credentials.py``).
 """
@@ -27,7 +27,7 @@ class HeaderKey:
     Attributes:
         header: Name of the header, ``X-Api-Key``.
         key: Name of the key.
-        prefix: Stands before the key, with its space: ``"Bearer "``.
+        prefix: Text before the key, with its space: ``"Bearer "``.
     """
 
     header: str
@@ -42,7 +42,7 @@ class HeaderKey:
 
 @dataclass(frozen=True)
 class QueryKey:
-    """Send a key as a query parameter; it is part of no URL that is stored, logged or raised.
+    """Send a key as a query parameter; URLs that are stored, logged or raised never contain it.
 
     Attributes:
         parameter: Name of the parameter.
@@ -62,7 +62,7 @@ class QueryKey:
 class OAuth2ClientCredentials:
     """Fetch a token with a client's id and secret (RFC 6749, 4.4) and send it as ``Authorization: Bearer``.
 
-    The token is kept within the client for its lifetime and fetched anew once after a 401. Neither the request for it nor its answer is
+    The client keeps the token for its lifetime and fetches a new one once after a 401. Neither the token request nor its answer is
     stored or logged.
 
     Attributes:
@@ -96,9 +96,9 @@ Sign = Callable[[bytes, Mapping[str, str], int], Signed]
 
 @dataclass(frozen=True)
 class SignedBody:
-    """Sign the body of each attempt with a nonce of its own; the bytes that are sent are the bytes that ``sign`` returns.
+    """Sign the body of each attempt with a new nonce, and send exactly the bytes that ``sign`` returns.
 
-    The nonce is the present in milliseconds, or one more than the last where that is higher.
+    The nonce is the current time in milliseconds, or the last nonce plus one if that is greater.
 
     Attributes:
         keys: Names of the keys that ``sign`` receives.
@@ -116,12 +116,12 @@ class SignedBody:
 
 @dataclass(frozen=True)
 class SignedParts:
-    """What is sent in place of an unsigned request.
+    """The signed form of a request.
 
     Attributes:
         target: Path and query from the base URL on, the signature included where it is a part of the query.
         content: Exact bytes of the body, or None.
-        headers: Those that prove who asks.
+        headers: Headers for authentication.
     """
 
     target: str
@@ -135,9 +135,9 @@ SignRequest = Callable[[Mapping[str, str], int], SignedParts]
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """Sign whole requests, each in a manner that the caller hands along with it; a request without one is sent unsigned.
+    """Sign whole requests with a function that the caller passes for each request; without one, the request is sent unsigned.
 
-    Each attempt is signed anew, with a nonce as of ``SignedBody``. What is signed is part of no URL that is stored, logged or raised.
+    Each attempt is signed again, with a nonce as in ``SignedBody``. URLs that are stored, logged or raised contain no signature.
 
     Attributes:
         keys: Names of the keys that the caller's ``SignRequest`` receives.

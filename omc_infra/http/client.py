@@ -1,4 +1,4 @@
-"""Ask one upstream on behalf of one source: politely, within a deadline, and keeping every body."""
+"""Send requests of one source to its upstream, with rate limits and a deadline, and store every body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from omc_infra.settings import Settings
 
 
 class HttpClient:
-    """One source's conversation with its upstream; made by ``open_http``."""
+    """HTTP client of one source; created by ``open_http``."""
 
     def __init__(self, policy: HostPolicy, settings: Settings, live_urls: Mapping[str, tuple[str, ...]], asker: Asker) -> None:
         self._policy, self._settings, self._live_urls, self._asker = policy, settings, live_urls, asker
@@ -29,7 +29,7 @@ class HttpClient:
 
     @property
     def redactor(self) -> Redactor:
-        """What cuts the run's secrets out of texts, rows and failures, those obtained during the run included."""
+        """Removes the run's secrets from texts, rows and errors, including secrets obtained during the run."""
         return self._asker.redactor
 
     def get(
@@ -49,23 +49,23 @@ class HttpClient:
         """Read one resource.
 
         Args:
-            path: From the base URL on, with its first slash.
+            path: Path after the base URL, starting with a slash.
             host: Name of one of the policy's ``others``; empty for the policy itself.
             params: Query, in the given order; no key, which the policy's ``auth`` adds.
-            headers: Beside the policy's.
-            deadline_s: Budget of everything: all hosts, attempts and waits, from the connection to the last byte of the body.
-            conditional: Send the validators of the last parsed 200, so that an unchanged body is not sent again.
-            max_age_s: Take the stored answer to the same request where it is no older; for what changes by the day and is needed often.
-            context: Handed on to the payload; a part of the request's identity.
+            headers: In addition to the policy's.
+            deadline_s: Time limit for everything: all hosts, attempts and waits, up to the last byte of the body.
+            conditional: Send the validators of the last parsed 200, so that the upstream need not send an unchanged body again.
+            max_age_s: Use the stored answer to the same request if it is not older; for data that changes daily and is needed often.
+            context: Passed on to the payload; a part of the request's identity.
             sign: How to sign it, where the policy's ``auth`` is ``SignedRequest``; None sends it unsigned.
-            note: Returns what the payload's context holds beside, given the body; no part of the request's identity.
+            note: Returns further context of the payload, given the body; not a part of the request's identity.
 
         Returns:
             The body of a 2xx, or after a 304, or within ``max_age_s``, the stored one with ``not_modified``.
 
         Raises:
             RetryableError: Still failing after all attempts, or the deadline is near; ``retry_after_s`` where a wait is asked for.
-            PermanentError: Refused; asked exactly once.
+            PermanentError: Refused; the request was sent exactly once.
         """
         asked = self._request("GET", path, host, params, headers, deadline_s, None, context)
         known = self._young(asked, max_age_s) if max_age_s else None
@@ -97,7 +97,7 @@ class HttpClient:
             form: Fields, sent URL-encoded.
             host: As in ``get``.
             params: As in ``get``.
-            headers: Beside the policy's.
+            headers: In addition to the policy's.
             deadline_s: As in ``get``.
             repeatable: Whether asking twice does no harm (a query sent by POST); if not, it is sent once, to one host.
             conditional: As in ``get``, for the rare upstream that gives validators to a POST.
@@ -110,7 +110,7 @@ class HttpClient:
         return self._description(replace(request, repeatable=repeatable, sign=sign, note=note), conditional=conditional)
 
     def report(self, error: OmcError) -> None:
-        """Keep the ban that a parser found in a body (status 200 and a page that says *too fast*), unless the client raised it itself.
+        """Store a ban that a parser found in a body (status 200 and a page that says *too fast*), unless the client raised it itself.
 
         A failure that leaves the block of ``open_http`` is reported by itself.
         """
@@ -155,7 +155,7 @@ class HttpClient:
             return self._insist(request)
 
     def _young(self, request: Request, max_age_s: float) -> Payload | None:
-        """Return a stored answer that is no older than so many seconds, unless it is an error; None where there is none."""
+        """Return a stored answer without error that is at most so many seconds old, or None."""
         raw, now = self._asker.raw, self._asker.clock()
         known = raw.newest(self._asker.source, request.identity, now - timedelta(seconds=max_age_s)) if raw else None
         if raw is None or known is None:

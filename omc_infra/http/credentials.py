@@ -32,7 +32,7 @@ AskToken = Callable[[OAuth2ClientCredentials, bytes, Mapping[str, str], float], 
 
 @dataclass(frozen=True)
 class Proven:
-    """What one attempt sends: with keys, and therefore fit for the wire alone."""
+    """What one attempt sends; it contains keys, so it must not be stored or logged."""
 
     url: str
     content: bytes | None
@@ -40,7 +40,7 @@ class Proven:
 
 
 def keys_in_clear(source: str, auth: Auth, keys: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return the keys that a kind needs.
+    """Return the keys that a kind of authentication needs.
 
     Raises:
         NotConfiguredError: One is missing.
@@ -73,7 +73,7 @@ class Credentials:
     def applied(
         self, url: str, content: bytes | None, deadline: float, base_url: str = "", sign_request: SignRequest | None = None
     ) -> Proven:
-        """Add what proves who asks; a token is fetched where none holds.
+        """Add the authentication; fetch a token if there is no valid one.
 
         Args:
             url: Whole URL.
@@ -83,7 +83,7 @@ class Credentials:
             sign_request: How this one is signed, for ``SignedRequest``.
 
         Raises:
-            OmcError: No token was to be had.
+            OmcError: The token request failed.
         """
         match self._auth:
             case HeaderKey(header, key, prefix):
@@ -106,7 +106,7 @@ class Credentials:
         return self._last_nonce
 
     def forget_token(self) -> bool:
-        """Drop the token that was refused; tell whether there was one, so that asking again with a new one makes sense."""
+        """Drop the refused token; return whether there was one, so that another attempt with a new token makes sense."""
         had, self._token = self._token is not None, None
         return had
 
@@ -136,10 +136,10 @@ class Credentials:
 
 
 def _refuse(answer: Answer, clock: Clock) -> None:
-    """Raise what a refused token request is; the answer may echo the secret in any form, so nothing of it is told."""
+    """Raise the error of a refused token request; the answer may contain the secret, so no part of it is shown."""
     details = f"the token request was answered {answer.status}"
     if answer.status in (400, 401):
-        raise AccessDeniedError(f"{details}: are client id and secret right?")
+        raise AccessDeniedError(f"{details}: check client id and secret")
     refused = failure(answer.status, details, retry_after_s(answer.headers.get("retry-after"), clock()))
     if refused:
         raise refused
@@ -149,7 +149,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
     except ValueError:
-        raise UpstreamRefusedError("the token endpoint's answer is no JSON") from None
+        raise UpstreamRefusedError("the token endpoint's answer is not JSON") from None
     return document if isinstance(document, dict) else {}
 
 

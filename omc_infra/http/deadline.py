@@ -1,7 +1,7 @@
-"""A network backend that ends everything at one deadline: name lookup, connection, TLS, headers and body.
+"""A network backend with one deadline for everything: name lookup, connection, TLS, headers and body.
 
-httpx's time-outs bound each silence, not the whole: an upstream that sends a header line, a ``100 Continue`` or a byte of the body
-now and then could hold a run for hours. Here each wait is given what is left before the deadline, and none is begun after it.
+httpx's time-outs limit each wait, not the whole request: an upstream that sends a header line, a ``100 Continue`` or a byte of the body
+now and then could block a run for hours. Here each wait ends at the deadline, and no wait starts after it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class DeadlineBackend(httpcore2.NetworkBackend):
 
 
 class _Stream(httpcore2.NetworkStream):
-    """A connection whose every wait ends at the deadline."""
+    """A connection that stops waiting at the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream, deadline: Deadline) -> None:
         self._inner, self._deadline = inner, deadline
@@ -98,7 +98,7 @@ class _Stream(httpcore2.NetworkStream):
 
 
 def _addresses(host: str, port: int, within_s: float) -> list[str]:
-    """Look a name up within some seconds; the system's own lookup can't be interrupted, so it is left behind in a thread."""
+    """Look up a name with a time limit; the system's lookup can't be interrupted, so it runs in a thread that may be abandoned."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The one place where an HTTP answer becomes a failure of ours."""
+"""Convert HTTP answers to errors of OMC; the only place that does."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EXCERPT_CHARS = 160
 
 
 def failure(status: int, message: str, retry_after_s: float | None = None) -> OmcError | None:
-    """Name what a status means.
+    """Return the error that a status means.
 
     Args:
         status: HTTP status of a final answer; a 304 counts as refused, since whoever expects one has read it before.
-        message: One line: who was asked for what, and the answer.
+        message: One line with host, request and answer.
         retry_after_s: The wait the upstream asked for.
 
     Returns:

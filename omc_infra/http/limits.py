@@ -1,6 +1,6 @@
-"""Rate limits, quotas and bans, counted by host group: who may send when.
+"""Rate limits, quotas and bans, counted by host group.
 
-Two implementations: ``PostgresLimits`` counts over all processes of a database, ``InProcessLimits`` over this process alone.
+Two implementations: ``PostgresLimits`` counts across all processes of a database, ``InProcessLimits`` in this process only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOGGED_WAIT_S = 0.5
 
 @dataclass(frozen=True)
 class Quota:
-    """At most so many requests in a window, which begins with the first request after the window before has passed.
+    """A maximum number of requests in a window; a window starts with the first request after the previous window.
 
     Attributes:
         requests: How many.
@@ -37,13 +37,13 @@ class Quota:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """How fast a host group may be asked.
+    """Rate limit of a host group.
 
     Attributes:
         group: Name under which requests are counted.
         requests_per_s: The rate.
-        burst: Requests that may leave at once before the rate holds.
-        quota: Beside the rate, or None.
+        burst: Requests that may be sent at once before the rate applies.
+        quota: An additional quota, or None.
     """
 
     group: str
@@ -61,7 +61,7 @@ class Limits(Protocol):
     """Counts requests and bans of host groups."""
 
     def reserve(self, rate_limit: RateLimit, patience_s: float) -> float:
-        """Take the next turn and return the seconds until it comes, 0 or more.
+        """Reserve the next request slot and return the seconds until it, 0 or more.
 
         Raises:
             RateLimitedError: No turn comes within the patience: the group is banned, its quota used up, or others are before us. No turn
@@ -70,16 +70,16 @@ class Limits(Protocol):
         ...
 
     def banned_s(self, group: str) -> float:
-        """Return the seconds for which a ban still holds, 0 without one."""
+        """Return the remaining seconds of a ban, 0 without one."""
         ...
 
     def ban(self, group: str, seconds: float, reason: str) -> None:
-        """Let nobody ask the group for so long; a longer ban that holds already stays.
+        """Block requests to the group for some time; a longer existing ban stays.
 
         Args:
             group: Name of the host group.
             seconds: From now on.
-            reason: One line for a person, secrets cut out.
+            reason: One line for the user, without secrets.
         """
         ...
 
@@ -107,12 +107,12 @@ def await_turn(limits: Limits, rate_limit: RateLimit, deadline: float, sleep: Ca
 
 
 def refuse_banned(group: str, left_s: float, reason: str) -> NoReturn:
-    """Raise what a banned asker gets."""
-    raise RateLimitedError(f"{group} must not be asked for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
+    """Raise the error for a banned host group."""
+    raise RateLimitedError(f"{group}: no requests allowed for another {left_s:.0f} s: {reason}", retry_after_s=left_s)
 
 
 def refuse_quota(rate_limit: RateLimit, left_s: float) -> NoReturn:
-    """Raise what an asker gets whose quota is used up."""
+    """Raise the error for a used-up quota."""
     quota = rate_limit.quota
     details = f"{quota.requests} requests in {quota.window_s:g} s" if quota else "requests"
     raise RateLimitedError(
@@ -121,7 +121,7 @@ def refuse_quota(rate_limit: RateLimit, left_s: float) -> NoReturn:
 
 
 def refuse_turn(rate_limit: RateLimit, wait_s: float) -> NoReturn:
-    """Raise what an asker gets whose turn would come after the deadline."""
+    """Raise the error for a request slot after the deadline."""
     raise RateLimitedError(
         f"our own limit of {rate_limit.requests_per_s:g} requests a second to {rate_limit.group} leaves no turn within the deadline;"
         " collect less at once",
@@ -178,5 +178,5 @@ class InProcessLimits:
 
 @cache
 def process_limits() -> InProcessLimits:
-    """Return the limits that all clients of this process share which are given no others."""
+    """Return the default limits, shared by all clients of this process."""
     return InProcessLimits()

@@ -1,4 +1,4 @@
-"""Open a client: wire a policy, its keys and a profile to connections, limits and redaction."""
+"""Open a client: connect a policy, its keys and a profile with connections, limits and redaction."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ def open_http(
 ) -> Iterator[HttpClient]:
     """Open a source's client; its connections close with the block.
 
-    Secrets are cut out of any failure that leaves the block, and of what it was raised from.
+    Secrets are removed from every exception that leaves the block, and from its causes.
 
     Args:
         source: Name that payloads, logs and failures carry.
-        policy: Whom to ask and how.
+        policy: Hosts and rules of the upstream.
         settings: Profile, running sandbox and contact.
         keys: Keys by the names that the policy's ``auth`` declares.
-        raw: Where bodies go; None keeps none and asks nothing conditionally.
-        limits: Where turns are taken; None counts in this process alone.
+        raw: Store for bodies; None: bodies are not stored, and no request is conditional.
+        limits: Rate limits; None: count in this process only.
         clock: Stamps ``Payload.fetched_at``.
         scrub: Applied to each body before it is hashed, stored and parsed.
         run_id: Kept with each fetch.
         live_urls: Hosts that a user has set instead of the declared ones; live only.
-        nonce: Gives the nonce of each signed request; None: the present in milliseconds, above the client's last one.
+        nonce: Returns the nonce of each signed request; None: the current time in milliseconds, greater than the client's last nonce.
 
     Raises:
-        NotConfiguredError: A key is missing, or the upstream demands a contact and none is set.
+        NotConfiguredError: A key is missing, or the upstream requires a contact and none is set.
     """
     from omc_infra.http.wire import Wire  # httpx2 takes 0.1 s to import
 
@@ -88,7 +88,7 @@ def _cleaned(error: Exception, client: HttpClient) -> Exception:
 
 
 def _redactor(policy: HostPolicy, settings: Settings, keys: Mapping[str, SecretStr]) -> Redactor:
-    """Make a redactor of all keys that this process holds, not only of those that are sent."""
+    """Create a redactor for all keys of this process, not only for those that are sent."""
     secrets = [secret.get_secret_value() for secret in (*keys.values(), *settings.keys.values())]
     return Redactor(secrets, [name for each in (policy, *policy.others.values()) for name in each.secret_parameters])
 

@@ -1,4 +1,4 @@
-"""How one upstream is asked: where it is in each profile, how often, how long, how much, and who we say we are."""
+"""Rules for requests to one upstream: hosts by profile, rate, time-outs, sizes, and our User-Agent."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Host:
 
 @dataclass(frozen=True)
 class HostPolicy:
-    """Where an upstream lives and how politely it is asked.
+    """Hosts, limits and authentication of an upstream.
 
     Attributes:
         live_urls: Base URLs of the real API in the order in which they are tried, without a slash at their end. All of them serve the same
             resources: the identity of a request is that of the first.
         sandbox_path: Path of its stand-in on the sandbox, ``/sec_edgar``.
         requests_per_s: Highest rate of the group.
-        burst: Requests that may leave at once before the rate holds.
+        burst: Requests that may be sent at once before the rate applies.
         group: Name under which rate, quota and bans are counted, over all processes; policies that an upstream counts together share one.
             Empty: the host of the first live URL.
         quota: What the upstream allows in a longer window, beside the rate.
@@ -83,7 +83,7 @@ class HostPolicy:
 
     @property
     def rate_limit(self) -> RateLimit:
-        """How fast the group may be asked."""
+        """Rate limit of the group."""
         return RateLimit(
             self.group or urlsplit(self.live_urls[0]).hostname or self.live_urls[0], self.requests_per_s, self.burst, self.quota
         )
@@ -124,5 +124,5 @@ class HostPolicy:
         if settings.profile == "sandbox":
             return f"omc/{version} (+nobody@sandbox.invalid)"
         if self.needs_contact:
-            raise NotConfiguredError(f"{self.live_urls[0]} demands a contact in the User-Agent: set OMC_CONTACT to your mail address")
+            raise NotConfiguredError(f"{self.live_urls[0]} demands a contact in the User-Agent: set OMC_CONTACT to your email address")
         return f"omc/{version} (no contact set)"

@@ -1,4 +1,4 @@
-"""Where the client hands every body, and asks what it knows already."""
+"""Interface of the store for bodies that the client uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RawStore(Protocol):
     """Keeps every body under its SHA-256, and every fetch under the identity of its request."""
 
     def store(self, payload: Payload, *, etag: str | None, last_modified: str | None) -> None:
-        """Keep one body of any status, with the validators its response gave; known bodies are kept once."""
+        """Store one body of any status with the validators of its response; equal bodies are stored once."""
         ...
 
     def mark_parsed(self, payload: Payload) -> None:

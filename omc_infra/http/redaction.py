@@ -1,4 +1,4 @@
-"""Secrets cut out of whatever is logged, raised, stored or parsed.
+"""Remove secrets from everything that is logged, raised, stored or parsed.
 
 A redactor knows the keys of a run, and learns what is obtained during the run. It finds a secret also where it is percent-encoded,
 escaped for JSON or HTML, as an upstream that echoes it may spell it.
@@ -25,11 +25,11 @@ _LINKS = ("__cause__", "__context__")
 
 
 class RedactedError(Exception):
-    """Stands for an exception of a library whose message held a secret; the message names its class."""
+    """Replaces an exception of a library whose message had a secret; the message names its class."""
 
 
 class Redactor:
-    """Cuts secrets out of texts, bodies, documents and exceptions.
+    """Removes secrets from texts, bodies, documents and exceptions.
 
     Args:
         secrets: Values in clear.
@@ -75,7 +75,7 @@ class Redactor:
         return [self.document(held) for held in value] if isinstance(value, Sequence) and not isinstance(value, bytes) else value
 
     def failure(self, error: Exception) -> Exception:
-        """Cut secrets out of an exception and of all that it was raised from: whoever serializes it writes its causes, too.
+        """Remove secrets from an exception and its causes, because serializers write the causes, too.
 
         Returns:
             The exception itself, changed in place; or a ``RedactedError`` in its place where a library's message can't be changed.

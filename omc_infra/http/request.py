@@ -1,4 +1,4 @@
-"""One request with all it takes to make it again, on any of its hosts."""
+"""One request, with everything needed to repeat it on any of its hosts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Note = Callable[[bytes], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked, before a host is chosen and keys are added.
+    """A request before a host is chosen and keys are added.
 
     Attributes:
         method: HTTP method.
         target: Path and query from the base URL on.
         name: Name of the policy among the ``others``; empty for the policy itself.
-        policy: Whom to ask and how.
+        policy: Hosts and rules of the upstream.
         hosts: Who may answer, in order.
         deadline: Latest end of everything, of ``time.monotonic``.
         identity: Of ``request_identity``.

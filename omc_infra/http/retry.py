@@ -1,4 +1,4 @@
-"""How often and after what wait a failed request is made again."""
+"""Retries of failed requests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _log = structlog.get_logger()
 
 
 def retrying(policy: HostPolicy, deadline_s: float, *, repeatable: bool) -> Retrying:
-    """Compose the retries of one request.
+    """Return the retry rules of one request.
 
-    Waits double from ``policy.backoff_s`` with full jitter. Where the upstream asked for a wait it gets at least that, or,
-    when it would pass the deadline, the failure is raised at once and carries it.
+    Waits double from ``policy.backoff_s`` with full jitter. If the upstream asked for a wait, we wait at least that long; or,
+    if that would exceed the deadline, the error is raised at once with that wait.
 
     Args:
         policy: Number of attempts and scale of the waits.

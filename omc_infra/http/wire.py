@@ -88,7 +88,7 @@ def quiet_request_logs() -> None:
 
 
 def _bound(client: httpx2.Client, deadline: Deadline) -> None:
-    """Put the deadline under each connection of a client, those through proxies included.
+    """Apply the deadline to each connection of a client, including connections through proxies.
 
     httpx2 hands no network backend through to httpcore2, so it is set where httpcore2 keeps it.
     """
@@ -98,7 +98,7 @@ def _bound(client: httpx2.Client, deadline: Deadline) -> None:
 
 
 def bind_deadline(transport: httpx2.BaseTransport, deadline: Deadline) -> None:
-    """Put a deadline under each connection of a transport.
+    """Apply a deadline to each connection of a transport.
 
     Raises:
         RuntimeError: This release of httpx2 keeps its network backend elsewhere.

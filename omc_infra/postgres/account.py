@@ -1,4 +1,4 @@
-"""Under which user of the system the server runs: PostgreSQL refuses root, and root may not make users.
+"""Choose the system user of the server: PostgreSQL doesn't run as root, and OMC must not create users.
 
 An ordinary user runs it as himself. Root runs it in a user namespace, where he is somebody else and keeps his access to his
 own files; where namespaces are refused (many containers), as ``nobody``, who then owns the server's folder, and who keeps root's
@@ -70,7 +70,7 @@ def choose_account(folder: ServerFolder, euid: int) -> Account:
             return disguise
     if euid:
         raise ConfigurationError(
-            f"user id {euid} has no name on this system, and PostgreSQL wants one; add it to /etc/passwd or set OMC_DATABASE_URL"
+            f"user id {euid} has no name on this system, but PostgreSQL needs one; add it to /etc/passwd or set OMC_DATABASE_URL"
         )
     return _dropped(folder)
 
@@ -95,7 +95,8 @@ def _dropped(folder: ServerFolder) -> Account:
     if values.can_enter(folder.path):
         return values
     raise ConfigurationError(
-        f"{folder.path}: {user.pw_name} can't enter it, and PostgreSQL refuses root; point OMC_HOME to a folder outside private ones"
+        f"{folder.path}: user {user.pw_name} can't access it, and PostgreSQL doesn't run as root; set OMC_HOME to a folder that "
+        "this user can access"
     )
 
 
@@ -113,5 +114,5 @@ def _dropped_but_for_one_power(user: pwd.struct_passwd) -> Account:
 def _unprivileged(users: Sequence[pwd.struct_passwd] | None = None) -> pwd.struct_passwd:
     known = [user for user in (pwd.getpwall() if users is None else users) if user.pw_uid]
     if not known:
-        raise ConfigurationError("this system knows no user but root, and PostgreSQL refuses to run as root; set OMC_DATABASE_URL")
+        raise ConfigurationError("this system has no user but root, and PostgreSQL doesn't run as root; set OMC_DATABASE_URL")
     return next((user for user in known if user.pw_name == "nobody"), known[0])

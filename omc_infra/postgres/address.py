@@ -1,4 +1,4 @@
-"""Where a database is and who administers it; every failure to connect gets its one line here, never with the password."""
+"""Address and administrator of a database; connection errors become one-line errors here, without the password."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Address:
         except (psycopg.ProgrammingError, ValueError):
             raise ConfigurationError(f"{variable}: not a PostgreSQL URL; {hint}") from None
         if "@" in parts.get("host", "") or not parts.get("user") or "," in parts.get("host", ""):
-            raise ConfigurationError(f"{variable}: must name one user and one host; {hint}")
+            raise ConfigurationError(f"{variable}: must have one user and one host; {hint}")
         rest = {name: value for name, value in parts.items() if name not in _OWN}
         return cls(parts.get("host", "localhost"), port, parts["dbname"], parts["user"], parts.get("password"), rest)
 
@@ -110,7 +110,7 @@ class Address:
             ConfigurationError: It refuses.
         """
         if not self.user:
-            raise ConfigurationError(f"this process may not administer {self}; it has the logins of its roles only")
+            raise ConfigurationError(f"this process can't administer {self}: it has the logins of its roles only")
         try:
             return self.dial(self.user, self.password, "omc administrator")
         except psycopg.OperationalError as error:
@@ -122,9 +122,9 @@ class Address:
         said = self._without_password(_last_words(error))
         match refusal(error):
             case "login":
-                return ConfigurationError(f"{where}{self.host}:{self.port} refuses the login of {user!r}; check user and password")
+                return ConfigurationError(f"{where}{self.host}:{self.port} rejects the login of {user!r}; check user and password")
             case "database":
-                return ConfigurationError(f"{where}there is no {self}")
+                return ConfigurationError(f"{where}{self} doesn't exist")
             case "rights":
                 return ConfigurationError(f"{where}{user!r} may not connect to {self}: {said}")
             case "waking" | "unreachable":

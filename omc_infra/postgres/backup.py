@@ -1,7 +1,7 @@
-"""A backup before a migration that rewrites rows: made beside the data folder of the embedded server, asked for elsewhere.
+"""Backup before a migration that rewrites rows. OMC makes it for the embedded server; on another server the user must make it.
 
 The file is ``<home>/backups/<database>-before-<revision>-<UTC time>.dump`` in ``pg_dump``'s custom format, readable by its owner only.
-It appears under that name when it is whole and ``pg_restore`` can list it; ``docs/how-to/migrate.md`` says how to restore it.
+It gets that name when it is complete and ``pg_restore`` can list it; ``docs/how-to/migrate.md`` says how to restore it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def back_up(database: Database, revision: str, now: datetime, *, without: str = 
             unfinished.unlink()
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(
-            f"{folder}: no backup before revision {revision}, which rewrites rows: {reason}; make room, or run `{without}`"
+            f"{folder}: the backup before revision {revision}, which rewrites rows, failed: {reason}; free some disk space, or "
+            f"run `{without}`"
         ) from error
     return folder / name
 
@@ -83,7 +84,7 @@ def _server_folder(database: Database) -> ServerFolder:
     with database.address.administer() as admin:
         row = admin.execute("SHOW data_directory").fetchone()
     if row is None:
-        raise ConfigurationError(f"{database.address}: the server doesn't say where its data folder is")
+        raise ConfigurationError(f"{database.address}: the server doesn't report its data folder")
     return ServerFolder(Path(row[0]).parent)
 
 
@@ -104,7 +105,7 @@ def _dump(address: Address, file: Path) -> None:
 
 def _list(file: Path) -> None:
     if not run_program("pg_restore", "--list", str(file)).strip():
-        raise ProgramFailedError("the file that pg_dump wrote lists nothing")
+        raise ProgramFailedError("the file that pg_dump wrote is empty")
 
 
 def where_arguments(address: Address) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Deletions in small steps: each batch a short transaction of its own, so that a killed purge has kept what it did and the next goes on."""
+"""Delete rows in batches, one short transaction each, so that a killed purge keeps its progress and the next one continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Batch(Generic[Position]):
 
 @dataclass(frozen=True)
 class Purged:
-    """What a purge did; it is not complete where its time ran out before there was nothing left."""
+    """Result of a purge; it is incomplete if the time ran out."""
 
     what: str
     count: int
@@ -58,5 +58,5 @@ def purge_in_batches(
 
 
 def kept_since(now: datetime, keep_days: int) -> datetime | None:
-    """Return the moment before which things are let go, or None where they are kept for ever (0 days)."""
+    """Return the time before which data is removed, or None if it is kept forever (0 days)."""
     return now - timedelta(days=keep_days) if keep_days else None

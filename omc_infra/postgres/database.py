@@ -1,4 +1,4 @@
-"""The profile's database: opened, made where it is missing, and proven to hold the profile's rows before anybody reads one."""
+"""Open the profile's database; create it if it is missing, and check that it belongs to the profile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAINTENANCE_DATABASES = ("postgres", "template1")
 
 
 class UnrecordedPasswordError(ConfigurationError):
-    """A role exists, and nothing here knows its password."""
+    """A role exists, but its password is not recorded here."""
 
     advice = (
         "Copy `credentials/` from the home that first used the database, set `OMC_DATABASE_<ROLE>_PASSWORD`, or run `omc db rotate all`."
@@ -174,7 +174,7 @@ class Database:
         return str(row[0]) if row else None
 
     def require_profile(self) -> bool:
-        """Tell whether the database was migrated and our roles work, and refuse one that holds another profile's rows.
+        """Return whether the database is migrated and our roles work; raise if it belongs to another profile.
 
         Raises:
             ConfigurationError: It holds rows of the other profile.
@@ -183,7 +183,8 @@ class Database:
         seen = marked or (self._marked_as(self.address) if self.address.user else None)  # before any role of it is touched
         if seen not in (None, self.profile):
             raise ConfigurationError(
-                f"{self.address} holds {seen} rows, and OMC_PROFILE is {self.profile}; set OMC_PROFILE={seen} or use another database"
+                f"{self.address} belongs to the profile {seen}, but OMC_PROFILE is {self.profile}; set OMC_PROFILE={seen} or "
+                "use another database"
             )
         return marked is not None and set(self.logins) >= (set(ROLES) if self.address.user else set())
 
@@ -209,7 +210,8 @@ class Database:
             if recorded is None and exists and not self._had_derived_password(role):
                 raise UnrecordedPasswordError(
                     f"role {name!r} of {self.address} exists, and its password isn't recorded in {self.files.folder}: copy that folder"
-                    f" from where the platform was first started, set {password_variable(role)}, or set new ones by `omc db rotate all`"
+                    f" from where the platform was first started, set {password_variable(role)}, or set new passwords with"
+                    " `omc db rotate all`"
                 )
             self.logins[role] = replace(self.address, user=name, password=recorded or self.files.ensure(role))
         return self.logins[role].password or ""
@@ -325,7 +327,7 @@ def _maintenance(address: Address) -> psycopg.Connection[Any]:
             continue
         connection.autocommit = True
         return connection
-    raise ConfigurationError(f"OMC_DATABASE_URL: there is no {address}; create it, owned by {address.user!r}")
+    raise ConfigurationError(f"OMC_DATABASE_URL: {address} doesn't exist; create it with owner {address.user!r}")
 
 
 def _create_database(admin: psycopg.Connection[Any], address: Address) -> None:
@@ -334,6 +336,6 @@ def _create_database(admin: psycopg.Connection[Any], address: Address) -> None:
     except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
         return  # another process was first
     except psycopg.Error as error:
-        raise ConfigurationError(f"OMC_DATABASE_URL: there is no {address}, and it can't be made: {error.diag.message_primary}") from error
+        raise ConfigurationError(f"OMC_DATABASE_URL: {address} doesn't exist and can't be created: {error.diag.message_primary}") from error
     if address.embedded:
         admin.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")

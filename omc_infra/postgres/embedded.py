@@ -1,7 +1,7 @@
-"""One PostgreSQL for everybody who works in one ``home``: the first starts it, the last to leave stops it.
+"""One PostgreSQL server for all processes of a ``home``: the first process starts it, the last one stops it.
 
-Who uses it holds a shared ``flock``; leaving, he tries to make it exclusive, and where that works he was the last. The
-kernel drops the locks of a killed process, so nothing counts wrongly after ``kill -9``.
+Each process that uses it holds a shared ``flock``. At its end it tries to make the lock exclusive; if that works, it was the last one. The
+kernel releases the locks of a killed process, so the count is right even after ``kill -9``.
 """
 
 from __future__ import annotations

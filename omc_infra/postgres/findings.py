@@ -1,4 +1,4 @@
-"""What a database's roles can do beyond what they should, for a person to read."""
+"""Find rights that a database's roles have, but should not have."""
 
 from __future__ import annotations
 

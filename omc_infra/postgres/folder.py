@@ -1,4 +1,4 @@
-"""What an embedded server keeps on disk, all below ``<home>/postgres``; nothing outside it is ever changed.
+"""Files of an embedded server, all below ``<home>/postgres``; nothing outside is changed.
 
 ::
 
@@ -56,7 +56,7 @@ class ServerFolder:
             with tempfile.TemporaryFile(dir=path):
                 return cls(path)
         except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror}; point OMC_HOME to a folder you may write") from error
+            raise ConfigurationError(f"{path}: {error.strerror}; set OMC_HOME to a folder that you can write to") from error
 
     @property
     def data(self) -> Path:

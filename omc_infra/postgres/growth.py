@@ -1,4 +1,4 @@
-"""How large every table of the database is, how fast it grows, and where that leads in thirty days."""
+"""Size and growth of every table of the database, with a projection for thirty days."""
 
 from __future__ import annotations
 

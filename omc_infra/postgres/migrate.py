@@ -1,4 +1,4 @@
-"""Bring a database to the newest revision: all storeys' folders, one linear chain, as the owner role.
+"""Migrate a database to the newest revision: the folders of all packages in one linear chain, as role owner.
 
 A storey names its folder by the entry point group ``omc.migrations``. Alembic is used without ``alembic.ini`` and ``env.py``:
 paths may hold anything, and there is one way to run it.
@@ -43,7 +43,7 @@ def migration_folders() -> list[Path]:
     """
     named = sorted(entry_points(group=MIGRATIONS_GROUP))
     if not named:
-        raise ConfigurationError(f"no migrations: the installed package names none under {MIGRATIONS_GROUP!r}; run `make setup`")
+        raise ConfigurationError(f"no migrations: the installed package has none under {MIGRATIONS_GROUP!r}; run `make setup`")
     return [_package_folder(entry.name, entry.value) for entry in named]
 
 

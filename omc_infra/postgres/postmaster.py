@@ -135,7 +135,7 @@ class Postmaster:
                 process.kill()
         if not _wait_until(lambda: not any(_is_marked(process.pid, self.folder.mark) for process in left), _STOP_TIMEOUT_S):
             raise DatabaseUnavailableError(
-                f"{self.folder.path}: processes of a dead server don't end; end them by hand: {[p.pid for p in left]}"
+                f"{self.folder.path}: processes of a crashed server are still running; stop them by hand: {[p.pid for p in left]}"
             )
         (self.folder.data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -157,14 +157,15 @@ class Postmaster:
         if made.returncode:
             shutil.rmtree(fresh, ignore_errors=True)
             reason = next((line for line in made.stderr.splitlines() if "error:" in line or "FATAL" in line), made.stderr.strip()[-200:])
-            raise DatabaseUnavailableError(f"{self.folder.path}: PostgreSQL can't make its data folder: {reason}")
+            raise DatabaseUnavailableError(f"{self.folder.path}: PostgreSQL can't create its data folder: {reason}")
         fresh.rename(self.folder.data)
 
     def _require_known_version(self) -> None:
         found = (self.folder.data / "PG_VERSION").read_text().strip()
         if found != MAJOR_VERSION:
             raise ConfigurationError(
-                f"{self.folder.data} was made by PostgreSQL {found}, this is {MAJOR_VERSION}; move OMC_HOME, or dump it there and restore"
+                f"{self.folder.data} was created by PostgreSQL {found}, but this is {MAJOR_VERSION}; use another OMC_HOME, or "
+                f"dump the data with version {found} and restore it"
             )
 
     def _start(self, account: Account, binaries: Binaries) -> int:
@@ -208,10 +209,12 @@ class Postmaster:
 
         if not _wait_until(settled, _READY_TIMEOUT_S):
             raise DatabaseUnavailableError(
-                f"{self.folder.path}: PostgreSQL isn't ready after {_READY_TIMEOUT_S:.0f} s; its log: {self.folder.logs}"
+                f"{self.folder.path}: PostgreSQL isn't ready after {_READY_TIMEOUT_S:.0f} s; see its log: {self.folder.logs}"
             )
         if not ready:
-            raise DatabaseUnavailableError(f"{self.folder.path}: PostgreSQL doesn't start: {self._reason()}; its log: {self.folder.logs}")
+            raise DatabaseUnavailableError(
+                f"{self.folder.path}: PostgreSQL doesn't start: {self._reason()}; see its log: {self.folder.logs}"
+            )
         return ready[0]
 
     def _answers(self, running: PidFile) -> bool:

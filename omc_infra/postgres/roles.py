@@ -58,7 +58,9 @@ def role_name(database: str, role: Role) -> str:
     """
     name = f"{database}_{role}"
     if len(name.encode()) > _IDENTIFIER_LIMIT_BYTES:
-        raise ConfigurationError(f"database name {database!r} is too long: with '_{role}' it must fit into {_IDENTIFIER_LIMIT_BYTES} bytes")
+        raise ConfigurationError(
+            f"database name {database!r} is too long: with '_{role}' it must have at most {_IDENTIFIER_LIMIT_BYTES} bytes"
+        )
     return name
 
 
@@ -102,7 +104,7 @@ def ensure_roles(
     database = admin.info.dbname
     if admin.info.server_version < OLDEST_VERSION * 10_000:
         raise ConfigurationError(
-            f"OMC_DATABASE_URL: PostgreSQL {admin.info.server_version // 10_000} is too old, {OLDEST_VERSION} or later is needed"
+            f"OMC_DATABASE_URL: PostgreSQL {admin.info.server_version // 10_000} is too old; OMC needs {OLDEST_VERSION} or later"
         )
     try:
         with admin.transaction():

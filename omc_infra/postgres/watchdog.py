@@ -1,4 +1,4 @@
-"""End statements that run beyond their role's limit.
+"""Cancel statements that exceed the time limit of their role.
 
 PostgreSQL lets a login role change its own ``statement_timeout``, so the setting alone holds nobody who can run SQL.
 """

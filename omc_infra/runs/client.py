@@ -1,4 +1,4 @@
-"""A launcher's side of the warm server: find it or start it, hand it a run, keep it alive by staying connected."""
+"""Client of the warm server for a launcher: find or start it, launch a run, keep it alive with an open connection."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _named(order: Order) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MachineError(f"no process can be started for run {order.run_id}: {error.strerror}") from error
+        raise MachineError(f"can't start a process for run {order.run_id}: {error.strerror}") from error
 
 
 def _watch(process: subprocess.Popen[bytes], order: Order, places: Places, report: Callable[..., bool] = report_death) -> None:

@@ -1,4 +1,4 @@
-"""A run whose process ended without an outcome: told to Dagster with how it ended and what it printed last."""
+"""Report to Dagster a run whose process ended without an outcome, with its exit status and last output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's process ended by its pid, where no server does it: asked, then killed with all it started, then told to Dagster."""
+"""End a run's process by its pid when no server does it: SIGTERM, then SIGKILL to its group, then a report to Dagster."""
 
 from __future__ import annotations
 

@@ -40,22 +40,22 @@ log = structlog.get_logger()
 
 _OPTIONAL = Field(str, is_required=False)
 _CONFIG = {
-    "locations": Field(Array(str), default_value=[], description="Modules of the code locations that are preloaded."),
-    "preload": Field(Array(str), default_value=[], description="Libraries that are imported beforehand, where they are installed."),
-    "warm": Field(bool, default_value=True, description="False: every run gets a process of its own."),
-    "max_children": Field(int, default_value=8, description="Warm runs at a time; more wait."),
-    "grace_s": Field(float, default_value=10.0, description="From the request to end a run until it is killed."),
-    "answer_s": Field(float, default_value=60.0, description="How long a launch waits for a server that is still loading."),
-    "idle_exit_s": Field(float, default_value=60.0, description="How long a server without launcher and runs stays."),
+    "locations": Field(Array(str), default_value=[], description="Modules of the code locations to preload."),
+    "preload": Field(Array(str), default_value=[], description="Libraries to import in advance, if they are installed."),
+    "warm": Field(bool, default_value=True, description="False: every run gets its own process."),
+    "max_children": Field(int, default_value=8, description="Maximum number of warm runs at the same time. More runs wait."),
+    "grace_s": Field(float, default_value=10.0, description="Time between the request to end a run and killing it."),
+    "answer_s": Field(float, default_value=60.0, description="Time that a launch waits for a server that is still loading."),
+    "idle_exit_s": Field(float, default_value=60.0, description="Time after which a server without a launcher and without runs ends."),
     "routes": Field(
         Array({"to": str, "tag": _OPTIONAL, "value": _OPTIONAL, "job": _OPTIONAL}),
         default_value=[],
-        description="Rules before the table of omc_infra.runs.routing; to: warm, process or elsewhere.",
+        description="Rules that come before those of omc_infra.runs.routing; `to` is warm, process or elsewhere.",
     ),
     "elsewhere": Field(
         {"module": str, "class": str, "config": Field(dict, default_value={})},
         is_required=False,
-        description="The launcher of runs that are routed elsewhere, such as dagster_aws.ecs EcsRunLauncher.",
+        description="Launcher of the runs that are routed elsewhere, such as EcsRunLauncher of dagster_aws.ecs.",
     ),
 }
 
@@ -196,7 +196,7 @@ class WarmRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
 
         configured = self._config.get("elsewhere")
         if configured is None:
-            raise ConfigurationError("run_launcher: a run is routed elsewhere, but config.elsewhere names no launcher")
+            raise ConfigurationError("run_launcher: a run is routed elsewhere, but config.elsewhere has no launcher")
         data = ConfigurableClassData(configured["module"], configured["class"], yaml.safe_dump(dict(configured["config"])))
         launcher = cast(RunLauncher[DagsterInstance], data.rehydrate())
         launcher.register_instance(self._instance)

@@ -35,7 +35,7 @@ class Listener:
         deadline = time.monotonic() + patience_s
         while not _locked(lock):
             if time.monotonic() > deadline:
-                raise ConfigurationError(f"another warm server runs on {places.folder}")
+                raise ConfigurationError(f"another warm server is running on {places.folder}")
             time.sleep(0.05)
         places.socket.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

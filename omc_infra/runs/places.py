@@ -99,6 +99,6 @@ def _private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise ConfigurationError(f"{folder} is not a folder of this user's own; remove it")
+        raise ConfigurationError(f"{folder} is not a folder of this user; remove it")
     if stat.S_IMODE(found.st_mode) & 0o077:
         folder.chmod(0o700)

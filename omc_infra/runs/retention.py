@@ -1,4 +1,4 @@
-"""Let go of what Dagster recorded long ago: finished runs with their events, checks and files, events of no run, and ticks.
+"""Remove old records of Dagster: finished runs with their events, checks and files, events without a run, and ticks.
 
 Dagster has a retention of its own for ticks only, and only for those of sensors and schedules that still exist; its event log would
 grow for ever. Kept, however old: unfinished runs and those they were started from, runs of a backfill in progress, the runs of the

@@ -78,7 +78,7 @@ def rules_of(configured: Sequence[Mapping[str, str]]) -> tuple[Rule, ...]:
 def _rule(fields: Mapping[str, str]) -> Rule:
     to = fields["to"]
     if to not in get_args(Target):
-        raise ConfigurationError(f"run_launcher routes: no target {to!r}; one of {', '.join(get_args(Target))}")
+        raise ConfigurationError(f"run_launcher routes: no target {to!r}; choose one of {', '.join(get_args(Target))}")
     if not {"tag", "job"} & fields.keys():
-        raise ConfigurationError(f"run_launcher routes: the rule to {to!r} needs a tag or a job")
+        raise ConfigurationError(f"run_launcher routes: the rule for {to!r} needs a tag or a job")
     return Rule(cast(Target, to), fields.get("tag"), fields.get("value"), fields.get("job"))

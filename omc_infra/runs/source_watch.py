@@ -1,4 +1,4 @@
-"""Whether the code that was preloaded is still the code on disk."""
+"""Detect whether the preloaded code has changed on disk."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m omc_infra.runs.warm_server", description="Runs fork from this process.")
     parser.add_argument("--folder", type=Path, required=True, help="private folder of locks and logs")
-    parser.add_argument("--socket", type=Path, required=True, help="where launchers reach it")
+    parser.add_argument("--socket", type=Path, required=True, help="socket on which launchers connect")
     parser.add_argument("--location", action="append", default=[], help="module of a code location; may be repeated")
-    parser.add_argument("--preload", action="append", default=[], help="library to import beforehand; may be repeated")
-    parser.add_argument("--max-children", type=int, default=8, help="runs at a time; more wait")
+    parser.add_argument("--preload", action="append", default=[], help="library to import in advance; may be repeated")
+    parser.add_argument("--max-children", type=int, default=8, help="maximum number of runs at the same time")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds from SIGTERM to SIGKILL")
-    parser.add_argument("--idle-exit", type=float, default=60.0, help="seconds without a launcher after which an idle server ends")
-    parser.add_argument("--handover", type=int, help="descriptor of what the image before left; set by the server itself")
+    parser.add_argument("--idle-exit", type=float, default=60.0, help="seconds after which an idle server without a launcher ends")
+    parser.add_argument("--handover", type=int, help="file descriptor with the state of the previous image; the server sets it itself")
     known = parser.parse_args(words)
     again = list(words)
     if known.handover is not None:

@@ -1,4 +1,4 @@
-"""Attempts at something that may fail for a while: repeated after a wait, and told of once."""
+"""Repeat an action that may fail for a while, with a wait, and report the first failure only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that runs full under the platform, and PostgreSQL's own words about it: told once when it begins and once when it is over."""
+"""Watch for a full disk, also in PostgreSQL's log: report once when it starts and once when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One platform a database: an advisory lock on a session that stays open for as long as the platform runs.
+"""One platform per database: an advisory lock on a session that stays open while the platform runs.
 
 Two daemons on one Dagster instance would each launch every tick, and the second platform would cancel the first one's runs. The
 lock falls with its session: at once when the holder is killed, after a minute when its machine vanishes. Who holds it stands in
@@ -169,9 +169,9 @@ class PlatformLock:
             holder = read_holder(self._database)
             if holder is not None:
                 return PlatformTakenError(
-                    f"a platform already runs on {self._database.address}: {holder}; stop it, or use another database"
+                    f"a platform is already running on {self._database.address}: {holder}; stop it, or use another database"
                 )
-        return PlatformTakenError(f"a platform is just starting or ending on {self._database.address}; stop it, or use another database")
+        return PlatformTakenError(f"a platform is starting or stopping on {self._database.address}; stop it, or use another database")
 
     def _hang_up(self) -> None:
         if self._session is not None:

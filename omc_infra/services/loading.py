@@ -1,4 +1,4 @@
-"""Whether changed code loads: each location is loaded once in a process of its own, and what does not load is told by name.
+"""Check that changed code can be loaded: load each location in its own process, and report by name what can't be loaded.
 
 A code server takes code that does not load without ending, so that the UI can show the error; its being up says nothing.
 A storey names, under the entry point group ``omc.broken_parts``, a function that returns a line for each part of its location that is

@@ -1,4 +1,4 @@
-"""One platform a home: two daemons on one Dagster instance would each answer every tick."""
+"""One platform per home: two daemons on one Dagster instance would both run every tick."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exclusive_platform(home: Path, purpose: str = "") -> Iterator[None]:
             holder = handle.read().strip() or "unknown"
             if CLEANING not in holder or time.monotonic() > deadline:
                 raise ConfigurationError(
-                    f"a platform already runs on {home} (process {holder}); stop it, or set OMC_HOME to another folder"
+                    f"a platform is already running on {home} (process {holder}); stop it, or set OMC_HOME to another folder"
                 )
             time.sleep(_POLL_S)
         handle.truncate(0)

@@ -1,4 +1,4 @@
-"""What ends a platform's processes when the platform itself was killed: a watcher that holds the other end of a pipe.
+"""End a platform's processes after the platform itself was killed: a watcher process holds the other end of a pipe.
 
 A killed process can't clean up, but the kernel closes its files: the watcher, a shell that waits for a line, then reads the end of
 the pipe and becomes ``python -m omc_infra.services.orphans``. On Linux the direct children are killed by the kernel as well, sooner;

@@ -11,7 +11,7 @@ from omc_infra.web.access import login_path
 
 POSTGRES = ServiceSpec(
     name="postgres",
-    title="PostgreSQL, embedded; kept by everybody who uses it",
+    title="PostgreSQL, embedded; it runs as long as a process uses it",
     health=ServerHealth(),
     replaced_by="database_url",
 )
@@ -58,7 +58,7 @@ WEBSERVER = ServiceSpec(
 VIEWER = replace(
     WEBSERVER,
     name="dagster-viewer",
-    title="Dagster UI that changes nothing",
+    title="Dagster UI, read-only",
     command=(*_UI, "--read-only", "-w", "{workspace}"),
     port=3001,
     label="viewer",

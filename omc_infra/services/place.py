@@ -1,4 +1,4 @@
-"""Where one service runs: its host and port or socket, and what its command line may name."""
+"""Host and port or socket of one service, and the fields for its command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform and what it stands on, opened together: locks, database, Dagster instance, services."""
+"""Open the platform: locks, database, Dagster instance, services."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def _refuse_services_alone(settings: Settings, table: ServiceTable) -> None:
     for spec in table:
         found = read_state(settings.home, spec.name)
         if found is not None:
-            raise ConfigurationError(f"service {spec.name!r} runs alone on {settings.home} (process {found.pid}); end it first")
+            raise ConfigurationError(f"service {spec.name!r} is running on its own on {settings.home} (process {found.pid}); stop it first")
 
 
 def _become(environ: Mapping[str, str]) -> None:

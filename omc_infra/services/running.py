@@ -1,4 +1,4 @@
-"""Services of a table, started in the order of their needs, waited for, and kept running."""
+"""Start the services of a table in the order of their dependencies, wait for them, and keep them running."""
 
 from __future__ import annotations
 

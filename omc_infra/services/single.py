@@ -77,17 +77,17 @@ def run_only(settings: Settings, name: str, host: str | None, port: int | None, 
 
 def _require(spec: ServiceSpec, table: ServiceTable, settings: Settings) -> None:
     if settings.profile not in spec.profiles:
-        raise ConfigurationError(f"service {spec.name!r} does not run in the profile {settings.profile}")
+        raise ConfigurationError(f"service {spec.name!r} is not part of the profile {settings.profile}")
     if spec.is_replaced(settings):
-        raise ConfigurationError(f"service {spec.name!r} is not needed: OMC_{spec.replaced_by.upper()} names another")
+        raise ConfigurationError(f"service {spec.name!r} is not needed: OMC_{spec.replaced_by.upper()} points to another one")
     found = read_state(settings.home, spec.name)
     if found is not None:
-        raise ConfigurationError(f"service {spec.name!r} already runs on {settings.home} (process {found.pid})")
+        raise ConfigurationError(f"service {spec.name!r} is already running on {settings.home} (process {found.pid})")
     for other in table.only(settings):
         if other.provides and reads_settings(spec):
-            raise ConfigurationError(f"OMC_{other.replaced_by.upper()}: must name the {other.name} when {spec.name!r} runs alone")
+            raise ConfigurationError(f"OMC_{other.replaced_by.upper()}: must be the URL of {other.name} if {spec.name!r} runs on its own")
     if spec.roles and not settings.has_roles_only and settings.database_url is None and embedded.found(settings.home) is None:
-        raise ConfigurationError("PostgreSQL does not run; start `omc up --only postgres` beside it, or set OMC_DATABASE_URL")
+        raise ConfigurationError("PostgreSQL is not running; start `omc up --only postgres` too, or set OMC_DATABASE_URL")
 
 
 def _place(

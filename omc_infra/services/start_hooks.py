@@ -77,9 +77,9 @@ def run_start_hooks(settings: Settings, stopped: threading.Event | None = None) 
         process.kill()
         process.wait()
     if process.returncode == _REFUSED:
-        raise MachineError(f"a step of the platform's start failed: {json.loads(found.read_text())}")
+        raise MachineError(f"a step of the platform start failed: {json.loads(found.read_text())}")
     if process.returncode:
-        raise StartHookError(f"a step of the platform's start failed; see {log}")
+        raise StartHookError(f"a step of the platform start failed; see {log}")
     failures: list[str] = json.loads(found.read_text())
     found.unlink()
     return failures

@@ -153,7 +153,7 @@ def _database(settings: Settings) -> Iterator[tuple[Database | None, DatabaseRep
 
     address = server_address(settings)
     if address is None:
-        yield None, DatabaseReport(None, None, "its server does not run")
+        yield None, DatabaseReport(None, None, "server not running")
         return
     with ExitStack() as exits:
         found = None

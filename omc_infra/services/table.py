@@ -116,7 +116,7 @@ class ServiceTable:
             ConfigurationError: There is none.
         """
         if name not in self._specs:
-            raise ConfigurationError(f"no service {name!r}; there are {', '.join(self._specs)}")
+            raise ConfigurationError(f"no service {name!r}; choose one of {', '.join(self._specs)}")
         return self._specs[name]
 
     def needed_by(self, spec: ServiceSpec) -> list[ServiceSpec]:
@@ -161,7 +161,7 @@ def _loaded() -> Iterator[ServiceSpec]:
     for entry in sorted(entry_points(group=SERVICES_GROUP)):
         spec = entry.load()
         if not isinstance(spec, ServiceSpec) or spec.name != entry.name:
-            raise ConfigurationError(f"entry point {entry.name!r} of {SERVICES_GROUP!r}: {entry.value} is no service of that name")
+            raise ConfigurationError(f"entry point {entry.name!r} of {SERVICES_GROUP!r}: {entry.value} is not a service of that name")
         yield spec
 
 
@@ -170,7 +170,7 @@ def _ordered(specs: Mapping[str, ServiceSpec]) -> Iterator[ServiceSpec]:
     while waiting:
         ready = [spec for spec in waiting.values() if not any(_is_named(name, spec.needs) for name in waiting if name != spec.name)]
         if not ready:
-            raise ConfigurationError(f"services need each other in a circle: {', '.join(sorted(waiting))}")
+            raise ConfigurationError(f"services depend on each other in a cycle: {', '.join(sorted(waiting))}")
         for spec in ready:
             _require_needs(spec, specs)
             del waiting[spec.name]

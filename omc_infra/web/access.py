@@ -72,9 +72,9 @@ def ensure_access(file: Path) -> Access:
         _write_once(file)
         token = file.read_text().strip()
     except OSError as error:
-        raise ConfigurationError(f"the token of the Dagster UI, {file}: {error.strerror or error}") from error
+        raise ConfigurationError(f"token of the Dagster UI in {file}: {error.strerror or error}") from error
     if len(token) < _LEAST_LENGTH or not token.isascii():
-        raise ConfigurationError(f"{file} holds no token of the Dagster UI; remove it, and the next start makes one")
+        raise ConfigurationError(f"{file} has no token of the Dagster UI; remove the file, and OMC creates a new one at the next start")
     return Access(token)
 
 

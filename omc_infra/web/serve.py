@@ -19,11 +19,9 @@ _LIVE_POLL_MS = 2_000
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), required=True, help="Port to listen on.")
-@click.option(
-    "--names", default="", help="Further hosts, separated by commas, each with its port where it has one, under which it is reached."
-)
-@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File of the login token.")
-@click.option("--read-only", is_flag=True, help="Refuse whatever changes something.")
+@click.option("--names", default="", help="Other host names of the UI, separated by commas, each with its port if it has one.")
+@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File with the login token.")
+@click.option("--read-only", is_flag=True, help="Refuse all requests that change something.")
 @click.option("-w", "--workspace", type=click.Path(exists=True, dir_okay=False), required=True, help="Dagster workspace file.")
 def serve(host: str, port: int, names: str, token_file: Path, read_only: bool, workspace: str) -> None:
     """Serve until a signal ends the process; the instance is the one of ``DAGSTER_HOME``."""

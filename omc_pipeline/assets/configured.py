@@ -23,7 +23,7 @@ def configured_registry(configuration: Configuration) -> Registry:
         return shipped()
     config = configuration.section(SECTION)
     if not isinstance(config, AssetsConfig):
-        raise ConfigurationError(f"section {SECTION} does not hold assets")
+        raise ConfigurationError(f"section {SECTION} has no assets")
     try:
         return registry_with(config)
     except ValueError as error:

@@ -34,16 +34,16 @@ def clean_ticker(written: str) -> str:
 def _cleaned(written: str) -> str:
     shown = ascii(written[:LONGEST])
     if len(written) > 4 * LONGEST:
-        raise ValueError(f"{shown} is no ticker: too long")
+        raise ValueError(f"{shown} is not a ticker: too long")
     if any(unicodedata.category(character) in _INVISIBLE for character in written.strip()):
-        raise ValueError(f"{shown} is no ticker: it holds invisible characters")
+        raise ValueError(f"{shown} is not a ticker: it has invisible characters")
     ticker = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", written).strip().upper())
     if _ASCII.fullmatch(ticker):
         return ticker
     if not ticker or len(ticker) > LONGEST:
-        raise ValueError(f"{shown} is no ticker")
+        raise ValueError(f"{shown} is not a ticker")
     for character in ticker:
         is_ascii_part = character.isascii() and (character.isalnum() or character in ".$@_*+/-")
         if not is_ascii_part and not unicodedata.name(character, "").startswith(_UNLIKE_LATIN):
-            raise ValueError(f"{shown} is no ticker: {character!a} is no letter or digit of one")
+            raise ValueError(f"{shown} is not a ticker: {character!a} is not allowed")
     return ticker

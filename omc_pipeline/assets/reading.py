@@ -74,7 +74,7 @@ def read_alias(written: str) -> Alias:
     """
     match = _ALIAS.fullmatch(written)
     if match is None:
-        raise ValueError(f'{written[:60]!r} is no alias like "coinspot:BCC" or "coinspot:LUNA@..2022-05-28"')
+        raise ValueError(f'{written[:60]!r} is not an alias like "coinspot:BCC" or "coinspot:LUNA@..2022-05-28"')
     venue, ticker, since, until = match.groups()
     return Alias(venue, clean_ticker(ticker), _day(since), _day(until))
 

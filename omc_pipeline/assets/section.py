@@ -27,7 +27,7 @@ def _symbol_text(written: str) -> str:
 
 def _alias_text(written: str) -> str:
     if not _ALIAS.fullmatch(written):
-        raise ValueError('must be a venue and its ticker like "coinspot:AUS", perhaps with days: "coinspot:AUS@2024-01-01.."')
+        raise ValueError('must be a venue and its ticker like "coinspot:AUS", optionally with days: "coinspot:AUS@2024-01-01.."')
     return written
 
 
@@ -44,16 +44,16 @@ OwnSymbol = Annotated[str, AfterValidator(_symbol_text)]
 class OwnAsset(Section):
     """An asset that the shipped registry lacks, or that the user describes otherwise."""
 
-    name: str = Field(min_length=1, max_length=100, description="As people write it.")
-    coingecko: str = Field("", max_length=100, pattern=r"^[\w.-]*$", description='Its CoinGecko id, by which it is priced; "": none.')
-    contracts: tuple[Annotated[str, AfterValidator(_contract_text)], ...] = Field((), description='Its contracts, "chain:address".')
+    name: str = Field(min_length=1, max_length=100, description="Full name of the coin.")
+    coingecko: str = Field("", max_length=100, pattern=r"^[\w.-]*$", description='Its CoinGecko id, used to get its price; "": none.')
+    contracts: tuple[Annotated[str, AfterValidator(_contract_text)], ...] = Field((), description='Its contracts, each as "chain:address".')
 
 
 class AssetsConfig(Section):
     """Which tickers and assets a user adds to the registry; `omc assets apply` renames what was stored under their old names."""
 
     aliases: dict[Annotated[str, AfterValidator(_alias_text)], OwnSymbol] = Field(
-        default_factory=dict, description='Symbols by ticker: `"coinspot:AUS" = "AUSCASH"`; these go before the shipped ones.'
+        default_factory=dict, description='Symbols by ticker, such as `"coinspot:AUS" = "AUSCASH"`. They override the built-in ones.'
     )
     own: dict[OwnSymbol, OwnAsset] = Field(
         default_factory=dict, description="Assets by symbol, each with `name`, `coingecko`, `contracts`."
@@ -65,7 +65,7 @@ class AssetsConfig(Section):
 
         for written, symbol in self.aliases.items():
             if symbol not in self.own and shipped().asset(symbol) is None:
-                raise ValueError(f"{written} is for {symbol}, and no asset has that symbol; `omc assets list` shows them")
+                raise ValueError(f"{written} is mapped to {symbol}, but no asset has that symbol; `omc assets list` shows them")
         return self
 
 

@@ -23,15 +23,15 @@ FIXTURES = Path("tests/fixtures/documents")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=FIXTURES,
     show_default=True,
-    help="Documents, each beside its NAME.facts.json; folders within it are read too.",
+    help="Folder of documents, each with a NAME.facts.json beside it; subfolders are read, too.",
 )
-@click.option("--mutations", type=click.IntRange(1, 1_000_000), default=5000, show_default=True, help="Changed facts to try.")
+@click.option("--mutations", type=click.IntRange(1, 1_000_000), default=5000, show_default=True, help="Number of changed facts to try.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
     default=1,
     show_default=True,
-    help="Of the choice of changes; the same seed tries the same ones.",
+    help="Random seed. The same seed tries the same changes.",
 )
 @json_option
 def documents(folder: Path, mutations: int, seed: int, as_json: bool) -> None:

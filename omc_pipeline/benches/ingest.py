@@ -9,10 +9,12 @@ from omc_infra.commands.bench import print_figures
 
 
 @click.command(epilog="Exit code 1: a row is missing, or an unchanged one was counted as new.")
-@click.option("--rows", type=click.IntRange(10_000, 100_000_000), default=1_000_000, show_default=True, help="New quotes, of 500 symbols.")
+@click.option(
+    "--rows", type=click.IntRange(10_000, 100_000_000), default=1_000_000, show_default=True, help="Number of new quotes of 500 symbols."
+)
 @json_option
 def ingest(rows: int, as_json: bool) -> None:
-    """Measure new rows and rows that are known, in turns with COPY, so that a busy machine is busy for all three."""
+    """Measure appending new and known rows, alternating with COPY as the baseline."""
     from omc_pipeline.benches.ingest_work import UNEXPECTED, ingest_figures
 
     figures = list(ingest_figures(rows))

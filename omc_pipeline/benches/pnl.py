@@ -15,7 +15,9 @@ DATABASE_FILLS = 400_000
 
 
 @click.command(epilog="Exit code 1: a row differs.")
-@click.option("--fills", type=click.IntRange(200_000, 1_000_000_000), help=f"Fills of the kernel's figures; default {DEFAULT_FILLS:,}.")
+@click.option(
+    "--fills", type=click.IntRange(200_000, 1_000_000_000), help=f"Number of fills for the kernel's figures. Default: {DEFAULT_FILLS:,}."
+)
 @click.option(
     "--full",
     is_flag=True,
@@ -23,7 +25,7 @@ DATABASE_FILLS = 400_000
 )
 @json_option
 def pnl(fills: int | None, full: bool, as_json: bool) -> None:
-    """Measure the kernel, and the way from PostgreSQL to PostgreSQL, beside the engine in Python integers."""
+    """Measure the kernel, and the whole computation with PostgreSQL, compared with the engine in Python integers."""
     from omc_pipeline.benches.pnl_kernel import DIFFERING
 
     figures = list(_figures(fills or (FULL_FILLS if full else DEFAULT_FILLS), FULL_FILLS if full else DATABASE_FILLS))

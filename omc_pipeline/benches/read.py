@@ -9,8 +9,10 @@ from omc_infra.commands.bench import print_figures
 
 
 @click.command()
-@click.option("--rows", type=click.IntRange(10_000, 1_000_000_000), default=10_000_000, show_default=True, help="Quotes of 500 symbols.")
-@click.option("--repeats", type=click.IntRange(20, 100_000), default=300, show_default=True, help="Reads of each figure, warm.")
+@click.option(
+    "--rows", type=click.IntRange(10_000, 1_000_000_000), default=10_000_000, show_default=True, help="Number of quotes of 500 symbols."
+)
+@click.option("--repeats", type=click.IntRange(20, 100_000), default=300, show_default=True, help="Number of warm reads for each figure.")
 @json_option
 def read(rows: int, repeats: int, as_json: bool) -> None:
     """Fill a database, read it, and give p50 and p99 of each read."""

@@ -20,9 +20,13 @@ WORKERS, TASKS = (1, 2, 4), (16, 64, 256, 1000)
 
 
 @click.command()
-@click.option("--users", type=click.IntRange(64, 1_000_000), default=640, show_default=True, help="In 64 buckets.")
-@click.option("--fills", type=click.IntRange(1, 1_000_000), default=400, show_default=True, help="Of each user, of five coins.")
-@click.option("--simulated-users", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Of each simulated task.")
+@click.option("--users", type=click.IntRange(64, 1_000_000), default=640, show_default=True, help="Number of users, in 64 buckets.")
+@click.option(
+    "--fills", type=click.IntRange(1, 1_000_000), default=400, show_default=True, help="Number of fills of each user, in five coins."
+)
+@click.option(
+    "--simulated-users", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Number of users of each simulated task."
+)
 @json_option
 def scale(users: int, fills: int, simulated_users: int, as_json: bool) -> None:
     """Measure 1, 2 and 4 workers on this machine; simulate up to 1,000 tasks."""

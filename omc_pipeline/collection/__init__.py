@@ -1,4 +1,4 @@
-"""How rows come in: the contract of a source, collecting, replay, history, derived rows, readers, accounts, state of collectors.
+"""Collection: the interface of a source, collecting, replay, history, derived rows, readers, accounts, state of collectors.
 
 Not here: the sources themselves (``sources``), storing (``ledgers``), judging (``quality``), scheduling (``orchestration``).
 """

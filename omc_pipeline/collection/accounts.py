@@ -1,8 +1,8 @@
-"""Users and their accounts at venues, as rows: who is collected, by which source, and whether it goes on.
+"""Users and their accounts at venues: which source collects an account, and whether it is active.
 
-An account's id is unique over all users. The first account of a venue that the configured user gets bears the venue's name
-(``coinspot``): it is the *default account*, whose keys need no suffix. Every other one is ``<user>-<venue>``, with a number where that
-is taken, unless it is named by hand.
+An account's id is unique across all users. The first account of the configured user at a venue has the venue's name
+(``coinspot``): it is the *default account*; its keys need no suffix. All others are ``<user>-<venue>``, with a number if that
+is taken, unless the user chooses an id.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('omc.accounts', 0))"
 
 @dataclass(frozen=True)
 class Account:
-    """Whose data a private API is asked for.
+    """The account that a private API is asked for.
 
     Attributes:
         user_id: The owner.
@@ -58,12 +58,12 @@ class Account:
 
     @property
     def is_default(self) -> bool:
-        """Whether keys without a suffix are this account's."""
+        """Whether keys without a suffix belong to this account."""
         return self.account_id == self.venue
 
     @property
     def context(self) -> Mapping[str, str]:
-        """What a payload of this account carries for its parser."""
+        """The context that payloads of this account have for their parser."""
         return {"user_id": self.user_id, "account_id": self.account_id}
 
 
@@ -104,12 +104,12 @@ def accounts(
     source: str | None = None,
     states: Sequence[State] = ("active", "paused"),
 ) -> list[AccountRow]:
-    """Return accounts in the order in which they were added, of one user and one source where given."""
+    """Return accounts in the order in which they were added, optionally of one user and one source."""
     return [AccountRow.of(row) for row in connection.execute(_LIST, {"user": user_id, "source": source, "states": list(states)})]
 
 
 def account_named(connection: psycopg.Connection[Any], account_id: str) -> AccountRow:
-    """Return one account, in whatever state.
+    """Return one account in any state.
 
     Raises:
         BadInputError: There is none of that id.
@@ -123,7 +123,7 @@ def account_named(connection: psycopg.Connection[Any], account_id: str) -> Accou
 def add_account(
     connection: psycopg.Connection[Any], user_id: str, venue: str, source: str | None, account_id: str | None = None, label: str = ""
 ) -> AccountRow:
-    """Add an account, and its user where there is none of that id, within the caller's transaction.
+    """Add an account, and its user if it is new, within the caller's transaction.
 
     Args:
         connection: Of role writer.
@@ -146,11 +146,13 @@ def add_account(
         row = connection.execute(_ADD, [name, user_id, venue, source, label]).fetchone()
         if row is not None:
             return AccountRow.of(row)
-    raise BadInputError(f"account '{names[0]}' exists already, or differs from one only by - and _, which keys can't tell apart")
+    raise BadInputError(
+        f"account '{names[0]}' exists already, or differs from an existing one only by - and _, which are the same in the names of keys"
+    )
 
 
 def default_account(connection: psycopg.Connection[Any], user_id: str, source: str, venue: str) -> AccountRow:
-    """Return the first account that a source collects for a user, and add one where the user has none.
+    """Return the first account that a source collects for a user; add one if the user has none.
 
     Args:
         connection: Of role writer.
@@ -159,7 +161,7 @@ def default_account(connection: psycopg.Connection[Any], user_id: str, source: s
         venue: Where a new account is.
 
     Raises:
-        BadInputError: All that the user had were removed.
+        BadInputError: All accounts of the user were removed.
     """
     with connection.transaction():
         connection.execute(_LOCK)
@@ -175,11 +177,11 @@ def _first_that_stands(known: Sequence[AccountRow]) -> AccountRow:
         if account.state != "removed":
             return account
     last = known[-1]
-    raise BadInputError(f"account '{last.account_id}' of user '{last.user_id}' was removed; add another one with `omc accounts add`")
+    raise BadInputError(f"account '{last.account_id}' of user '{last.user_id}' was removed; add a new one with `omc accounts add`")
 
 
 def set_state(connection: psycopg.Connection[Any], account_id: str, state: State, by: str) -> AccountRow:
-    """Pause an account, let it go on, or remove it; its fills stay.
+    """Pause, resume or remove an account; its fills stay.
 
     Raises:
         BadInputError: There is no such account, or it was removed.
@@ -188,19 +190,19 @@ def set_state(connection: psycopg.Connection[Any], account_id: str, state: State
         connection.execute(_LOCK)
         known = account_named(connection, account_id)
         if known.state == "removed":
-            raise BadInputError(f"account '{account_id}' was removed; add another one")
+            raise BadInputError(f"account '{account_id}' was removed; add a new one")
         if known.state != state:
             connection.execute(_STATE, [state, by, account_id])
         return account_named(connection, account_id)
 
 
 def hold(connection: psycopg.Connection[Any], account_id: str, reason: str | None) -> None:
-    """Make the profit and loss of an account's user wait because of its rows, or, without a reason, no longer."""
+    """Hold the profit and loss of an account's user because of its rows; without a reason, release it."""
     connection.execute(_HOLD, {"account": account_id, "reason": reason})
 
 
 def next_nonce(connection: psycopg.Connection[Any], account_id: str, now: datetime) -> int:
-    """Return an integer above every earlier one of the account, in whatever process, also where the clock was set back.
+    """Return an integer greater than every earlier one of the account, across processes, even if the clock was set back.
 
     Args:
         connection: Of role writer; what is returned is committed, or, in a transaction of the caller's, will be.

@@ -1,4 +1,4 @@
-"""Record in the state of a collector how one attempt to collect it ends."""
+"""Record the result of one collection attempt in the state of a collector."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ log = structlog.get_logger()
 
 @dataclass
 class Attempt:
-    """What an attempt has brought so far; whoever collects sets it."""
+    """The result of an attempt so far; set by the collecting code."""
 
     rows: int = 0
 
 
 @contextmanager
 def attempt(database: Database, key: CollectorKey, pause_after: int, clock: Clock = utc_now) -> Iterator[Attempt]:
-    """Record the end of the block as a success, or its failure; connections are opened after it only.
+    """Record the success or failure of the block; connections are opened only afterwards.
 
     Args:
         database: Where the state is.
@@ -58,9 +58,9 @@ def attempt(database: Database, key: CollectorKey, pause_after: int, clock: Cloc
 
 @contextmanager
 def opening(database: Database, keys: Sequence[CollectorKey], pause_after: int, clock: Clock = utc_now) -> Iterator[None]:
-    """Record a failure of the block for each collector that could not even begin; those that did begin record their own.
+    """Record a failure of the block for each collector that could not start; collectors that started record their own.
 
-    A missing key is recorded of the source, whatever its endpoints.
+    A missing key is recorded for the source, not for its endpoints.
     """
     try:
         yield
@@ -84,7 +84,7 @@ def recorded(
     now: datetime,
     pause_after: int,
 ) -> OmcError | None:
-    """Record how one endpoint was collected, through the connection that collected it.
+    """Record the result of one endpoint's collection, on the connection that collected it.
 
     Returns:
         The failure, which says so where it has led to a pause; None where there was none.

@@ -1,7 +1,7 @@
-"""What a response body may be other than data: too large, empty, an HTML page, an error in XML.
+"""Recognize response bodies that are not data: too large, empty, an HTML page, an XML error.
 
-Upstreams answer errors in shapes of their own (XML under a .json address, a block page with status 200), and a saved body has
-no status beside it; so whoever parses must be able to tell from the bytes alone. No text of a body reaches a message unshortened.
+Upstreams report errors in many forms (XML under a .json address, a block page with status 200), and a saved body has
+no status, so a parser must recognize them from the bytes alone. Messages contain only shortened text of a body.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def sound_body(payload: Payload) -> bytes:
 
 
 def require_memory(payload: Payload, memory_of: Mapping[bytes, int]) -> None:
-    """Refuse a body that would take too much memory to read.
+    """Raise if a body would need too much memory to parse.
 
     Args:
         payload: The body.
@@ -67,24 +67,24 @@ def decoded(payload: Payload) -> str:
 
 
 def changed(payload: Payload, what: str) -> PayloadChangedError:
-    """Make the failure that says what is wrong with a body."""
+    """Create the error that says what is wrong with a body."""
     return PayloadChangedError(f"{payload.source}: {what}")
 
 
 def is_html(body: bytes) -> bool:
-    """Return whether a body opens like an HTML page."""
+    """Return whether a body starts like an HTML page."""
     head = body[:_HEAD_BYTES].lstrip(_LEAD).lower()
     return head.startswith(b"<") and any(mark in head for mark in _HTML_MARKS)
 
 
 def html_title(body: bytes) -> str:
-    """Return the shortened title of an HTML page in words."""
+    """Return a description of an HTML page with its shortened title."""
     title = _HTML_TITLE.search(body[:_HEAD_BYTES])
     return f"titled '{one_line(title[1])}'" if title else "without a title"
 
 
 def one_line(text: bytes | str, longest: int = 120) -> str:
-    """Shorten outside text so that it fits a message: one line, no control characters."""
+    """Shorten external text for a message: one line, no control characters."""
     decoded = text[: 4 * longest].decode("utf-8", "replace") if isinstance(text, bytes) else text[: 4 * longest]
     printable = "".join(character if character.isprintable() else " " for character in decoded)
     flat = " ".join(printable.split())
@@ -92,7 +92,7 @@ def one_line(text: bytes | str, longest: int = 120) -> str:
 
 
 def markup_error(payload: Payload, wanted: str) -> OmcError | None:
-    """Name the error a body is when it is HTML or an XML error document; None when it may be what is wanted.
+    """Return the error that an HTML page or XML error document means; None for other bodies.
 
     Args:
         payload: The body.
@@ -100,7 +100,9 @@ def markup_error(payload: Payload, wanted: str) -> OmcError | None:
     """
     head = payload.body[:_HEAD_BYTES]
     if is_html(head):
-        return UpstreamRefusedError(f"{payload.source}: an HTML page instead of {wanted}, {html_title(head)}; a block or error page")
+        return UpstreamRefusedError(
+            f"{payload.source}: an HTML page instead of {wanted}, {html_title(head)}; probably a block or error page"
+        )
     if not head.lstrip(_LEAD).startswith(b"<"):
         return None
     code = _XML_CODE.search(head)
@@ -110,5 +112,5 @@ def markup_error(payload: Payload, wanted: str) -> OmcError | None:
     message = _XML_MESSAGE.search(head)
     details = f"{payload.source}: XML error {name}: {one_line(message[1]) if message else 'no message'}"
     if name == "AccessDenied":
-        return AccessDeniedError(f"{details} (HTTP 403; the store says so of a file that does not exist, too)")
+        return AccessDeniedError(f"{details} (HTTP 403, or the file does not exist)")
     return UpstreamRefusedError(f"{details} (HTTP 404)" if name == "NoSuchKey" else details)

@@ -19,7 +19,7 @@ def due_endpoints(source: Source, tick: datetime | None) -> Sequence[Endpoint]:
         tick: When a schedule said that the source is due; None, a run on demand, asks all.
 
     Returns:
-        Those whose cron names the minute of the tick; all where it is none's minute, so that no run is an empty success.
+        Those with a cron that matches the minute of the tick; all if none matches, so that no run is an empty success.
     """
     if tick is None:
         return source.endpoints
@@ -27,7 +27,7 @@ def due_endpoints(source: Source, tick: datetime | None) -> Sequence[Endpoint]:
 
 
 def is_due(cron: str, moment: datetime) -> bool:
-    """Return whether a cron line of five fields, read in UTC, names the minute of an instant.
+    """Return whether a cron line of five fields, in UTC, matches the minute of an instant.
 
     Raises:
         ValueError: It is no such line.
@@ -43,7 +43,7 @@ def is_due(cron: str, moment: datetime) -> bool:
 def _fields(cron: str) -> list[str]:
     fields = cron.split()
     if len(fields) != len(_RANGES):
-        raise ValueError(f"{cron!r} is no cron line of five fields")
+        raise ValueError(f"{cron!r} is not a cron line with five fields")
     return fields
 
 
@@ -56,6 +56,6 @@ def _values(field: str, least: int, greatest: int) -> set[int]:
         low = least if span == "*" else int(first)
         high = greatest if span == "*" or (step and not last) else int(last or first)
         if not least <= low <= high <= greatest:
-            raise ValueError(f"{part!r} of a cron line is not within {least}-{greatest}")
+            raise ValueError(f"{part!r} of a cron line is not in the range {least}-{greatest}")
         values.update(range(low, high + 1, int(step or 1)))
     return values

@@ -1,4 +1,4 @@
-"""Collect one source: each endpoint for itself; fetch, parse, append, quarantine."""
+"""Collect one source, each endpoint separately: fetch, parse, append, quarantine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def collect(
     account: Account | None = None,
     run_id: str | None = None,
 ) -> Collection:
-    """Fetch what is new and bring it into the ledger; one collection of a source (and account) runs at a time.
+    """Fetch new data and append it to the ledger; only one collection of a source (and account) runs at a time.
 
     Args:
         source: What to collect.
@@ -67,14 +67,14 @@ def collect_endpoints(
     account: Account | None = None,
     run_id: str | None = None,
 ) -> list[Outcome]:
-    """Ask endpoints one after another; one that fails doesn't keep the others from being asked. Arguments as for ``collect``.
+    """Collect endpoints one after another; the others are collected even if one fails. Arguments as for ``collect``.
 
     Returns:
         One outcome an endpoint, in their order.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
-        DatabaseUnavailableError: PostgreSQL went away: nothing more can be stored.
+        DatabaseUnavailableError: The connection to PostgreSQL was lost: nothing more can be stored.
     """
     asked = source.wanted(config or source.config(), endpoints)
     keys = [CollectorKey(source.name, endpoint.name, account.account_id if account else "") for endpoint in asked]
@@ -86,10 +86,10 @@ def collect_endpoints(
 
 
 def first_failure(outcomes: Sequence[Outcome]) -> OmcError | None:
-    """Return the failure of a run from those of its endpoints; None where none failed.
+    """Return the error of a run, given the errors of its endpoints; None if there are none.
 
-    Of several, one that a rerun can't help is preferred, so that no permanent failure is tried again for the sake of another; its
-    message names all.
+    A permanent error is preferred, so that it is not retried because of another, retryable one; its
+    message includes all errors.
     """
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     failures = [outcome.failure for outcome in failed if outcome.failure is not None]

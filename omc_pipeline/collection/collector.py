@@ -1,4 +1,4 @@
-"""One source while it is collected: its connection, its HTTP client, its options; endpoints are asked one by one."""
+"""Collect one source: its connection, its HTTP client and its options; the endpoints one by one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Progress = Callable[[Collection], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of asking one endpoint.
+    """The result of collecting one endpoint.
 
     Attributes:
         endpoint: Its name.
@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Collector:
-    """One source being collected; made by ``collector``.
+    """One source that is being collected; created by ``collector``.
 
     Attributes:
         source: What is collected.
@@ -91,7 +91,7 @@ class Collector:
     bodies: Objects | None = None
 
     def outcome(self, endpoint: Endpoint) -> Outcome:
-        """Ask one endpoint, store what comes, and record how it went; its failure is part of the answer."""
+        """Collect one endpoint, store its rows and record the result; an error is part of the result."""
         tally, began = Tally(self.source, bodies=self.bodies), time.monotonic()
         try:
             self._collect(endpoint, tally)
@@ -111,7 +111,7 @@ class Collector:
         return Outcome(endpoint.name, counts, failure, seconds)
 
     def _description(self, failure: OmcError | None) -> OmcError | None:
-        """Return a failure without the secrets of the conversation it came from, its ban kept for those who ask next."""
+        """Return an error without secrets, and store its ban for later requests."""
         if failure is None or self.http is None:
             return failure
         self.http.report(failure)
@@ -121,13 +121,13 @@ class Collector:
     def context(
         self, since: datetime | None = None, needs: Sequence[tuple[Any, ...]] = (), asked_at: datetime | None = None
     ) -> FetchContext:
-        """Return what a fetch is handed: the newest time that is known, and what the ledgers lack.
+        """Return the context of a fetch: the newest known time, and the data that the ledgers lack.
 
         Raises:
-            UpstreamRefusedError: The source has no policy, so there is nobody to ask.
+            UpstreamRefusedError: The source has no policy.
         """
         if self.http is None:
-            raise UpstreamRefusedError(f"{self.source.name} fetches, but declares no policy to ask by")
+            raise UpstreamRefusedError(f"{self.source.name} has a fetch function, but no policy")
         return FetchContext(self.http, self.config, self.clock(), since, self.account, self._held, needs, asked_at)
 
     def _held(self, table: LedgerTable, since: datetime) -> list[dict[str, Any]]:
@@ -138,17 +138,17 @@ class Collector:
     def take(
         self, payloads: Iterable[Payload], tally: Tally, progress: Progress = lambda _collection: None, *, may_be_none: bool = False
     ) -> None:
-        """Parse and store payloads as they come; ``progress`` is told after each what has been stored so far.
+        """Parse and store payloads as they arrive; ``progress`` is called after each one with the result so far.
 
         Raises:
-            UpstreamRefusedError: There was none, and it isn't so that there may be none.
+            UpstreamRefusedError: There was no payload, and ``may_be_none`` is False.
         """
         for payload in payloads:
             # An unchanged body is parsed again, too: whoever stored it may have died before its rows were in.
             tally.take(self.connection, self.raw.marked(payload), self.config)
             progress(tally.counts())
         if not tally.payloads and not may_be_none:
-            raise UpstreamRefusedError(f"{self.source.name}: fetched no payload at all")
+            raise UpstreamRefusedError(f"{self.source.name}: fetched no payload")
 
     def _collect(self, endpoint: Endpoint, tally: Tally) -> None:
         self.raw.marks[ENDPOINT] = endpoint.name
@@ -163,14 +163,14 @@ class Collector:
         return states(self.connection, self.source.name).of(key).last_success_at
 
     def needs(self, endpoint: Endpoint) -> Sequence[tuple[Any, ...]]:
-        """Return what the ledgers lack, as the endpoint's statement finds it."""
+        """Return the data that the ledgers lack, found by the endpoint's statement."""
         if not endpoint.needs:
             return ()
         with self.connection.transaction():
             return self.connection.execute(endpoint.needs, {"source": self.source.name, "now": self.clock()}).fetchall()
 
     def _since(self, endpoint: Endpoint) -> datetime | None:
-        """Return the newest clock value up to the present of the table that lags most, or None when one of them is empty."""
+        """Return the newest clock value, at most now, of the table that is furthest behind, or None if a table is empty."""
         newest, now = list[datetime](), self.clock()
         for table in self.source.tables_of(endpoint):
             is_own = table.per_user and self.account is not None
@@ -189,7 +189,7 @@ class Collector:
 
 
 def _nonces(connection: psycopg.Connection[Any], account: Account | None, clock: Clock) -> Callable[[], int] | None:
-    """Return what gives the nonces of an account, which grow over all processes; None where there is no account."""
+    """Return a function for the nonces of an account, which increase across all processes; None without an account."""
     if account is None:
         return None
     return lambda: next_nonce(connection, account.account_id, clock())
@@ -206,11 +206,11 @@ def collector(
     account: Account | None = None,
     run_id: str | None = None,
 ) -> Iterator[Collector]:
-    """Open a source's connection and client, and hold the source until the block ends; arguments as for ``collect``.
+    """Open a source's connection and client, and lock the source until the block ends; arguments as for ``collect``.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
-        DatabaseUnavailableError: PostgreSQL does not answer, or went away.
+        DatabaseUnavailableError: PostgreSQL does not answer, or the connection was lost.
     """
     config, account = config or source.config(), account or source_account(source, database, settings)
     keys = source_keys(source, account, settings)

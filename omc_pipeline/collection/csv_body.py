@@ -1,4 +1,4 @@
-"""Read a response body as CSV: a header line, then one row a line, every value the text it was."""
+"""Read a response body as CSV: a header line, then one row per line; all values are text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omc_pipeline.collection.json_body import Json
 def read_csv(payload: Payload, required: Sequence[str], delimiter: str = ",") -> list[Json]:
     """Return the rows of a body by column name.
 
-    A row with more or fewer values than there are columns comes as the list of its values, which ``sift`` refuses.
+    A row with more or fewer values than columns is returned as the list of its values; the parser then refuses it.
 
     Args:
         payload: The body, UTF-8.

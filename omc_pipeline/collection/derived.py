@@ -1,11 +1,11 @@
-"""Derived endpoints: rows computed from another ledger table, incrementally, by the way that all rows take.
+"""Derived endpoints: rows computed incrementally from another ledger table, stored like all other rows.
 
-The "upstream" is the ledger. What a computation reads is written down as a JSON body, numbers as decimal text, and goes to the raw
-store like any other; ``parse`` computes rows from it. So derived rows have a payload, checks, quarantine and replay as all others do.
+The "upstream" is the ledger. The input of a computation is written as a JSON body, numbers as decimal text, and goes to the raw
+store like any other body; ``parse`` computes rows from it. So derived rows have a payload, checks, quarantine and replay like all others.
 
-A cursor holds up to which recording time the input was read. Each run computes those spans anew that newer input rows touch, from
-the latest versions of all rows they need. Other options begin again from nothing. Where no row is new, the newest span is computed
-again: equal rows change nothing, and the fetch proves that somebody looked.
+A cursor stores up to which recording time the input was read. Each run computes again the spans that newer input rows touch, from
+the latest versions of all rows that they need. With other options, it starts from the beginning. Without new rows, it computes the
+newest span again: equal rows change nothing, and the fetch shows that the source was checked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class _New:
-    """What is new in the input: up to which recording time it was read, and the spans that new rows lie in."""
+    """New input: up to which recording time it was read, and the spans of the new rows."""
 
     recorded_until: datetime
     spans: Sequence[datetime]
@@ -47,10 +47,10 @@ class _New:
 
 
 def derive(collector: Collector, endpoint: Endpoint, tally: Tally) -> None:
-    """Compute what new input rows touch, and move the cursor when all of it is stored.
+    """Compute the spans that new input rows touch, and move the cursor after all results are stored.
 
     Raises:
-        UpstreamRefusedError: The input has no rows yet, and it is one that must.
+        UpstreamRefusedError: The input has no rows yet, but must have some.
     """
     reads, connection = _input_of(collector, endpoint), collector.connection
     new = _new_input(connection, reads, _cursor(collector, endpoint))
@@ -64,7 +64,7 @@ def derive(collector: Collector, endpoint: Endpoint, tally: Tally) -> None:
 
 
 def derive_window(collector: Collector, endpoint: Endpoint, window: Window, tally: Tally) -> None:
-    """Compute a window of the past anew, from what the input holds now; the cursor stays."""
+    """Compute a past window again from the current input; the cursor stays."""
     reads = _input_of(collector, endpoint)
     until = _new_input(collector.connection, reads, collector.clock()).recorded_until
     spans, start = [], floor(window.since, reads.step)
@@ -77,14 +77,14 @@ def derive_window(collector: Collector, endpoint: Endpoint, window: Window, tall
 
 def _input_of(collector: Collector, endpoint: Endpoint) -> LedgerInput:
     if endpoint.reads is None:
-        raise UpstreamRefusedError(f"{collector.source.name}: endpoint {endpoint.name} neither fetches nor reads a ledger")
+        raise UpstreamRefusedError(f"{collector.source.name}: endpoint {endpoint.name} has neither a fetch function nor an input ledger")
     return endpoint.reads
 
 
 def _new_input(connection: psycopg.Connection[Any], reads: LedgerInput, cursor: datetime) -> _New:
-    """Look for input rows recorded after the cursor.
+    """Find input rows recorded after the cursor.
 
-    The writers' lock, shared, waits for those who have stamped rows and not committed them, so that none is passed over.
+    Taking the writers' lock (shared) waits for writers with stamped but uncommitted rows, so that no row is missed.
     """
     clock, table = sql.Identifier(reads.table.clock), sql.Identifier(reads.table.ledger, reads.table.name)
     bound = {"sources": list(reads.sources), "cursor": cursor, "step": reads.step}
@@ -101,7 +101,7 @@ def _new_input(connection: psycopg.Connection[Any], reads: LedgerInput, cursor: 
 
 
 def _touched(spans: Iterable[datetime], reads: LedgerInput, last: datetime) -> list[datetime]:
-    """Return the spans to compute: those with new rows, and those after them whose computation looks back on them."""
+    """Return the spans to compute: those with new rows, and later ones that use them as lookback."""
     touched: set[datetime] = set()
     for span in spans:
         reached = following(span, reads.step) + timedelta(days=reads.lookback_days)
@@ -113,7 +113,7 @@ def _touched(spans: Iterable[datetime], reads: LedgerInput, last: datetime) -> l
 
 
 def _windows(spans: Sequence[datetime], step: Step) -> Iterator[Window]:
-    """Join spans that follow each other, up to so many."""
+    """Join consecutive spans, up to a maximum."""
     began = 0
     for at, span in enumerate(spans):
         is_last = at + 1 == len(spans) or spans[at + 1] != following(span, step)
@@ -123,7 +123,7 @@ def _windows(spans: Sequence[datetime], step: Step) -> Iterator[Window]:
 
 
 def _computed(collector: Collector, reads: LedgerInput, window: Window, recorded_until: datetime, tally: Tally) -> bool:
-    """Store the input of a window as a body, and what is computed from it."""
+    """Store the input of a window as a body, and the rows computed from it."""
     fetched_at = collector.clock()
     body = _body(latest_rows(collector.connection, reads, window, recorded_until), reads, window)
     url = f"ledger:{reads.table.qualified}?window={window}"

@@ -1,4 +1,4 @@
-"""Find every source: each file ``<ledger>_<name>.py`` of the folder ``sources`` that holds a ``SOURCE`` of its own name."""
+"""Find all sources: files ``<ledger>_<name>.py`` in the folder ``sources`` with a ``SOURCE`` of the same name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORDS = 300
 
 @dataclass(frozen=True)
 class BrokenSource:
-    """A file that should hold a source and doesn't: it stops nothing but itself, and is shown with its reason.
+    """A source file without a valid source; it is shown with the reason and doesn't affect other sources.
 
     Attributes:
         name: The file's name without ``.py``.
@@ -43,14 +43,14 @@ class BrokenSource:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The sources that there are, and the files that are broken, each by name and in order."""
+    """The sources and the broken files, each by name and sorted."""
 
     sources: Mapping[str, Source]
     broken: Mapping[str, BrokenSource]
 
 
 def discover(folder: Path = _FOLDER) -> Discovered:
-    """Import every source file; a new file is found without being listed anywhere.
+    """Import every source file; new files need no registration.
 
     Args:
         folder: Where the files are; those that begin with ``_`` are parts of sources.
@@ -95,24 +95,26 @@ def source_named(name: str, folder: Path = _FOLDER) -> Source:
     if name in found.broken:
         raise ConfigurationError(found.broken[name].reason)
     if name not in found.sources:
-        raise BadInputError(f"no source '{name}'; there are {', '.join(found.sources)}")
+        raise BadInputError(f"no source '{name}'; choose one of {', '.join(found.sources)}")
     return found.sources[name]
 
 
 def _read(path: Path, folder: Path) -> Source:
     if _ledger_of(path.stem) is None or not path.stem.isidentifier():
-        raise ConfigurationError(f"source {path.name}: a source's file is named <ledger>_<name>.py, the ledger one of {', '.join(LEDGERS)}")
+        raise ConfigurationError(
+            f"source {path.name}: the file of a source must be named <ledger>_<name>.py; <ledger> is one of {', '.join(LEDGERS)}"
+        )
     try:
         return _checked(path, _imported(path, folder))
     except ConfigurationError as error:
         details = str(error)
         raise ConfigurationError(details if path.name in details else f"source {path.name}: {details}") from error
     except (Exception, SystemExit) as error:  # a file of somebody else's may raise anything, and stops only itself
-        raise ConfigurationError(f"source {path.name} does not import: {_description(error)}") from error
+        raise ConfigurationError(f"source {path.name} can't be imported: {_description(error)}") from error
 
 
 def broken_by(name: str, error: Exception) -> BrokenSource:
-    """Return a source that imports, but that the platform can't build what it needs from."""
+    """Return a broken source: it can be imported, but the platform can't build its definitions."""
     return BrokenSource(name, _ledger_of(name), f"source {name}.py can't be built: {_description(error)}")
 
 
@@ -133,7 +135,7 @@ def _imported(path: Path, folder: Path) -> ModuleType:
 def _loaded(path: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -153,7 +155,7 @@ def _checked(path: Path, module: ModuleType) -> Source:
     ledgers = {table.ledger for table in source.tables}
     if len(ledgers) != 1 or not source.name.startswith(f"{source.ledger}_"):
         details = ", ".join(sorted(ledgers)) or "no ledger"
-        raise ConfigurationError(f"source {path.name}: its tables belong to {details}, not to the ledger it is named after")
+        raise ConfigurationError(f"source {path.name}: its tables belong to {details}, not to the ledger in its name")
     checked_models({f"sources.{source.name}": source.config})
     source.config()  # complete without a file
     wrong = next(_contradictions(source), None)
@@ -163,7 +165,7 @@ def _checked(path: Path, module: ModuleType) -> Source:
 
 
 def _contradictions(source: Source) -> Iterator[str]:
-    """Yield what contradicts itself in a source's declaration."""
+    """Yield contradictions in a source's declaration."""
     names = [endpoint.name for endpoint in source.endpoints]
     if not names or len(set(names)) != len(names):
         yield "it needs endpoints, each with a name of its own"

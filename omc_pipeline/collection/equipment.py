@@ -1,4 +1,4 @@
-"""What a collection needs before it asks: the source's own keys, its account, and the hosts that are in force."""
+"""What a collection needs before its first request: the source's keys, its account and its hosts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def source_keys(source: Source, account: Account | None, settings: Settings) -> Mapping[str, SecretStr]:
-    """Return the keys of a source and account by name, and no others; in the sandbox profile made-up ones, so that no real key leaves.
+    """Return the keys of a source and account by name. In the sandbox profile they are made up, so that no real key leaves the machine.
 
     Raises:
         NotConfiguredError: Live, and a key is missing.
@@ -34,7 +34,7 @@ def source_keys(source: Source, account: Account | None, settings: Settings) -> 
 
 
 def require_some_keys(source: Source, settings: Settings) -> None:
-    """Refuse a source that can't be collected for any account, before a database is asked which accounts there are.
+    """Raise if a source can't be collected for any account, before the database is opened.
 
     Raises:
         NotConfiguredError: An optional dependency is missing; or live, a key, of a source that is collected by account, every account's.
@@ -50,7 +50,7 @@ def require_some_keys(source: Source, settings: Settings) -> None:
 def source_account(
     source: Source, database: Database, settings: Settings, user_id: str | None = None, account_id: str | None = None
 ) -> Account | None:
-    """Return the account that a source is asked for.
+    """Return the account to collect.
 
     Args:
         source: What is collected.
@@ -67,7 +67,7 @@ def source_account(
     """
     if not source.per_account:
         if user_id or account_id:
-            raise BadInputError(f"{source.name} is not collected by account")
+            raise BadInputError(f"{source.name} doesn't collect accounts")
         return None
     with database.connect("writer") as connection:
         if account_id is None:
@@ -80,12 +80,12 @@ def source_account(
 
 
 def _first_account(connection: psycopg.Connection[Any], source: Source, user_id: str) -> Account:
-    """Return a user's first account; at the one venue of a source it is added where there is none."""
+    """Return a user's first account; if there is none and the source has one venue, add it."""
     if source.venues is None:
         return default_account(connection, user_id, source.name, source.venue)
     known = accounts(connection, user_id=user_id, source=source.name)
     if not known:
-        raise BadInputError(f"user '{user_id}' has no account that {source.name} collects: add one with `omc accounts add VENUE`")
+        raise BadInputError(f"user '{user_id}' has no account for {source.name}: add one with `omc accounts add VENUE`")
     return known[0]
 
 

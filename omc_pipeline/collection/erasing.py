@@ -1,8 +1,8 @@
-"""Erase what belongs to a user, or the fills of an account, in every schema; what was erased is audited without its content.
+"""Erase the data of a user, or the fills of an account, in every schema; the audit has no content of the erased rows.
 
-Which tables hold rows of a user is read from the database and not from a list: each with a column ``user_id``, each whose foreign
-key leads to one, each of an account, and the checkpoints, whose thread begins with the user. So a table that is added later is
-erased, too. Bodies of private answers go with their fetches, and with them the rows that were refused from them.
+Tables with rows of a user are found in the database, not in a list: each with a column ``user_id``, each with a foreign
+key to such a table, each of an account, and the checkpoints, whose thread starts with the user. So a table that is added later is
+erased, too. Bodies of private answers are erased with their fetches and with the rows refused from them.
 
 Not here: Dagster's partitions and runs of the accounts (``omc_pipeline.orchestration.accounts``).
 """
@@ -70,9 +70,9 @@ def account_rows(connection: psycopg.Connection[Any], account_id: str) -> Mappin
 
 
 def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, audited: bool = True) -> Mapping[str, int]:
-    """Erase a user with everything of theirs, in one transaction of role owner.
+    """Erase a user and all their data, in one transaction of role owner.
 
-    A collection or computation of theirs that is running is waited for.
+    Waits for a running collection or computation of the user.
 
     Args:
         connection: Of role owner, outside a transaction; all of it is committed, or nothing.
@@ -90,7 +90,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, au
         _wait_for_work(connection, user_id, accounts(connection, user_id=user_id))
         erased = _erased(connection, {**_raw(), **_of_user(connection)}, _bound(connection, user_id))
         if not erased:
-            raise BadInputError(f"there is nothing of user '{user_id}'")
+            raise BadInputError(f"there is no data of user '{user_id}'")
         connection.execute(_LAKE)
         if audited:
             connection.execute(_AUDIT, ["user", user_id, by, json.dumps(erased)])
@@ -100,7 +100,7 @@ def erase_user(connection: psycopg.Connection[Any], user_id: str, by: str, *, au
 def erase_account(connection: psycopg.Connection[Any], account_id: str, by: str) -> Mapping[str, int]:
     """Erase the fills and balances of an account, the bodies they came from, and the profit and loss of its user.
 
-    That profit and loss is computed anew from the fills of the user's other accounts by the next run. The account's row stays.
+    The next run computes it again from the fills of the user's other accounts. The account's row stays.
 
     Raises:
         BadInputError: There is no such account.
@@ -136,7 +136,7 @@ def _erased(connection: psycopg.Connection[Any], of: Conditions, bound: Mapping[
     connection.execute("DROP TABLE IF EXISTS pg_temp.erased_body")
     connection.execute(_BODIES, bound)
     counts = {table: connection.execute(f"DELETE FROM {table} WHERE {condition}", bound).rowcount for table, condition in of.items()}
-    return {table: count for table, count in sorted(counts.items()) if count}
+    return {table.replace('"', ""): count for table, count in sorted(counts.items()) if count}
 
 
 def _raw() -> Conditions:
@@ -161,12 +161,12 @@ def _of_account(connection: psycopg.Connection[Any]) -> Conditions:
 
 
 def profit_and_loss_of(connection: psycopg.Connection[Any]) -> Conditions:
-    """Return which rows are a user's profit and loss, bound by ``user`` and ``accounts``; the next run computes them anew."""
+    """Return the conditions for a user's profit and loss rows, with parameters ``user`` and ``accounts``; the next run restores them."""
     return {table: condition for table, condition in _of_user(connection).items() if table.startswith("pnl.")}
 
 
 def _with_children(connection: psycopg.Connection[Any], conditions: dict[str, str]) -> Conditions:
-    """Add the tables whose foreign key leads to rows that are meant, and put children before parents."""
+    """Add the tables with a foreign key to the chosen rows, and put children before parents."""
     keys = connection.execute(_KEYS).fetchall()
     while missing := [key for key in keys if key[1] in conditions and key[0] not in conditions]:
         child, parent, own, other = missing[0]

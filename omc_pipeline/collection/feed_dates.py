@@ -28,7 +28,7 @@ def feed_date(written: str, name: str) -> datetime:
     try:
         moment = parse_utc(text) if _ISO.match(text) else _rfc822(text)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise ValueError(f"{name} {one_line(text, 40)!r} is no RFC 822 or ISO 8601 date with a zone") from error
+        raise ValueError(f"{name} {one_line(text, 40)!r} is not an RFC 822 or ISO 8601 date with a zone") from error
     if not EARLIEST <= moment < LATEST:
         raise ValueError(f"{name} {one_line(text, 40)!r} is not between 1990 and 2100")
     return moment
@@ -41,5 +41,5 @@ def _rfc822(text: str) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if not text.endswith("-0000"):  # the only date without a zone that RFC 5322 gives a meaning: it is in UTC
-        raise ValueError("no zone, or one that is not known")
+        raise ValueError("no time zone, or an unknown one")
     return moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Collect a range of days of the past, by one connection and one client, in one run."""
+"""Collect a range of past days in one run, with one connection and one client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def collect_history(
     run_id: str | None = None,
     progress: Progress = lambda _collection: None,
 ) -> Collection:
-    """Bring a window of the past into the ledger; a derived source computes it anew from its input.
+    """Collect a past window into the ledger; a derived source computes it again from its input.
 
     Args:
         source: What to collect.
@@ -48,7 +48,7 @@ def collect_history(
         progress: Is told after each payload what has been stored so far.
 
     Raises:
-        BadInputError: The source can't read the past, or not so far back.
+        BadInputError: The source can't collect past days, or not so far back.
         PayloadChangedError: As for ``collect``.
         OmcError: The upstream's or the database's failure; what came before it is in the ledger.
     """
@@ -80,7 +80,7 @@ def readable_history(source: Source, window: Window) -> History:
         BadInputError: It can't, or not so far back.
     """
     if source.history is None:
-        raise BadInputError(f"{source.name} can't read the past")
+        raise BadInputError(f"{source.name} can't collect past days")
     if window.first_day < source.history.first_day:
-        raise BadInputError(f"{source.name} reads the past from {source.history.first_day} on, not from {window.first_day}")
+        raise BadInputError(f"{source.name} can collect past days from {source.history.first_day} on only, not from {window.first_day}")
     return source.history

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from omc_infra.configuration import LIVE_ONLY, Section
 from omc_infra.errors import BadInputError, ConfigurationError
+from omc_infra.mistakes import readable_message
 from omc_pipeline.assets.reading import shipped
 from omc_pipeline.assets.registry import Registry
 
@@ -43,9 +45,11 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Symbol = Annotated[str, AfterValidator(_symbol_or_nothing)]
 """A coin's symbol, or ``""`` for no coin."""
 Hosts = dict[str, tuple[BaseUrl, ...]]
-_FUTURE = "Minutes by which a row's time may lie after its fetch, for clocks that go wrong; later ones are quarantined."
-_QUARANTINE = "Refused rows of one answer that are kept in quarantine one by one; of the others the number is."
-_HOSTS = "Base URLs to ask in the live profile, in order; the next is asked when one is down."
+_FUTURE = (
+    "Minutes by which the time of a row may be later than its fetch, to allow for wrong clocks. Rows with a later time go to quarantine."
+)
+_QUARANTINE = "Number of refused rows of one answer that are kept in quarantine as single rows. The rest are only counted."
+_HOSTS = "Base URLs for the live profile, in order. If one is down, the next one is used."
 
 
 class SourceConfig(Section):
@@ -103,7 +107,7 @@ def stored_options(model: type[Config], document: Mapping[str, Any], whose: str)
         return model.model_validate(dict(document), extra="ignore")
     except ValidationError as error:
         details = "; ".join(_complaint(whose, each) for each in error.errors(include_url=False))
-        raise ConfigurationError(f"options of an earlier fetch no longer fit: {details}; replay with --current-options") from None
+        raise ConfigurationError(f"options of an earlier fetch are no longer valid: {details}; replay with --current-options") from None
 
 
 def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]) -> type[Config]:
@@ -112,8 +116,8 @@ def with_default_hosts(model: type[Config], hosts: Mapping[str, tuple[str, ...]]
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, hosts=field)
 
 
-def _complaint(whose: str, error: Any) -> str:
+def _complaint(whose: str, error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{whose}.{where}: no such option"
-    return f"{whose}.{where}: {str(error['msg']).removeprefix('Value error, ')}"
+    return f"{whose}.{where}: {readable_message(error)}"

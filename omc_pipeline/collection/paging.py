@@ -33,7 +33,7 @@ def by_cursor(
         if not cursor:
             return
         if cursor in seen:
-            raise PayloadChangedError(f"{payload.source}: the cursor of a page leads back to an earlier page")
+            raise PayloadChangedError(f"{payload.source}: the cursor of a page points to an earlier page")
         seen.add(cursor)
     raise PayloadChangedError(f"{payload.source}: more than {most} pages")
 

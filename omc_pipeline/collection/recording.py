@@ -55,7 +55,7 @@ class MarkingStore:
 
 
 def store_options(connection: psycopg.Connection[Any], source: Source, config: SourceConfig) -> str:
-    """Keep the options of a source under their digest, and return it."""
+    """Store the options of a source under their digest, and return the digest."""
     digest = options_digest(config)
     with connection.transaction():
         connection.execute(
@@ -66,7 +66,7 @@ def store_options(connection: psycopg.Connection[Any], source: Source, config: S
 
 
 class OptionsInForce:
-    """Return with which options a stored payload was fetched.
+    """Return the options with which a stored payload was fetched.
 
     Args:
         connection: Where the options are kept.

@@ -1,4 +1,4 @@
-"""Where the rows of a replay go that only reports: to a preview of the ledgers, as they would have gone to the ledgers."""
+"""Preview a replay: compare rows with the ledgers without writing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omc_pipeline.ledgers.preview import LedgerPreview
 
 
 class Rehearsal:
-    """Takes the rows of payloads in the place of the ledgers; ``store`` is what a ``Tally`` is handed.
+    """Takes the rows of payloads instead of the ledgers; a ``Tally`` receives its method ``store``.
 
     Args:
         connection: As for ``LedgerPreview``.
@@ -27,7 +27,7 @@ class Rehearsal:
     def store(
         self, connection: psycopg.Connection[Any], source: Source, payload: Payload, parsed: Parsed, replayed_from: datetime | None
     ) -> Stored:
-        """Count what storing the rows would do.
+        """Count what storing the rows would change.
 
         Raises:
             PayloadChangedError: PostgreSQL would refuse a row.

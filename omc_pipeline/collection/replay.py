@@ -1,4 +1,4 @@
-"""Replay: parse stored payloads again, as of when they were fetched and with the options that were in force then."""
+"""Replay: parse stored payloads again, as of the time of their fetch and with the options of that time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay has done, or would do.
+    """Result of a replay, or of its preview.
 
     Attributes:
         collection: What was counted.
@@ -76,11 +76,11 @@ def replay(
     with_current_options: bool = False,
     bodies: Objects | None = None,
 ) -> Collection:
-    """Write what stored payloads say now, and close the quarantine of rows now accepted; arguments as of ``Stretch``.
+    """Parse stored payloads again, write the changes, and release rows that are now valid; arguments as in ``Stretch``.
 
     Raises:
-        PayloadChangedError: A body can still not be parsed; raised after the others were handled.
-        ConfigurationError: The options of a fetch no longer fit the source.
+        PayloadChangedError: A body still can't be parsed; raised after the others were handled.
+        ConfigurationError: The options of a fetch are no longer valid for the source.
     """
     done = apply_replay(source, database, Stretch(since, until, config, with_current_options, bodies))
     if done.failure is not None:
@@ -89,12 +89,12 @@ def replay(
 
 
 def apply_replay(source: Source, database: Database, stretch: Stretch) -> Replayed:
-    """Write what stored payloads say now as new versions, and close the quarantine of rows now accepted.
+    """Parse stored payloads again, write changes as new versions, and release rows that are now valid from quarantine.
 
-    A body that can still not be parsed is part of the answer; the others were handled.
+    A body that still can't be parsed is part of the result; the others are handled.
 
     Raises:
-        ConfigurationError: The options of a fetch no longer fit the source.
+        ConfigurationError: The options of a fetch are no longer valid for the source.
     """
     with writing(database, source) as connection:
         tally = Tally(source, bodies=stretch.bodies)
@@ -105,9 +105,9 @@ def apply_replay(source: Source, database: Database, stretch: Stretch) -> Replay
 
 
 def preview_replay(source: Source, database: Database, stretch: Stretch, examples: int = 3) -> Replayed:
-    """Find out what ``apply_replay`` would change, without a network, and without holding up who collects meanwhile.
+    """Find out what ``apply_replay`` would change, without network access and without blocking collections.
 
-    Erasing and pairing, which follow from the rows that are written, aren't counted.
+    Erasures and pairs that result from the written rows aren't counted.
 
     Args:
         source: Whose payloads.
@@ -116,7 +116,7 @@ def preview_replay(source: Source, database: Database, stretch: Stretch, example
         examples: Most new and most changed facts of each table to show.
 
     Raises:
-        ConfigurationError: The options of a fetch no longer fit the source.
+        ConfigurationError: The options of a fetch are no longer valid for the source.
     """
     with database.connect("writer") as connection, closing(Rehearsal(connection, source)) as rehearsal:
         tally = Tally(source, store=rehearsal.store, bodies=stretch.bodies)

@@ -1,7 +1,7 @@
-"""Several samples in one run: a run costs more to start than a quote costs to fetch.
+"""Several samples in one run, because starting a run costs more than fetching a quote.
 
-A scheduled run asks the endpoints that are due at once; those with ``sample_every_s`` again at the marks of their own minute (or
-whatever their cadence is) that are still to come. It ends before the next run is due, however late it was started, so two never
+A scheduled run collects the endpoints that are due at once, and those with ``sample_every_s`` again at the marks of their minute (or
+other cadence) that are still to come. It ends before the next run is due, however late it started, so two runs never
 overlap.
 """
 
@@ -40,7 +40,7 @@ def each_sample(
     account: Account | None = None,
     run_id: str | None = None,
 ) -> Iterator[Collection]:
-    """Collect what is due of a source once, and its sampled endpoints at each mark until the next run is due.
+    """Collect the due endpoints of a source once, and its sampled endpoints at each mark until the next run is due.
 
     Args:
         source: What to collect.
@@ -70,7 +70,7 @@ def each_sample(
 def _may_be_asked(
     due: Sequence[Endpoint], source: Source, database: Database, account: Account | None, now: datetime
 ) -> Sequence[Endpoint]:
-    """Leave out endpoints that are paused or banned; where all are, the schedule was launched in spite of it, and all are asked."""
+    """Leave out paused or banned endpoints; if all are, the run was started anyway, so collect all."""
     if len(due) < 2:
         return due
     with database.connect("writer") as connection:
@@ -88,7 +88,7 @@ def _next_sample(due: Sequence[Endpoint], tick: datetime | None, now: datetime) 
 
 
 def next_mark(endpoint: Endpoint, tick: datetime | None, now: datetime) -> datetime | None:
-    """Return when to sample next, or None where the next run is to do it; a mark that is all but there counts as sampled."""
+    """Return the time of the next sample, or None if the next run takes it; a mark that is almost reached counts as sampled."""
     if tick is None or endpoint.sample_every_s is None:
         return None
     step = timedelta(seconds=endpoint.sample_every_s)

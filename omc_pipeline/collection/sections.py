@@ -28,7 +28,7 @@ def section_of(source: Source) -> str:
 def config_models() -> Mapping[str, type[BaseModel]]:
     """Return the model of every source's options by section, the live hosts among their defaults.
 
-    The section of a broken source is read by nobody, and its options are no mistake: it stops no other source.
+    The section of a broken source is not read or validated, so that it doesn't affect other sources.
     """
     found = discover()
     models: dict[str, type[BaseModel]] = {section_of(source): config_model(source) for source in found.sources.values()}
@@ -36,13 +36,13 @@ def config_models() -> Mapping[str, type[BaseModel]]:
 
 
 def config_model(source: Source) -> type[SourceConfig]:
-    """Return the model of a source's options with its live hosts as defaults; a source that asks nobody has none."""
+    """Return the model of a source's options with its live hosts as defaults; a source without an upstream has no hosts."""
     hosts = default_hosts(source)
     return with_default_hosts(source.config, hosts) if hosts else source.config
 
 
 def configured_options(source: Source, configuration: Configuration, overrides: Mapping[str, Any] | None = None) -> SourceConfig:
-    """Return a source's options as users have set them, with what a single run sets.
+    """Return a source's configured options, with the options that a single run sets.
 
     Args:
         source: Whose; one that was handed in and is no file among the sources has its defaults.
@@ -50,7 +50,7 @@ def configured_options(source: Source, configuration: Configuration, overrides: 
         overrides: Options of one run.
 
     Raises:
-        ConfigurationError: An option of the run is unknown or malformed, or may not be set by a run.
+        ConfigurationError: An option of the run is unknown or invalid, or a run can't set it.
     """
     section = section_of(source)
     if section not in configuration.models:
@@ -59,12 +59,12 @@ def configured_options(source: Source, configuration: Configuration, overrides: 
         configuration = configuration.overridden(section, overrides)
     options = configuration.section(section)
     if not isinstance(options, SourceConfig):
-        raise ConfigurationError(f"section {section} does not hold the options of a source")
+        raise ConfigurationError(f"section {section} doesn't have the options of a source")
     return options.with_assets(configured_registry(configuration))
 
 
 def source_config(source: Source, overrides: Mapping[str, Any] | None = None) -> SourceConfig:
-    """Return a source's defaults with some options set otherwise.
+    """Return a source's default options with some of them changed.
 
     Raises:
         BadInputError: An option is unknown or malformed.

@@ -1,8 +1,8 @@
-"""The contract of a source: endpoints that are fetched, one pure ``parse``, typed options, and what it needs of the platform.
+"""The interface of a source: endpoints to fetch, one pure ``parse``, typed options, and what it needs from the platform.
 
-``fetch`` is the only part that does I/O, through the polite client it is handed. ``parse`` is a pure function of one payload and
-the source's options: the same bytes, context and options give the same rows for ever, which is what makes ``omc replay`` and
-``omc collect --payload`` possible.
+``fetch`` is the only part that does I/O, with the HTTP client that it receives. ``parse`` is a pure function of one payload and
+the source's options: the same bytes, context and options always give the same rows. ``omc replay`` and
+``omc collect --payload`` depend on that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from omc_pipeline.ledgers.table import LedgerName, LedgerTable, Row
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that can't be trusted; it goes to quarantine with its reason and the hash of its payload.
+    """A refused row; it goes to quarantine with the reason and the hash of its payload.
 
     Attributes:
         reason: Why, in one line.
@@ -39,7 +39,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What one payload says: rows for the ledgers, and the rows that were refused."""
+    """Result of parsing one payload: rows for the ledgers, and refused rows."""
 
     rows: Sequence[Row]
     rejected: Sequence[Rejected] = ()
@@ -47,7 +47,7 @@ class Parsed:
 
 @dataclass(frozen=True)
 class FetchContext:
-    """What ``fetch`` is handed.
+    """Context of a ``fetch``.
 
     Attributes:
         http: The polite client; it signs and adds keys as the source's policy declares.
@@ -72,18 +72,18 @@ class FetchContext:
 
 
 class Fetch(Protocol):
-    """Read what is new from the upstream, one payload a response."""
+    """Fetch new data from the upstream, one payload per response."""
 
     def __call__(self, context: FetchContext) -> Iterator[Payload]:
-        """Yield each payload as soon as it has come."""
+        """Yield each payload as soon as it arrives."""
         ...
 
 
 class FetchHistory(Protocol):
-    """Read a range of days from the upstream, one payload a response."""
+    """Fetch a range of days from the upstream, one payload per response."""
 
     def __call__(self, context: FetchContext, window: Window) -> Iterator[Payload]:
-        """Yield each payload as soon as it has come; rows outside the window are dropped by whoever collects."""
+        """Yield each payload as soon as it arrives; the collector drops rows outside the window."""
         ...
 
 
@@ -91,15 +91,15 @@ class Parse(Protocol):
     """Read the rows of one payload; pure."""
 
     def __call__(self, payload: Payload, config: Any, /) -> Parsed:
-        """Return rows and refused rows; a body that is an error, or of a strange shape, raises an ``OmcError``."""
+        """Return rows and refused rows; raise an ``OmcError`` for an error body or an unknown shape."""
         ...
 
 
 class Settle(Protocol):
-    """Decide what becomes of a fact that the ledger holds already; pure."""
+    """Decide how a fact that is already in the ledger changes; pure."""
 
     def __call__(self, known: Row, details: Row, /) -> Row:
-        """Return the row to store for a fact's latest version and what a payload tells of it; ``known`` where nothing changes."""
+        """Return the row to store, given a fact's latest version and the row of a payload; ``known`` if nothing changes."""
         ...
 
 
@@ -127,7 +127,7 @@ class LedgerInput:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One thing that a source is asked for, with a cadence of its own.
+    """One resource of a source, with its own cadence.
 
     Attributes:
         name: Within the source.
@@ -157,7 +157,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class History:
-    """How far back a source can read.
+    """How far back a source can collect past days.
 
     Attributes:
         first_day: Earliest day the upstream has.
@@ -237,7 +237,7 @@ class Source:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Names of the keys that its authentication needs; the live profile can't collect without them. Empty for public APIs."""
+        """Names of the keys that its authentication needs; required in the live profile. Empty for public APIs."""
         policies = () if self.policy is None else (self.policy, *self.policy.others.values())
         return tuple(dict.fromkeys(name for policy in policies for name in policy.auth.key_names))
 
@@ -256,7 +256,7 @@ class Source:
         return replace(self.policy, others={**self.policy.others, **self.hosts_of(config)})
 
     def wanted(self, config: SourceConfig, endpoints: Sequence[Endpoint] | None = None) -> list[Endpoint]:
-        """Return those of the endpoints (None: of all) that the options ask for.
+        """Return the endpoints (of the given ones, or of all) that the options enable.
 
         Raises:
             BadInputError: They ask for none.
@@ -264,7 +264,7 @@ class Source:
         asked = self.endpoints if endpoints is None else endpoints
         wanted = [endpoint for endpoint in asked if endpoint.is_wanted is None or endpoint.is_wanted(config)]
         if not wanted:
-            raise BadInputError(f"{self.name}: its options ask for nothing of {', '.join(endpoint.name for endpoint in asked)}")
+            raise BadInputError(f"{self.name}: its options are empty for {', '.join(endpoint.name for endpoint in asked)}")
         return wanted
 
     @cached_property
@@ -273,7 +273,7 @@ class Source:
 
     @property
     def cron(self) -> str:
-        """Cron of the endpoint that is asked most often."""
+        """Cron of the most frequent endpoint."""
         return self._fastest.cron
 
     @property
@@ -283,7 +283,7 @@ class Source:
 
     @property
     def every_s(self) -> int:
-        """Seconds between two askings of the endpoint that is asked most often."""
+        """Seconds between two collections of the most frequent endpoint."""
         return self._fastest.every_s
 
     @property
@@ -301,7 +301,7 @@ class Source:
         return endpoint.tables or self.tables
 
     def every_s_of(self, table: LedgerTable) -> int:
-        """Return the seconds between two askings of the fastest endpoint that fills a table."""
+        """Return the seconds between two collections of the most frequent endpoint that fills a table."""
         return min(endpoint.every_s for endpoint in self.endpoints if table in self.tables_of(endpoint))
 
     def endpoint(self, name: str) -> Endpoint:

@@ -1,4 +1,4 @@
-"""The state of collectors: one row a source, endpoint and account, which schedules ask before they launch.
+"""The state of collectors: one row per source, endpoint and account; schedules read it before they launch runs.
 
 A key with an empty endpoint or account stands for all of them: a pause of ``(source, "", "")`` holds the whole source.
 """
@@ -35,13 +35,13 @@ class CollectorKey:
     account_id: str = ""
 
     def __str__(self) -> str:
-        """Write it for a person."""
+        """Format it for the user."""
         of_account = f" of account {self.account_id}" if self.account_id else ""
         return "/".join(part for part in (self.source, self.endpoint) if part) + of_account
 
     @property
     def wider(self) -> tuple[CollectorKey, ...]:
-        """The keys that hold for this one, too, the widest first; itself last."""
+        """The keys that include this one, widest first; itself last."""
         of_source, of_account = CollectorKey(self.source), CollectorKey(self.source, "", self.account_id)
         return tuple(dict.fromkeys((of_source, of_account, CollectorKey(self.source, self.endpoint), self)))
 
@@ -93,20 +93,20 @@ class CollectorState:
 
     @property
     def last_attempt_at(self) -> datetime | None:
-        """When it was last collected, well or not."""
+        """When it was last collected, with or without success."""
         return max((at for at in (self.last_success_at, self.last_failure_at) if at), default=None)
 
     def is_paused(self, now: datetime) -> bool:
-        """Say whether a pause holds."""
+        """Return whether a pause is active."""
         return self.paused_at is not None and (self.paused_until is None or now < self.paused_until)
 
     def refusal(self, now: datetime) -> str | None:
-        """Say why it must not be collected now, or None where it may."""
+        """Return why it must not be collected now, or None."""
         if self.is_paused(now):
             end = f" until {self.paused_until:%Y-%m-%d %H:%M}Z" if self.paused_until else f"; `omc sources resume {self.source}`"
             return f"{self.key} is paused by {self.paused_by}{f' ({self.pause_reason})' if self.pause_reason else ''}{end}"
         if self.next_allowed_at is not None and now < self.next_allowed_at:
-            return f"{self.key} must not be asked before {self.next_allowed_at:%Y-%m-%d %H:%M:%S}Z"
+            return f"{self.key} waits until {self.next_allowed_at:%Y-%m-%d %H:%M:%S}Z, as its upstream asked"
         return None
 
 
@@ -125,11 +125,11 @@ class States:
         return self.by_key.get(key) or CollectorState(key.source, key.endpoint, key.account_id)
 
     def refusal(self, key: CollectorKey, now: datetime) -> str | None:
-        """Say why a collector must not be launched now: it or what it belongs to is paused or banned. None where it may."""
+        """Return why a collector must not be launched now (a pause or ban of it or of a wider key), or None."""
         return next((said for wider in key.wider if (said := self.of(wider).refusal(now))), None)
 
     def may_launch(self, key: CollectorKey, now: datetime) -> bool:
-        """Say whether a collector may be launched now."""
+        """Return whether a collector may be launched now."""
         return self.refusal(key, now) is None
 
     def is_due(self, key: CollectorKey, every_s: float, now: datetime) -> bool:
@@ -153,7 +153,7 @@ def states(connection: psycopg.Connection[Any], source: str | None = None) -> St
 
 
 def record_success(connection: psycopg.Connection[Any], key: CollectorKey, *, rows: int, seconds: float, now: datetime) -> None:
-    """Record that a collection went well; failures are forgotten, and so is a pause that they had led to.
+    """Record a successful collection; this resets failures, and ends a pause that they caused.
 
     Args:
         connection: Of role writer.
@@ -182,8 +182,8 @@ def record_failure(
 ) -> CollectorState | None:
     """Record that a collection failed.
 
-    A missing key is recorded as *not configured* and is no failure. A mistake in the configuration counts for no pause: the next
-    run after it was mended must come.
+    A missing key is recorded as *not configured*, not as a failure. A configuration error doesn't count towards a pause: the next
+    run after it is fixed must not be blocked.
 
     Args:
         connection: Of role writer.
@@ -255,7 +255,7 @@ def pause(
 
 
 def resume(connection: psycopg.Connection[Any], key: CollectorKey) -> list[CollectorKey]:
-    """End the pauses of a collector and of all that it stands for, and forget their failures; a ban of an upstream stays.
+    """End the pauses of a collector and of all that it includes, and reset their failures; a ban of an upstream stays.
 
     Returns:
         The collectors that were paused.

@@ -1,4 +1,4 @@
-"""Ask an upstream for several resources of equal rank: one that is refused does not keep the others from being read."""
+"""Fetch several independent resources of an upstream: a refused one doesn't stop the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omc_infra.payload import Payload
 def sweep(asks: Iterable[Callable[[], Payload]]) -> Iterator[Payload]:
     """Yield the payload of each ask.
 
-    Any failure that concerns the upstream as a whole (down, rate limit, access denied) ends the sweep at once.
+    An error of the whole upstream (down, rate limit, access denied) ends the sweep at once.
 
     Raises:
         UpstreamRefusedError: After all were asked, the first refusal of a single resource.
@@ -29,7 +29,7 @@ def sweep(asks: Iterable[Callable[[], Payload]]) -> Iterator[Payload]:
 
 
 def sweep_each(asks: Mapping[str, Callable[[], Payload]]) -> Iterator[Payload]:
-    """Yield the payload of each ask, where whatever one fails with says nothing of the next: other hosts, private forums.
+    """Yield the payload of each request, where the errors are independent: different hosts, private forums.
 
     Args:
         asks: By the name that a message gives it.

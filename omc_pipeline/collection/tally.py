@@ -1,6 +1,6 @@
-"""The books of a collection: each payload parsed and stored as a transaction of its own, and what came of it counted.
+"""Parse and store the payloads of a collection, one transaction each, and count the results.
 
-So what came before a failure is kept, and an event and its announcement stand or fall together.
+So the payloads before a failure stay stored, and an event and its outbox row are stored together or not at all.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OF_ONE_PAYLOAD = (PayloadChangedError, UpstreamRefusedError)
 
 @dataclass(frozen=True)
 class Collection:
-    """What a collection or a replay did.
+    """Result of a collection or a replay.
 
     Attributes:
         source: Name of the source.
@@ -58,7 +58,7 @@ class Collection:
 
     @property
     def rows(self) -> int:
-        """Distinct rows handed to the ledger, whether they were new or not."""
+        """Number of distinct rows passed to the ledger, new or not."""
         return sum(appended.rows for appended in self.tables.values())
 
 
@@ -70,7 +70,7 @@ Store = Callable[[psycopg.Connection[Any], Source, Payload, Parsed, datetime | N
 
 @dataclass
 class Tally:
-    """Takes the payloads of one source one by one, and keeps the books.
+    """Takes the payloads of one source one by one, and counts the results.
 
     Attributes:
         source: Whose payloads.
@@ -94,7 +94,7 @@ class Tally:
     resolved: int = 0
 
     def take(self, connection: psycopg.Connection[Any], payload: Payload, config: SourceConfig, *, is_replay: bool = False) -> bool:
-        """Parse and store one payload; a failure that is its own alone is kept for the end.
+        """Parse and store one payload; an error of this payload only is kept for the end.
 
         Returns:
             Whether its rows are stored.
@@ -121,7 +121,7 @@ class Tally:
         return True
 
     def counts(self) -> Collection:
-        """Return what was done, whether or not it failed in the end."""
+        """Return the results so far, with or without an error."""
         first, last = self.observed or (None, None)
         return Collection(
             source=self.source.name,
@@ -135,19 +135,19 @@ class Tally:
         )
 
     def kept_failure(self) -> OmcError | None:
-        """Return the failure that was kept, or what is wrong where no row could be trusted; None where all is well."""
+        """Return the kept error, or an error if all rows were refused; else None."""
         if self.failure is None and self.refused and not self.tables:
             return all_refused(self.source, [reason for reason, _ in self.refused], self.quarantined)
         return self.failure
 
 
 def all_refused(source: Source, reasons: Sequence[str], count: int) -> PayloadChangedError:
-    """Return the failure of a reading of which none of so many rows could be trusted; ``reasons`` has at least one."""
-    return PayloadChangedError(f"{source.name}: all {count:,} rows were refused, the first because {reasons[0]}")
+    """Return the error for a parse in which all rows were refused; ``reasons`` has at least one."""
+    return PayloadChangedError(f"{source.name}: all {count:,} rows were refused; reason of the first one: {reasons[0]}")
 
 
 def together(collections: Sequence[Collection]) -> Collection:
-    """Sum collections of one source: endpoints, or samples; lateness is that of the last."""
+    """Add up collections of one source (endpoints or samples); the lateness is that of the last one."""
     return reduce(_added, collections)
 
 
@@ -191,7 +191,7 @@ def _store(
 
 
 def refused_by_database(payload: Payload, error: psycopg.Error) -> PayloadChangedError:
-    """Make the failure of a payload that holds what PostgreSQL doesn't take."""
+    """Create the error for a payload with values that PostgreSQL refuses."""
     return PayloadChangedError(f"{payload.source}: PostgreSQL refuses a row: {error.diag.message_primary}")
 
 
@@ -202,7 +202,7 @@ def settled(
     rows: Sequence[Row],
     where: Callable[[LedgerTable], sql.Composable] | None = None,
 ) -> Sequence[Row]:
-    """Return what becomes of rows where their facts are known already; ``where`` as in ``latest_versions``."""
+    """Return the rows to store after merging with known facts; ``where`` as in ``latest_versions``."""
     known = latest_versions(connection, source, rows, where)
     latest = ((row, known.get((row.table, key_of(row)))) for row in rows)
     return [row if version is None else settle(version, row) for row, version in latest]

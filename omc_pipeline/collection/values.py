@@ -1,4 +1,4 @@
-"""Read single values out of a JSON row: exact amounts, clean text, instants. An unfit value is a ``ValueError`` that says why."""
+"""Read single values from a JSON row: exact amounts, clean text, instants. An invalid value raises a ``ValueError`` with the reason."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def optional_amount(row: Mapping[str, Json], name: str, *, above: int | None = N
 
 
 def usable_amount(row: Mapping[str, Json], name: str, *, above: int | None = None, least: int | None = None) -> Decimal | None:
-    """Return a number as ``amount`` does, or None where it is missing or unusable, for fields that the rest of a row is good without."""
+    """Return a number like ``amount``, or None if it is missing or invalid; for optional fields of a row."""
     try:
         return amount(row, name, above=above, least=least)
     except ValueError:
@@ -72,7 +72,7 @@ def text(row: Mapping[str, Json], name: str, longest: int = 500) -> str:
     if len(trimmed) > longest:
         raise ValueError(f"{name} is longer than {longest} characters")
     if not storable(trimmed):
-        raise ValueError(f"{name} holds control characters or halves of a surrogate pair")
+        raise ValueError(f"{name} has control characters or unpaired surrogates")
     return trimmed
 
 
@@ -121,7 +121,7 @@ def storable(value: str) -> bool:
 
 
 def described(value: Json) -> str:
-    """Name a value for a message: what is missing, a kind of container, or the shortened value."""
+    """Describe a value for a message: missing, the type of a container, or the shortened value."""
     if value is None:
         return "missing"
     if isinstance(value, (dict, list)):

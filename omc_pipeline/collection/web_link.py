@@ -1,4 +1,4 @@
-"""Read links of the web out of what others write, without the parameters that track their readers."""
+"""Read web links from external text, without tracking parameters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TRACKING = re.compile(r"(utm_|mtm_)[^=]*|fbclid|gclid", re.IGNORECASE)
 
 
 def web_link(written: str) -> str:
-    """Return a link without the parameters that track readers.
+    """Return a link without tracking parameters.
 
     Raises:
         ValueError: It is no http(s) address with a host, or longer than 1,000 characters.
     """
     parts = urlsplit(clean_line(written))
     if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.geturl():
-        raise ValueError(f"link {one_line(written, 60)!r} is no address of the web")
+        raise ValueError(f"link {one_line(written, 60)!r} is not a web address")
     kept = "&".join(pair for pair in parts.query.split("&") if pair and not _TRACKING.fullmatch(pair.partition("=")[0]))
     link = urlunsplit((parts.scheme, parts.netloc, parts.path, kept, parts.fragment))
     if len(link) > LONGEST_LINK:

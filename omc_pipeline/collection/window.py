@@ -1,4 +1,4 @@
-"""Ranges of days in UTC: what a collection of the past is asked for."""
+"""Ranges of UTC days, for collecting the past."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Window:
             BadInputError: The last day is before the first.
         """
         if last < first:
-            raise BadInputError(f"the range ends on {last}, before it begins on {first}")
+            raise BadInputError(f"the range ends on {last}, before its start on {first}")
         return cls(_midnight(first), _midnight(last + timedelta(days=1)))
 
     @classmethod
@@ -62,7 +62,7 @@ class Window:
 
 
 def floor(moment: datetime, step: Step) -> datetime:
-    """Return the beginning of the span an instant lies in."""
+    """Return the start of the span that contains an instant."""
     hour = moment.replace(minute=0, second=0, microsecond=0)
     if step == "hour":
         return hour
@@ -71,7 +71,7 @@ def floor(moment: datetime, step: Step) -> datetime:
 
 
 def following(start: datetime, step: Step) -> datetime:
-    """Return the beginning of the span after the one that begins at ``start``."""
+    """Return the start of the span after the one that starts at ``start``."""
     if step == "month":
         return (start.replace(day=28) + timedelta(days=4)).replace(day=1)
     return start + (timedelta(hours=1) if step == "hour" else timedelta(days=1))

@@ -1,4 +1,4 @@
-"""The connection a collection writes through, and the lock that makes collections of one source follow each other."""
+"""The database connection of a collection, and the lock that allows one collection of a source at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAIT_FOR_OTHER_S = 120
 
 @contextmanager
 def writing(database: Database, source: Source, account: Account | None = None) -> Iterator[psycopg.Connection[Any]]:
-    """Connect as writer and hold the source, or one account of it, until the connection closes.
+    """Connect as writer and lock the source, or one account of it, until the connection closes.
 
     Two collections at once would mix up the nonces of a signed API.
 

@@ -1,4 +1,4 @@
-"""Read a response body as XML: no entities, no external access, no absurd depth."""
+"""Read a response body as XML: no entities, no external access, limited depth."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from omc_pipeline.collection.accounts import AccountRow, State
 
 _VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
-user_option = click.option("--user", help="Whose; default: OMC_USER.")
+user_option = click.option("--user", help="User. Default: OMC_USER.")
 
 
 def _person() -> str:
@@ -34,21 +34,21 @@ def _person() -> str:
         return f"uid {os.getuid()}"
 
 
-by_option = click.option("--by", default=_person, show_default="who is logged in", help="Who decides, for the record.")
-_yes = click.option("--yes", is_flag=True, help="Do it; without, only what would be erased is shown.")
+by_option = click.option("--by", default=_person, show_default="who is logged in", help="Your name, for the record.")
+_yes = click.option("--yes", is_flag=True, help="Erase. Without --yes, the command only shows what would be erased.")
 
 
-@click.group(help="Accounts at venues: list, add, pause, resume and remove them; pairs of fills that are one; erase a user.")
+@click.group(help="Accounts at venues: list, add, pause, resume and remove them; decide about duplicate fills; erase a user.")
 def accounts() -> None:
     """Group the commands of accounts."""
 
 
 @accounts.command(name="list")
-@click.option("--user", help="Of this user only.")
-@click.option("--removed", is_flag=True, help="Removed ones, too.")
+@click.option("--user", help="Only accounts of this user.")
+@click.option("--removed", is_flag=True, help="Also removed accounts.")
 @json_option
 def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
-    """List accounts, whether their keys are there, and what holds up profit and loss."""
+    """List accounts, their missing keys, and failed checks that block profit and loss."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.accounts import accounts as known
 
@@ -69,17 +69,17 @@ def list_accounts(user: str | None, removed: bool, as_json: bool) -> None:
 
 @accounts.command()
 @click.argument("venue_or_source", required=False)
-@click.option("--venue", help="The same, by name.")
+@click.option("--venue", help="The same, as an option.")
 @user_option
-@click.option("--id", "account_id", help="Its id, unique over all users; default: <user>-<venue>.")
-@click.option("--label", default="", help="What its owner calls it.")
+@click.option("--id", "account_id", help="Id of the account, unique across all users. Default: <user>-<venue>.")
+@click.option("--label", default="", help="Your own name for the account.")
 @json_option
 def add(venue_or_source: str | None, venue: str | None, user: str | None, account_id: str | None, label: str, as_json: bool) -> None:
-    """Add an account: of a source that is collected by account, or at a venue of which only files tell."""
+    """Add an account: either of a source that collects accounts, or at a venue whose fills you import from files."""
     from omc_pipeline.collection.accounts import add_account
 
     if (venue_or_source is None) == (venue is None):
-        raise BadInputError("name one venue: `omc accounts add kraken`, or `--venue kraken`")
+        raise BadInputError("choose one venue: `omc accounts add kraken`, or `--venue kraken`")
     settings, (place, source) = load_settings(), _place(venue_or_source or venue or "")
     with writing(settings) as (_, connection), connection.transaction():
         row = add_account(connection, user or settings.user, place, source, account_id, label)
@@ -97,7 +97,7 @@ def add(venue_or_source: str | None, venue: str | None, user: str | None, accoun
 @by_option
 @json_option
 def pause(account: str, by: str, as_json: bool) -> None:
-    """Stop collecting an account by schedule."""
+    """Stop the scheduled collection of an account."""
     _change(account, "paused", by, as_json)
 
 
@@ -106,18 +106,18 @@ def pause(account: str, by: str, as_json: bool) -> None:
 @by_option
 @json_option
 def resume(account: str, by: str, as_json: bool) -> None:
-    """Collect a paused account by schedule again."""
+    """Start the scheduled collection of a paused account again."""
     _change(account, "active", by, as_json)
 
 
 @accounts.command()
 @click.argument("account")
-@click.option("--with-fills", is_flag=True, help="Erase its fills, balances and bodies, too, and compute its user's profit and loss anew.")
+@click.option("--with-fills", is_flag=True, help="Also erase its fills, balances and bodies, and compute the user's profit and loss again.")
 @_yes
 @by_option
 @json_option
 def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) -> None:
-    """Remove an account: it is collected no more, and its fills stay unless they are asked for."""
+    """Remove an account. It is no longer collected; its fills stay unless you use --with-fills."""
     from omc_pipeline.collection.accounts import set_state
     from omc_pipeline.collection.erasing import account_rows, erase_account
 
@@ -139,7 +139,7 @@ def remove(account: str, with_fills: bool, yes: bool, by: str, as_json: bool) ->
 @by_option
 @json_option
 def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
-    """Erase a user with everything of theirs: accounts, fills, profit and loss, agents' sessions, stored bodies, Dagster's partitions."""
+    """Erase a user and all their data: accounts, fills, profit and loss, agent sessions, stored bodies and Dagster partitions."""
     from omc_pipeline.collection.accounts import accounts as known
     from omc_pipeline.collection.erasing import erase_user as erase
     from omc_pipeline.collection.erasing import user_rows
@@ -157,10 +157,10 @@ def erase_user(user: str, yes: bool, by: str, as_json: bool) -> None:
 
 @accounts.command()
 @user_option
-@click.option("--all", "every", is_flag=True, help="Also the pairs that are decided.")
+@click.option("--all", "every", is_flag=True, help="Also pairs that are already decided.")
 @json_option
 def pairs(user: str | None, every: bool, as_json: bool) -> None:
-    """List fills of two sources that may be one, and wait for a person."""
+    """List pairs of fills from two sources that may be the same fill and need your decision."""
     import dataclasses
 
     from omc_infra.postgres.database import open_database
@@ -182,12 +182,12 @@ def pairs(user: str | None, every: bool, as_json: bool) -> None:
 
 @accounts.command()
 @click.argument("pair", nargs=4, metavar="ACCOUNT FILL ACCOUNT FILL")
-@click.option("--same/--different", "is_duplicate", required=True, help="Whether the two are one execution.")
+@click.option("--same/--different", "is_duplicate", required=True, help="Whether both are the same execution.")
 @user_option
 @by_option
 @json_option
 def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, by: str, as_json: bool) -> None:
-    """Decide on a pair of fills: the first counts, the second is its duplicate or a fill of its own."""
+    """Decide about a pair of fills: the first one counts; the second one is its duplicate or a different fill."""
     from omc_pipeline.ledgers.pairs import decide_pair
 
     settings = load_settings()
@@ -198,9 +198,7 @@ def pair(pair: tuple[str, str, str, str], is_duplicate: bool, user: str | None, 
     if as_json:
         emit(document)
     else:
-        say(
-            f"{pair[3]} of {pair[2]} is {'a duplicate' if is_duplicate else 'a fill of its own'}; profit and loss follows with its next run"
-        )
+        say(f"{pair[3]} of {pair[2]} is {'a duplicate' if is_duplicate else 'a different fill'}; the next run updates profit and loss")
 
 
 def _place(venue_or_source: str) -> tuple[str, str | None]:
@@ -210,16 +208,16 @@ def _place(venue_or_source: str) -> tuple[str, str | None]:
     found = list(discover_sources().values())
     for source in found:
         if source.venues is not None and venue_or_source == source.name:
-            raise BadInputError(f"source '{source.name}' reads many venues: name the venue, as in `omc accounts add kraken`")
+            raise BadInputError(f"source '{source.name}' collects from many venues; choose one, as in `omc accounts add kraken`")
         if source.per_account and venue_or_source in (source.name, source.venue):
             return source.venue, source.name
         if venue_or_source == source.name:
-            raise BadInputError(f"source '{source.name}' is not collected by account")
+            raise BadInputError(f"source '{source.name}' doesn't collect accounts")
     for source in found:
         if source.venues is not None and source.venues.knows(venue_or_source):
             return venue_or_source, source.name
     if not _VENUE.fullmatch(venue_or_source):
-        raise BadInputError(f"{venue_or_source!r} is no venue: small letters, digits, - and _, at most 40")
+        raise BadInputError(f"{venue_or_source!r} is not a venue; use at most 40 of a-z, 0-9, - and _")
     return venue_or_source, None
 
 

@@ -23,13 +23,13 @@ _WITHOUT_BACKUP = "omc assets apply --without-backup"
 
 @click.group()
 def assets() -> None:
-    """Look up coins by their names, and rename what was stored under a name that nobody knew."""
+    """Look up coins by name, and rename stored coins whose name was not known before."""
 
 
 @assets.command("show", epilog="Exit code 1: the name is unknown or ambiguous.")
 @click.argument("name")
-@click.option("--venue", help="Where NAME is the ticker, such as coinspot or kraken.")
-@click.option("--at", help="When it was used, as 2021-03-01; tickers change hands.")
+@click.option("--venue", help="Venue that uses NAME as a ticker, such as coinspot or kraken.")
+@click.option("--at", help="Day on which NAME was used, such as 2021-03-01. A ticker can change its coin over time.")
 @json_option
 def show_command(name: str, venue: str | None, at: str | None, as_json: bool) -> None:
     """Print what NAME means: a symbol, a venue's ticker, coingecko:ID, CHAIN:ADDRESS or a full name."""
@@ -45,10 +45,10 @@ def show_command(name: str, venue: str | None, at: str | None, as_json: bool) ->
 
 
 @assets.command("list")
-@click.option("--own", is_flag=True, help="Only those that you have added in omc.toml.")
+@click.option("--own", is_flag=True, help="Only assets that you have added in omc.toml.")
 @json_option
 def list_command(own: bool, as_json: bool) -> None:
-    """Print every asset: symbol, name, and other tickers."""
+    """List all assets with symbol, name and other tickers."""
     from omc_infra.tables import print_rows
 
     shown = [_document(asset) for asset in _registry().assets if asset.is_own or not own]
@@ -59,10 +59,10 @@ def list_command(own: bool, as_json: bool) -> None:
     print_rows(open_console(), rows, f"{len(rows)} assets")
 
 
-@assets.command("check", epilog="Exit code 1: something is wrong.")
+@assets.command("check", epilog="Exit code 1: a mistake was found.")
 @json_option
 def check_command(as_json: bool) -> None:
-    """Check that every symbol is unique, and that no ticker means two coins at one time."""
+    """Check that every symbol is unique, and that no ticker means two coins at the same time."""
     from omc_pipeline.assets.findings import findings
 
     registry = _registry()
@@ -78,11 +78,11 @@ def check_command(as_json: bool) -> None:
 
 
 @assets.command("apply")
-@click.option("--dry-run", is_flag=True, help="Only say what would be renamed.")
-@click.option("--without-backup", is_flag=True, help="Rename without a backup: you have made one, or want none.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be renamed.")
+@click.option("--without-backup", is_flag=True, help="Rename without making a backup first.")
 @json_option
 def apply_command(dry_run: bool, without_backup: bool, as_json: bool) -> None:
-    """Rename stored VENUE:TICKER symbols that the registry knows by now; first make a backup."""
+    """Rename stored VENUE:TICKER symbols that the registry knows now. Makes a backup first."""
     from omc_infra.postgres.backup import back_up
     from omc_infra.postgres.database import open_database
     from omc_infra.settings import load_settings
@@ -127,7 +127,7 @@ def _day(written: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:
-        raise BadInputError(f"--at {written[:40]!r} is no day like 2021-03-01") from None
+        raise BadInputError(f"--at {written[:40]!r} is not a day like 2021-03-01") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -159,7 +159,7 @@ def _print_found(document: dict[str, Any]) -> None:
         say(f"{document['name']}: unknown; map it in omc.toml under [assets], then run `omc assets apply`")
         return
     if document["status"] == "ambiguous":
-        say(f"{document['name']} may be {' or '.join(document['symbols'])}; say where or when with --venue and --at")
+        say(f"{document['name']} may be {' or '.join(document['symbols'])}; choose with --venue or --at")
         return
     asset = document["asset"]
     say(f"{asset['symbol']}  {asset['name']}")

@@ -16,7 +16,7 @@ coin_option = click.option(
     "coins",
     multiple=True,
     metavar="NAME=SYMBOL",
-    help="What a coin's name in the files means, such as STX=STOX; may be given often.",
+    help="Symbol of a coin's name in the files, such as STX=STOX. Repeatable.",
 )
 
 

@@ -33,15 +33,15 @@ _SHOWN_ROWS = 40
 
 
 @click.command(
-    help="Collect SOURCE once into the ledgers; with --from, a range of its past, in one run. With --payload, only parse that saved"
-    " body and print its rows; no database, and exit 2 where none of them can be trusted.",
+    help="Collect SOURCE once into the ledgers. With --from, collect a range of past days in one run. With --payload, only parse a saved"
+    " body and print its rows, without a database; exit code 2 if no row is valid.",
     epilog="Exit code 1: the upstream failed or refused, or its answer can't be read.",
 )
 @click.argument("source")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the past to collect, UTC: 2026-10-01.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First past day to collect, UTC, such as 2026-10-01.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included. Default: today.")
-@click.option("--user", help="Whose account of a private API. Default: OMC_USER.")
-@click.option("--account", help="Which account of a private API. Default: the user's first.")
+@click.option("--user", help="User whose account is collected. Default: OMC_USER.")
+@click.option("--account", help="Account to collect. Default: the user's first account of the source.")
 @click.option("--payload", "file", type=click.Path(path_type=Path), help="A saved response body.")
 @json_option
 def collect(
@@ -58,7 +58,7 @@ def collect(
 
     found = source_named(source)
     if file is not None and (first or last):
-        raise BadInputError("--payload parses a saved body; it goes with neither --from nor --to")
+        raise BadInputError("--payload parses a saved body; it can't be combined with --from or --to")
     if last and not first:
         raise BadInputError("--to needs --from, the first day")
     if file is not None:
@@ -140,9 +140,16 @@ def show_collection(collection: Collection, settings: Settings, as_json: bool) -
         table.add_row(name, str(appended.inserted), str(appended.changed), str(appended.unchanged))
     console = open_console()
     console.print(table)
-    console.print(f"{collection.payloads} payloads, {collection.quarantined} rows in quarantine, {collection.resolved} taken out of it")
+    console.print(
+        f"{_counted(collection.payloads, 'payload')}, {_counted(collection.quarantined, 'row')} in quarantine, "
+        f"{_counted(collection.resolved, 'row')} released from quarantine"
+    )
     if collection.observed_from and collection.observed_to:
         console.print(f"from {collection.observed_from:%Y-%m-%d %H:%M:%S} to {collection.observed_to:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _parse_file(source: Source, file: Path, as_json: bool) -> None:

@@ -48,6 +48,4 @@ def read(file: Path, as_json: bool) -> None:
     title = f"{len(document.passages)} passages; facts that rules found and the document's words bear"
     print_rows(open_console(), rows, title)
     if not facts:
-        say(
-            "Rules read purchases, sales and holdings of coins, prices, proceeds and notes; this document tells of none in words they know."
-        )
+        say("The rules found no purchases, sales or holdings of coins, prices, proceeds or notes in this document.")

@@ -17,17 +17,17 @@ from omc_infra.terminal import say
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
-@click.group(help="The ledgers as Parquet files, a file a table and day of recording.")
+@click.group(help="Export the ledgers as Parquet files, one file for each table and day of recording.")
 def lake() -> None:
     """Group the commands of the lake."""
 
 
 @lake.command()
-@click.option("--from", "first", type=_DAY, help="First day of recording, UTC; default: of the first row.")
-@click.option("--to", "last", type=_DAY, help="Last day; default: yesterday. One that isn't over is written again later.")
+@click.option("--from", "first", type=_DAY, help="First day of recording, UTC. Default: the day of the first row.")
+@click.option("--to", "last", type=_DAY, help="Last day. Default: yesterday. A day that isn't over is written again later.")
 @json_option
 def export(first: datetime | None, last: datetime | None, as_json: bool) -> None:
-    """Write days to the lake and compare each file with its rows; what agrees already is left as it is."""
+    """Write days to the lake and compare each file with its rows. Correct files are not written again."""
     from datetime import timedelta
 
     from omc_infra.objects import SECTION, StorageConfig
@@ -37,7 +37,9 @@ def export(first: datetime | None, last: datetime | None, as_json: bool) -> None
     settings, today = load_settings(), utc_now().astimezone(UTC).date()
     begin, end = first.date() if first else None, last.date() if last else today - timedelta(days=1)
     if end > today or (begin is not None and begin > end):
-        raise BadInputError(f"--from {begin or 'the first row'} --to {end}: days in order, none of them after today, {today}")
+        raise BadInputError(
+            f"--from {begin or 'the first row'} --to {end}: the first day must not be after the last one, and no day after today, {today}"
+        )
     config = load_configuration().section(SECTION)
     assert isinstance(config, StorageConfig)  # noqa: S101 the section's own model
     objects = lake_objects(config, settings)

@@ -39,26 +39,28 @@ for command in (compute, positions, exceptions, resolve, reporting):
 
 
 @pnl.command()
-@click.option("--user", help="Whose profit and loss; default: OMC_USER.")
+@click.option("--user", help="User. Default: OMC_USER.")
 @click.option(
-    "--by", default="coin", help="Cut: coin, account, period, algorithm (who bought, who sold) or match (the lots behind every gain)."
+    "--by",
+    default="coin",
+    help="Group the result by coin, account, period, algorithm (that bought and that sold) or match (the lots of each gain).",
 )
-@click.option("--period", default="month", help="Periods of the cut by period: hour, day, week (from Monday) or month.")
-@click.option("--from", "since", help="Only what happened from then on, included: a day, or ISO 8601 with zone.")
-@click.option("--to", "until", help="... and up to then, excluded.")
-@click.option("--zone", default="UTC", help="Whose days, weeks and months: UTC, Australia/Sydney, ...")
+@click.option("--period", default="month", help="Length of a period with --by period: hour, day, week (from Monday) or month.")
+@click.option("--from", "since", help="Start of the range, included: a day, or an ISO 8601 time with zone.")
+@click.option("--to", "until", help="End of the range, excluded.")
+@click.option("--zone", default="UTC", help="Time zone of days, weeks and months: UTC, Australia/Sydney, ...")
 @click.option(
     "--tax-year",
     type=click.IntRange(1970, 2200),
-    help="Tax year of the user's tax zone, by the year it ends in; Australian ones with the 12-month discount.",
+    help="Tax year of the user's tax zone, by the year in which it ends. Australian tax years include the 12-month discount.",
 )
-@click.option("--method", type=click.Choice(LEDGER_METHODS), default="fifo", help="Which of the user's runs.")
-@click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
-@click.option("--format", "form", type=click.Choice(FORMS), help="Default: as the suffix of --out says, else table.")
-@click.option("--out", help="File to write; else the report goes to stdout.")
+@click.option("--method", type=click.Choice(LEDGER_METHODS), default="fifo", help="Method of the positions to report.")
+@click.option("--currency", help="Reporting currency of the user, see `omc pnl reporting`. Default: the user's default.")
+@click.option("--format", "form", type=click.Choice(FORMS), help="Format. Default: the format of the suffix of --out, else table.")
+@click.option("--out", help="File to write. Default: stdout.")
 @json_option
 def report(user: str | None, method: Method, currency: str | None, form: str | None, out: str | None, as_json: bool, **asked: Any) -> None:
-    """Show what a user gained and holds, from the database: table, CSV, Parquet, or an HTML tear sheet."""
+    """Show a user's gains and holdings as a table, CSV, Parquet or an HTML report."""
     from omc_infra.postgres.database import open_database
     from omc_infra.settings import load_settings
     from omc_pipeline.positions.report import read_report
@@ -66,7 +68,7 @@ def report(user: str | None, method: Method, currency: str | None, form: str | N
     target = None if out is None else Path(out)
     form = form or _FORM_OF_SUFFIX.get("" if target is None else target.suffix.lower(), "table")
     if form == "parquet" and target is None:
-        raise BadInputError("Parquet is no text; name a file with --out")
+        raise BadInputError("Parquet is a binary format; choose a file with --out")
     question = _question(asked)
     settings = load_settings()
     with open_database(settings) as database:

@@ -26,19 +26,27 @@ if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
 _method = click.option("--method", type=click.Choice(LEDGER_METHODS), default="fifo", show_default=True, help="How sells find their lots.")
-_user = click.option("--user", help="Whose; default: OMC_USER.")
-_currency = click.option("--currency", help="One that the user reports in, see `omc pnl reporting`; default: the user's default.")
+_user = click.option("--user", help="User. Default: OMC_USER.")
+_currency = click.option("--currency", help="Reporting currency of the user, see `omc pnl reporting`. Default: the user's default.")
 
 
-@click.command(epilog="Exit code 1: the sums don't add up, or an amount was not conserved.")
+@click.command(epilog="Exit code 1: the sums don't add up, or an amount was lost.")
 @_user
 @_method
-@click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="Where fees go.")
+@click.option("--fee-policy", type=click.Choice(FEE_POLICIES), default="capitalise", show_default=True, help="How fees are counted.")
 @click.option(
-    "--oversell-policy", type=click.Choice(LEDGER_OVERSELL_POLICIES), default="exclude", show_default=True, help="Units not held."
+    "--oversell-policy",
+    type=click.Choice(LEDGER_OVERSELL_POLICIES),
+    default="exclude",
+    show_default=True,
+    help="What to do with coins that were sold but not held.",
 )
 @click.option(
-    "--lot-policy", type=click.Choice(LOT_POLICIES), default="universal", show_default=True, help="May a sell take any account's lots?"
+    "--lot-policy",
+    type=click.Choice(LOT_POLICIES),
+    default="universal",
+    show_default=True,
+    help="Whether a sell may use lots of all accounts or only of its own.",
 )
 @_currency
 @json_option
@@ -51,7 +59,7 @@ def positions(
     currency: str | None,
     as_json: bool,
 ) -> None:
-    """Bring a user's positions by a method up to what the ledger knows, and value them; from then on Dagster keeps them current."""
+    """Update a user's positions by a method from the ledger, and value them. From then on, Dagster keeps them up to date."""
     from omc_infra.clock import utc_now
     from omc_pipeline.positions import compute_positions, conservation_findings, summary, value_positions
 
@@ -77,13 +85,13 @@ def positions(
         raise click.exceptions.Exit(1)
 
 
-@click.command(epilog="Exit code 1: something is open.")
+@click.command(epilog="Exit code 1: an exception is open.")
 @_user
 @_method
 @_currency
 @json_option
 def exceptions(user: str | None, method: Method, currency: str | None, as_json: bool) -> None:
-    """List what needs a person: oversell, missing price or history, duplicate fill."""
+    """List problems that need your decision: oversell, missing price or history, duplicate fill."""
     from omc_pipeline.positions.exceptions import exceptions as standing
 
     with _database(user) as (database, whose):
@@ -102,11 +110,11 @@ def exceptions(user: str | None, method: Method, currency: str | None, as_json: 
 
 @click.command()
 @click.argument("exception_id", type=click.IntRange(1, 2**63 - 1))
-@click.option("--by", required=True, help="Who looked at it.")
-@click.option("--reason", required=True, help="Why it may stay.")
+@click.option("--by", required=True, help="Your name, for the record.")
+@click.option("--reason", required=True, help="Reason, for the record.")
 @json_option
 def resolve(exception_id: int, by: str, reason: str, as_json: bool) -> None:
-    """Say why an exception may stay: later runs that find the same leave it resolved, and the check is green again."""
+    """Accept an exception and record why. Later runs keep it resolved, and its check passes again."""
     from omc_pipeline.positions.exceptions import resolve_exception
 
     with _database(None) as (database, _):

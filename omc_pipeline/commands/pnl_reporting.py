@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--user", help="Whose; default: OMC_USER.")
-@click.option("--everybody", is_flag=True, help="The choice of all users who have made none, in place of one user's.")
+@click.option("--user", help="User. Default: OMC_USER.")
+@click.option("--everybody", is_flag=True, help="Change the default for all users without currencies of their own.")
 @click.option("--currency", help="Currency to add or change, such as EUR.")
-@click.option("--zone", help="Its tax zone, such as Europe/Berlin: whose days and tax year the tax view goes by.")
-@click.option("--default", "is_default", is_flag=True, help="Use it where a command names no currency.")
-@click.option("--remove", is_flag=True, help="Take the currency away; positions in it stay, but are no longer kept current.")
+@click.option("--zone", help="Time zone of its tax days and tax year, such as Europe/Berlin.")
+@click.option("--default", "is_default", is_flag=True, help="Use it when no --currency is given.")
+@click.option("--remove", is_flag=True, help="Remove the currency. Its positions stay, but are no longer updated.")
 @json_option
 def reporting(
     user: str | None, everybody: bool, currency: str | None, zone: str | None, is_default: bool, remove: bool, as_json: bool
 ) -> None:
-    """List a user's reporting currencies, or add, change or remove one; Dagster computes positions in each."""
+    """List a user's reporting currencies, or add, change or remove one. Dagster computes positions in each of them."""
     from omc_infra.postgres.database import open_database
     from omc_infra.settings import load_settings
     from omc_pipeline.positions.reporting import EVERYBODY
 
     if everybody and user is not None:
-        raise BadInputError("--everybody stands in place of --user; leave one of them out")
+        raise BadInputError("--everybody can't be combined with --user")
     settings = load_settings()
     whose = EVERYBODY if everybody else user or settings.user
     with open_database(settings) as database:
@@ -57,11 +57,11 @@ def _changed(
 
     if currency is None:
         if zone is not None or is_default or remove:
-            raise BadInputError("name the currency with --currency")
+            raise BadInputError("choose the currency with --currency")
         with database.connect("reader") as connection:
             return reporting_currencies(connection, user)
     if remove:
         if zone is not None or is_default:
-            raise BadInputError("--remove takes no --zone and no --default")
+            raise BadInputError("--remove can't be combined with --zone or --default")
         return remove_reporting(database, user, currency.upper())
     return set_reporting(database, user, currency.upper(), zone, is_default=is_default)

@@ -19,7 +19,7 @@ def zone_of(option: str, name: str) -> tzinfo:
     try:
         return UTC if name.upper() == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadInputError(f"{option}: there is no zone {name!r}; such as UTC or Australia/Sydney") from error
+        raise BadInputError(f"{option}: there is no zone {name!r}; use a name such as UTC or Australia/Sydney") from error
 
 
 def bound_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("ledger", required=False, type=click.Choice(LEDGERS))
 @json_option
 def quality(ledger: LedgerName | None, as_json: bool) -> None:
-    """Judge all ledgers, or one with each of its checks."""
+    """Show the scores of all ledgers, or all checks of one ledger."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.discovery import discover
     from omc_pipeline.quality.run import run_suites

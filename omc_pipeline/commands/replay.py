@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    help="Parse the stored payloads of SOURCE again, without a network, and report what would change: rows that would be new, changed or "
-    "refused. With --apply, write it: changed facts as new versions, and rows that are now accepted leave the quarantine."
+    help="Parse the stored bodies of SOURCE again, without network access, and report which rows would be new, changed or refused. "
+    "With --apply, write the changes: changed facts become new versions, and rows that are now valid are released from quarantine."
 )
 @click.argument("source")
 @click.option("--from", "since", required=True, help="First fetch time: 2026-11-23, or 2026-11-23T10:00:00Z.")
-@click.option("--to", "until", help="Fetch time before which to stop; a plain day is included. Default: now.")
-@click.option("--apply", "is_applied", is_flag=True, help="Write what would change.")
-@click.option("--examples", default=3, show_default=True, type=click.IntRange(0, 1_000), help="New and changed rows to show of each table.")
-@click.option("--current-options", is_flag=True, help="Parse with the options of today, not with those that were in force at each fetch.")
+@click.option("--to", "until", help="Last fetch time, excluded; a day without a time is included. Default: now.")
+@click.option("--apply", "is_applied", is_flag=True, help="Write the changes.")
+@click.option(
+    "--examples",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 1_000),
+    help="Number of new and changed rows to show for each table.",
+)
+@click.option("--current-options", is_flag=True, help="Parse with the current options, not with those of the time of each fetch.")
 @json_option
 def replay(source: str, since: str, until: str | None, is_applied: bool, examples: int, current_options: bool, as_json: bool) -> None:
     """Replay a window of fetch times."""
@@ -90,7 +96,7 @@ def _show(done: Replayed, settings: Settings, examples: int) -> None:
     if not (new or changed or opened or resolved):
         console.print("nothing would change")
         return
-    would = f"write {new:,} new and {changed:,} changed rows, put {opened:,} into quarantine and take {resolved:,} out of it"
+    would = f"write {new:,} new and {changed:,} changed rows, put {opened:,} into quarantine and release {resolved:,} from it"
     console.print(f"nothing was written: --apply would {would}", soft_wrap=True)
 
 

@@ -15,17 +15,19 @@ from omc_infra.errors import BadInputError, OmcError, UpstreamUnavailableError
 from omc_infra.settings import load_settings
 from omc_infra.terminal import say
 
-_url_option = click.option("--url", help="Base URL of the running sandbox; otherwise OMC_SANDBOX_URL, or that of this home's platform.")
+_url_option = click.option(
+    "--url", help="Base URL of the running sandbox. Default: OMC_SANDBOX_URL, else the sandbox of this home's platform."
+)
 
 
-@click.group(help="The stand-in upstream APIs: serve them, spoil their answers, announce a filing.")
+@click.group(help="Simulated upstream APIs: serve them, inject faults, publish a filing.")
 def sandbox() -> None:
     """Hold the sandbox commands together."""
 
 
 @sandbox.command(help="Serve all upstreams on loopback until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free port.")
-@click.option("--announce-port", type=click.Path(path_type=Path, dir_okay=False), help="File that gets the port once it is open.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free port.")
+@click.option("--announce-port", type=click.Path(path_type=Path, dir_okay=False), help="File to write the port to, once it is open.")
 @json_option
 def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
     """Serve with the configured seed and this home's state."""
@@ -43,14 +45,18 @@ def serve(port: int, announce_port: Path | None, as_json: bool) -> None:
     server.serve(settings.sandbox_seed, port, state_file(settings), announce_port, on_listen=tell)
 
 
-@sandbox.command(help="Spoil the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late, reset or zone.")
+@sandbox.command(help="Inject a fault into the next answers of UPSTREAM: 429, 500, slow, malformed, duplicate, late, reset or zone.")
 @click.argument("upstream")
 @click.argument("kind")
-@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="How many answers.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Number of answers.")
 @click.option(
-    "--seconds", type=FiniteRange(0, 86_400), default=1.0, show_default=True, help="What 429 asks to wait, and how long slow takes."
+    "--seconds",
+    type=FiniteRange(0, 86_400),
+    default=1.0,
+    show_default=True,
+    help="For 429: the wait that the answer asks for. For slow: how long the answer takes.",
 )
-@click.option("--hours", type=FiniteRange(0, 8784), default=6.0, show_default=True, help="Age of what late tells.")
+@click.option("--hours", type=FiniteRange(0, 8784), default=6.0, show_default=True, help="For late: the age of the data in the answer.")
 @_url_option
 @json_option
 def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, url: str | None, as_json: bool) -> None:
@@ -63,10 +69,10 @@ def fault(upstream: str, kind: str, count: int, seconds: float, hours: float, ur
         say(f"the next {count} answer(s) of {upstream}: {kind}")
 
 
-@sandbox.command(help="Publish a filing now, as an issuer would.")
-@click.option("--cik", help="One of the tracked issuers; otherwise they take turns.")
+@sandbox.command(help="Publish a filing now.")
+@click.option("--cik", help="CIK of a tracked issuer. Default: each issuer in turn.")
 @click.option("--form", default="8-K", show_default=True, help="Form type.")
-@click.option("--items", help="Items of an 8-K, comma separated.  [default: 7.01,8.01 for an 8-K, else none]")
+@click.option("--items", help="Items of an 8-K, separated by commas.  [default: 7.01,8.01 for an 8-K, else none]")
 @_url_option
 @json_option
 def announce(cik: str | None, form: str, items: str | None, url: str | None, as_json: bool) -> None:
@@ -92,7 +98,9 @@ def _description(what: str, asked: Mapping[str, Any], url: str | None) -> dict[s
     settings = load_settings()
     base_url = url or settings.sandbox_url or running_sandbox(settings)
     if not base_url:
-        raise BadInputError("which sandbox? none runs on this home; give --url, or set OMC_SANDBOX_URL to what `omc sandbox serve` printed")
+        raise BadInputError(
+            "no sandbox is running on this home; pass --url, or set OMC_SANDBOX_URL to the URL that `omc sandbox serve` printed"
+        )
     wire = Wire("omc", loopback=True)
     try:
         content = json.dumps(asked).encode()
@@ -105,7 +113,7 @@ def _description(what: str, asked: Mapping[str, Any], url: str | None) -> dict[s
     try:
         document = json.loads(answer.body)
     except ValueError as error:
-        raise BadInputError(f"{base_url} is no sandbox: it answered {answer.status}") from error
+        raise BadInputError(f"{base_url} is not a sandbox: it answered {answer.status}") from error
     if answer.status != 200:
         raise BadInputError(f"sandbox: {document.get('error', answer.status)}")
     return dict(document)

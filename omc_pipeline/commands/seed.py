@@ -32,12 +32,25 @@ class RowCount(click.ParamType[int]):
         return rows
 
 
-@click.command(help="Fill the sandbox home with invented users, fills, balances and quotes; a second time adds nothing.")
-@click.option("--users", type=click.IntRange(1, 10_000), default=5, show_default=True, help="seed-1, seed-2, ... with an account each.")
-@click.option("--days", type=click.IntRange(1, 3_650), default=90, show_default=True, help="Days up to now.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="The same seed invents the same rows.")
-@click.option("--scale", type=RowCount(), metavar="ROWS", help="Instead: so many quotes of 500 symbols and a tenth of fills, such as 10M.")
-@click.option("--clear", is_flag=True, help="Remove what seeding made, and what was computed from it.")
+@click.command(help="Fill the sandbox home with made-up users, fills, balances and quotes. Running it again adds nothing.")
+@click.option(
+    "--users",
+    type=click.IntRange(1, 10_000),
+    default=5,
+    show_default=True,
+    help="Number of users, named seed-1, seed-2, ...; each has one account.",
+)
+@click.option("--days", type=click.IntRange(1, 3_650), default=90, show_default=True, help="Number of days up to now.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Random seed. The same seed creates the same rows."
+)
+@click.option(
+    "--scale",
+    type=RowCount(),
+    metavar="ROWS",
+    help="Instead of users and days: a number of quotes of 500 symbols, such as 10M, and a tenth as many fills.",
+)
+@click.option("--clear", is_flag=True, help="Remove all seeded rows, and everything computed from them.")
 @json_option
 def seed(users: int, days: int, seed: int, scale: int | None, clear: bool, as_json: bool) -> None:
     """Seed, or clear what was seeded."""
@@ -46,7 +59,7 @@ def seed(users: int, days: int, seed: int, scale: int | None, clear: bool, as_js
     from omc_pipeline.seeding.bulk import seed_bulk
 
     if clear and scale is not None:
-        raise BadInputError("--clear removes all that was seeded; leave --scale out")
+        raise BadInputError("--clear removes everything that was seeded; it can't be combined with --scale")
     settings = load_settings()
     seeding.refuse_live(settings.profile)
     with open_database(settings) as database:

@@ -32,13 +32,13 @@ _LONGEST = timedelta(days=366)
 
 @click.group()
 def sources() -> None:
-    """See how collecting goes, and pause or resume it."""
+    """Show the state of the collection of sources, and pause or resume it."""
 
 
 @sources.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """Print every source: what it collects, the keys it wants and where to get them, its state."""
+    """List all sources: what they collect, the keys they need, where to get them, and their state."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.discovery import discover
     from omc_pipeline.collection.state import States, states
@@ -60,13 +60,13 @@ def list_command(as_json: bool) -> None:
 
 @sources.command("pause")
 @click.argument("source")
-@click.option("--endpoint", default="", help="One of its endpoints; else all.")
-@click.option("--account", default="", help="One account; else all.")
-@click.option("--for", "span", help="How long: 30m, 2h, 7d; else until it is resumed.")
-@click.option("--reason", default="", help="Why; shown with the pause.")
+@click.option("--endpoint", default="", help="Only this endpoint. Default: all.")
+@click.option("--account", default="", help="Only this account. Default: all.")
+@click.option("--for", "span", help="Duration: 30m, 2h, 7d. Default: until you resume it.")
+@click.option("--reason", default="", help="Reason; shown with the pause.")
 @json_option
 def pause_command(source: str, endpoint: str, account: str, span: str | None, reason: str, as_json: bool) -> None:
-    """Stop schedules from collecting SOURCE; `omc collect` still does."""
+    """Pause the scheduled collection of SOURCE. `omc collect` still works."""
     from omc_pipeline.collection.state import pause
 
     now, until = utc_now(), None
@@ -83,11 +83,11 @@ def pause_command(source: str, endpoint: str, account: str, span: str | None, re
 
 @sources.command("resume", epilog="Exit code 1: nothing was paused.")
 @click.argument("source")
-@click.option("--endpoint", default="", help="One of its endpoints; else all.")
-@click.option("--account", default="", help="One account; else all.")
+@click.option("--endpoint", default="", help="Only this endpoint. Default: all.")
+@click.option("--account", default="", help="Only this account. Default: all.")
 @json_option
 def resume_command(source: str, endpoint: str, account: str, as_json: bool) -> None:
-    """Let schedules collect SOURCE again; a wait that its upstream asked for stays."""
+    """Resume the scheduled collection of SOURCE. A wait that its upstream asked for still applies."""
     from omc_pipeline.collection.state import resume, states
 
     settings, key, now = load_settings(), _key(source, endpoint, account), utc_now()
@@ -114,7 +114,7 @@ def _key(source: str, endpoint: str, account: str) -> CollectorKey:
             f"source {found.name!r} has no endpoint {endpoint!r}; " + (f"it has {', '.join(names)}" if names else "it has one only")
         )
     if account and not found.per_account:
-        raise BadInputError(f"source {found.name!r} is not collected by account")
+        raise BadInputError(f"source {found.name!r} doesn't collect accounts")
     return CollectorKey(found.name, endpoint, account)
 
 
@@ -248,14 +248,14 @@ def _remarks(each: Mapping[str, Any]) -> list[str]:
     for collector in each["collectors"]:
         name = "/".join(part for part in (each["source"], collector["endpoint"], collector["account"]) if part)
         if pause := collector["pause"]:
-            end = f"until {pause['until']:%F %H:%M}Z" if pause["until"] else f"`omc sources resume {each['source']}` ends it"
+            end = f"until {pause['until']:%F %H:%M}Z" if pause["until"] else f"run `omc sources resume {each['source']}` to resume it"
             why = f": {pause['reason']}" if pause["reason"] else ""
             lines.append(f"{name} is paused by {pause['by']}{why}; {end}")
         if collector["next_allowed_at"]:
-            lines.append(f"{name} must not be asked before {collector['next_allowed_at']:%F %T}Z")
+            lines.append(f"{name} waits until {collector['next_allowed_at']:%F %T}Z, as its upstream asked")
         if collector["consecutive_failures"]:
             failure = collector["last_failure"]
             lines.append(
-                f"{name} failed {collector['consecutive_failures']} times in a row, the last: {failure['class']}: {failure['message']}"
+                f"{name} failed {collector['consecutive_failures']} times in a row; last failure: {failure['class']}: {failure['message']}"
             )
     return lines

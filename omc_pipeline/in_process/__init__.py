@@ -1,4 +1,4 @@
-"""The pipeline's jobs run in the process that asks, one after another: at the platform's start, and in the demonstration.
+"""Run the pipeline's jobs in the calling process, one after another: at the start of the platform, and in the demo.
 
 Not here: the jobs themselves (``omc_pipeline.orchestration``), runs that Dagster launches (``omc_infra.runs``).
 """

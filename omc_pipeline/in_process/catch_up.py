@@ -1,4 +1,4 @@
-"""What a platform that starts has missed: ledgers whose sources were not asked for longer than their cadence, and jobs that failed last."""
+"""Catch up at the start of a platform: ledgers with late sources, and jobs whose last run failed."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _RUNS_LOOKED_AT = 50
 
 
 def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
-    """Collect each ledger with a source that is due, then score and value, so that no page waits for the next tick.
+    """Collect each ledger with a due source, then compute scores and values, so that no page waits for the next tick.
 
-    A job whose newest run failed or was interrupted, as by Ctrl-C, runs again too: nothing stays red because the platform ended.
+    A job whose newest run failed or was interrupted, for example by Ctrl-C, also runs again.
 
     A start hook of the platform; see the entry points ``omc.start_hooks``.
 
     Returns:
-        A line for each source whose file doesn't load, and for each job that failed, such as a collection whose upstream is down:
-        no reason not to start, the schedules go on with it.
+        A line for each source with a broken file, and for each failed job, such as a collection with its upstream down:
+        the platform starts anyway, and the schedules try again.
     """
     from omc_pipeline.collection.discovery import discover
 
@@ -49,7 +49,7 @@ def collect_due(database: Database, instance: DagsterInstance) -> list[str]:
 
 
 def _ended_badly(instance: DagsterInstance, job: str) -> bool:
-    """Say whether the newest run of a job, of any of its partitions, failed or was canceled."""
+    """Return whether the newest run of a job, in any partition, failed or was canceled."""
     from dagster import DagsterRunStatus, RunsFilter
 
     newest: dict[str | None, DagsterRunStatus] = {}
@@ -77,7 +77,7 @@ def _due_ledgers(database: Database) -> list[str]:
 
 
 def _is_late(source: Source, known: States) -> bool:
-    """Return whether an endpoint was not collected well for longer than its own cadence."""
+    """Return whether an endpoint has had no successful collection for longer than its cadence."""
     from omc_pipeline.collection.readiness import has_account
 
     now = utc_now()

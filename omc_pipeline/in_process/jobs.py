@@ -21,13 +21,13 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class JobFailedError(RetryableError):
-    """A run failed or one of its blocking checks is red; the message says where to look."""
+    """A run or one of its blocking checks failed; the message says where to look."""
 
     advice = "Look at the failing checks with `omc quality`, or at the run in the Dagster UI, then run it again."
 
 
 class PipelineJobs:
-    """Jobs of the code location ``omc_pipeline``, run one after another without a new interpreter for each."""
+    """Jobs of the code location ``omc_pipeline``, run one after another in this interpreter."""
 
     def __init__(self, instance: DagsterInstance) -> None:
         self._instance = instance
@@ -40,14 +40,14 @@ class PipelineJobs:
 
     @property
     def names(self) -> list[str]:
-        """The names of all jobs, those that collect first."""
+        """The names of all jobs, collection jobs first."""
         return sorted((job.name for job in self._definitions.jobs or ()), key=lambda name: (not name.startswith("collect_"), name))
 
     def collect(self, ledger: str) -> None:
         """Run every collection job of a ledger.
 
         Raises:
-            JobFailedError: A run failed or one of its blocking checks is red.
+            JobFailedError: A run or one of its blocking checks failed.
         """
         for name in self.collections_of(ledger):
             self.run(name)
@@ -57,10 +57,10 @@ class PipelineJobs:
         return sorted(job.name for job in self._definitions.jobs or () if job.name.startswith(f"collect_{ledger}"))
 
     def run(self, name: str) -> None:
-        """Run one job, once for each account where it collects accounts.
+        """Run one job; a job that collects accounts runs once for each account.
 
         Raises:
-            JobFailedError: A run failed or one of its blocking checks is red.
+            JobFailedError: A run or one of its blocking checks failed.
             MachineError: A disk is full.
             KeyboardInterrupt: It was interrupted; the run is canceled.
         """
@@ -82,10 +82,10 @@ class PipelineJobs:
             for e in result.get_asset_check_evaluations()
             if not e.passed and e.severity.value == "ERROR"
         ]
-        return f"job {job.name}: check {', '.join(red)} is red" if red else None
+        return f"job {job.name}: check {', '.join(red)} failed" if red else None
 
     def _why(self, name: str, run_id: str, result: ExecuteInProcessResult) -> str:
-        """Settle a run that did not succeed and return why, or raise where no other run would succeed either."""
+        """Record the outcome of an unsuccessful run and return the reason; raise if no other run would succeed either."""
         from dagster import DagsterRunStatus
 
         run, reason = settle(self._instance, run_id), _first_failure(result)

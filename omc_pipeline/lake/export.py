@@ -73,7 +73,7 @@ def lake_objects(config: StorageConfig, settings: Settings) -> Objects:
         BadInputError: It is switched off.
     """
     if config.lake == "off":
-        raise BadInputError('the lake is switched off: set `lake = "folder"` or "s3" in section `storage` of omc.toml')
+        raise BadInputError('the lake is off: set `lake = "folder"` or "s3" in section `storage` of omc.toml')
     if config.lake == "s3":
         return in_s3(config, settings, "lake")
     return in_folder(Path(config.lake_folder).expanduser() if config.lake_folder else settings.home / "lake")
@@ -176,7 +176,7 @@ def _write(
                 writer.write_batch(batch)
         found = facts_of_file(part, columns).differences(facts)
         if found:
-            raise RetryableError(f"the file of {table.qualified} of {day} doesn't agree with its rows: {'; '.join(found[:3])}")
+            raise RetryableError(f"the file of {table.qualified} of {day} differs from its rows: {'; '.join(found[:3])}")
         size_bytes = part.stat().st_size
         objects.put_file(file_of(table, day), part)
         return size_bytes

@@ -80,7 +80,7 @@ def columns_of(connection: psycopg.Connection[Any], table: LedgerTable) -> list[
     ]
     strange = [f"{column.name} is {column.type}" for column in found if column.type not in (*_SUMS, "jsonb")]
     if strange:
-        raise ConfigurationError(f"{table.qualified} can't be written to the lake: {', '.join(strange)}")
+        raise ConfigurationError(f"{table.qualified} can't be exported to the lake: {', '.join(strange)}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The four ledgers in PostgreSQL: row types, the tables that hold them, the one way in (``write``) and the one way out (``read``).
+"""The four ledgers in PostgreSQL: row types, their tables, the module for writing (``write``) and the one for reading (``read``).
 
-Not here: where rows come from (``sources``) and whether they can be trusted (``quality``).
+Not here: where rows come from (``sources``) and whether they are correct (``quality``).
 """

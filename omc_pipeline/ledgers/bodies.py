@@ -1,7 +1,7 @@
-"""Bodies of upstream answers in S3: where each lies, and deleting there what was let go of here.
+"""Bodies of upstream answers in S3: where each one is stored, and deleting removed ones there.
 
-The table ``raw.payload`` then holds, in place of a body, ``obj:`` and the place; so what is said of bodies there (whether one is held, that
-it is let go) holds for those in S3, too. A trigger notes each that was let go of in ``raw.unwanted``.
+The table ``raw.payload`` then has ``obj:`` and the place instead of the body. Rules for bodies in the table (whether one exists, that
+it was removed) therefore apply to those in S3, too. A trigger records each removed body in ``raw.unwanted``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('omc.body ' || %s, 0))"
 
 
 def bodies_of(settings: Settings) -> Objects | None:
-    """Return where bodies go that are not stored in the database; None where they are.
+    """Return the store of bodies outside the database; None if they are stored in the database.
 
     Raises:
         ConfigurationError: The section ``storage`` is wrong.
@@ -35,15 +35,15 @@ def name_of(sha256: str) -> str:
 
 
 def pointer(bodies: Objects) -> bytes:
-    """Return what stands in the table for a body that lies elsewhere."""
+    """Return the value in the table for a body that is stored elsewhere."""
     return _POINTER + bodies.shown.encode()
 
 
 def packed_body(stored: bytes, sha256: str, bodies: Objects | None) -> bytes:
-    """Return the packed body, given what the table holds of it.
+    """Return the packed body, given its value in the table.
 
     Raises:
-        ConfigurationError: It lies where this process does not look.
+        ConfigurationError: It is in a store that is not configured.
         LookupError: It is not there.
         OmcError: The store refuses, or can't be reached.
     """
@@ -52,13 +52,13 @@ def packed_body(stored: bytes, sha256: str, bodies: Objects | None) -> bytes:
     place = stored.removeprefix(_POINTER).decode()
     if bodies is None or bodies.shown != place:
         raise ConfigurationError(
-            f'raw store: body {sha256[:12]} lies in {place}: set that as `s3`, with `bodies = "s3"`, in section `storage`'
+            f'raw store: body {sha256[:12]} is stored in {place}: set this as `s3`, and `bodies = "s3"`, in section `storage`'
         )
     return bodies.read(name_of(sha256))
 
 
 def delete_unwanted(database: Database, bodies: Objects) -> int:
-    """Delete in S3 the bodies that were let go of, but for those that were stored again since.
+    """Delete the removed bodies in S3, except those that were stored again since.
 
     Returns:
         How many were deleted.

@@ -1,4 +1,4 @@
-"""Candles of all origins in one table: computed from quotes, and those that venues publish. Computed, so fed by no source."""
+"""Candles of all origins in one table: computed from quotes, and published by venues. The table is computed; no source fills it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True, slots=True)
 class Candle(Row):
-    """Prices of one market within one span of time that has ended. A span without data has no row: see `glass.candle_gap`.
+    """Prices of one market in one time span that has ended. A span without data has no row: see `glass.candle_gap`.
 
     Attributes:
         origin: The source of the quotes that it was computed from, or ``source/venue`` of a venue's own candle.
         symbol: Coin.
         currency: Currency or coin that the prices are in.
         interval: Length of the span: ``1m``, ``5m``, ``1h``, ``1d``.
-        opened_at: Begin of the span, UTC.
+        opened_at: Start of the span, UTC.
         open (currency per coin): First price.
         high (currency per coin): Highest price.
         low (currency per coin): Lowest price.
         close (currency per coin): Last price.
-        volume (coins): Coins traded; NULL for quotes, which tell no volume.
-        samples: Quotes, or trades of a venue's candle, that it is made of.
+        volume (coins): Coins traded; NULL for candles from quotes, which have no volume.
+        samples: Number of quotes, or of trades of a venue's candle, that it is made from.
     """
 
     origin: str

@@ -1,7 +1,7 @@
-"""Catalyst: what may move a price. Filings now; listings, announcements and votes take the same shape.
+"""Catalyst: events that may move a price: filings, listings, announcements and votes, all in the same table.
 
-A trigger writes each new event (version 1) to ``catalyst.outbox`` in the transaction that inserts it, so no event can be
-recorded without being announced, and none announced that was rolled back.
+A trigger writes each new event (version 1) to ``catalyst.outbox`` in the transaction that inserts it. So every
+stored event is announced, and no event that was rolled back.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ class CatalystEvent(Row):
     """One event that may move a price.
 
     Attributes:
-        event_id: The source's own id of the event: of a filing its accession number, else of an article or a proposal.
+        event_id: The source's id of the event: the accession number of a filing, or the id of an article or proposal.
         event_type: Kind of event: ``filing``, ``listing``, ``delisting``, ``maintenance``, ``trading``, ``feature``,
             ``proposal`` or ``other``.
-        symbol: Coin that the event concerns; NULL where none is known.
+        symbol: Coin that the event is about; NULL if unknown.
         ticker: Stock ticker of the issuer; NULL where it has none.
-        issuer: Name of who published the event: the filer, the venue, the space of a vote.
+        issuer: Publisher of the event: the filer, the venue, the space of a vote.
         title: One line that says what happened.
         form: Form type of a filing, such as ``8-K``; NULL for other events.
         items: Items of an 8-K, tokens of an announcement, separated by commas; state and outcome of a vote; NULL for none.
         url: https page of the event.
         filed_on (date): Day of the filing as the source gives it; NULL for other events.
         published_at: When the source published it.
-        published_zone: Zone of a written time that doesn't tell its own: ``utc``, ``eastern``, ``offset`` (one was written), or
-            ``undecided`` (read as UTC); NULL where the source's times are what they say.
-        impact: From 1 (nobody trades on it) to 10, by the rules of the source; NULL where there are none.
+        published_zone: Time zone assumed for a time without a zone: ``utc``, ``eastern``, ``offset`` (an offset was written), or
+            ``undecided`` (read as UTC); NULL if the source's times have a zone.
+        impact: Expected effect on prices, from 1 (none) to 10, by the rules of the source; NULL without rules.
     """
 
     event_id: str
@@ -51,7 +51,7 @@ class CatalystEvent(Row):
 
 @dataclass(frozen=True, slots=True)
 class CatalystDocument(Row):
-    """One document of an event: what a filing, an article or a proposal itself says, word for word.
+    """One document of an event: the full text of a filing, an exhibit, an article or a proposal.
 
     Attributes:
         event_id: The source's own id of the event.
@@ -59,9 +59,9 @@ class CatalystDocument(Row):
         kind: ``main`` for the document of the filing, the article or the proposal itself, ``exhibit`` for a press release filed with it.
         url: https address of the document.
         state: ``fetched``; or why there is no text: ``missing`` (the upstream doesn't have it), ``too_large``, ``not_text``.
-        content: The document as it was served, decoded to text; NULL where there is none. It is kept as long as the row.
+        content: The document as text, as the upstream served it; NULL if there is none. It is kept as long as the row.
         size_bytes (bytes): Length of the document as it was served.
-        attempt: How often it has been asked for; a document that is missing is asked for again.
+        attempt: Number of requests so far; a missing document is requested again.
         published_at: When the source published the event.
     """
 

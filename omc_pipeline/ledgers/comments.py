@@ -1,4 +1,4 @@
-"""The texts that the database has about this storey's tables: of ledger tables from their row types, of others from a file."""
+"""Comments of this package's tables in the database: for ledger tables from their row types, for others from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEDGER_TABLES = tuple(table for ledger in (glass, human, catalyst, exchange) for
 
 
 def own_comments() -> Comments:
-    """Return the texts of all tables of this storey."""
+    """Return the comments of all tables of this package."""
     others = read_comments(Path(__file__).with_name("comments.toml"))
     named = dict(others.named)
     for table in (*LEDGER_TABLES, CANDLE):

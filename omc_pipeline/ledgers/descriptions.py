@@ -1,4 +1,4 @@
-"""What each column of the ledgers means, read from the docstrings of the row types.
+"""Descriptions of the ledgers' columns, read from the docstrings of the row types.
 
 A row type describes each field in its ``Attributes:`` section: ``name: text.``, or ``name (unit): text.`` where the value has a unit.
 """
@@ -17,7 +17,7 @@ _ENTRY = re.compile(r"^    (\w+)(?: \(([^)]*)\))?: (.+)$")
 
 @dataclass(frozen=True)
 class FieldDescription:
-    """What one column holds.
+    """Description of one column.
 
     Attributes:
         text: A sentence or two for a person, as Markdown.
@@ -29,12 +29,12 @@ class FieldDescription:
 
 
 def table_description(row: type[Row]) -> str:
-    """Return the sentence that says what one row is."""
+    """Return the description of one row."""
     return _unwrapped(inspect.cleandoc(row.__doc__ or "").split("\n\n")[0])
 
 
 def field_descriptions(row: type[Row]) -> Mapping[str, FieldDescription]:
-    """Return the described fields of a row type, in the order of its docstring; empty where there is no such section."""
+    """Return the field descriptions of a row type, in the order of its docstring; empty without an ``Attributes:`` section."""
     _, _, section = inspect.cleandoc(row.__doc__ or "").partition("\nAttributes:\n")
     found: dict[str, FieldDescription] = {}
     name = ""

@@ -1,7 +1,7 @@
-"""Which sources tell of an account, and which of them may correct what another one told.
+"""Which sources have fills of an account, and which of them may correct fills of another one.
 
-A fill may come by the venue's API, from an exported file, from another tool. Under the same id it is one fact: who told it first
-counts, until the account's own source tells it otherwise. So a file that rounds never takes back what the API knows exactly.
+A fill may come from the venue's API, an exported file or another tool. With the same id it is one fact: the first source
+counts, until the account's own source gives other values. So a file with rounded numbers never replaces exact values of the API.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ SELECT DISTINCT account_id, %s, user_id FROM {incoming} ON CONFLICT DO NOTHING
 
 
 def note_door(connection: psycopg.Connection[Any], source: str, staging: sql.Identifier) -> None:
-    """Note that a source tells of the accounts of the rows that are staged in a temporary table; raises as ``require_owner`` does."""
+    """Record that a source has fills of the accounts of the staged rows; raises like ``require_owner``."""
     require_owner(connection, source, staging)
     connection.execute(sql.SQL(_NOTE).format(incoming=staging), [source], prepare=False)
 
 
 def require_owner(connection: psycopg.Connection[Any], source: str, staging: sql.Identifier) -> None:
-    """Make sure that the rows that are staged in a temporary table name the users that their accounts and fills have.
+    """Check that the staged rows have the same users as their accounts and known fills.
 
     Raises:
         BadInputError: A row of an account names another user than the account's, or than the fill that is known by its id.
@@ -55,4 +55,4 @@ def require_owner(connection: psycopg.Connection[Any], source: str, staging: sql
         foreign = connection.execute(sql.SQL(_TAKEN).format(incoming=staging), prepare=False).fetchone()
     if foreign is not None:
         account, details, owner = foreign
-        raise BadInputError(f"{source}: a row of account '{account}' names user '{details}', and the account is of user '{owner}'")
+        raise BadInputError(f"{source}: a row of account '{account}' has user '{details}', but the account belongs to user '{owner}'")

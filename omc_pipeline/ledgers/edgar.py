@@ -1,4 +1,4 @@
-"""SEC EDGAR's own words: its form types, and the items of Form 8-K."""
+"""Terms of SEC EDGAR: its form types, and the items of Form 8-K."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def is_form(text: str) -> bool:
 
 
 def has_items(form: str) -> bool:
-    """Return whether filings of a form type name items of Form 8-K."""
+    """Return whether filings of a form type have items of Form 8-K."""
     return form.startswith("8-K")

@@ -1,10 +1,10 @@
-"""Erase the words of posts that were taken back: in every version, in the raw bodies, and among refused rows.
+"""Erase the text of deleted posts: in every version, in the raw bodies, and in refused rows.
 
-The one exception to append-only: who takes a post back may expect that its words are gone, whatever we knew and when. What stays is that
-there was a post, when, with how many votes, and ``human.erasure``, which says what was erased without saying what it was. Raw bodies are
-let go whole, since their digest is their name; the rows of other posts in them stay in the ledger and can't be read again from there.
+The one exception to append-only: an author who deletes a post can expect that its text is gone everywhere. What stays is that
+there was a post, when, its votes, and a row in ``human.erasure``, which has no text of the post. Raw bodies are
+removed as a whole, because their digest is their name; the rows of other posts in them stay in the ledger, but can't be replayed.
 
-Not here: telling that a post was taken back (its source does), backups and the server's own log.
+Not here: finding out that a post was deleted (its source does that), backups and the server's log.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class _Version:
 def erase_taken_back(
     connection: psycopg.Connection[Any], source: str, rows: Iterable[object], payload_sha256: str | None, bodies: Objects | None = None
 ) -> None:
-    """Erase the words of those posts among rows that say they were taken back, within the caller's transaction; once each.
+    """Erase the text of the posts that rows mark as deleted, once for each post, within the caller's transaction.
 
     Args:
         connection: Of role writer, after the rows were appended.
         source: Who told us.
-        rows: What was appended; rows of other tables are passed over.
-        payload_sha256: The body they were read from, whose words were cut out before it was stored.
-        bodies: Where bodies lie that are not in the database.
+        rows: The appended rows; rows of other tables are ignored.
+        payload_sha256: The body they were parsed from; its text was removed before it was stored.
+        bodies: Store of the bodies outside the database.
     """
     reasons = {row.post_id: row.removed for row in rows if isinstance(row, Post) and row.removed is not None}
     if not reasons:
@@ -92,7 +92,7 @@ def _let_go(
     since: datetime,
     payload_sha256: str | None,
 ) -> Counter[str]:
-    """Let go of the bodies that name one of the posts; return how many named each. The newest of all is the one just read."""
+    """Remove the bodies with one of the posts, except the newest one, which was just read; return the number for each post."""
     counts = Counter[str]()
     for (sha256,) in connection.execute(_BODIES, [source, since, payload_sha256 or ""]).fetchall():
         try:

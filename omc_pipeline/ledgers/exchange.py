@@ -1,4 +1,4 @@
-"""Exchange: our own account and venue. Quotes, fills, balances; fills and balances belong to a user and are row-secured."""
+"""Exchange: accounts and venues. Quotes, fills, balances. Row-level security protects fills and balances of a user."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Quote(Row):
     Attributes:
         symbol: Coin that is traded.
         currency: Currency or coin that the prices are in.
-        observed_at: When the venue was asked, or the venue's own time where it gives one.
-        bid (currency per coin): Highest price that a buyer offers; NULL where the venue gives none that can be used.
-        ask (currency per coin): Lowest price that a seller asks; NULL where the venue gives none that can be used.
-        last (currency per coin): Price of the last trade; NULL where the venue gives none that can be used.
-        is_crossed: Whether the bid stands above the ask: nobody can trade on it, and a price made of both is doubtful.
+        observed_at: Time of the request, or the venue's own time if it gives one.
+        bid (currency per coin): Highest price that a buyer offers; NULL if the venue gives no usable one.
+        ask (currency per coin): Lowest price that a seller asks; NULL if the venue gives no usable one.
+        last (currency per coin): Price of the last trade; NULL if the venue gives no usable one.
+        is_crossed: Whether the bid is higher than the ask: such a quote can't be traded, and its mid price is unreliable.
     """
 
     symbol: str
@@ -37,15 +37,15 @@ class Fill(Row):
     """One execution of a user's order, or one movement of coins.
 
     Attributes:
-        fill_id: Id of the fill within its account: made from the venue's trade id, or where it gives none a digest of what happened; see
+        fill_id: Id of the fill within its account: made from the venue's trade id, or if there is none, a digest of the fill; see
             ``omc_pipeline.ledgers.identity``.
         user_id: Owner of the account.
         account_id: Account that traded.
         symbol: Coin that was bought, sold or moved.
         currency: Currency or coin that price and amount are in.
-        side: ``buy``: coins came in; ``sell``: coins went out.
+        side: ``buy``: coins received; ``sell``: coins given away.
         qty (coins of symbol): Quantity, always positive.
-        price (currency per coin): Price of the execution, never the order's limit; NULL where nobody gives one, as for a deposit.
+        price (currency per coin): Price of the execution, never the order's limit; NULL if there is none, as for a deposit.
         quote_amount (currency): Value before the fee; NULL where there is no price.
         fee (fee_currency): Fee that was paid; 0 for none, NULL where it is unknown.
         fee_currency: Currency or coin of the fee.
@@ -53,7 +53,7 @@ class Fill(Row):
         kind: ``trade``, ``deposit``, ``withdrawal``, ``transfer`` (between two accounts of the user), ``fee``, ``rebate``, an income:
             ``staking``, ``airdrop``, ``interest``, ``hardfork``, ``wages``, ``mining``; or from files ``gift``, ``donate``, ``lost``,
             ``stolen``, ``dust``.
-        trade_id: Id that fills of one trade share, and the two halves of a transfer; NULL where there is none.
+        trade_id: Id shared by the fills of one trade, or by the two halves of a transfer; NULL if there is none.
         order_id: The venue's id of the order; NULL where it gives none.
         algorithm_id: Trading algorithm that placed the order; NULL where it is not known.
     """
@@ -84,7 +84,7 @@ class Balance(Row):
         user_id: Owner of the account.
         account_id: Account that holds the coins.
         symbol: Coin that is held.
-        observed_at: When the venue was asked.
+        observed_at: Time of the request to the venue.
         qty (coins of symbol): Quantity held.
         value_aud (Australian dollars): The venue's own valuation, truncated; NULL where it gives none.
     """

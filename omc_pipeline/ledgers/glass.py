@@ -1,4 +1,4 @@
-"""Glass: what is plainly visible. Protocol TVL and fees, coin prices, candles, rates of money, heads of chains, smart-money flow."""
+"""Glass: public market data. Protocol TVL and fees, coin prices, candles, exchange rates, latest blocks, smart-money flow."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ProtocolTvl(Row):
         protocol: The source's short name of the protocol (its slug).
         observed_at: The time that the source gives the value.
         symbol: Coin of the protocol; NULL where it has none.
-        name: Name of the protocol as people write it.
+        name: Full name of the protocol.
         category: The source's category, such as ``Lending``; NULL where it gives none.
         tvl_usd (US dollars): Value locked in the protocol.
         mcap_usd (US dollars): Market value of the protocol's coin; NULL in histories and where the source gives none.
-        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+        parent: Protocol that this one is a part of; NULL for a whole protocol, or if the source doesn't say. Sum either the parts or the
             whole, not both.
     """
 
@@ -42,11 +42,11 @@ class ProtocolFees(Row):
     Attributes:
         protocol: The source's short name of the protocol (its slug).
         observed_at: Hour of the fetch, because the source gives no time.
-        name: Name of the protocol as people write it.
+        name: Full name of the protocol.
         fees_24h_usd (US dollars): Fees of the last 24 hours; NULL where the source gives none.
         fees_7d_usd (US dollars): Fees of the last 7 days; NULL where the source gives none.
         fees_30d_usd (US dollars): Fees of the last 30 days; NULL where the source gives none.
-        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+        parent: Protocol that this one is a part of; NULL for a whole protocol, or if the source doesn't say. Sum either the parts or the
             whole, not both.
     """
 
@@ -66,11 +66,11 @@ class ProtocolRevenue(Row):
     Attributes:
         protocol: The source's short name of the protocol (its slug).
         observed_at: Hour of the fetch, because the source gives no time.
-        name: Name of the protocol as people write it.
+        name: Full name of the protocol.
         revenue_24h_usd (US dollars): Revenue of the last 24 hours; NULL where the source gives none.
         revenue_7d_usd (US dollars): Revenue of the last 7 days; NULL where the source gives none.
         revenue_30d_usd (US dollars): Revenue of the last 30 days; NULL where the source gives none.
-        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+        parent: Protocol that this one is a part of; NULL for a whole protocol, or if the source doesn't say. Sum either the parts or the
             whole, not both.
     """
 
@@ -90,10 +90,10 @@ class ProtocolDay(Row):
     Attributes:
         protocol: The source's short name of the protocol (its slug).
         metric: ``fees`` or ``revenue``.
-        observed_at: Begin of the day, UTC.
-        name: Name of the protocol as people write it.
+        observed_at: Start of the day, UTC.
+        name: Full name of the protocol.
         amount_usd (US dollars): Fees or revenue of the day; negative where the source corrects earlier days.
-        parent: Protocol of which this one is a part; NULL where it is whole, or the source says nothing. A sum counts the parts or the
+        parent: Protocol that this one is a part of; NULL for a whole protocol, or if the source doesn't say. Sum either the parts or the
             whole, not both.
     """
 
@@ -113,7 +113,7 @@ class CoinPrice(Row):
         symbol: Coin.
         observed_at: The time that the source gives the price.
         price_usd (US dollars per coin): Price.
-        confidence (0 to 1): How sure the source is of the price; NULL where it says nothing.
+        confidence (0 to 1): The source's confidence in the price; NULL if it gives none.
     """
 
     symbol: str
@@ -124,14 +124,14 @@ class CoinPrice(Row):
 
 @dataclass(frozen=True, slots=True)
 class MarketCandle(Row):
-    """What was traded of one market of a venue within one span of time. Without a trade there may be no candle at all.
+    """Prices and volume of one market of a venue in one time span. A span without a trade may have no candle.
 
     Attributes:
         venue: Where it was traded, lower case.
         symbol: What was traded.
-        currency: What was paid, of which one coin cost the prices.
+        currency: Currency or coin that the prices are in.
         interval: Length of the span: ``1m``, ``5m``, ``1h``, ``1d``.
-        opened_at: Begin of the span, by the venue's clock.
+        opened_at: Start of the span, by the venue's clock.
         open (currency per coin): First price.
         high (currency per coin): Highest price.
         low (currency per coin): Lowest price.
@@ -139,7 +139,7 @@ class MarketCandle(Row):
         vwap (currency per coin): Price averaged by volume; NULL where nothing was traded, or the venue gives none.
         volume (coins): Coins traded; 0 in the flat candles that a venue may give for spans without a trade.
         trades: Number of trades.
-        is_final: Whether the span had ended; a candle that is still forming is replaced by later versions.
+        is_final: Whether the span had ended; later versions replace a candle that is still changing.
     """
 
     venue: str
@@ -164,14 +164,14 @@ COIN_PRICE = LedgerTable("glass", "coin_price", CoinPrice, key=("symbol", "obser
 
 @dataclass(frozen=True, slots=True)
 class FxRate(Row):
-    """What one unit of a currency was worth in another by a central bank's reference, one rate a working day.
+    """Reference exchange rate of a central bank, one for each working day.
 
     Attributes:
-        base: The currency of which one unit is priced.
+        base: The currency that is priced.
         currency: The currency of the price.
-        day: Day that the bank gives the rate for.
-        observed_at: When the bank took the rate on that day; it is published somewhat later.
-        rate (currency per base): Units of ``currency`` for one of ``base``.
+        day: Day of the rate.
+        observed_at: When the bank set the rate on that day; it publishes it somewhat later.
+        rate (currency per base): Units of ``currency`` for one unit of ``base``.
     """
 
     base: str
@@ -183,12 +183,12 @@ class FxRate(Row):
 
 @dataclass(frozen=True, slots=True)
 class ChainTvl(Row):
-    """Total value locked in all protocols of one chain; pseudo chains such as staking are none.
+    """Total value locked in all protocols of one chain, without pseudo chains such as staking.
 
     Attributes:
         chain: Name of the chain, as the source writes it.
-        observed_at: Hour of the fetch, or the midnight of a point of history.
-        symbol: Of the chain's coin; NULL where not told.
+        observed_at: Hour of the fetch; for past days, midnight.
+        symbol: Symbol of the chain's coin; NULL if the source gives none.
         tvl_usd (US dollars): Value locked in the chain's protocols.
     """
 
@@ -200,16 +200,16 @@ class ChainTvl(Row):
 
 @dataclass(frozen=True, slots=True)
 class ChainBlock(Row):
-    """A block that was the head of a chain when it was asked for; the blocks between two looks have no row.
+    """A block that was the latest of its chain when it was fetched; blocks between two fetches have no row.
 
     Attributes:
         chain: Name of the chain, lower case.
-        block_hash: Names the block; a chain may have other blocks of the same number for a short time.
+        block_hash: Hash of the block; for a short time, a chain may have several blocks with the same number.
         number: Height of the block.
         observed_at: Time of the block, by its producer.
-        base_fee_gwei (1e-9 coins per gas): Part of the fee that is burnt; NULL on chains without one.
+        base_fee_gwei (1e-9 coins per gas): Part of the fee that is burned; NULL on chains without one.
         gas_used (gas): Gas of the block's transactions; NULL on chains without gas.
-        gas_limit (gas): Most gas that the block could take; NULL on chains without gas.
+        gas_limit (gas): Maximum gas of the block; NULL on chains without gas.
         transactions: Number of its transactions; NULL where the source doesn't count them.
     """
 
@@ -225,21 +225,21 @@ class ChainBlock(Row):
 
 @dataclass(frozen=True, slots=True)
 class SmartMoneyFlow(Row):
-    """What wallets that a source calls smart moved into one token, less what they moved out, over spans that end at ``observed_at``.
+    """Net flow of smart-money wallets (as the source defines them) into one token, over spans that end at ``observed_at``.
 
     Attributes:
         chain: Name of the chain, lower case.
-        token_address: The token's contract; with the chain it names the token, which its symbol doesn't.
+        token_address: The token's contract; together with the chain it identifies the token, unlike the symbol.
         observed_at: Quarter of an hour of the fetch.
-        symbol: Unique symbol of a known contract; else what the token calls itself, which is not unique, with the chain in front
-            (``SOLANA:LINK``) where that is the symbol of another asset. NULL where nobody tells, or the name imitates another.
-        marks: The source's own signs, taken off the symbol: a young token, a warning. NULL without.
-        net_flow_1h_usd (US dollars): Flow of the last hour, negative where more left than came; NULL where not told.
-        net_flow_24h_usd (US dollars): Flow of the last 24 hours; NULL where not told.
-        net_flow_7d_usd (US dollars): Flow of the last 7 days; NULL where not told.
-        net_flow_30d_usd (US dollars): Flow of the last 30 days; NULL where not told.
-        traders: Wallets that traded it; NULL where not told.
-        market_cap_usd (US dollars): Market value of the token; NULL where not told.
+        symbol: Unique symbol of a known contract; else the token's own symbol, which is not unique, with the chain in front
+            (``SOLANA:LINK``) if another asset has that symbol. NULL if unknown, or if the name imitates another one.
+        marks: Markers of the source, removed from the symbol: a new token, a warning. NULL without markers.
+        net_flow_1h_usd (US dollars): Net flow of the last hour, negative if more left than came; NULL if the source gives none.
+        net_flow_24h_usd (US dollars): Net flow of the last 24 hours; NULL if the source gives none.
+        net_flow_7d_usd (US dollars): Net flow of the last 7 days; NULL if the source gives none.
+        net_flow_30d_usd (US dollars): Net flow of the last 30 days; NULL if the source gives none.
+        traders: Number of wallets that traded it; NULL if the source gives none.
+        market_cap_usd (US dollars): Market value of the token; NULL if the source gives none.
     """
 
     chain: str
@@ -257,13 +257,13 @@ class SmartMoneyFlow(Row):
 
 @dataclass(frozen=True, slots=True)
 class ApiCredit(Row):
-    """What one answer of an API that is paid by credits cost.
+    """Cost of one answer of an API that is paid by credits.
 
     Attributes:
         api: Name of the API.
-        request: What was asked.
-        observed_at: When the answer had come.
-        cost (credits): Credits that it cost; NULL where the answer doesn't say, as for the two below.
+        request: The request.
+        observed_at: When the answer was complete.
+        cost (credits): Credits that it cost; NULL if the answer doesn't say; the same for the next two columns.
         used (credits): Credits used in the current period.
         remaining (credits): Credits left.
     """

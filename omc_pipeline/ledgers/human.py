@@ -1,4 +1,4 @@
-"""Human: what people say. News, posts, and scores of sentiment."""
+"""Human: what people say. News, posts and sentiment scores."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Sentiment(Row):
 
     Attributes:
         symbol: Coin that the score is about; ``MARKET`` for the whole market.
-        metric: What is measured, such as ``fear_greed``; its scale stands in the docstring of its source.
-        observed_at: The time that the source gives the score; for the score of a day its 00:00 UTC.
+        metric: What is measured, such as ``fear_greed``; the docstring of its source gives the scale.
+        observed_at: The source's time of the score; for a daily score, 00:00 UTC of the day.
         score (the metric's scale): The score; fear and greed goes from 0 (fear) to 100 (greed), the sentiment of titles from -1 to 1.
-        label: The source's word for the score, such as ``Greed``; NULL where it gives none.
+        label: The source's label of the score, such as ``Greed``; NULL if it gives none.
     """
 
     symbol: str
@@ -39,12 +39,12 @@ class News(Row):
 
     Attributes:
         feed: Name of the feed, as it is configured.
-        guid: The publisher's name of the item; some publishers use one again for another item.
+        guid: The publisher's id of the item; some publishers reuse an id for another item.
         published_at: The publisher's date of the item, UTC.
         title: One line without markup; a changed title is a new version.
-        link: The article, without parameters that track its readers.
+        link: URL of the article, without tracking parameters.
         summary: First words of its description in one line; NULL where it has none.
-        updated_at: When the publisher last changed it, UTC, maybe before ``published_at``; NULL where the feed doesn't say.
+        updated_at: When the publisher last changed it, UTC; may be before ``published_at``. NULL if the feed doesn't say.
     """
 
     feed: str
@@ -63,9 +63,9 @@ class TitleScore(Row):
     Attributes:
         title_source: Source of the title.
         channel: Feed or forum of the title.
-        item_id: The source's name of the item.
+        item_id: The source's id of the item.
         published_at: Date of the item, UTC.
-        symbols: Coins that the title names, in order and separated by commas, or ``MARKET`` where it names none.
+        symbols: Coins that the title names, sorted and separated by commas; ``MARKET`` if it names none.
         score (-1 to 1): The sentiment, from negative to positive.
         label: ``bullish``, ``bearish`` or ``neutral``.
         model: The model with its version, and the lexicon with its version.
@@ -83,17 +83,17 @@ class TitleScore(Row):
 
 @dataclass(frozen=True, slots=True)
 class Post(Row):
-    """One post of a forum or an aggregator. Where its author or a moderator takes it back, its text is erased in all versions.
+    """One post of a forum or an aggregator. If its author or a moderator deletes it, its text is erased in all versions.
 
     Attributes:
-        post_id: The source's name of the post.
+        post_id: The source's id of the post.
         channel: Where it was posted: a subreddit, or the domain of the publisher.
         published_at: When, UTC.
-        title: One line without markup; ``[erased]`` where it was taken back.
-        link: What it points to, or the post itself.
+        title: One line without markup; ``[erased]`` if the post was deleted.
+        link: URL that it points to, or of the post itself.
         text: First words of its text in one line; NULL where it has none.
-        symbols: Coins that the source says it is about, upper case, in order and separated by commas; NULL where it says none.
-        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; NULL while it stands.
+        symbols: Coins that it is about, according to the source: upper case, sorted, separated by commas; NULL if there are none.
+        removed: Why it is no longer there: ``deleted`` by its author, ``removed`` by others; NULL if it still exists.
     """
 
     post_id: str
@@ -107,19 +107,19 @@ class Post(Row):
 
 
 def erased(post: Post, removed: str | None) -> Post:
-    """Return a post without its words: nothing of title, link, text and coins, only that it was there."""
+    """Return a post without title, link, text and coins."""
     return replace(post, title=ERASED, link=f"https://www.reddit.com/comments/{post.post_id}", text=None, symbols=None, removed=removed)
 
 
 @dataclass(frozen=True, slots=True)
 class PostVote(Row):
-    """How many votes of one kind a post has; each change is a version, so versions are the history.
+    """Number of votes of one kind of a post; each change is a new version, so the versions are the history.
 
     Attributes:
         post_id: The post.
-        kind: What is counted, in the source's word: ``positive``, ``score``, ``comments``.
+        kind: What is counted, in the source's terms: ``positive``, ``score``, ``comments``.
         published_at: When the post was published, UTC.
-        votes (votes): The count; scores may be below zero.
+        votes (votes): The count; a score may be negative.
     """
 
     post_id: str

@@ -1,7 +1,7 @@
-"""Ids of fills that depend on what happened and not on how it is written, nor on what a venue may tell later or otherwise.
+"""Ids of fills that depend only on what happened, not on formats or on values that a venue may add or change later.
 
 Numbers are compared as numbers (``0.010`` is ``0.01``), markets as ``BTC/AUD``, times as instants in UTC. Price, amount and fee have no
-part in a digest: one that is missing in a first answer and there in the next is a new version of the same fill. The migration that gave
+part in a digest: if one is missing in a first answer and present in the next, it is a new version of the same fill. The migration that gave
 stored fills these ids computes the same in SQL (``ledgers/migrations/b8001_fill_identity.py``), so neither can change alone.
 """
 
@@ -21,7 +21,7 @@ _DIGITS = 32
 
 
 def venue_fill_id(trade_id: str, symbol: str | None = None, currency: str | None = None) -> str:
-    """Return the fill id of a venue that numbers its trades.
+    """Return the fill id at a venue that has trade ids.
 
     Args:
         trade_id: As the venue writes it.
@@ -41,23 +41,23 @@ def venue_fill_id(trade_id: str, symbol: str | None = None, currency: str | None
 
 
 def digest_fill_id(fill: Fill, occurrence: int = 0) -> str:
-    """Return the fill id of a venue that gives none: a digest of what the fill moved, where and when, and its place (from 0) among such.
+    """Return the fill id at a venue without trade ids: a digest of market, time and quantity, and its position (from 0) among equal fills.
 
-    Such fills have the same instant, so every window of whole days that holds one of them holds them all.
+    Equal fills have the same time, so every window of whole days contains either all or none of them.
     """
     return "d-" + hashlib.sha256(f"{_moved_digest(fill)}#{occurrence}".encode()).hexdigest()[:_DIGITS]
 
 
 def fact_digest(fill: Fill) -> str:
-    """Return a sha256 over what happened on the account; the fill's id and its owner's name have no part in it."""
+    """Return a SHA-256 of the fill's facts, without its id and its owner."""
     value = (_number(fill.price), _number(fill.quote_amount), _number(fill.fee), fill.fee_currency)
     return hashlib.sha256("\x1f".join((_moved_digest(fill), *value)).encode()).hexdigest()
 
 
 def with_digest_ids(fills: Sequence[Fill]) -> list[Fill]:
-    """Return the fills of one answer with ids by ``digest_fill_id``, in the same order; the ids they had are ignored.
+    """Return the fills of one answer with ids from ``digest_fill_id``, in the same order; existing ids are ignored.
 
-    Fills that moved the same at the same instant take their places by price, amount and fee, not by their order in the answer.
+    Equal fills get their positions by price, amount and fee, not by their order in the answer.
     """
     occurrences: Counter[str] = Counter()
     ids = dict[int, str]()

@@ -1,11 +1,11 @@
-"""Knowledge time: what was known at a time is the same whenever it is asked.
+"""Knowledge time: a query for what was known at a time always gives the same result.
 
 A writer takes the writers' lock of a table *before* it stamps its rows and keeps it until its transaction ends (``omc.stamp`` does
-both); stamps of a table rise in the order of the commits. So what a reader of ``as_of=T`` must wait for is exactly the transactions
-that hold the lock when T is past: whoever comes later stamps later. ``await_known`` is that wait, for every reader.
+both); stamps of a table increase in the order of the commits. So a reader of ``as_of=T`` must wait for exactly the transactions
+that hold the lock once T is past: later writers get later stamps. All readers use ``await_known`` for that wait.
 
-Each stamp is also the table's watermark (``omc.knowledge.closed_at``): it becomes visible together with the rows it closes. A T up
-to the watermark needs no wait, and on a replica, where locks can't be seen, the watermark is all a reader has.
+Each stamp is also the table's watermark (``omc.knowledge.closed_at``): it becomes visible together with its rows. A T up
+to the watermark needs no wait. On a replica, where locks can't be seen, a reader can use only the watermark.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def stamp(connection: psycopg.Connection[Any], table: str) -> datetime:
     """Take the writers' lock of a table until the transaction ends, and return ``recorded_at`` for the rows written under it.
 
     Args:
-        connection: In a transaction of role writer. Whoever needs several tables takes them in the order of their names.
+        connection: In a transaction of role writer. Take several tables in the order of their names.
         table: Schema and name.
 
     Returns:
-        A time later than every stamp of the table before, by a clock that was set back, too.
+        A time later than every earlier stamp of the table, even if the clock was set back.
     """
     row = connection.execute("SELECT omc.stamp(%s)", [table]).fetchone()
     if row is None:
@@ -65,9 +65,9 @@ def stamp(connection: psycopg.Connection[Any], table: str) -> datetime:
 
 
 def await_known(connection: Connection, tables: Sequence[str], at: datetime, patience_s: float = PATIENCE_S) -> bool:
-    """Wait until everything that will ever be known as of ``at`` is committed.
+    """Wait until all rows recorded up to ``at`` are committed.
 
-    What is read by a snapshot taken after this is the same as what any later one reads.
+    After that, every later snapshot gives the same result for ``at``.
 
     Args:
         connection: Of any role, READ COMMITTED: each of its statements takes a snapshot of its own, so the next one may read.
@@ -89,7 +89,7 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
         if state.is_closed:
             return not state.is_replica
         if state.isolation != "read committed":
-            raise BadInputError(f"as_of needs a transaction that is READ COMMITTED, and this one is {state.isolation.upper()}")
+            raise BadInputError(f"as_of needs a READ COMMITTED transaction, but this one is {state.isolation.upper()}")
         if state.ahead_s > patience_s:
             raise BadInputError(f"as_of {at.isoformat()} is {state.ahead_s:.1f} s in the future of the database's clock")
         if not state.is_replica and state.ahead_s < 0:
@@ -103,7 +103,7 @@ def await_known(connection: Connection, tables: Sequence[str], at: datetime, pat
 
 
 def advance_watermarks(connection: psycopg.Connection[Any]) -> None:
-    """Close every table that nobody writes to now, so that replicas know how far their rows are complete; waits for nobody.
+    """Move the watermark of every table without a current writer, so that replicas know up to when their rows are complete; never waits.
 
     Args:
         connection: Of role writer, outside a transaction: one of its own is begun and ended.
@@ -113,7 +113,7 @@ def advance_watermarks(connection: psycopg.Connection[Any]) -> None:
 
 
 def guard_table(table: str) -> tuple[str, ...]:
-    """Return the statements by which a migration puts a table under knowledge time, its column ``recorded_at`` being there."""
+    """Return the statements with which a migration adds knowledge time to a table that has a column ``recorded_at``."""
     return (
         f"CREATE TRIGGER hold_writers_lock BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION omc.hold_writers_lock()",
         f"INSERT INTO omc.knowledge SELECT '{table}', greatest(max(recorded_at), clock_timestamp()) FROM {table}",

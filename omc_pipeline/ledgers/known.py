@@ -1,4 +1,4 @@
-"""The latest versions of facts, by their keys, for whoever decides what a new version is."""
+"""Read the latest versions of facts by their keys."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Fact = tuple[LedgerTable, tuple[Any, ...]]
 def latest_versions(
     connection: psycopg.Connection[Any], source: str, rows: Sequence[Row], known: Callable[[LedgerTable], sql.Composable] | None = None
 ) -> dict[Fact, Row]:
-    """Return the latest version of each fact that rows of a source are about, where there is one.
+    """Return the latest version of each fact of the rows, if there is one.
 
     Args:
-        connection: In the caller's transaction. The source must be held, or a version may come meanwhile.
+        connection: In the caller's transaction. The source must be locked, or another process may add a version.
         source: Whose facts.
         rows: Of one or several tables, none of them per account.
         known: Returns the query to look a table's rows up in; None: the table itself.

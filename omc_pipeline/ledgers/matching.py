@@ -1,4 +1,4 @@
-"""Which of several possible pairs of fills are certain: plain values in, plain values out."""
+"""Decide which possible pairs of fills are certain; pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _End = tuple[_Key, _Key]
 
 
 class Reported(NamedTuple):
-    """A fill as one source told it; ``is_own``: the source is the account's own."""
+    """A fill from one source; ``is_own``: the source is the account's own."""
 
     account_id: str
     fill_id: str
@@ -35,13 +35,13 @@ class Reported(NamedTuple):
 
     @property
     def precedence(self) -> tuple[bool, datetime, str, str]:
-        """What decides which of two fills counts: the least one."""
+        """Sort key that decides which of two fills counts: the smaller one."""
         return not self.is_own, self.recorded_at, self.source, self.fill_id
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Two fills that may be one; ``facts`` are those of the first, ``is_exact`` says that the second has the same."""
+    """Two fills that may be the same; ``facts`` are those of the first, ``is_exact``: the second one has the same facts."""
 
     first: Reported
     second: Reported
@@ -66,7 +66,7 @@ class Candidate:
 
     @property
     def rule(self) -> str:
-        """What was compared, for the table."""
+        """Rule that found the pair, for the table."""
         where = "same account" if self.first.account_id == self.second.account_id else "another account of the venue"
         return f"{where}, {'equal facts' if self.is_exact else 'equal within rounding'}"
 
@@ -76,7 +76,7 @@ class Candidate:
 
 
 def assigned(found: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """Split candidates into pairs that are certain and pairs that a person has to decide on.
+    """Split candidates into certain pairs and pairs that the user has to decide.
 
     A pair is certain where neither fill has another candidate at the other's door, or where all fills that it could be agree in
     every fact: then any of them is as good as any other. What a certain pair uses up is no candidate any more.

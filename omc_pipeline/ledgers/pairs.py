@@ -190,7 +190,7 @@ def decide_pair(connection: psycopg.Connection[Any], user_id: str, pair: Sequenc
         user_id: Whose.
         pair: Account and id of the fill that counts, account and id of the other one.
         by: Who decides.
-        is_duplicate: Whether the two are one execution.
+        is_duplicate: Whether both are the same execution.
 
     Raises:
         BadInputError: No such pair, it is decided so already, or the fill is a duplicate of another one.
@@ -203,7 +203,7 @@ def decide_pair(connection: psycopg.Connection[Any], user_id: str, pair: Sequenc
     except psycopg.errors.UniqueViolation as error:
         raise BadInputError(f"fill '{pair[3]}' of account '{pair[2]}' is the duplicate of another fill already") from error
     if done is None:
-        raise BadInputError(f"no pair of fills {' '.join(pair)} of user '{user_id}' waits for this decision; see `omc accounts pairs`")
+        raise BadInputError(f"no pair of fills {' '.join(pair)} of user '{user_id}' needs this decision; see `omc accounts pairs`")
 
 
 def _keep(connection: psycopg.Connection[Any], user_id: str, found: Iterable[Candidate], state: str, at: datetime) -> None:

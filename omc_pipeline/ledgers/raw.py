@@ -160,5 +160,5 @@ def _unpacked(packed: bytes, size_bytes: int, sha256: str) -> bytes:
     except zstandard.ZstdError as error:
         raise PayloadChangedError(f"raw store: body {sha256} can't be unpacked: {error}") from error
     if hashlib.sha256(body).hexdigest() != sha256:
-        raise PayloadChangedError(f"raw store: what is kept under {sha256} has another digest; restore it from a backup")
+        raise PayloadChangedError(f"raw store: the body stored as {sha256} has another digest; restore it from a backup")
     return body

@@ -94,7 +94,7 @@ class LedgerReader:
             BadInputError: There is no such column, or the table's natural key doesn't end in its clock.
         """
         if table.key[-1] != table.clock or len(table.key) < 2:
-            raise BadInputError(f"{table.qualified} holds no series: its key doesn't end in its clock")
+            raise BadInputError(f"{table.qualified} has no series: its key doesn't end in its clock")
         conditions, bound = self._conditions(table, equals)
         if table.latest is not None and set(equals) <= set(series_columns(table)):
             given = [_equality(column, value).replace("fact.", "newest.") for column, value in self._wanted(table, equals).items()]

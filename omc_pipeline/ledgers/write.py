@@ -1,7 +1,7 @@
-"""The one way into a ledger table: COPY into a temporary table, then insert what is new or has changed.
+"""Append rows to ledger tables: COPY into a temporary table, then insert the new and the changed facts.
 
-Rows are never updated. A fact that differs from its latest version becomes the next version; one that is equal changes nothing,
-so collecting the same hour twice changes nothing.
+All writers use this module. Rows are never updated. If a fact differs from its latest version, it becomes the next version. An equal
+fact adds no row, so collecting the same hour twice changes nothing.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from omc_pipeline.ledgers.table import LedgerTable, Row
 
 @dataclass(frozen=True)
 class Appended:
-    """What an append did to one table, by natural key: new facts, new versions of known facts, facts known as they are."""
+    """Counts of an append to one table, by natural key: new facts, new versions of known facts, unchanged facts."""
 
     inserted: int = 0
     changed: int = 0
     unchanged: int = 0
 
     def __add__(self, other: Appended) -> Appended:
-        """Add up two appends to one table."""
+        """Add the counts of two appends to one table."""
         return Appended(self.inserted + other.inserted, self.changed + other.changed, self.unchanged + other.unchanged)
 
     @property
     def rows(self) -> int:
-        """All rows that were handed in, less the duplicates among them."""
+        """Number of rows passed in, without duplicates."""
         return self.inserted + self.changed + self.unchanged
 
 
@@ -52,19 +52,20 @@ def append(
 ) -> Mapping[str, Appended]:
     """Append rows to their tables within the caller's transaction.
 
-    Of rows with the same natural key the last one counts. Writers of one table wait for each other, so versions follow
-    each other without gaps, and ``recorded_at`` in the order of the commits.
+    If several rows have the same natural key, the last one is used. Writers of one table wait for each other. Therefore version
+    numbers have no gaps, and ``recorded_at`` has the order of the commits.
 
     Args:
-        connection: In a transaction of role writer; nothing is kept unless the caller commits.
-        source: Who told us.
-        rows: Of one or several tables.
-        payload_sha256: The body they were read from, or None for rows made otherwise.
-        replayed_from: When a body that is read again was fetched. Such a row is no new version of a fact that was once
-            known just so, nor of one that a later fetch has told since: a replay mends history, it doesn't turn it back.
+        connection: In a transaction of role writer; nothing is stored unless the caller commits.
+        source: Name of the source.
+        rows: Rows of one or several tables.
+        payload_sha256: The body that the rows were parsed from; None for rows without a body.
+        replayed_from: For a replay: when the body was fetched. A row is then skipped if an equal version of its fact exists
+            already, or if a later fetch of the source returned the body of the fact's latest version. So a replay of an old body
+            corrects rows, but never replaces newer facts with older ones.
 
     Returns:
-        By qualified name, for each table that had rows.
+        Counts by qualified table name, for each table that had rows.
     """
     return _append(connection, source, staged_rows(rows), payload_sha256, replayed_from)
 
@@ -72,30 +73,30 @@ def append(
 def append_bulk(
     connection: psycopg.Connection[Any], source: str, rows: Iterable[Row], payload_sha256: str | None, *, chunk_rows: int = 10_000
 ) -> Mapping[str, Appended]:
-    """Append many rows in chunks, each a short transaction of its own, so that other writers and readers wait for none of it long.
+    """Append many rows in chunks, one short transaction for each chunk, so that other writers and readers never wait long.
 
-    What is done stays when a later chunk fails, and appending all again completes it. A key that comes in two chunks with different
-    facts becomes two versions.
+    If a chunk fails, the chunks before it stay; appending all rows again completes the work. A key with different facts in two chunks
+    becomes two versions.
 
     Args:
         connection: Of role writer, outside a transaction.
-        source: Who told us.
-        rows: Of one or several tables; read as they are needed.
-        payload_sha256: The body they were read from, or None.
-        chunk_rows: Rows of one transaction.
+        source: Name of the source.
+        rows: Rows of one or several tables; consumed lazily.
+        payload_sha256: The body that the rows were parsed from, or None.
+        chunk_rows: Number of rows in one transaction.
 
     Returns:
-        By qualified name, for each table that had rows.
+        Counts by qualified table name, for each table that had rows.
 
     Raises:
-        BadInputError: The connection is in a transaction, which would hold the tables until it ends.
+        BadInputError: The connection is in a transaction; it would lock the tables until its end.
     """
     if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
         raise BadInputError("append_bulk: the connection is in a transaction; commit first, or use append")
     total: dict[str, Appended] = {}
     remaining, done = iter(rows), Future[Mapping[str, Appended]]()
     done.set_result({})
-    with ThreadPoolExecutor(1, "append_bulk") as writing:  # the next rows are written as text while PostgreSQL takes these
+    with ThreadPoolExecutor(1, "append_bulk") as writing:  # PostgreSQL stores one chunk while the next is converted to text
         while chunk := list(islice(remaining, chunk_rows)):
             staged = staged_rows(chunk)
             _add(total, done.result())
@@ -118,11 +119,14 @@ def _append(
     payload_sha256: str | None,
     replayed_from: datetime | None,
 ) -> Mapping[str, Appended]:
-    for table, rows in staged.items():  # before any lock: the longest part for many rows
+    for table, rows in staged.items():  # before any lock, because this takes longest for many rows
         copy_staged(connection, table, rows)
         if table.monthly:
+            # ``newest`` twice on purpose: make the months up to the newest row. With ``oldest``, one row from long ago would create an
+            # empty partition for each month since then, which slows down every query. An older row has a place without that: it goes
+            # to the partition ``earlier``, which has no start.
             make_months(connection, table, rows.newest, rows.newest)
-    # All locks in one order, or two writers could wait for each other; and each before its stamp (see ``knowledge``).
+    # All writers take the locks in the same order, to avoid deadlocks, and each lock before its time stamp (see ``knowledge``).
     stamps = {table: stamp(connection, table.qualified) for table in staged}
     bound = {"source": source, "payload_sha256": payload_sha256, "replayed_from": replayed_from}
     return {table.qualified: _insert(connection, table, rows, {**bound, "recorded_at": stamps[table]}) for table, rows in staged.items()}
@@ -157,15 +161,15 @@ _NOT_TURNED_BACK = sql.SQL(
 def insertion(
     table: LedgerTable, *, is_replay: bool, known: sql.Composable | None = None, target: sql.Composable | None = None
 ) -> sql.Composed:
-    """Compose the insert of the staged rows that are new versions; it returns how many keys were new, and how many had changed.
+    """Compose the SQL that inserts the staged rows that are new versions; it returns the numbers of new and of changed keys.
 
-    ``oldest`` and ``newest`` of the staged clocks are bound.
+    The SQL has the parameters ``oldest`` and ``newest``, the first and last time of the staged rows.
 
     Args:
-        table: Whose rows.
-        is_replay: Whether ``replayed_from`` is bound.
-        known: What the rows are compared with, by any name; None: the table.
-        target: Where the new versions go; None: the table.
+        table: The ledger table.
+        is_replay: Whether the SQL has the parameter ``replayed_from``.
+        known: Relation that the rows are compared with; None: the table.
+        target: Table that gets the new versions; None: the table itself.
     """
     keeps_newest = known is None
     same_key = _same_key(table, keeps_newest=keeps_newest)
@@ -203,10 +207,11 @@ def insertion(
 
 
 def _same_key(table: LedgerTable, *, keeps_newest: bool) -> sql.Composable:
-    """Compose the condition that a row ``known`` is of the same fact as one that is ``incoming``.
+    """Compose the condition that the rows ``known`` and ``incoming`` are versions of the same fact.
 
-    The clock stands as a span, of which the planner believes that many rows have it, because many rows of a table do, and new partitions
-    have no statistics that say so: else it may look at all rows of that time for each one that comes.
+    The clock is compared with ``BETWEEN``, not with ``=``. Many rows of a table have the same time, but a new partition has no statistics
+    yet, so for ``=`` the planner expects only a few rows. It might then read all rows of that time for each incoming row. For
+    ``BETWEEN`` it expects many rows and uses the other columns of the key.
     """
     conditions: list[sql.Composable] = [_equal("known", "incoming", field) for field in table.key if field != table.clock]
     if not table.per_account:
@@ -214,14 +219,14 @@ def _same_key(table: LedgerTable, *, keeps_newest: bool) -> sql.Composable:
     if table.clock in table.key:
         known, incoming = sql.Identifier("known", table.clock), sql.Identifier("incoming", table.clock)
         conditions.append(sql.SQL("{} BETWEEN {} AND {}").format(known, incoming, incoming))
-        conditions.append(sql.SQL("{} BETWEEN %(oldest)s AND %(newest)s").format(known))  # no other partition is opened
-    if keeps_newest and table.latest is not None:  # what is newer than the newest row of its series is new, and nothing need be searched
+        conditions.append(sql.SQL("{} BETWEEN %(oldest)s AND %(newest)s").format(known))  # so that other partitions are not opened
+    if keeps_newest and table.latest is not None:  # a row newer than all of its series needs no search
         conditions.append(sql.SQL("{} <= {}").format(sql.Identifier("incoming", table.clock), sql.Identifier("newest", table.clock)))
     return sql.SQL(" AND ").join(conditions)
 
 
 def _newest(table: LedgerTable) -> sql.Composable:
-    """Join the newest row of each series, where the database keeps it."""
+    """Join the newest row of each series, if the database stores it."""
     if table.latest is None:
         return sql.SQL("")
     series = [_equal("newest", "incoming", field) for field in table.key[:-1]]

@@ -1,4 +1,4 @@
-"""The one room of the pipeline that knows Dagster: assets, checks, jobs, schedules, and how failures are told.
+"""The only package of the pipeline that uses Dagster: assets, checks, jobs, schedules, translation of errors.
 
-Not here: how anything is collected, judged or computed; assets call the plain functions of the other rooms.
+Not here: collecting, checking and computing; assets call plain functions of the other packages.
 """

@@ -1,7 +1,7 @@
-"""Accounts as Dagster partitions: one for each, without a time; asked for by the schedules, judged and held one by one.
+"""Accounts as Dagster partitions without a time; schedules launch a run for each account, and each is checked and held separately.
 
-A run collects one account. When a blocking check of its rows fails, the account is held: the positions of its user wait, also in the
-runs that compute everybody's, until a later run of the account passes. Other users go on.
+A run collects one account. If a blocking check of its rows fails, the account is held: its user's positions wait, also in the
+runs for all users, until a later run of the account passes. Other users are not affected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RUNS_AT_ONCE = 500
 
 
 def partitions_of(source: Source) -> dg.DynamicPartitionsDefinition | None:
-    """Return the partitions of a source's asset: its accounts, or None for a source that is not collected by account."""
+    """Return the partitions of a source's asset: its accounts, or None for a source without accounts."""
     return dg.DynamicPartitionsDefinition(name=_partitions_named(source.name)) if source.per_account else None
 
 
@@ -36,9 +36,9 @@ def _partitions_named(source: str) -> str:
 
 
 def accounts_to_collect(database: Database, settings: Settings, source: Source) -> list[AccountRow]:
-    """Return the accounts that a schedule collects: active ones whose keys are there, and which are neither paused nor banned.
+    """Return the accounts that a schedule collects: active, with keys, and neither paused nor banned.
 
-    Where the configured user has no account at the one venue of a source, the first one is added.
+    If the configured user has no account at the only venue of a source, add the first one.
     """
     store = key_store(settings)
     with database.connect("writer") as connection:
@@ -52,14 +52,14 @@ def accounts_to_collect(database: Database, settings: Settings, source: Source) 
 
 
 def register(instance: dg.DagsterInstance, source: Source, named: Iterable[str]) -> None:
-    """Make accounts known to Dagster as partitions of their source's asset."""
+    """Register accounts in Dagster as partitions of their source's asset."""
     definition = partitions_of(source)
     if definition is not None:
         instance.add_dynamic_partitions(str(definition.name), sorted(set(named)))
 
 
 def account_requests(context: dg.ScheduleEvaluationContext, source: Source) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for a run of every account of a source that can be collected, at the tick of its schedule."""
+    """Request a run for every account of a source that can be collected, at the tick of its schedule."""
     platform: Platform = context.resources.platform
     found = accounts_to_collect(platform.database, platform.settings, source)
     if not found:
@@ -71,7 +71,7 @@ def account_requests(context: dg.ScheduleEvaluationContext, source: Source) -> I
 
 
 def tags_of_runs(job: dg.JobDefinition, instance: dg.DagsterInstance) -> list[dict[str, str]]:
-    """Return the tags of the runs that together do the whole of a job now: one for each account, else one for every bucket."""
+    """Return the tags of the runs that together execute a whole job: one run for each account, else one for all buckets."""
     for source in discover_sources().values():
         if source.per_account and job.partitions_def == partitions_of(source):
             settings = load_settings()
@@ -83,7 +83,7 @@ def tags_of_runs(job: dg.JobDefinition, instance: dg.DagsterInstance) -> list[di
 
 
 def account_of_run(database: Database, run_tags: Mapping[str, str]) -> AccountRow | None:
-    """Return the account that a run with partitions of accounts is for, or None for a run of no partition.
+    """Return the account of a run, or None for a run without a partition.
 
     Raises:
         BadInputError: There is no such account.
@@ -96,14 +96,14 @@ def account_of_run(database: Database, run_tags: Mapping[str, str]) -> AccountRo
 
 
 def judge_account(database: Database, account: AccountRow, outcomes: Iterable[CheckOutcome]) -> None:
-    """Hold an account whose rows failed a blocking check, and let go of one whose rows passed them all."""
+    """Hold an account if its rows failed a blocking check; release it if they passed all."""
     failed = [outcome.name for outcome in outcomes if outcome.blocking and not outcome.passed]
     with database.connect("writer") as connection:
         hold(connection, account.account_id, f"blocking checks failed: {', '.join(failed)}" if failed else None)
 
 
 def forget_accounts(instance: dg.DagsterInstance, named: Sequence[str]) -> int:
-    """Delete the partitions and runs of accounts, with their events, results of checks and what was reported of them without a run.
+    """Delete the partitions and runs of accounts, with their events, check results and reports without a run.
 
     Returns:
         How many runs were deleted.
@@ -123,7 +123,7 @@ def forget_accounts(instance: dg.DagsterInstance, named: Sequence[str]) -> int:
 
 
 def _forget_checks(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
-    """Delete the results of checks of deleted runs, which name rows; Dagster leaves them."""
+    """Delete check results of deleted runs, because they contain rows; Dagster doesn't delete them."""
     from dagster._core.storage.event_log import SqlEventLogStorage
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
 
@@ -134,7 +134,7 @@ def _forget_checks(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None
 
 
 def _forget_reports(instance: dg.DagsterInstance, named: Sequence[str]) -> None:
-    """Delete the materializations that were reported of accounts by hand, and the results of checks of these; no run has them."""
+    """Delete materializations of accounts that were reported without a run, and their check results."""
     import sqlalchemy as sa
     from dagster._core.instance.utils import RUNLESS_RUN_ID
     from dagster._core.storage.event_log import SqlEventLogStorage
@@ -156,7 +156,7 @@ def _forget_reports(instance: dg.DagsterInstance, named: Sequence[str]) -> None:
 
 
 def _definitions_of_all_sources() -> list[str]:
-    """Return the partitions of every source, also of one whose file does not load now."""
+    """Return the partitions of every source, including sources with a broken file."""
     found = discover()
     definitions = (partitions_of(source) for source in found.sources.values())
     return [*(str(definition.name) for definition in definitions if definition is not None), *map(_partitions_named, found.broken)]

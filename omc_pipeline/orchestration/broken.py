@@ -1,4 +1,4 @@
-"""Source files that don't load, as assets that are red and carry the file's error; the other sources go on."""
+"""Broken source files as failing assets that show the file's error; other sources are not affected."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,14 +16,14 @@ CRON = "*/15 * * * *"
 
 
 def broken_key(broken: BrokenSource) -> dg.AssetKey:
-    """Return the key that the source's asset would have; of a file whose name is wrong too, ``sources/<file>``."""
+    """Return the key that the source's asset would have, or ``sources/<file>`` if the file's name is wrong, too."""
     if broken.ledger is None:
         return dg.AssetKey(["sources", broken.name])
     return dg.AssetKey([broken.ledger, broken.name.removeprefix(f"{broken.ledger}_")])
 
 
 def broken_assets(broken: Sequence[BrokenSource]) -> list[dg.AssetsDefinition]:
-    """Make an asset for each broken file; to materialize it fails with the file's error."""
+    """Create an asset for each broken file; materializing it fails with the file's error."""
     return [_broken_asset(each) for each in broken]
 
 
@@ -31,7 +31,7 @@ def _broken_asset(broken: BrokenSource) -> dg.AssetsDefinition:
     @dg.asset(
         key=broken_key(broken),
         group_name=broken.ledger or "sources",
-        description=f"This source's file does not load: {escape_markdown(broken.reason)}",
+        description=f"The file of this source can't be loaded: {escape_markdown(broken.reason)}",
         tags={"broken": ""},
         metadata={"source": dg.MetadataValue.text(broken.name), "broken": dg.MetadataValue.text(broken.reason)},
     )
@@ -44,7 +44,7 @@ def _broken_asset(broken: BrokenSource) -> dg.AssetsDefinition:
 
 
 def broken_job(broken: Sequence[BrokenSource]) -> tuple[list["UnresolvedAssetJobDefinition"], list[dg.ScheduleDefinition]]:
-    """Make the job and schedule that keep broken sources red; empty lists where there are none."""
+    """Create the job and schedule that show broken sources as failed; empty lists if there are none."""
     if not broken:
         return [], []
     selection = dg.AssetSelection.assets(*map(broken_key, broken))

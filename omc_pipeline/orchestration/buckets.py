@@ -1,7 +1,7 @@
-"""Users divided into buckets, so that one machine computes them all in a run or many tasks compute one bucket each.
+"""Users divided into buckets: one machine computes all of them in a run, or many tasks compute one bucket each.
 
-With one bucket, the default, the assets have no partitions. A bucket holds the users whose hash modulo the number of buckets is
-its number; changing ``OMC_USER_BUCKETS`` moves users between buckets and computes nothing anew.
+With one bucket, the default, the assets have no partitions. A bucket has the users whose hash modulo the number of buckets is
+its number; changing ``OMC_USER_BUCKETS`` moves users between buckets, but nothing is computed again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset
 
 @dataclass(frozen=True)
 class Buckets:
-    """So many buckets of users."""
+    """A number of buckets of users."""
 
     count: int = 1
 
     @cached_property
     def partitions(self) -> dg.StaticPartitionsDefinition | None:
-        """The partitions of an asset that is computed by user; None where all users are one bucket."""
+        """The partitions of an asset that is computed by user; None with one bucket."""
         return dg.StaticPartitionsDefinition(self.names) if self.count > 1 else None
 
     @property
@@ -40,11 +40,11 @@ class Buckets:
         return self.names[int.from_bytes(hashlib.sha256(user.encode()).digest()[:8], "big") % self.count]
 
     def users_in(self, users: Iterable[str], context: dg.AssetExecutionContext) -> Sequence[str]:
-        """Return the users whose buckets a run computes."""
+        """Return the users in the buckets of a run."""
         return [user for user, _ in self.of_users_in(((user, None) for user in users), context)]
 
     def of_users_in(self, pairs: Iterable[tuple[str, T]], context: dg.AssetExecutionContext) -> Sequence[tuple[str, T]]:
-        """Return the pairs of a user and anything whose buckets a run computes."""
+        """Return the pairs (user, value) of the users in the buckets of a run."""
         if self.partitions is None:
             return list(pairs)
         wanted = set(context.partition_keys)
@@ -52,7 +52,7 @@ class Buckets:
 
 
 def tags_of_all_buckets(job: dg.JobDefinition) -> dict[str, str]:
-    """Return the tags by which one run of a job computes every bucket; none where it has only one."""
+    """Return the tags with which one run of a job computes all buckets; no tags with one bucket."""
     if job.partitions_def is None:
         return {}
     names = job.partitions_def.get_partition_keys()

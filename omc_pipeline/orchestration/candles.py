@@ -1,4 +1,4 @@
-"""The asset ``glass/candles``: candles of quotes and of venues, a few minutes behind them."""
+"""The asset ``glass/candles``: candles from quotes and from venues, a few minutes after them."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ CANDLES = dg.AssetKey(["glass", "candles"])
 
 
 def candles_asset(sources: Sequence[Source]) -> dg.AssetsDefinition:
-    """Make the asset, which depends on the sources of quotes and of published candles."""
+    """Create the asset; it depends on the sources of quotes and of published candles."""
     inputs = [asset_key(source) for source in sources if {QUOTE, MARKET_CANDLE} & set(source.tables)]
 
     @dg.asset(key=CANDLES, group_name="glass", deps=inputs, kinds={"postgres"}, owners=["team:data-platform"])
     def candles(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Make the candles of all spans that have ended since the run before, and correct those whose quotes came late."""
+        """Compute the candles of all spans that have ended since the previous run, and correct those with late quotes."""
         with translate_failures():
             done = derive_candles(platform.database, utc_now())
         return dg.MaterializeResult(

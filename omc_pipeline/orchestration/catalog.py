@@ -1,6 +1,6 @@
-"""Collections that no run of Dagster made, told to its catalog: as a materialization of the source's asset, and results of its checks.
+"""Report collections outside Dagster to its catalog: a materialization of the source's asset, and its check results.
 
-So a source that somebody collected well by hand is not red until its next tick.
+So a source is shown as successful after a manual collection, not only after its next tick.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def report_collection(
     options: SourceConfig,
     account: Account | None = None,
 ) -> None:
-    """Report a collection that went well, and judge the source as a run of Dagster would have.
+    """Report a successful collection, and check the source as a run of Dagster would.
 
     Args:
         instance: Whose catalog.
@@ -57,7 +57,7 @@ def report_collection(
 def report_history(
     instance: dg.DagsterInstance, database: Database, source: Source, collection: Collection, options: SourceConfig, window: Window
 ) -> None:
-    """Report a range of the past that was collected well: a materialization of each partition that lies in it as a whole.
+    """Report a successful collection of past days: a materialization of each partition that is completely in the range.
 
     Args:
         instance: Whose catalog.
@@ -97,7 +97,7 @@ def _report_checks(instance: dg.DagsterInstance, database: Database, source: Sou
 
 
 def _newest(instance: dg.DagsterInstance, source: Source) -> AssetCheckEvaluationTargetMaterializationData | None:
-    """Return which materialization the checks are of, as Dagster's own runs name it."""
+    """Return the materialization that the checks belong to, as in Dagster's own runs."""
     from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
     records = instance.fetch_materializations(asset_key(source), limit=1).records

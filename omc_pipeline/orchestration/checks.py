@@ -1,4 +1,4 @@
-"""The checks of a source's asset: its suite, judged by Great Expectations, folded into one check a table and dimension."""
+"""The checks of a source's asset: its suite, evaluated by Great Expectations, folded into one check per table and dimension."""
 
 from collections.abc import Iterator
 
@@ -32,9 +32,9 @@ _COLUMNS = dg.TableSchema(
 
 
 def collection_checks(source: Source) -> dg.AssetChecksDefinition:
-    """Make the checks of one source's asset, one a table and dimension and one for the source as a whole.
+    """Create the checks of one source's asset: one per table and dimension, and one for the whole source.
 
-    A check is blocking where one of its expectations is; it is an error, which stops what is downstream, only when a blocking
+    A check is blocking if one of its expectations is. It is an error, which stops downstream assets, only if a blocking
     expectation failed, and a warning otherwise.
     """
     suite = suite_of(source)
@@ -68,7 +68,7 @@ def collection_checks(source: Source) -> dg.AssetChecksDefinition:
 
 
 def check_result(source: Source, folded: FoldedOutcome) -> dg.AssetCheckResult:
-    """Return what Dagster shows of a folded check: a sentence, the number that failed, and a table of the expectations."""
+    """Return Dagster's result of a folded check: a sentence, the number of failures, and a table of the expectations."""
     metadata: dict[str, dg.MetadataValue] = {
         "failed": dg.MetadataValue.int(len(folded.failed)),
         "expectations": dg.MetadataValue.table([_record(outcome) for outcome in folded.outcomes], _COLUMNS),

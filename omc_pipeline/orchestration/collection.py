@@ -1,4 +1,4 @@
-"""One asset a source; made by factory, so a new source file needs no line here."""
+"""One asset per source, created by a factory, so a new source file needs no change here."""
 
 import inspect
 import re
@@ -38,11 +38,11 @@ def input_keys(source: Source) -> list[dg.AssetKey]:
 
 
 class RunOptions(dg.PermissiveConfig):
-    """Options of a source for one run; whatever its section of the configuration has, but never hosts, keys or limits."""
+    """Options of a source for one run: the options of its configuration section, except hosts, keys and limits."""
 
 
 def options_of_run(source: Source, run_options: RunOptions, platform: Platform) -> SourceConfig:
-    """Return a source's options as users have set them, with those that a run was given."""
+    """Return a source's configured options, with those of the run."""
     return configured_options(source, platform.configuration, run_options.model_dump())
 
 
@@ -52,13 +52,13 @@ def source_tags(source: Source) -> dict[str, str]:
 
 
 def tick_of(run_tags: Mapping[str, str]) -> datetime | None:
-    """Return when a run was due, or None where no schedule started it."""
+    """Return when a run was due, or None if no schedule started it."""
     due = run_tags.get(_TICK_TAG)
     return datetime.fromisoformat(due) if due else None
 
 
 def collection_asset(source: Source, not_configured: str | None = None) -> dg.AssetsDefinition:
-    """Make the asset that collects one source; ``not_configured`` says what it lacks, None where it lacks nothing."""
+    """Create the asset that collects one source; ``not_configured`` says what is missing, or is None."""
 
     @dg.asset(
         key=asset_key(source),
@@ -82,7 +82,7 @@ def collection_asset(source: Source, not_configured: str | None = None) -> dg.As
         op_tags={"omc/source": source.name},
     )
     def collected(context: dg.AssetExecutionContext, config: RunOptions, platform: Platform) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
-        """Tell of the first sample at once: until then the UI shows the asset as being materialized, and samples take a minute."""
+        """Report the first sample at once: until then, the UI shows the asset as materializing, and all samples take a minute."""
         with translate_failures():
             options = options_of_run(source, config, platform)
             account = account_of_run(platform.database, context.run.tags) if source.per_account else None
@@ -110,7 +110,7 @@ def _description(source: Source) -> str:
 
 
 def collection_facts(collection: Collection, options: SourceConfig) -> dict[str, dg.MetadataValue]:
-    """Return the metadata of what a collection did, and of the options it was done with."""
+    """Return metadata of the results and the options of a collection."""
     facts: dict[str, dg.MetadataValue] = {
         "options_sha256": dg.MetadataValue.text(options_digest(options)),
         "rows": dg.MetadataValue.int(collection.rows),
@@ -146,7 +146,7 @@ def _tables(collection: Collection) -> dg.TableMetadataValue:
 
 
 def _plot(database: Database, source: Source) -> dict[str, dg.MarkdownMetadataValue]:
-    """Draw rows an hour of the source's first table, or a day where it is collected less than once a minute; a gap is seen at once."""
+    """Plot the rows of the source's first table per hour, or per day if it is collected less than once a minute, to show gaps."""
     table, now = source.tables[0], utc_now()
     unit, count = ("hour", rows_by_hour) if source.every_s <= _MINUTELY_S else ("day", rows_by_day)
     counts = [float(rows) for rows in count(database, source.name, table, _PLOTTED, now)]

@@ -1,7 +1,7 @@
-"""The one place where OMC's failures become Dagster's: a rerun where it helps, red at once where it does not.
+"""Translate OMC's errors to Dagster's: retry if a rerun may help, else fail at once. The only place that does.
 
-Dagster has three retry mechanisms. ``RetryRequested`` is the one used. Retry policies of ops honour ``allow_retries=False``.
-Retries of whole runs know nothing of it, so ``dagster.yaml`` keeps them from runs whose step failed, also where somebody tags a run
+Dagster has three retry mechanisms. OMC uses ``RetryRequested``. Retry policies of ops respect ``allow_retries=False``.
+Retries of whole runs ignore it, so ``dagster.yaml`` disables them for runs with a failed step, even if a run is tagged
 with a number of retries.
 """
 
@@ -23,7 +23,7 @@ _DEFAULT_WAIT_S = 5.0
 
 @contextmanager
 def translate_failures() -> Iterator[None]:
-    """Translate failures raised in the body.
+    """Translate errors raised in the block.
 
     Raises:
         dagster.RetryRequested: For ``RetryableError``, after exactly the wait that was asked for.

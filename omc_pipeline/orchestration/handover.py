@@ -1,4 +1,4 @@
-"""Which logins of the database a run of this code location is given."""
+"""Database logins for the runs of this code location."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ ROLES: tuple[Role, ...] = ("writer", "reader", "dagster")
 
 
 def run_variables(_run: StartingRun, database: Database, _settings: Settings) -> Mapping[str, str]:
-    """Return the logins for collecting, checking, computing and maintenance: not the owner's, and not the agents'."""
+    """Return the logins for collecting, checking, computing and maintenance, without those of the owner and the agents."""
     return database.environ(ROLES)

@@ -1,6 +1,6 @@
-"""One asset a source that can read the past, partitioned by time: a backfill of any range is one run.
+"""One asset per source that can collect past days, partitioned by time: a backfill of any range is one run.
 
-The live collection has an asset of its own without partitions, so that a tick never waits for the past.
+The live collection has its own asset without partitions, so that a tick never waits for a backfill.
 """
 
 import time
@@ -28,7 +28,7 @@ def history_key(source: Source) -> dg.AssetKey:
 
 
 def history_assets(sources: Sequence[Source]) -> list[dg.AssetsDefinition]:
-    """Make the history assets of the sources that have a past to read."""
+    """Create the history assets of the sources that can collect past days."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # of backfill policies; the version is pinned
         return [_history_asset(source, source.history) for source in sources if source.history is not None]
@@ -38,7 +38,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
     @dg.asset(
         key=history_key(source),
         group_name=source.ledger,
-        description=f"{source.title}: days of the past, into the same tables. Backfill any range of partitions; it is one run.",
+        description=f"{source.title}: past days, in the same tables. Backfill any range of partitions in one run.",
         kinds={"python", "postgres"},
         owners=list(source.owners),
         tags=source_tags(source),
@@ -67,7 +67,7 @@ def _history_asset(source: Source, history: History) -> dg.AssetsDefinition:
 
 
 def _logged(context: dg.AssetExecutionContext, window: Window) -> Progress:
-    """Return what tells the run's log how far the past has been read, every few seconds and not for each of thousands of answers."""
+    """Return a function that logs the progress of a backfill every few seconds."""
     logged_at = time.monotonic()
 
     def tell(collection: Collection) -> None:
@@ -84,7 +84,7 @@ def _logged(context: dg.AssetExecutionContext, window: Window) -> Progress:
 
 
 def partitions_within(source: Source, window: Window) -> list[str]:
-    """Return the partitions of a source's history that lie in a range as a whole, in order; empty where it has no history."""
+    """Return the partitions of a source's history that are completely in a range, in order; empty without a history."""
     if source.history is None:
         return []
     definition = _partitions(source.history)

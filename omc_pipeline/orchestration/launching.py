@@ -1,4 +1,4 @@
-"""What may be launched now: schedules leave out sources that are not configured, paused or banned."""
+"""Decide what may be launched: schedules leave out sources that are not configured, paused or banned."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from omc_pipeline.orchestration.resources import Platform
 
 
 def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> tuple[list[Source], list[str]]:
-    """Split sources into those that may be collected now and the reasons why the others may not; one query.
+    """Split sources into those that may be collected now and reasons why the others may not, with one query.
 
-    Where the configuration is wrong all may: their runs fail with the line that says what is wrong, which a skipped tick would hide.
+    With an invalid configuration, all may: their runs then fail with a message about the mistake, which a skipped tick would hide.
 
     Args:
         platform: Settings and, where a source is configured at all, the open database.
@@ -36,7 +36,7 @@ def launchable(platform: Platform, sources: Sequence[Source], now: datetime) -> 
 
 
 def _asked(platform: Platform, source: Source) -> Sequence[Endpoint]:
-    """Return the endpoints that the source's options ask for; all where the configuration is wrong."""
+    """Return the endpoints that the source's options enable; all if the configuration is invalid."""
     if all(endpoint.is_wanted is None for endpoint in source.endpoints):
         return source.endpoints
     try:
@@ -46,6 +46,6 @@ def _asked(platform: Platform, source: Source) -> Sequence[Endpoint]:
 
 
 def _refusal(known: States, source: Source, endpoints: Sequence[Endpoint], now: datetime) -> str | None:
-    """Say why none of a source's endpoints may be asked now; None where one may."""
+    """Return why no endpoint of a source may be collected now, or None."""
     refusals = [known.refusal(CollectorKey(source.name, endpoint.name), now) for endpoint in endpoints]
     return refusals[0] if all(refusals) else None

@@ -1,4 +1,4 @@
-"""The platform looks after itself: what is past its retention is let go, growth of the database is measured, the lake is written."""
+"""Maintenance: remove data past its retention, measure the growth of the database, export the lake."""
 
 import time
 
@@ -29,9 +29,9 @@ _MB, _GB = 1_000_000, 1_000_000_000
 
 @dg.asset(key=RETENTION, group_name="operations", kinds={"postgres"}, owners=["team:data-platform"])
 def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Let go of Dagster's records, raw bodies and outcomes of checks past their retention; ledger rows are never touched.
+    """Remove Dagster's records, raw bodies and check results past their retention; ledger rows are never removed.
 
-    Months of the large tables are made ahead, too.
+    Also create the coming monthly partitions of the large tables.
     """
     deadline = time.monotonic() + LONGEST_PURGE_S
     with translate_failures():
@@ -59,12 +59,12 @@ def retention(context: dg.AssetExecutionContext, platform: Platform) -> dg.Mater
     owners=["team:data-platform"],
     check_specs=[
         dg.AssetCheckSpec(
-            GROWTH_CHECK, asset=GROWTH, description=f"What the database gains in {PROJECTED_DAYS} days stays below OMC_GROWTH_WARNING_GB."
+            GROWTH_CHECK, asset=GROWTH, description=f"The database grows by less than OMC_GROWTH_WARNING_GB in {PROJECTED_DAYS} days."
         )
     ],
 )
 def growth(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Measure every table: size with indexes, rows, growth since yesterday, and where the growth of a week leads in thirty days."""
+    """Measure every table: size with indexes, rows, growth since yesterday, and a projection for thirty days from a week's growth."""
     with translate_failures():
         found = measure_growth(platform.database, utc_now())
     limit_gb = platform.settings.growth_warning_gb
@@ -82,7 +82,7 @@ def growth(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg
 
 @dg.asset(key=LAKE, group_name="operations", kinds={"parquet"}, owners=["team:data-platform"])
 def lake(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Write what was recorded until yesterday to the lake: Parquet files by table and day, each compared with its rows."""
+    """Export rows recorded until yesterday to the lake: Parquet files by table and day, each compared with its rows."""
     with translate_failures():
         config = platform.configuration.section(SECTION)
         if not isinstance(config, StorageConfig) or config.lake == "off":
@@ -95,7 +95,7 @@ def lake(platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
 
 
 def purged_metadata(purged: list[Purged]) -> dict[str, dg.MetadataValue]:
-    """Tell what a purge did, a number a kind, so that the UI draws them over time."""
+    """Return the results of a purge as one number for each kind, so that the UI plots them over time."""
     counts: dict[str, dg.MetadataValue] = {each.what.replace(" ", "_"): dg.MetadataValue.int(each.count) for each in purged}
     return {**counts, "is_complete": dg.MetadataValue.bool(all(each.is_complete for each in purged))}
 
@@ -123,7 +123,7 @@ def _of_schema(found: Growth, schema: str) -> list[TableGrowth]:
 
 
 def _table(groups: dict[str, list[TableGrowth]]) -> dg.TableMetadataValue:
-    """Sum groups of tables into a row each; growth that is not known yet is left empty."""
+    """Sum groups of tables into one row each; unknown growth stays empty."""
     columns = [
         dg.TableColumn("name"),
         *(dg.TableColumn(name, "float") for name in ("size_mb", "grown_mb", f"projected_{PROJECTED_DAYS}d_mb")),

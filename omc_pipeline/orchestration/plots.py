@@ -1,4 +1,4 @@
-"""Small plots in the metadata of a run, where a person looks."""
+"""Small plots in the metadata of a run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Profit and loss as assets by bucket of users: positions from fills, their value from quotes, a snapshot of each day.
 
-The laws of conservation are blocking checks; an exception that nobody has resolved makes a check red without holding anything up.
+The conservation checks are blocking; an open exception fails a check, but doesn't stop anything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,18 +66,16 @@ def pnl_assets(buckets: Buckets, sources: Sequence[Source]) -> list[dg.AssetsDef
 
 
 def computed_from(source: Source) -> list[dg.AssetKey]:
-    """Return the assets that are computed in the run that collected a source; empty where it writes nothing they read."""
+    """Return the assets to compute in the run that collected a source; empty if they don't depend on it."""
     return [asset for asset in _IN_THE_SAME_RUN if READS[asset] in source.tables]
 
 
 def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     checks = [
         dg.AssetCheckSpec(
-            _CONSERVED, asset=POSITIONS, blocking=True, description="Every lot bought is matched or open, in units and in money, exactly."
+            _CONSERVED, asset=POSITIONS, blocking=True, description="Every coin bought is matched or open. Units and money add up exactly."
         ),
-        dg.AssetCheckSpec(
-            _RESOLVED, asset=POSITIONS, description="No oversell, missing price or history, or duplicate fill waits for a person."
-        ),
+        dg.AssetCheckSpec(_RESOLVED, asset=POSITIONS, description="No oversell, missing price or history, or duplicate fill is open."),
     ]
 
     @dg.asset(
@@ -91,10 +89,10 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         check_specs=checks,
     )
     def positions(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Match the sells of every user who has new fills to lots, exactly; only what changed is written.
+        """Match the sells of every user with new fills to lots, exactly; only changes are written.
 
-        A run of one account computes its user. Users with an account whose rows failed a blocking check wait until they pass. By
-        FIFO with fees capitalised, and by every other method and policy that the user was computed by with `omc pnl positions`.
+        A run of one account computes its user. Users with an account that failed a blocking check wait until it passes. Methods:
+        FIFO with fees capitalised, and every other method and policy that was used for the user with `omc pnl positions`.
         """
         with translate_failures():
             account = account_of_run(platform.database, context.run.tags) if buckets.partitions is None else None
@@ -131,9 +129,9 @@ def _positions(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
 
 
 def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[dict[tuple[str, Kind], PositionsRun], list[str]]:
-    """Compute each user, method and currency; whoever's policy refuses keeps the last run, and holds up no other.
+    """Compute each user, method and currency; if a user's policy refuses, the last run is kept, and others are not affected.
 
-    What is refused is told without the user: Dagster's log of events outlives a user's data.
+    Refusals are logged without the user, because Dagster's event log stays after a user is erased.
     """
     runs, refused = dict[tuple[str, Kind], PositionsRun](), list[str]()
     for user, basis in stale:
@@ -142,7 +140,7 @@ def _computed(database: Database, stale: Sequence[tuple[str, Basis]]) -> tuple[d
             runs[user, Kind(basis.method, basis.currency)] = compute_positions(database, user, *policies, basis.currency)
         except BadInputError as error:
             log.warning("positions are not computed", user=user, method=basis.method, currency=basis.currency, reason=str(error))
-            refused.append(f"a user's positions by {basis.method} in {basis.currency} are refused by their policy")
+            refused.append(f"a user's positions by {basis.method} in {basis.currency} were refused by their oversell policy")
     return runs, refused
 
 
@@ -155,7 +153,7 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         _IDENTITY,
         asset=VALUATION,
         blocking=True,
-        description="The identity of profit and loss holds to the last digit, also against the fills that the run knew.",
+        description="Profit and loss adds up to the last digit, also compared with the fills that the run used.",
     )
 
     @dg.asset(
@@ -169,7 +167,7 @@ def _valuation(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         check_specs=[identity],
     )
     def valuation(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Value open lots at the newest quotes; realized and unrealized add up to what was paid, received and is held."""
+        """Value open lots at the newest quotes, and check that realized and unrealized gains add up with cost, proceeds and value."""
         with translate_failures():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
             for user, (method, currency) in held:
@@ -197,7 +195,7 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
         partitions_def=buckets.partitions,
     )
     def snapshots(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Write each position at the end of every past UTC day that is missing or was restated, at the day's last quote."""
+        """Write each position at the end of every past UTC day that is missing or was restated, valued at the day's last quote."""
         today = utc_now().astimezone(UTC).date()
         with translate_failures():
             held = buckets.of_users_in(users_with_positions(platform.database), context)
@@ -215,7 +213,7 @@ def _snapshots(buckets: Buckets, deps: Sequence[dg.AssetKey]) -> dg.AssetsDefini
 
 
 def _of_this_turn(held: Sequence[tuple[str, Kind]]) -> list[tuple[str, Kind]]:
-    """Return the positions that are checked in full this quarter of an hour, changed or not; all take turns."""
+    """Return the positions to check completely in this quarter of an hour, changed or not; all positions take turns."""
     turn = int(utc_now().timestamp()) // _TURN_S
     return [held[turn % len(held)]] if held else []
 
@@ -227,9 +225,9 @@ def _result(
 
 
 def _table(summaries: Sequence[Summary]) -> str:
-    """Write the sums of all users by method and currency as Markdown; no user's own, for Dagster keeps them when a user is erased.
+    """Format the sums of all users by method and currency as Markdown; not by user, because Dagster keeps them after a user is erased.
 
-    Fills that no run knows yet are counted in the last column.
+    The last column counts fills that no run has used yet.
     """
     head = ["| method | currency | users | realized | unrealized | proceeds | value | cost | new fills |", "|-|-|-:|-:|-:|-:|-:|-:|-:|"]
     groups: dict[tuple[str, str], list[Summary]] = {}
@@ -245,7 +243,7 @@ def _sums(method: str, currency: str, group: Sequence[Summary]) -> str:
 
 
 def _shown(amounts: Sequence[Decimal | None]) -> str:
-    """Write a sum of amounts, and of how many there is none because a coin they hold has no price."""
+    """Format a sum of amounts, and the number of positions without an amount because a coin has no price."""
     known = [amount for amount in amounts if amount is not None]
     missing = len(amounts) - len(known)
     without = f"{missing} without a price" if missing else ""

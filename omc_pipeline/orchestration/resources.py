@@ -1,4 +1,4 @@
-"""What runs are handed: the profile's database and settings, opened for the run and closed after it."""
+"""Resources of runs: the profile's database and settings, opened for the run and closed after it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = structlog.get_logger()
 class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The database, the settings and the configuration of the process's profile.
 
-    Within a run each is read once, when it is first asked for; so a run sees one configuration from its start to its end, and the
-    next run the file as it is then. What can't be read or opened fails inside the step, where ``told_to_dagster`` names it.
+    Within a run, each is read once, at first use. So a run uses the same configuration from start to end, and the
+    next run uses the current file. Errors occur inside the step, where ``translate_failures`` handles them.
     """
 
-    variables: dict[str, str] = Field(default_factory=dict, description="Settings that win over the environment's.")
+    variables: dict[str, str] = Field(default_factory=dict, description="Settings that override those of the environment.")
 
     _exits: ExitStack | None = PrivateAttr(default=None)
     _database: Database | None = PrivateAttr(default=None)
@@ -39,7 +39,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def settings(self) -> Settings:
-        """The settings of the run; outside of one, as they are now."""
+        """The settings of the run; outside a run, the current ones."""
         if self._exits is None:
             return load_settings(self.environ)
         if self._settings is None:
@@ -48,7 +48,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration of the run; outside of one, as it is now."""
+        """The configuration of the run; outside a run, the current one."""
         if self._exits is None:
             return load_configuration(self.environ)
         if self._configuration is None:
@@ -57,7 +57,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def settings_at_load(self) -> Settings:
-        """The settings that definitions may depend on: those that a platform takes at its start.
+        """The settings that definitions may depend on: those that a platform reads at its start.
 
         They don't come from the file while a platform runs, so a mistake in the file must not take the code location away; each
         run tells it.
@@ -71,28 +71,28 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def database(self) -> Database:
-        """The open database; only within a run. The embedded server is started where it is not running."""
+        """The open database; only within a run. Starts the embedded server if it is not running."""
         if self._exits is None:
-            raise dg.DagsterInvariantViolationError("the database is open within a run only")
+            raise dg.DagsterInvariantViolationError("the database is open during a run only")
         if self._database is None:
             self._database = self._exits.enter_context(open_database(self.settings))
         return self._database
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Begin a run; nothing is opened before it is asked for."""
+        """Start a run; resources are opened at first use."""
         self._exits, self._database, self._settings, self._configuration = ExitStack(), None, None, None
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close what the run has opened."""
+        """Close the resources of the run."""
         exits, self._exits = self._exits, None
         if exits is not None:
             exits.close()
 
 
 def closed_resource(platform: Platform) -> dg.ResourceDefinition:
-    """Return a platform as a resource without options.
+    """Return the platform as a resource without options.
 
-    A launch from the UI may set the options of every resource that has some; with those of this one it could send a run's keys and
+    A launch from the UI can set the options of every resource; with options of this one it could send a run's keys and
     rows anywhere.
     """
 

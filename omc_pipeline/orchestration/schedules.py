@@ -1,4 +1,4 @@
-"""Jobs and their schedules: few runs, each collecting what is due together, under names that no new source changes."""
+"""Jobs and their schedules: few runs, each collects several due sources; new sources don't change the names of jobs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ sends their backfills to a process, too."""
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A selection of assets and when it runs.
+    """A selection of assets and its schedule.
 
     Attributes:
         name: Of the job; its schedule is ``<name>_schedule``. It never depends on which sources there are, so that a schedule
@@ -58,7 +58,7 @@ class ScheduledJob:
 
 
 def scheduled_jobs(sources: Sequence[Source], buckets: Buckets, user: str) -> list[ScheduledJob]:
-    """Return the collection jobs, and one each for profit and loss, the end of the day, candles, scores and maintenance.
+    """Return the collection jobs, and the jobs for profit and loss, the end of the day, candles, scores and maintenance.
 
     A ledger's sources are collected by ``collect_<ledger>``, each when its own cadence says so. A source that is sampled within
     its run, or that collects accounts of users, has the job ``collect_<source>`` to itself: the one would keep the others'
@@ -138,13 +138,13 @@ def _collection_job(name: str, members: Sequence[Source], own: Sequence[str]) ->
 
 
 def assets_of(sources: Sequence[Source]) -> list[dg.AssetKey]:
-    """Return the assets of sources and those that are computed from them in the same run, each once."""
+    """Return the assets of sources, and those computed from them in the same run, each once."""
     keys = [asset_key(source) for source in sources] + [asset for source in sources for asset in computed_from(source)]
     return list(dict.fromkeys(keys))
 
 
 def definitions_of(job: ScheduledJob) -> tuple[dg.UnresolvedAssetJobDefinition, dg.ScheduleDefinition]:
-    """Make the Dagster job and its schedule, running from the first start."""
+    """Create the Dagster job and its schedule, which is on from the first start."""
     defined = dg.define_asset_job(
         job.name,
         selection=job.selection,

@@ -1,4 +1,4 @@
-"""One asset a ledger that scores it: completeness, timeliness, accuracy, and the alert when one falls below the threshold."""
+"""One asset per ledger for its score: completeness, timeliness, accuracy, and the alert if one is below the threshold."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ THRESHOLD_CHECK = "above_alert_threshold"
 
 
 def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[BrokenSource] = ()) -> dg.AssetsDefinition:
-    """Make the asset ``quality/<ledger>``, whose check is red while an alert is open.
+    """Create the asset ``quality/<ledger>``; its check fails while an alert is open.
 
     Args:
         ledger: Which is scored; one without a source scores 0.
@@ -33,14 +33,14 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
     @dg.asset(
         key=["quality", ledger],
         group_name="quality",
-        description=f"Score of the {ledger} ledger: the least of completeness, timeliness and accuracy over its recent window.",
+        description=f"Score of the {ledger} ledger: the lowest of completeness, timeliness and accuracy in its recent window.",
         deps=[asset_key(source) for source in sources],
         kinds={"greatexpectations", "postgres"},
         owners=["team:data-platform"],
         tags={"ledger": ledger},
         check_specs=[
             dg.AssetCheckSpec(
-                THRESHOLD_CHECK, asset=dg.AssetKey(["quality", ledger]), description="No dimension is below the alert threshold."
+                THRESHOLD_CHECK, asset=dg.AssetKey(["quality", ledger]), description="All scores are at or above the alert threshold."
             )
         ],
     )
@@ -71,7 +71,7 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
 
 
 def _record_configured(platform: Platform, sources: Sequence[Source]) -> None:
-    """Keep which sources this platform can collect, for processes that have no keys."""
+    """Store which sources this platform can collect, for processes without keys."""
     reasons = {CollectorKey(source.name): not_configured_reason(source, platform.settings) for source in sources}
     with platform.database.connect("writer") as connection:
         record_configured(connection, reasons)

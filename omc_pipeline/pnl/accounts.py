@@ -36,7 +36,7 @@ class Accounts:
 
         Args:
             trades: One position, in the order of ``in_order``.
-            policy: What becomes of units that were not held, sold or transferred.
+            policy: What to do with units that were sold or transferred but not held.
         """
         waiting: dict[str, list[Trade]] = {}
         found: list[Matching] = []

@@ -37,7 +37,7 @@ def compute(
     Args:
         trades: In any order; ids are unique.
         method: How sells find their lots.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         lots: Whether a sell may take lots of another account.
         engine: Which one matches; None: that in Python integers.
         zone: Whose days the methods of a country count.
@@ -68,7 +68,7 @@ def match(trades: Sequence[Trade], method: Method, policy: OversellPolicy, lots:
     """Match one position, in the order of ``in_order``; raises as ``compute`` does."""
     if policy == "short":
         if lots != "universal" or method not in QUEUES:
-            raise BadInputError(f"short positions are matched lot by lot over all accounts; choose {', '.join(QUEUES)} with them")
+            raise BadInputError(f"short positions are matched lot by lot across all accounts; choose {', '.join(QUEUES)} with them")
         return match_with_shorts(trades, QUEUES[method])
     if lots == "universal":
         if method == "uk":

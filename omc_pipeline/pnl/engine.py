@@ -38,7 +38,7 @@ def match_lots(trades: Sequence[Trade], queue: LotQueue, policy: OversellPolicy)
     Args:
         trades: One position, in the order of ``in_order``; of a long one, the next part.
         queue: The lots held before; holds those held afterwards.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
 
     Raises:
         BadInputError: More is sold than held, and the policy is ``refuse``.

@@ -160,7 +160,7 @@ def resolve_exception(database: Database, exception_id: int, by: str, reason: st
         BadInputError: Nobody or no reason is named, or there is no such open exception.
     """
     if not by.strip() or not reason.strip():
-        raise BadInputError(f"exception {exception_id}: say who resolves it and why")
+        raise BadInputError(f"exception {exception_id}: say who accepts it and why")
     with database.connect("writer") as connection:
         if connection.execute(RESOLVE, (by.strip(), reason.strip(), exception_id)).fetchone() is None:
             raise BadInputError(f"exception {exception_id} is not open")

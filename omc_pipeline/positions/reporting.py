@@ -84,14 +84,14 @@ def set_reporting(
         BadInputError: No such currency or zone, or a new currency without a zone.
     """
     if currency not in FIAT:
-        raise BadInputError(f"{currency!r} is no currency to report in; use one of {', '.join(sorted(FIAT))}")
+        raise BadInputError(f"{currency!r} is not a reporting currency; use one of {', '.join(sorted(FIAT))}")
     with database.connect("writer") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"pnl.reporting {user_id}",))
         own = {one.currency: one for one in reporting_currencies(connection, user_id) if one.user_id == user_id}
         known = own.get(currency)
         zone = tax_zone or (known.tax_zone if known else None)
         if zone is None:
-            raise BadInputError(f"{currency} is new to user {user_id!r}: name the zone of its tax year, such as Europe/Berlin")
+            raise BadInputError(f"{currency} is new for user {user_id!r}: add the time zone of its tax year, such as Europe/Berlin")
         _require_zone(zone)
         becomes_default = is_default or not own or (known is not None and known.is_default)
         if becomes_default:
@@ -114,9 +114,9 @@ def remove_reporting(database: Database, user_id: str, currency: str) -> Sequenc
         if currency not in own:
             raise BadInputError(f"user {user_id!r} has not chosen to report in {currency}")
         if own[currency].is_default and len(own) > 1:
-            raise BadInputError(f"{currency} is the default of user {user_id!r}; make another one the default first")
+            raise BadInputError(f"{currency} is the default of user {user_id!r}; choose another default first")
         if user_id == EVERYBODY and len(own) == 1:
-            raise BadInputError(f"{currency} is the only currency of whoever has chosen none; set another one first")
+            raise BadInputError(f"{currency} is the only default currency; add another one first")
         connection.execute("DELETE FROM pnl.reporting WHERE user_id = %s AND currency = %s", (user_id, currency))
         return reporting_currencies(connection, user_id)
 

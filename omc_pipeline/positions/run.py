@@ -71,7 +71,7 @@ def compute_positions(
         user_id: Whose.
         method: How sells find their lots.
         fee_policy: Where fees go.
-        oversell_policy: What becomes of units sold that were not held.
+        oversell_policy: What to do with units that were sold but not held.
         lot_policy: Whether a sell may take lots of another account.
         currency: Of all money, one that the user reports in; None: the user's default.
         batching: How the work is cut into parts.

@@ -174,7 +174,7 @@ def _unloaded(ledger: LedgerName, broken: BrokenSource, now: datetime) -> CheckO
         rows=0,
         window_from=now,
         window_to=now,
-        description="The source's file loads, so that it can be collected.",
+        description="The file of the source can be loaded.",
     )
 
 

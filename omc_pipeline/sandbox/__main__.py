@@ -14,11 +14,11 @@ from omc_pipeline.sandbox.server import serve
 
 def main() -> int:
     """Serve until stopped; answers 2 with one line on stderr where that is not possible."""
-    parser = argparse.ArgumentParser(prog="python -m omc_pipeline.sandbox", description="Serve the stand-in upstreams on loopback.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--seed", type=int, default=1, help="everything told is drawn from it")
-    parser.add_argument("--state", type=Path, help="file in which announced filings survive a restart")
-    parser.add_argument("--announce-port", type=Path, help="file that gets the port")
+    parser = argparse.ArgumentParser(prog="python -m omc_pipeline.sandbox", description="Serve the simulated upstreams on loopback.")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all simulated data")
+    parser.add_argument("--state", type=Path, help="file that keeps published filings across restarts")
+    parser.add_argument("--announce-port", type=Path, help="file to write the port to")
     asked = parser.parse_args()
     try:
         serve(asked.seed, asked.port, asked.state, asked.announce_port)

@@ -126,10 +126,10 @@ def checked_words(form: object, items: object) -> tuple[str, str]:
     """
     form = DEFAULT_FORM if form is None else form
     if not isinstance(form, str) or not is_form(form):
-        raise BadInputError(f"form {form!r} is no form type of SEC EDGAR, such as 8-K, 8-K/A, 4 or S-3")
+        raise BadInputError(f"form {form!r} is not a form type of SEC EDGAR, such as 8-K, 8-K/A, 4 or S-3")
     if not has_items(form):
         if items:
-            raise BadInputError(f"items {items!r} go with an 8-K only, and the form is {form}")
+            raise BadInputError(f"items {items!r} are for an 8-K only, but the form is {form}")
         return form, ""
     items = DEFAULT_ITEMS if items is None else items
     named = [item.strip() for item in items.split(",")] if isinstance(items, str) else []

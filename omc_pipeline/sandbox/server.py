@@ -130,4 +130,4 @@ def _write_whole(file: Path, text: str) -> None:
             out.write(text)
         Path(name).replace(file)
     except OSError as error:
-        raise ConfigurationError(f"the port can't be announced in {file}: {error.strerror}") from error
+        raise ConfigurationError(f"the port can't be written to {file}: {error.strerror}") from error

@@ -37,7 +37,7 @@ def refuse_live(profile: str) -> None:
         ConfigurationError: The profile is live.
     """
     if profile == "live":
-        raise ConfigurationError("omc seed: invented rows don't belong in the live profile; set OMC_PROFILE=sandbox")
+        raise ConfigurationError("omc seed: made-up rows are not allowed in the live profile; set OMC_PROFILE=sandbox")
 
 
 def seed_people(database: Database, users: int, days: int, seed: int, now: datetime) -> Mapping[str, int]:
@@ -115,6 +115,6 @@ def account_made(connection: psycopg.Connection[Any], user_id: str, account_id: 
         if known == (VENUE,):
             return False
         if known or connection.execute("SELECT 1 FROM exchange.users WHERE user_id = %s", [user_id]).fetchone():
-            raise BadInputError(f"user '{user_id}' exists, and seeding has not made it")
+            raise BadInputError(f"user '{user_id}' exists, but was not seeded")
         add_account(connection, user_id, VENUE, None, account_id, "invented")
     return True

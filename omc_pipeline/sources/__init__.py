@@ -1,6 +1,6 @@
-"""Where rows come from: one file a source, named ``<ledger>_<name>.py``, found by its name and listed nowhere.
+"""The sources: one file each, named ``<ledger>_<name>.py``; files are found by name and need no registration.
 
-A file whose name begins with ``_`` holds what several sources of one upstream share.
+A file with a name that begins with ``_`` has code that several sources of one upstream share.
 
-Not here: the contract and what runs it (``collection``), storing (``ledgers``), judging (``quality``), scheduling (``orchestration``).
+Not here: the interface of a source and collecting (``collection``), storing (``ledgers``), checks (``quality``), ``orchestration``.
 """

@@ -1,4 +1,4 @@
-"""The rules of ``catalyst_rules.toml``: what kind of event a title tells of, which coins it names, and how much it may move a price."""
+"""The rules of ``catalyst_rules.toml``: the kind of event of a title, its coins, and its expected effect on prices."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TOKEN = re.compile(_ONE, re.ASCII)
 
 @dataclass(frozen=True)
 class Rule:
-    """One kind of announcement: its words, as one pattern, and its impact."""
+    """One kind of announcement: its words as one pattern, and its impact."""
 
     type: str
     impact: int
     pattern: re.Pattern[str] | None
 
     def matches(self, title: str) -> bool:
-        """Whether a title holds one of the words."""
+        """Return whether a title contains one of the words."""
         return self.pattern is None or self.pattern.search(title) is not None
 
 
@@ -66,7 +66,7 @@ def announcement_rule(title: str) -> Rule:
 
 
 def tokens_in(text: str) -> list[str]:
-    """Return the tickers that a text names, in their order: ``(WIF)``, ``(AAA, BBB)``, ``$WIF`` and ``WIF/AUD``."""
+    """Return the tickers in a text, in their order: ``(WIF)``, ``(AAA, BBB)``, ``$WIF`` and ``WIF/AUD``."""
     found = [(match.start(), one) for match in _IN_BRACKETS.finditer(text) for one in _TOKEN.findall(match[1])]
     found += [(match.start(), match[1]) for pattern in (_DOLLARS, _PAIR) for match in pattern.finditer(text)]
     ordered = (token for _, token in sorted(found, key=lambda each: each[0]))
@@ -83,7 +83,7 @@ def impact_of(kind: str, name: str) -> int:
 
 
 def impact_of_filing(form: str, items: str | None) -> int:
-    """Return the impact of a filing: of its form, and of Form 8-K the highest of its items."""
+    """Return the impact of a filing: the impact of its form; for Form 8-K, the highest of its items."""
     table = rules().impacts["filing"]
     known: Iterable[str] = (items or "").split(",") if form.startswith("8-K") else ()
     of_items = [table["items"][code.strip()] for code in known if code.strip() in table["items"]]

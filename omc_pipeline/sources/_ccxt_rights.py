@@ -1,4 +1,4 @@
-"""What a key may do, where its venue tells: one that may trade or withdraw is refused before anything is read with it."""
+"""Rights of a key, if its venue reports them: a key that can trade or withdraw is refused before it is used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omc_infra.errors import AccessDeniedError, PayloadChangedError
 
 @dataclass(frozen=True)
 class Rights:
-    """How a venue tells what a key may do.
+    """How a venue reports the rights of a key.
 
     Attributes:
         method: Of ccxt, by its implicit name; it takes no parameters.
@@ -61,7 +61,7 @@ RIGHTS: Mapping[str, Rights] = {
 
 
 def require_read_only(venue: str, rights: Rights, answer: Any) -> None:
-    """Refuse a key that may do more than read.
+    """Raise if a key can do more than read.
 
     Raises:
         AccessDeniedError: It may; the message names its rights.
@@ -70,6 +70,8 @@ def require_read_only(venue: str, rights: Rights, answer: Any) -> None:
     try:
         more = rights.more_than_reading(answer)
     except (LookupError, TypeError, AttributeError) as error:
-        raise PayloadChangedError(f"what {venue} tells of a key's rights has another shape: {type(error).__name__} {error}") from error
+        raise PayloadChangedError(
+            f"the answer of {venue} about the rights of a key has another shape: {type(error).__name__} {error}"
+        ) from error
     if more:
-        raise AccessDeniedError(f"the key at {venue} may do more than read ({', '.join(more)}): make one that can only read, and use that")
+        raise AccessDeniedError(f"the key at {venue} can do more than read ({', '.join(more)}): create a read-only key and use it")

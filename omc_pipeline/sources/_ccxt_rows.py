@@ -1,4 +1,4 @@
-"""Rows of the ledger out of ccxt's unified structures: trades, transactions, entries of a venue's ledger, balances."""
+"""Convert ccxt's unified structures to ledger rows: trades, transactions, entries of a venue's ledger, balances."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class Owner:
         return self.assets.symbol_of(self.venue, written, at)
 
     def trades(self, trades: Iterable[Any]) -> Parsed:
-        """Read one fill a trade."""
+        """Read one fill per trade."""
         return read_items(trades, self._trade)
 
     def movements(self, rows: Iterable[Any]) -> Parsed:
-        """Read one fill for each deposit, withdrawal or income that is completed."""
+        """Read one fill for each completed deposit, withdrawal or income."""
         return read_items((row for row in rows if _is_movement(row)), self._movement)
 
     def balances(self, balance: Any, second: Any, held: frozenset[str]) -> Parsed:
-        """Read what is held; of what is not held, only what was held before."""
+        """Read the balances; zero balances only of coins that were held before."""
         entries = [{"code": code, **entry} for code, entry in _entries(balance)]
         parsed = read_items(entries, lambda entry: self._balance(entry, second))
         rows = [row for row in parsed.rows if isinstance(row, Balance) and (row.qty or row.symbol in held)]
@@ -104,7 +104,7 @@ class Owner:
         return self.symbol(base, at), self.symbol(quoted_in, at)
 
     def _fee(self, trade: Any, currency: str, at: datetime) -> tuple[Decimal | None, str]:
-        """Return fee and its currency; unknown where none is told, or it is no amount, or a rebate."""
+        """Return the fee and its currency; unknown if it is missing, invalid or a rebate."""
         fees = [trade["fee"]] if isinstance(trade.get("fee"), dict) and trade["fee"].get("cost") is not None else trade.get("fees") or []
         if len(fees) > 1:
             raise ValueError(f"it was charged in {len(fees)} fees")

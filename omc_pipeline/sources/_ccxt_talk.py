@@ -1,4 +1,4 @@
-"""Calls of ccxt's unified methods: through the polite client while an account is read, from a stored answer while one is parsed."""
+"""Calls of ccxt's unified methods: with OMC's HTTP client while an account is read, from a stored answer while it is parsed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PUBLIC = "public"
 
 @dataclass
 class Conversation:
-    """One account's venue while it is read: only the methods that read may ask, and every answer is kept by the client.
+    """Connection to one account's venue: only read-only methods can send requests, and the client stores every answer.
 
     Attributes:
         http: The polite client.
@@ -59,7 +59,7 @@ class Conversation:
 
     @cached_property
     def traits(self) -> Traits:
-        """What is known of the venue beside ccxt."""
+        """What OMC knows about the venue in addition to ccxt."""
         return traits(self.venue)
 
     @cached_property
@@ -79,7 +79,7 @@ class Conversation:
         return exchange
 
     def require_read_only(self) -> None:
-        """Refuse a key that may do more than read, where the venue tells.
+        """Raise if a key can do more than read, if the venue reports it.
 
         Raises:
             AccessDeniedError: It may.
@@ -89,16 +89,16 @@ class Conversation:
             require_read_only(self.venue, rights, self._called(rights.method)[0])
 
     def call(self, method: str, *arguments: Any, market: str = "", **parameters: Any) -> tuple[Any, Sequence[Payload]]:
-        """Call one of the methods that read.
+        """Call one of the read-only methods.
 
         Returns:
-            What ccxt makes of the answer, and the answers as they came.
+            The answer as ccxt converts it, and the original answers.
 
         Raises:
             OmcError: Refused, unreachable, or an answer of another shape.
         """
         if method not in READING:
-            raise UpstreamRefusedError(f"{method} is no method that only reads")
+            raise UpstreamRefusedError(f"{method} is not a read-only method")
         self._market = market
         return self._called(method, *([market or None] if method == "fetch_my_trades" else []), *arguments, parameters)
 
@@ -117,7 +117,7 @@ class Conversation:
 
     def _ask(self, path: str, api: str, method: str, params: Mapping[str, Any]) -> Any:
         if not self._asking:
-            raise UpstreamRefusedError(f"ccxt asks {self.venue} for {path} outside of what only reads")
+            raise UpstreamRefusedError(f"ccxt requests {path} of {self.venue}, which is not read-only")
         asked, exchange = (path, api, method, params), self._bare
         url = str(spelled(exchange, asked, {}, 0)["url"])
         target, host = urlsplit(url).path, host_of(url, policy_of(self.venue))
@@ -166,7 +166,7 @@ class Conversation:
 
 @dataclass
 class StoredAnswer:
-    """One answer of a venue, read by the method of ccxt that had asked for it; nothing is sent.
+    """One stored answer of a venue, read with the ccxt method that requested it; nothing is sent.
 
     Attributes:
         payload: The answer.
@@ -182,7 +182,7 @@ class StoredAnswer:
 
     @with_own_decimals
     def read(self) -> tuple[Any, Sequence[tuple[str, Any]]]:
-        """Return what ccxt makes of it, and the rows that it could not read.
+        """Return the answer as ccxt converts it, and the rows that it could not read.
 
         Raises:
             PayloadChangedError: Of another shape than the method's answers.
@@ -193,7 +193,7 @@ class StoredAnswer:
 
         def answer(path: str, _api: str, _method: str, _params: Mapping[str, Any]) -> Any:
             if not answers:
-                raise UpstreamRefusedError(f"ccxt asks for {path}, too")
+                raise UpstreamRefusedError(f"ccxt also requests {path}")
             return answers.pop()
 
         exchange, market = made(self.venue, answer), self.payload.context.get(MARKET)
@@ -245,7 +245,7 @@ class StoredAnswer:
 
 
 def _named(error: Exception, venue: str, method: str, source: str = "") -> OmcError:
-    """Return the failure of ours for whatever ccxt raised."""
+    """Convert an exception of ccxt to an error of OMC."""
     import ccxt
 
     lead = f"{source}: " if source else ""
@@ -256,7 +256,7 @@ def _named(error: Exception, venue: str, method: str, source: str = "") -> OmcEr
 
 
 def _texts(document: Json | Mapping[str, Any]) -> Any:
-    """Return a document whose numbers are texts, every digit kept, as ccxt takes them."""
+    """Return a document with numbers as text, with all digits, as ccxt accepts them."""
     if isinstance(document, dict):
         return {name: _texts(value) for name, value in document.items()}
     if isinstance(document, list):

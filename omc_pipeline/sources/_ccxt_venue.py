@@ -1,4 +1,4 @@
-"""Venues as ccxt knows them, without a network: which there are, their hosts, keys and errors, and what ccxt doesn't say of them.
+"""Venues in ccxt, without network access: their hosts, keys and errors, and facts that ccxt doesn't have.
 
 Importing this module imports no ccxt, which takes 0.3 s and 76 MB; the functions do.
 """
@@ -43,7 +43,7 @@ _BAN_S = 300.0
 
 @dataclass(frozen=True)
 class Traits:
-    """What ccxt's unified methods leave open of a venue.
+    """Facts of a venue that ccxt's unified methods don't define.
 
     Attributes:
         asks_by_market: Its trades are told a market at a time only.
@@ -108,7 +108,7 @@ def is_installed() -> bool:
 
 
 def knows(venue: str) -> bool:
-    """Return whether accounts at a venue can be read: ccxt knows it, its keys are API keys, and it tells fills and balances."""
+    """Return whether accounts at a venue can be read: ccxt knows it, it uses API keys, and it has fills and balances."""
     return is_installed() and _exchange_class(venue) is not None and _is_readable(venue)
 
 
@@ -120,7 +120,7 @@ def _is_readable(venue: str) -> bool:
 
 
 def traits(venue: str) -> Traits:
-    """Return what is known of a venue beside ccxt."""
+    """Return what OMC knows about a venue in addition to ccxt."""
     return replace(TRAITS.get(venue, Traits()), rights=RIGHTS.get(venue))
 
 
@@ -175,7 +175,7 @@ class _Reading:
         return self.ask(path, api[0] if isinstance(api, list) else api, method, params or {})
 
     def fetch(self, *_args: Any, **_named: Any) -> Any:
-        raise UpstreamRefusedError("ccxt has tried to use the network by itself")
+        raise UpstreamRefusedError("ccxt tried to use the network directly")
 
     def nonce(self) -> int:
         return self.given_nonce
@@ -235,7 +235,7 @@ def spelled(exchange: Any, asked: tuple[str, str, str, Mapping[str, Any]], crede
 
 @lru_cache
 def policy_of(venue: str) -> HostPolicy:
-    """Return where a venue is and how politely it is asked; hosts beside the first are named after themselves."""
+    """Return the host policy of a venue; further hosts have their own names."""
     exchange = shared_exchange(venue)
     origins = list(dict.fromkeys(_origin(url, exchange) for url in _texts(exchange.urls["api"])))
     main = _origin(next(_texts(exchange.urls["api"].get("private", exchange.urls["api"]))), exchange)
@@ -264,7 +264,7 @@ def error_of(venue: str) -> Callable[[int, bytes], OmcError | None]:
 
     def found(status: int, body: bytes) -> OmcError | None:
         if status == _BANNED:
-            return RateLimitedError("banned for having asked too fast", retry_after_s=_BAN_S)
+            return RateLimitedError("banned because of too many requests", retry_after_s=_BAN_S)
         text = body.decode("utf-8", "replace").strip()
         return None if status == 429 or not text.startswith(("{", "[")) else _failure(venue, status, text)
 
@@ -288,7 +288,7 @@ def _failure(venue: str, status: int, text: str) -> OmcError | None:
 
 
 def translated(error: Exception) -> OmcError:
-    """Return the failure of ours that stands for one of ccxt."""
+    """Convert an exception of ccxt to an error of OMC."""
     import ccxt
 
     said = f"{type(error).__name__}: {one_line(str(error))}"
@@ -321,4 +321,4 @@ def _origin(url: str, exchange: Any) -> str:
 
 
 def _refuse(path: str, _api: str, _method: str, _params: Mapping[str, Any]) -> Any:
-    raise UpstreamRefusedError(f"ccxt asks for {path} where nothing may be asked")
+    raise UpstreamRefusedError(f"ccxt requests {path}, but no request is allowed here")

@@ -1,4 +1,4 @@
-"""What the CoinSpot sources share: the envelope of an answer, the host, and how tickers are looked up."""
+"""Shared code of the CoinSpot sources: the envelope of an answer, the host, the lookup of tickers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VENUE = "coinspot"
 
 
 def opened(payload: Payload) -> Item:
-    """Return the object inside an answer that CoinSpot calls ok.
+    """Return the content of an answer with status ``ok``.
 
     The status is ``ok``, ``error``, ``invalid`` or ``no nonce``; ``message`` may be missing.
 
@@ -40,7 +40,7 @@ def opened(payload: Payload) -> Item:
     if status == "invalid":
         raise AccessDeniedError(f"{details}: the key or the signature is refused; check OMC_KEY_COINSPOT and OMC_KEY_COINSPOT_SECRET")
     if status == "no nonce":
-        raise UpstreamRefusedError(f"{details}: the request came without a nonce above the last one")
+        raise UpstreamRefusedError(f"{details}: the nonce of the request was not greater than the last one")
     if status != "ok" or message not in (None, "ok"):
         raise UpstreamRefusedError(details)
     return document

@@ -25,7 +25,7 @@ _PSEUDO = {"staking", "pool2", "borrowed", "treasury", "vesting", "offers", "dou
 
 
 def is_pseudo(name: str) -> bool:
-    """Return whether a name is no chain but one of DefiLlama's sums, ``staking`` or ``Ethereum-staking``."""
+    """Return whether a name is not a chain, but one of DefiLlama's sums, ``staking`` or ``Ethereum-staking``."""
     return name.rpartition("-")[2].lower() in _PSEUDO
 
 
@@ -39,7 +39,7 @@ ChainName = Annotated[str, AfterValidator(_chain_text)]
 
 
 def chains_now(chains: list[Json], followed: Collection[str], hour: datetime, symbol_of: Callable[[str | None], str | None]) -> Parsed:
-    """Read the followed chains of ``/v2/chains``; pseudo chains and others are passed over."""
+    """Read the followed chains of ``/v2/chains``; pseudo chains and others are ignored."""
     if not any(isinstance(chain, dict) and {"name", "tvl", "tokenSymbol"} <= chain.keys() for chain in chains):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'name', 'tvl' and 'tokenSymbol' as those of /v2/chains do")
 
@@ -51,7 +51,7 @@ def chains_now(chains: list[Json], followed: Collection[str], hour: datetime, sy
 
 
 def chain_history(points: list[Json], chain: str) -> Parsed:
-    """Read ``/v2/historicalChainTvl/{chain}``, a point a day."""
+    """Read ``/v2/historicalChainTvl/{chain}``, one point per day."""
     if not any(isinstance(point, dict) and {"date", "tvl"} <= point.keys() for point in points):
         raise PayloadChangedError(f"{_NAME}: a list, but no item has 'date' and 'tvl' as the history of a chain does")
     return read_items(points, lambda point: ChainTvl(chain, instant_of_epoch(point, "date"), None, amount(point, "tvl", least=0)))

@@ -1,4 +1,4 @@
-"""Read DefiLlama's fees and revenue of one protocol day by day."""
+"""Read DefiLlama's daily fees and revenue of one protocol."""
 
 from __future__ import annotations
 

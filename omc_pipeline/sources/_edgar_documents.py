@@ -53,7 +53,7 @@ _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,150}\.(?:htm|html|txt)", re.AS
 
 @dataclass(frozen=True)
 class Listed:
-    """A document that the page of a filing lists."""
+    """A document in the list on the page of a filing."""
 
     path: str
     kind: str
@@ -152,7 +152,7 @@ def _filing(context: FetchContext, folder: str, about: Mapping[str, str], config
 
 
 def _absent(context: FetchContext, path: str, asked: Mapping[str, str]) -> Payload:
-    """Stand for a document that the archive doesn't have, so that this is known and asked again later."""
+    """Return a placeholder for a document that the archive doesn't have, so that it is requested again later."""
     return Payload("catalyst_sec_edgar", b"", context.now, f"https://www.sec.gov{path}", status=404, context=asked)
 
 

@@ -1,4 +1,4 @@
-"""EDGAR's feed of the newest filings of all filers, of which those of followed filers and configured names are kept."""
+"""EDGAR's feed of the newest filings; filings of followed filers and configured names are kept."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Entry:
 
 
 def parse_feed(payload: Payload, filers: Mapping[int, str], keywords: Mapping[str, str]) -> Parsed:
-    """Read one event a filing that concerns a followed filer, or a party whose name holds a keyword as a whole word.
+    """Read one event for each filing of a followed filer, or with a party that has a keyword as a whole word in its name.
 
-    A filing stands in the feed once for each of its parties, and on two pages where the feed moves meanwhile; it is one event, of the
+    The feed has a filing once for each of its parties, and on two pages if the feed moves in between. It is one event, of the
     followed party with the lowest CIK, else of the matching one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a filing is called, in words: the items of Form 8-K by name, other forms by what they are."""
+"""Titles of filings: the names of the items of Form 8-K, descriptions of other forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which zone a submissions file writes its times, all of which end in ``Z``.
+"""Find the time zone of a submissions file: all times end in ``Z``, but may be Eastern time.
 
 The zone belongs to the file as served: one filer's file is Eastern today and UTC tomorrow. EDGAR accepts filings from 06:00 to 22:00
 Eastern, which is 10:00 to 03:00 UTC; so an hour from 06 to 09 is written in Eastern time, and one from 23 to 03 in UTC. No file
@@ -23,7 +23,7 @@ _EASTERN_HOURS, _UTC_HOURS = range(6, 10), (23, 0, 1, 2, 3)
 
 
 def zone_of(filings: Iterable[Item]) -> str:
-    """Return the zone of a file's filings, ``undecided`` where no hour tells it or hours contradict each other."""
+    """Return the zone of a file's filings; ``undecided`` if no hour shows it or hours contradict each other."""
     hours = {hour for filing in filings if (hour := _hour(filing)) is not None}
     is_eastern, is_utc = bool(hours.intersection(_EASTERN_HOURS)), bool(hours.intersection(_UTC_HOURS))
     if is_eastern == is_utc:

@@ -1,4 +1,4 @@
-"""Heads of chains without gas: Bitcoin as Esplora gives its blocks, Solana by JSON-RPC."""
+"""Latest blocks of chains without gas: Bitcoin from Esplora, Solana by JSON-RPC."""
 
 from __future__ import annotations
 

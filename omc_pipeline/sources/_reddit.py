@@ -1,4 +1,4 @@
-"""What may be kept of an answer of Reddit: no name of an author, and no word of a post that was taken back."""
+"""Remove from Reddit's answers the names of authors and the text of deleted posts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PROFILE = re.compile(r"(?i)\bu_[\w-]{3,20}")
 
 
 def taken_back(post: Mapping[str, Any]) -> str | None:
-    """Return whether a post was taken back: ``deleted`` by its author or ``removed`` by others; None where it stands.
+    """Return how a post was deleted: ``deleted`` by its author or ``removed`` by others; None if it still exists.
 
-    The post of a deleted account stands, where it has words of its own.
+    The post of a deleted account still exists if it has text.
     """
     selftext, category = post.get("selftext"), post.get("removed_by_category")
     if category == DELETED or selftext == "[deleted]":
@@ -34,7 +34,7 @@ def taken_back(post: Mapping[str, Any]) -> str | None:
 
 
 def scrubbed(body: bytes) -> bytes:
-    """Return an answer without authors and without words that were taken back; of an HTML page its title alone.
+    """Return an answer without authors and deleted text; of an HTML page, only its title.
 
     Raises:
         ValueError: It is neither JSON nor an HTML page, so nobody can tell what it holds.

@@ -48,13 +48,13 @@ _SPEAKS_OF_COINS = frozenset({"listing", "delisting", "trading"})
 
 
 class AnnouncementsConfig(SourceConfig):
-    """How far back the help centre is read."""
+    """Options: how far back the help centre is read."""
 
-    pages: int = Field(10, ge=1, le=100, description="Most pages of 100 articles that are read where the ledger holds none yet.")
+    pages: int = Field(10, ge=1, le=100, description="Maximum number of pages of 100 articles to read if the ledger has none yet.")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the articles that were updated since a day ago; for all of them where the ledger holds none."""
+    """Fetch the articles that were updated since a day ago; all articles if the ledger has none."""
     since = None if context.since is None else context.now - _OVERLAP
     for page in range(1, context.config.pages + 1):
         asked = {"sort_by": "updated_at", "sort_order": "desc", "per_page": str(_PAGE_ROWS), "page": str(page)}
@@ -66,7 +66,7 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 
 
 def parse(payload: Payload, config: AnnouncementsConfig) -> Parsed:
-    """Read one event an article, and its text as the event's document."""
+    """Read one event per article, and its text as the event's document."""
     articles = _document(payload)["articles"]
     items = articles if isinstance(articles, list) else []
     return with_texts(read_items(items, partial(_event, assets=config.assets)), items, lambda item: str(item.get("id")), "body")

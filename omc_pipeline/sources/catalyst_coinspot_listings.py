@@ -1,4 +1,4 @@
-"""Listings and delistings at CoinSpot, as the set of coins in its price feed shows them.
+"""Listings and delistings at CoinSpot, found by comparing the coins in its price feed.
 
 Source: derived from the quotes of ``exchange_coinspot_prices`` in the ledger, once a minute. Of each coin with a market in Australian
     dollars only three times are read, by index: when it was first quoted, last, and when the feed was first read without it after that.
@@ -63,9 +63,14 @@ SELECT * FROM known WHERE first_at > feed_first_at AND first_at >= %(since)s OR 
 
 
 class ListingsConfig(SourceConfig):
-    """When a coin counts as gone."""
+    """Options: when a coin counts as delisted."""
 
-    missing_min: int = Field(30, ge=1, le=10_080, description="Minutes of quotes without a coin after which it counts as delisted.")
+    missing_min: int = Field(
+        30,
+        ge=1,
+        le=10_080,
+        description="Minutes without quotes of a coin, while others are quoted, after which the coin counts as delisted.",
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class _Coin:
 
 
 def parse(payload: Payload, config: ListingsConfig) -> Parsed:
-    """Compute the listings and delistings that the times of the coins tell."""
+    """Compute listings and delistings from the times of the coins."""
     document = read_json(payload)
     rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list):

@@ -65,7 +65,7 @@ Keyword = Annotated[str, Field(min_length=2, max_length=60, pattern=r"^\S(.*\S)?
 
 
 class EdgarConfig(SourceConfig):
-    """Whose filings are followed."""
+    """Options: which filings are followed."""
 
     filers: dict[int, Symbol] = Field(
         default_factory=lambda: {
@@ -76,7 +76,7 @@ class EdgarConfig(SourceConfig):
             1507605: "BTC",  # MARA Holdings (MARA)
         },
         min_length=1,
-        description='Followed filers by CIK, and the coin their filings are about; "" for none in particular.',
+        description='Filers to follow, by CIK, each with the coin that its filings are about; "" for no particular coin.',
     )
     keywords: dict[Keyword, Symbol] = Field(
         default_factory=lambda: {
@@ -93,15 +93,20 @@ class EdgarConfig(SourceConfig):
             "coinbase": "",
             "grayscale": "",
         },
-        description="Whole words in the name of any other party of a new filing for which it is kept, and the coin it is then about.",
+        description=(
+            "Other new filings are kept if the name of a party has one of these whole words, each with the coin that the filing is "
+            "then about."
+        ),
     )
-    feed_overlap_min: int = Field(10, ge=1, le=1440, description="Minutes back to which the feed of new filings is read.")
-    feed_pages: int = Field(5, ge=1, le=40, description="Most pages of the feed that are read at once.")
-    document_forms: tuple[Form, ...] = Field(("8-K", "8-K/A", "6-K"), description="Forms of the filings whose documents are fetched.")
-    document_days: int = Field(3, ge=0, le=MOST_NEEDED_DAYS, description="Documents are fetched of filings of the last days; 0: of none.")
-    document_filings: int = Field(10, ge=1, le=1000, description="Most filings whose documents are fetched in one run.")
-    document_exhibits: int = Field(2, ge=0, le=20, description="Most press releases (EX-99) of a filing that are fetched.")
-    document_bytes: int = Field(4_000_000, ge=1_000, le=20_000_000, description="Documents that are longer are not kept.")
+    feed_overlap_min: int = Field(10, ge=1, le=1440, description="Number of past minutes for which the feed of new filings is read.")
+    feed_pages: int = Field(5, ge=1, le=40, description="Maximum number of pages of the feed to read in one run.")
+    document_forms: tuple[Form, ...] = Field(("8-K", "8-K/A", "6-K"), description="Forms of the filings of which documents are fetched.")
+    document_days: int = Field(
+        3, ge=0, le=MOST_NEEDED_DAYS, description="Fetch documents of filings from this many past days. 0: fetch none."
+    )
+    document_filings: int = Field(10, ge=1, le=1000, description="Maximum number of filings of which documents are fetched in one run.")
+    document_exhibits: int = Field(2, ge=0, le=20, description="Maximum number of press releases (EX-99) to fetch for one filing.")
+    document_bytes: int = Field(4_000_000, ge=1_000, le=20_000_000, description="Maximum size of a document; longer ones are not stored.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class _Filer:
 
 
 def fetch_feed(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the newest filings of everybody, page after page, until they are older than the overlap or the feed ends."""
+    """Fetch the newest filings of all filers, page by page, until they are older than the overlap or the feed ends."""
     asked = {"action": "getcurrent", "owner": "include", "output": "atom", "count": str(_PAGE_ENTRIES)}
     oldest = context.now - timedelta(minutes=context.config.feed_overlap_min)
     for page in range(context.config.feed_pages):
@@ -126,7 +131,7 @@ def fetch_feed(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each followed filer's recent filings, unless unchanged."""
+    """Fetch each followed filer's recent filings, unless unchanged."""
     return sweep(partial(context.http.get, f"/submissions/CIK{cik:010d}.json") for cik in context.config.filers)
 
 
@@ -150,7 +155,7 @@ def parse(payload: Payload, config: EdgarConfig) -> Parsed:
 
 
 def settle(known: Row, details: Row) -> Row:
-    """Return what a filing is that was known already: its time stays, the file completes what the feed said.
+    """Merge a known filing with a new answer: its time stays, the file completes the values of the feed.
 
     The feed adds nothing to a known filing but the time of one whose zone was undecided. A filing in the files of two followed filers is
     told as by the one with the lower CIK, whichever came last.
@@ -175,26 +180,26 @@ def _is_xml(body: bytes) -> bool:
 
 
 def ban_of(_status: int, body: bytes) -> float | None:
-    """Return the ten minutes for which EDGAR bans who asks too fast; the page that says so comes with 403, or with 200."""
+    """Return EDGAR's ban of ten minutes for too many requests; its page has status 403 or 200."""
     return _BAN_S if is_html(body) and b"request rate threshold" in body[:20_000].lower() else None
 
 
 def error_of(status: int, body: bytes) -> OmcError | None:
     """Name the answers that are no document: S3's XML for a file that isn't there, and a page of the SEC's own, even with 200."""
     if status in (200, 403) and is_html(body) and re.search(rb"<title>\s*SEC\.gov \|", body[:_HEAD_BYTES]):
-        return AccessDeniedError(f"an HTML block page, {html_title(body)}; set OMC_CONTACT to your address and ask more slowly")
+        return AccessDeniedError(f"an HTML block page, {html_title(body)}; set OMC_CONTACT to your email address and send fewer requests")
     if status in (403, 404) and _is_xml(body) and (b"<Code>AccessDenied</Code>" in body or b"<Code>NoSuchKey</Code>" in body):
         return UpstreamRefusedError("the archive has no such file")
     return None
 
 
 def _block(body: bytes) -> AccessDeniedError | RateLimitedError:
-    """Name the HTML page that EDGAR serves instead of data, whatever its status."""
+    """Return the error for an HTML page that EDGAR serves instead of data, with any status."""
     ban_s = ban_of(200, body)
     if ban_s is not None:
-        return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': asked too fast", retry_after_s=ban_s)
+        return RateLimitedError(f"{_NAME}: EDGAR's HTML page 'Request Rate Threshold Exceeded': too many requests", retry_after_s=ban_s)
     details = f"{_NAME}: EDGAR served an HTML block page instead of data, {html_title(body)}"
-    return AccessDeniedError(f"{details}; set OMC_CONTACT to your address and ask more slowly")
+    return AccessDeniedError(f"{details}; set OMC_CONTACT to your email address and send fewer requests")
 
 
 def _filer(document: Item, config: EdgarConfig) -> _Filer:
@@ -218,7 +223,7 @@ def _ticker(tickers: Json) -> str | None:
 
 
 def _filings(recent: Item) -> list[dict[str, Json]]:
-    """Turn the columns into rows, having made sure that none is longer or shorter than the others."""
+    """Convert the columns to rows, after checking that all have the same length."""
     columns = {name: column for name, column in recent.items() if isinstance(column, list)}
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:

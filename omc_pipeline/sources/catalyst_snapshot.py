@@ -51,7 +51,7 @@ SpaceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,80}$")]
 
 
 class SnapshotConfig(SourceConfig):
-    """Whose votes are followed."""
+    """Options: which votes are followed."""
 
     spaces: dict[SpaceName, Symbol] = Field(
         default_factory=lambda: {
@@ -63,13 +63,15 @@ class SnapshotConfig(SourceConfig):
             "uniswapgovernance.eth": "UNI",
         },
         min_length=1,
-        description="Followed spaces, and the coin that their votes are about.",
+        description="Spaces to follow, each with the coin that its votes are about.",
     )
-    days: int = Field(60, ge=1, le=3_650, description="Days for which a proposal is read again after it was created, for its outcome.")
+    days: int = Field(
+        60, ge=1, le=3_650, description="Number of days after its creation for which a proposal is read again, to get its result."
+    )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the proposals of the last days, oldest first, page after page."""
+    """Fetch the proposals of the last days, oldest first, page by page."""
     after = int((context.now - timedelta(days=context.config.days)).timestamp())
     for _ in range(_MOST_PAGES):
         variables = {"spaces": sorted(context.config.spaces), "after": after, "first": _PAGE_ROWS}
@@ -92,7 +94,7 @@ def _created_last(proposals: Sequence[Json], after: int) -> int:
 
 
 def parse(payload: Payload, config: SnapshotConfig) -> Parsed:
-    """Read one event a proposal of a followed space, and its text as the event's document."""
+    """Read one event for each proposal of a followed space, and its text as the event's document."""
     proposals = _proposals(payload)
     if any(isinstance(each, dict) and "voter" in each for each in proposals):
         raise PayloadChangedError(f"{_NAME}: votes instead of proposals")

@@ -1,4 +1,4 @@
-"""Fills, transfers and balances of a user's account at any venue that ccxt reads.
+"""Fills, transfers and balances of a user's account at any venue that ccxt can read.
 
 Source: The venue's own private API, asked by ccxt's unified methods ``fetchMyTrades``, ``fetchDeposits`` and ``fetchWithdrawals`` (Kraken:
     ``fetchLedger``) and ``fetchBalance``, with a key that can only read. ccxt spells and signs requests and reads answers; they go through
@@ -42,26 +42,28 @@ _MOST_PAGES = 10_000
 
 
 class CcxtAccountConfig(SourceConfig):
-    """Which markets are asked for, and how far back."""
+    """Options: which markets are read, and how far back."""
 
     markets: tuple[str, ...] = Field(
         (),
-        description='Markets like "BTC/USDT" whose trades are read, at venues that tell them a market at a time; those of all coins that '
-        "the account holds, against the `quotes`, are read in any case.",
+        description='Markets such as "BTC/USDT" to read trades of, at venues that list trades by market. The markets of all coins that '
+        "the account holds, against the `quotes`, are always read.",
     )
     quotes: tuple[str, ...] = Field(
         ("USDT", "USDC", "AUD", "USD", "EUR", "BTC"),
         min_length=1,
-        description="Currencies and coins against which the markets of held coins are read, at such venues; and by which the names of "
-        "markets are split that a venue no longer lists.",
+        description="Quote currencies and coins. At venues that list trades by market, the markets of held coins against these are read. "
+        "They are also used to split the names of markets that a venue no longer lists.",
     )
-    first_day: date = Field(date(2017, 1, 1), description="First day that is read when an account is collected for the first time.")
-    overlap_days: int = Field(3, ge=1, le=90, description="Days before the last collection that are read again, for what came late.")
-    pending_days: int = Field(30, ge=1, le=90, description="The same for transfers, which may wait long before they are completed.")
+    first_day: date = Field(date(2017, 1, 1), description="First day to read when an account is collected for the first time.")
+    overlap_days: int = Field(
+        3, ge=1, le=90, description="Number of days before the last collection that are read again, to find late entries."
+    )
+    pending_days: int = Field(30, ge=1, le=90, description="The same for transfers, which may take long to complete.")
 
 
 def fetch_fills(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the trades since shortly before the last collection, market by market where the venue wants that."""
+    """Fetch the trades since shortly before the last collection, by market if the venue requires it."""
     talk, config = _talk(context), context.config
     since = _since(context, config.overlap_days)
     if not talk.traits.asks_by_market:
@@ -77,7 +79,7 @@ def fetch_fills(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_transfers(context: FetchContext) -> Iterator[Payload]:
-    """Ask for what came and went since some time before the last collection."""
+    """Fetch deposits and withdrawals since some time before the last collection."""
     talk = _talk(context)
     begin = _since(context, context.config.pending_days) or _first_moment(context.config)
     methods = _movement_methods(talk)
@@ -89,7 +91,7 @@ def fetch_transfers(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_balances(context: FetchContext) -> Iterator[Payload]:
-    """Ask what the account holds."""
+    """Fetch the balances of the account."""
     account_id = context.account.account_id if context.account else ""
     rows = context.held(BALANCE, context.now - timedelta(days=1))
     held = sorted({row["symbol"] for row in rows if row["account_id"] == account_id and row["qty"]})
@@ -104,7 +106,7 @@ def _talk(context: FetchContext, noted: Mapping[str, str] | None = None) -> Conv
         AccessDeniedError: The key may do more than read.
     """
     if context.account is None:
-        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+        raise NotConfiguredError(f"{_NAME} needs an account, but there is none")
     talk = Conversation(context.http, context.account, _DAY_S, noted or {})
     talk.require_read_only()
     return talk
@@ -119,7 +121,7 @@ def _since(context: FetchContext, overlap_days: int) -> datetime | None:
 
 
 def _trades(talk: Conversation, market: str, since: datetime | None) -> Iterator[Payload]:
-    """Ask page after page, until one is not full."""
+    """Fetch page by page, until one is not full."""
     start, known = _milliseconds(since), set[str]()
     parameters: dict[str, Any] = {} if start is not None or not market else {"fromId": 0}
     for page in range(_MOST_PAGES):

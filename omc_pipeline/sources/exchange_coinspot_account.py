@@ -67,7 +67,7 @@ def fetch_orders(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_balances(context: FetchContext) -> Iterator[Payload]:
-    """Ask what the account holds."""
+    """Fetch the balances of the account."""
     yield _asker(context)("/api/v2/ro/my/balances", {})
 
 
@@ -81,7 +81,7 @@ def _asker(context: FetchContext) -> Ask:
         NotConfiguredError: There is no account to ask for.
     """
     if context.account is None:
-        raise NotConfiguredError(f"{_NAME} asks for an account, and there is none")
+        raise NotConfiguredError(f"{_NAME} needs an account, but there is none")
     whose = context.account.context
 
     def ask(path: str, parameters: Mapping[str, Json]) -> Payload:

@@ -31,12 +31,12 @@ _PRICES = ("bid", "ask", "last")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the present quotes of all markets."""
+    """Fetch the current quotes of all markets."""
     yield context.http.get("/pubapi/v2/latest", conditional=False)
 
 
 def parse(payload: Payload, config: SourceConfig) -> Parsed:
-    """Read one quote a market."""
+    """Read one quote per market."""
     prices = opened(payload).get("prices")
     if not isinstance(prices, dict):
         raise PayloadChangedError(f"{_NAME}: no object 'prices' ({described(prices)}), so this is no answer of /latest")

@@ -1,4 +1,4 @@
-"""Heads of chains: the newest block of chains of the Ethereum kind with its gas and base fee, of Bitcoin and of Solana.
+"""Latest blocks: the newest block of EVM chains with its gas and base fee, of Bitcoin and of Solana.
 
 Source: JSON-RPC of public nodes, one POST of ``eth_getBlockByNumber ["latest", false]`` a chain; no key, limits unpublished. The nodes of a
     chain are different providers: when one fails in whatever way, the next is asked. Bitcoin: Esplora's ``GET /blocks``, newest first, of
@@ -48,15 +48,15 @@ _HEAD = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": 
 
 
 class ChainConfig(SourceConfig):
-    """Which chains are followed."""
+    """Options: which chains are followed."""
 
     chains: tuple[Chain, ...] = Field(
-        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains whose heads are collected."
+        ("ethereum", "arbitrum", "base", "bitcoin", "solana"), min_length=1, description="Chains to collect the latest blocks of."
     )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the newest block of each chain; one chain without a node that answers keeps no other from being asked."""
+    """Fetch the newest block of each chain; a chain without a working node doesn't stop the others."""
     failure: OmcError | None = None
     for chain in context.config.chains:
         try:
@@ -102,7 +102,7 @@ def _failure(document: Mapping[str, Any]) -> OmcError | None:
 
 
 def parse(payload: Payload, _config: ChainConfig) -> Parsed:
-    """Read one row a block."""
+    """Read one row per block."""
     document = read_json(payload)
     if isinstance(document, list) and payload.context.get(_CHAIN, "bitcoin") == "bitcoin":
         return bitcoin_rows(document)
@@ -173,7 +173,7 @@ def _nodes(sandbox_path: str, *urls: str, others: Mapping[str, HostPolicy] | Non
 
 SOURCE = Source(
     name=_NAME,
-    title="Heads of chains",
+    title="Latest blocks",
     tables=(CHAIN_BLOCK,),
     endpoints=(Endpoint("heads", cron="* * * * *", every_s=60, fetch=fetch),),
     policy=_nodes(

@@ -64,18 +64,19 @@ def _id_text(written: str) -> str:
 
 
 class CoinPricesConfig(SourceConfig):
-    """Which coins can be priced, and which are priced each day."""
+    """Options: which coins can be priced, and which are priced each day."""
 
     coins: dict[Annotated[str, AfterValidator(_id_text)], Symbol] = Field(
-        default_factory=dict, description="Symbols by DefiLlama's id, of coins that the registry of assets lacks or has another id of."
+        default_factory=dict,
+        description="Symbols by DefiLlama's id, for coins that are missing in the asset registry or have another id there.",
     )
     always: tuple[Symbol, ...] = Field(
-        ("BTC", "ETH"), min_length=1, description="Coins that are priced each day whether or not a fill needs them."
+        ("BTC", "ETH"), min_length=1, description="Coins to price each day, even if no fill needs the price."
     )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the days that the ledgers lack, and for yesterday's prices of the coins that are always priced."""
+    """Fetch the days that the ledgers lack, and yesterday's prices of the coins that are always priced."""
     yesterday = context.now.date() - timedelta(days=1)
     needs = {(symbol, day) for symbol, day in context.needs} | {(symbol, yesterday) for symbol in context.config.always}
     return _charts(context, needs)
@@ -111,7 +112,7 @@ def _chart(context: FetchContext, coins: Sequence[str], first: date, last: date)
 
 
 def parse(payload: Payload, config: CoinPricesConfig) -> Parsed:
-    """Read one row a point."""
+    """Read one row per point."""
     document = read_json(payload)
     coins = document.get("coins") if isinstance(document, dict) else None
     if not isinstance(coins, dict):

@@ -81,42 +81,44 @@ Slug = Annotated[str, AfterValidator(_slug_text)]
 
 
 class DefiLlamaConfig(SourceConfig):
-    """Which protocols and coins are followed."""
+    """Options: which protocols and coins are followed."""
 
     protocols: tuple[Slug, ...] = Field(
         ("lido", "aave", "uniswap", "makerdao", "eigenlayer", "jito"),
         min_length=1,
-        description="Slugs of the protocols whose TVL is followed.",
+        description="Slugs of the protocols to collect TVL of.",
     )
     fee_protocols: tuple[Slug, ...] = Field(
         ("lido", "aave", "uniswap", "makerdao", "jito"),
         min_length=1,
-        description="Slugs of the protocols whose fees and revenue are followed day by day. Name the parts of a protocol or the whole.",
+        description=(
+            "Slugs of the protocols to collect daily fees and revenue of. Use either the parts of a protocol or the whole protocol."
+        ),
     )
     chains: tuple[ChainName, ...] = Field(
         ("Ethereum", "Solana", "Bitcoin", "BSC", "Tron", "Base", "Arbitrum", "Polygon", "Avalanche"),
         min_length=1,
-        description="Names of the chains whose TVL is followed, as DefiLlama writes them.",
+        description="Names of the chains to collect TVL of, as DefiLlama writes them.",
     )
     coins: dict[str, Symbol] = Field(
         default_factory=lambda: shipped().price_ids(_FOLLOWED),
         min_length=1,
-        description="Symbols of the coins whose price is followed, by DefiLlama's id; no other id may use their symbols.",
+        description="Symbols of the coins to collect prices of, by DefiLlama's id. No other id may use the same symbols.",
     )
 
 
 def fetch_prices(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the present prices of the followed coins."""
+    """Fetch the current prices of the followed coins."""
     yield context.http.get(f"/prices/current/{','.join(context.config.coins)}", host="coins")
 
 
 def fetch_fees(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the fees of all protocols."""
+    """Fetch the fees of all protocols."""
     yield context.http.get("/overview/fees", params=_FEES_ONLY)
 
 
 def fetch_revenue(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the revenue of all protocols."""
+    """Fetch the revenue of all protocols."""
     yield context.http.get("/overview/fees", params={**_FEES_ONLY, "dataType": _DATA_TYPES["revenue"]})
 
 
@@ -126,12 +128,12 @@ def fetch_days(context: FetchContext) -> Iterator[Payload]:
 
 
 def fetch_protocols(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each followed protocol; the answer holds its whole history."""
+    """Fetch each followed protocol with its whole history."""
     return sweep(_protocol_asks(context))
 
 
 def fetch_chains(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the present TVL of all chains."""
+    """Fetch the current TVL of all chains."""
     yield context.http.get("/v2/chains")
 
 

@@ -1,4 +1,4 @@
-"""Reference rates of the euro against other money, all history since 1999, as the European Central Bank publishes them.
+"""Reference exchange rates of the euro since 1999, published by the European Central Bank.
 
 Source: European Central Bank, ``GET https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.xml`` (every day since 4 January 1999) and
     ``eurofxref-hist-90d.xml`` (the last 90 days); no key, to be named as the source. Contract from the bank's page and public clients;
@@ -54,17 +54,17 @@ def _currency_text(written: str) -> str:
 
 
 class FxConfig(SourceConfig):
-    """Which currencies are followed."""
+    """Options: which currencies are followed."""
 
     currencies: tuple[Annotated[str, AfterValidator(_currency_text)], ...] = Field(
         _MONEY,
         min_length=1,
-        description="Currencies whose rates against the euro are kept; others in the bank's files are passed over.",
+        description="Currencies to collect euro exchange rates of. Other currencies in the bank's files are ignored.",
     )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the last 90 days, or for all history where the ledger's newest rate is older."""
+    """Fetch the last 90 days, or the whole history if the ledger's newest rate is older."""
     is_recent = context.since is not None and context.now - context.since < _LATELY
     yield context.http.get(_path("hist-90d" if is_recent else "hist"))
 
@@ -79,7 +79,7 @@ def _path(span: str) -> str:
 
 
 def parse(payload: Payload, config: FxConfig) -> Parsed:
-    """Read one row a day and currency."""
+    """Read one row per day and currency."""
     root = read_xml(payload)
     if local_name(root.tag) != "Envelope":
         raise PayloadChangedError(f"{_NAME}: the document is no Envelope as the bank's rates are")
@@ -118,7 +118,7 @@ def _rate(rate: Item, zone: ZoneInfo) -> FxRate:
 
 SOURCE = Source(
     name=_NAME,
-    title="Reference rates of money",
+    title="ECB exchange rates",
     tables=(FX_RATE,),
     endpoints=(Endpoint("rates", cron="30 15 * * *", every_s=86_400, fetch=fetch),),
     policy=HostPolicy(live_urls=("https://www.ecb.europa.eu",), sandbox_path="/ecb", requests_per_s=0.5, burst=2, timeout_s=30.0),

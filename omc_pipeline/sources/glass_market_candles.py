@@ -1,4 +1,4 @@
-"""Candles of public markets: what was traded in each minute, five minutes, hour and day, as Kraken tells it.
+"""Candles of public markets on Kraken: prices and volume of each minute, five minutes, hour and day.
 
 Source: Kraken, ``GET https://api.kraken.com/0/public/OHLC?pair=XBTAUD&interval=1&since=<second>``; no key. Requests are counted by address
     and market, about one a second each (not verified). It gives the newest 720 candles of a market and none before, whatever ``since``
@@ -66,18 +66,21 @@ def _market_text(written: str) -> str:
 
 
 class CandlesConfig(SourceConfig):
-    """Which markets are followed."""
+    """Options: which markets are followed."""
 
     pairs: tuple[Annotated[str, AfterValidator(_market_text)], ...] = Field(
-        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets whose candles are collected."
+        ("BTC/AUD", "ETH/AUD", "SOL/AUD", "BTC/USD"), min_length=1, description="Markets to collect candles of."
     )
     repeated: int = Field(
-        10, ge=2, le=700, description="Candles before the present one that each look asks for again, since their volumes may still change."
+        10,
+        ge=2,
+        le=700,
+        description="Number of candles before the current one that are read again each time, because their volumes may still change.",
     )
 
 
 def fetch_of(interval: str) -> Fetch:
-    """Return what asks each market for its newest candles of one interval: as many as are repeated, and those missed before them."""
+    """Return a function that fetches the newest candles of one interval for each market, including repeated and missed ones."""
     length = INTERVALS[interval]
 
     def fetch(context: FetchContext) -> Iterator[Payload]:
@@ -89,7 +92,7 @@ def fetch_of(interval: str) -> Fetch:
 
 
 def fetch_all(context: FetchContext) -> Iterator[Payload]:
-    """Ask each market for all candles that Kraken still has: what an outage or a new market has left open."""
+    """Fetch all candles that Kraken still has for each market, to fill gaps of outages and new markets."""
     return _sweep(context, tuple(INTERVALS), None)
 
 
@@ -120,7 +123,7 @@ def _asked(context: FetchContext, pair: str, interval: str, since: datetime | No
 
 
 def _named(pair: str, assets: Registry) -> str:
-    """Return a market as a user writes it with unique symbols, ``KRAKEN:TICKER`` for what the registry doesn't know."""
+    """Return a market with unique symbols; ``KRAKEN:TICKER`` for unknown coins."""
     return "/".join(_symbol(part, assets) for part in pair.split("/"))
 
 
@@ -130,7 +133,7 @@ def _symbol(written: str, assets: Registry) -> str:
 
 
 def parse(payload: Payload, config: CandlesConfig) -> Parsed:
-    """Read one row a candle; the candle that is still forming is not final."""
+    """Read one row per candle; the current candle is not final."""
     document = read_json(payload)
     details = document.get("error") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(details, list):
@@ -142,7 +145,7 @@ def parse(payload: Payload, config: CandlesConfig) -> Parsed:
     pair = _named(asked, config.assets) if asked else _market(key, partial(config.assets.symbol_of, _VENUE, at=payload.fetched_at))
     interval = payload.context.get(_INTERVAL) or _interval(payload, candles)
     if interval not in INTERVALS:
-        raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is no interval of this source")
+        raise PayloadChangedError(f"{_NAME}: candles of {one_line(interval, 20)}, which is not an interval of this source")
     items: list[Json] = [dict(zip(_COLUMNS, row, strict=True)) if isinstance(row, list) and len(row) == 8 else row for row in candles]
     ended_before = min(int(payload.fetched_at.timestamp()), last + int(INTERVALS[interval].total_seconds()))
     return read_items(items, partial(_candle, pair=pair, interval=interval, ended_before=datetime.fromtimestamp(ended_before, UTC)))
@@ -159,18 +162,18 @@ def _result(result: Json) -> tuple[str, list[Json], int]:
     lists = [(key, value) for key, value in result.items() if isinstance(value, list)] if isinstance(result, dict) else []
     last = result.get("last") if isinstance(result, dict) else None
     if len(lists) != 1 or isinstance(last, bool) or not isinstance(last, int) or not 0 <= last < 2**33:
-        raise PayloadChangedError(f"{_NAME}: 'result' is not one list of candles beside the second 'last'")
+        raise PayloadChangedError(f"{_NAME}: 'result' is not one list of candles and 'last'")
     return lists[0][0], lists[0][1], last
 
 
 def _market(key: str, named: Callable[[str], str]) -> str:
-    """Return the market that a body without a context speaks of, from Kraken's name of the pair."""
+    """Return the market of a body without a context, from Kraken's name of the pair."""
     legacy = _LEGACY_PAIR.fullmatch(key)
     quote = next((name for name in _QUOTED_IN if key.endswith(name) and len(key) > len(name)), "")
     symbol, currency = legacy.groups() if legacy else (key.removesuffix(quote), quote)
     market = f"{named(symbol)}/{named(currency)}" if symbol and currency else ""
     if not _MARKET.fullmatch(market):
-        raise PayloadChangedError(f"{_NAME}: '{one_line(key, 40)}' is no pair that this source can name")
+        raise PayloadChangedError(f"{_NAME}: '{one_line(key, 40)}' is not a pair that this source knows")
     return market
 
 
@@ -183,7 +186,7 @@ def _interval(payload: Payload, candles: list[Json]) -> str:
     step = steps.most_common(1)[0][0] if steps else 0  # a row that is wrong makes steps of its own
     found = next((name for name, length in INTERVALS.items() if length.total_seconds() == step), None)
     if found is None:
-        raise PayloadChangedError(f"{_NAME}: no telling how long these candles are: the usual step between them is {step} s")
+        raise PayloadChangedError(f"{_NAME}: can't find the length of these candles: the usual step between them is {step} s")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Smart-money netflow: what wallets with a record of good trades moved into tokens, less what they moved out.
+"""Smart-money netflow: what wallets with a record of good trades moved into tokens, minus what they moved out.
 
 Source: Nansen, ``POST https://api.nansen.ai/api/v1/smart-money/netflow`` with ``{"chains", "filters", "pagination", "order_by"}``; key in
     the header ``apiKey``, 20 requests a second and 300 a minute. Contract from the documentation and public clients, not verified against a
@@ -46,16 +46,16 @@ ChainName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{2,30}$")]
 
 
 class NansenConfig(SourceConfig):
-    """Which chains are asked for, and how much one look may cost."""
+    """Options: which chains are collected, and the limit of credits."""
 
-    chains: tuple[ChainName, ...] = Field(("ethereum", "solana", "base"), min_length=1, description="Chains whose flows are collected.")
-    tokens: int = Field(100, ge=1, le=1000, description="Tokens of a page, those with the largest flow of a day first.")
-    pages: int = Field(1, ge=1, le=50, description="Most pages of one look; each costs credits.")
-    stablecoins: bool = Field(False, description="Whether flows into stablecoins are told.")
+    chains: tuple[ChainName, ...] = Field(("ethereum", "solana", "base"), min_length=1, description="Chains to collect flows of.")
+    tokens: int = Field(100, ge=1, le=1000, description="Number of tokens on a page. The tokens with the largest flow of a day come first.")
+    pages: int = Field(1, ge=1, le=50, description="Maximum number of pages of one collection. Each page costs credits.")
+    stablecoins: bool = Field(False, description="Whether to include flows of stablecoins.")
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask page by page until the last one, or until as many as one look may cost."""
+    """Fetch page by page until the last one, or up to the configured maximum."""
     for page in range(1, context.config.pages + 1):
         payload = context.http.post("/smart-money/netflow", json=_asked(context.config, page), repeatable=True)
         yield payload
@@ -86,7 +86,7 @@ def error_of(status: int, body: bytes) -> OmcError | None:
 
 
 def parse(payload: Payload, config: NansenConfig) -> Parsed:
-    """Read one row a token, and one of what the answer cost; where no token can be trusted, neither."""
+    """Read one row per token, and one for the cost of the answer; no rows if no token is valid."""
     document = read_json(payload)
     tokens = document.get("data") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(tokens, list):
@@ -144,7 +144,7 @@ def _asset_symbol(written: str | None, chain: str, address: str, assets: Registr
 
 
 def _symbol(details: str | None) -> tuple[str | None, str | None]:
-    """Part the symbol from the marks in front of it."""
+    """Separate the symbol from the markers in front of it."""
     if details is None:
         return None, None
     symbol = details.lstrip(_MARKS)
@@ -159,7 +159,7 @@ def _credit(payload: Payload) -> ApiCredit:
 
 
 def _credits(details: str | None) -> Decimal | None:
-    """Read a header; one that is no number is none, for the flows are sound without it."""
+    """Read a header; return None if it is not a number, because the flows are valid without it."""
     try:
         return optional_amount({"credits": details}, "credits", least=0)
     except ValueError:

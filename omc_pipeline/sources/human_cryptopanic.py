@@ -55,15 +55,17 @@ _LONGEST_TITLE, _LONGEST_TEXT = 300, 280
 
 
 class CryptoPanicConfig(SourceConfig):
-    """Which posts are asked for, and by which plan."""
+    """Options: which posts are collected, and the plan."""
 
-    plan: Literal["developer", "growth"] = Field("developer", description="Plan of the key.", json_schema_extra=FILE_ONLY)
-    currencies: tuple[str, ...] = Field((), description="Coins whose posts are asked for, such as BTC; none: all.")
-    pages: int = Field(1, ge=1, le=10, description="Most pages of one collection; each costs a call of the plan's quota.")
+    plan: Literal["developer", "growth"] = Field("developer", description="Plan that the key belongs to.", json_schema_extra=FILE_ONLY)
+    currencies: tuple[str, ...] = Field((), description="Coins to collect posts about, such as BTC. Empty: all coins.")
+    pages: int = Field(
+        1, ge=1, le=10, description="Maximum number of pages of one collection. Each page costs one call of the plan's quota."
+    )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the newest posts, as many pages as the options allow: votes of known posts change, too."""
+    """Fetch the newest posts, as many pages as the options allow, because votes of known posts change."""
     config: CryptoPanicConfig = context.config
     fixed = {"currencies": ",".join(config.currencies)} if config.currencies else {}
 
@@ -75,14 +77,14 @@ def fetch(context: FetchContext) -> Iterator[Payload]:
 
 
 def _next_page(payload: Payload) -> str | None:
-    """Return the number of the next page; the link it stands in holds the token and is never followed."""
+    """Return the number of the next page; its link has the token and is never followed."""
     link = _document(payload).get("next")
     pages = parse_qs(urlsplit(link).query).get("page", []) if isinstance(link, str) else []
     return pages[0] if pages and pages[0].isdecimal() else None
 
 
 def parse(payload: Payload, config: CryptoPanicConfig) -> Parsed:
-    """Read one row a post, and one a post and kind of vote."""
+    """Read one row per post, and one per post and kind of vote."""
     results = _document(payload).get("results")
     if not isinstance(results, list):
         raise PayloadChangedError(f"{_NAME}: no list 'results'")
@@ -155,7 +157,7 @@ def _symbol(code: str, assets: Registry, at: datetime) -> str | None:
 
 
 def _votes(item: Item, post: Post, unfit: list[Rejected]) -> Iterator[PostVote]:
-    """Yield the counts that can be read; the others are findings, and lose neither the post nor their neighbours."""
+    """Yield the valid counts; invalid ones are findings and don't affect the post or other counts."""
     held = item.get("votes")
     counts: dict[str, Json] = dict(held) if isinstance(held, dict) else {}
     if held is not None and not isinstance(held, dict):
@@ -177,7 +179,7 @@ def ban_of(status: int, body: bytes) -> float | None:
 
 
 def without_tokens(body: bytes) -> bytes:
-    """Cut the token out of the links of a body."""
+    """Remove the token from the links in a body."""
     return _TOKEN.sub(rb"\1[redacted]", body)
 
 

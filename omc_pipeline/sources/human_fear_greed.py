@@ -36,19 +36,19 @@ _SCORE = re.compile(r"\d{1,3}", re.ASCII)
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the days since the ledger's newest, and a few before it for revisions; for all when it holds none."""
+    """Fetch the days since the ledger's newest, and a few before it for revisions; all days if the ledger has none."""
     days = _WHOLE_HISTORY if context.since is None else max(1, (context.now - context.since).days + _REVISED_DAYS)
     yield context.http.get("/fng/", params={"limit": str(days)})
 
 
 def fetch_history(context: FetchContext, window: Window) -> Iterator[Payload]:
-    """Ask for as many days as reach back to the window; the index can't be asked for a range."""
+    """Fetch as many days as needed to reach the window, because the API has no ranges."""
     days = max(1, (context.now.date() - window.first_day).days + 1)
     yield context.http.get("/fng/", params={"limit": str(days)}, conditional=False)
 
 
 def parse(payload: Payload, _config: SourceConfig) -> Parsed:
-    """Read one row a day."""
+    """Read one row per day."""
     document = read_json(payload)
     if not isinstance(document, dict) or "status" in document or not isinstance(document.get("data"), list):
         raise PayloadChangedError(f"{_NAME}: not the index of alternative.me: expected 'name', a list 'data' and 'metadata'")
@@ -74,7 +74,7 @@ def _sentiment(day: Item) -> Sentiment:
 
 
 def _midnight(day: Item) -> datetime:
-    """Return the day a row speaks of; another hour of a day would be a second score of it."""
+    """Return the day of a row; a time other than midnight would be a second score of a day."""
     moment = instant_of_epoch(day, "timestamp")
     if moment != floor(moment, "day"):
         raise ValueError(f"timestamp {moment:%Y-%m-%dT%H:%M:%SZ} is no midnight UTC")

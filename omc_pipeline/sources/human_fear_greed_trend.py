@@ -1,4 +1,4 @@
-"""Trend of the Fear & Greed index: its mean over some days, and whether that mean rises or falls.
+"""Trend of the Fear & Greed index: its mean over some days, and whether the mean rises or falls.
 
 Source: derived from the rows of ``human_fear_greed`` in ``human.sentiment``; asks no upstream.
 Shape: the body is what the platform wrote down of those rows: ``{"table", "window", "rows": [{"metric", "observed_at", "score", ..}]}``.
@@ -42,15 +42,15 @@ def _spans(days: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class TrendConfig(SourceConfig):
-    """Over how many days the index is averaged."""
+    """Options: over how many days the index is averaged."""
 
     days: Annotated[tuple[Annotated[int, Field(ge=2, le=LONGEST_DAYS)], ...], AfterValidator(_spans)] = Field(
-        (7, 30), description="Days of each mean."
+        (7, 30), description="Number of days of each mean."
     )
 
 
 def parse(payload: Payload, config: TrendConfig) -> Parsed:
-    """Compute one row a day and mean."""
+    """Compute one row per day and mean."""
     document = read_json(payload)
     rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows:

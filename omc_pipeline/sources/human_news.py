@@ -1,4 +1,4 @@
-"""News of crypto publishers, as their RSS feeds tell them: title, link and a short summary.
+"""News from the RSS feeds of crypto publishers: title, link and a short summary.
 
 Source: RSS 2.0 of CoinDesk ``/arc/outboundfeeds/rss/``, Cointelegraph ``/rss`` (turns away who sends no User-Agent), Decrypt ``/feed``,
     and of any publisher that is configured; no key. The articles are copyright of their publishers: no more than a summary is kept.
@@ -66,21 +66,21 @@ def _checked(feeds: dict[str, str]) -> dict[str, str]:
         if not _FEED_URL.fullmatch(url):
             raise ValueError(f"feed {name} must be an address like https://example.com/rss")
     if not feeds:
-        raise ValueError("name at least one feed")
+        raise ValueError("set at least one feed")
     return feeds
 
 
 class NewsConfig(SourceConfig):
-    """Which feeds are read."""
+    """Options: which feeds are read."""
 
     feeds: Annotated[dict[str, str], AfterValidator(_checked)] = Field(
-        default_factory=lambda: dict(FEEDS), description="Address of each feed by its name.", json_schema_extra=FILE_ONLY
+        default_factory=lambda: dict(FEEDS), description="URL of each feed, by name.", json_schema_extra=FILE_ONLY
     )
-    summary_chars: int = Field(280, ge=0, le=500, description="Longest summary of an item, in characters; 0 keeps none.")
+    summary_chars: int = Field(280, ge=0, le=500, description="Maximum length of an item's summary, in characters. 0: store no summary.")
 
 
 def feed_hosts(config: NewsConfig) -> Mapping[str, HostPolicy]:
-    """Return the policy of each configured feed: few and slow requests, and each host counted for itself."""
+    """Return the policy of each configured feed: few and slow requests, with separate limits for each host."""
     return {name: _policy(name, url) for name, url in config.feeds.items()}
 
 
@@ -110,7 +110,7 @@ def _known(feed: str) -> Fetch:
 
 
 def fetch_further(context: FetchContext) -> Iterator[Payload]:
-    """Ask for each feed that has no endpoint of its own; one that fails keeps no other from being read."""
+    """Fetch each feed without its own endpoint; one that fails doesn't stop the others."""
     return sweep_each({feed: partial(_ask, context, feed) for feed in _further(context.config)})
 
 
@@ -119,7 +119,7 @@ def _further(config: NewsConfig) -> list[str]:
 
 
 def parse(payload: Payload, config: NewsConfig) -> Parsed:
-    """Read one row an item."""
+    """Read one row per item."""
     feed = payload.context.get(_FEED) or payload.context.get(ENDPOINT) or _UNNAMED
     root = read_xml(payload)
     channel = root.find("channel")

@@ -1,4 +1,4 @@
-"""Posts of configured subreddits with the history of their scores; posts that were taken back are erased.
+"""Posts of configured subreddits with the history of their scores; deleted posts are erased.
 
 Source: Reddit, ``GET https://oauth.reddit.com/r/<subreddit>/new?limit=100&raw_json=1`` and ``/api/info?id=t3_a,t3_b`` for posts that are
     known, up to 100; OAuth2 client credentials from ``www.reddit.com/api/v1/access_token``. 100 requests a minute. Commercial use needs
@@ -55,22 +55,24 @@ def _checked(subreddits: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class RedditConfig(SourceConfig):
-    """Which subreddits are read, and for how long their posts are watched."""
+    """Options: which subreddits are read, and how long their posts are read again."""
 
     subreddits: Annotated[tuple[str, ...], AfterValidator(_checked)] = Field(
-        ("CryptoCurrency", "Bitcoin", "ethereum"), description="Subreddits whose new posts are read."
+        ("CryptoCurrency", "Bitcoin", "ethereum"), description="Subreddits to collect new posts of."
     )
-    watch_days: int = Field(3, ge=0, le=30, description="Days for which known posts are asked for again: scores, and what was taken back.")
+    watch_days: int = Field(
+        3, ge=0, le=30, description="Number of days for which known posts are read again, to update scores and find deleted posts."
+    )
     agent: str = Field(
         "",
         max_length=120,
         pattern=r"^[ -~]*$",
-        description="User-Agent as Reddit wants it: `<platform>:<app id>:<version> (by /u/<name>)`.",
+        description="User-Agent in the form that Reddit requires: `<platform>:<app id>:<version> (by /u/<name>)`.",
     )
 
 
 def fetch(context: FetchContext) -> Iterator[Payload]:
-    """Ask for the new posts of each subreddit, then for the known ones; a subreddit that is private keeps no other from being read."""
+    """Fetch the new posts of each subreddit, then the known ones; a private subreddit doesn't stop the others."""
     config: RedditConfig = context.config
     asks = {f"r/{name}": partial(_ask, context, f"/r/{name}/new", {"limit": "100"}) for name in config.subreddits}
     known = sorted(_known(context, config))
@@ -91,7 +93,7 @@ def _ask(context: FetchContext, path: str, params: Mapping[str, str]) -> Payload
 
 
 def parse(payload: Payload, _config: RedditConfig) -> Parsed:
-    """Read one row a post, and one a post and count."""
+    """Read one row per post, and one per post and count."""
     document = read_json(payload)
     if not isinstance(document, dict):
         raise PayloadChangedError(f"{_NAME}: a list instead of a listing")
@@ -114,7 +116,7 @@ def _inner(child: Json) -> Json:
 
 
 def _reported(document: Mapping[str, Json]) -> OmcError | None:
-    """Name the error that an answer is, whatever its status was."""
+    """Return the error in an answer, with any status."""
     inner = document.get("json")
     if isinstance(inner, dict) and inner.get("errors"):
         return UpstreamRefusedError(f"{_NAME}: Reddit reports: {one_line(str(inner['errors']))}")

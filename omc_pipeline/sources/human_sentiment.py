@@ -1,4 +1,4 @@
-"""Sentiment of what people write: each news title scored, and the mean of a day's titles by coin and for the whole market.
+"""Sentiment of news titles: a score for each title, and daily means by coin and for the whole market.
 
 Source: derived from the rows of ``human_news`` in ``human.news``; asks no upstream. The scorer is VADER with a lexicon of crypto words;
     both stand with their versions in ``model`` of each score. Another lexicon (option ``lexicon``) scores all titles anew, as new versions.
@@ -55,20 +55,20 @@ def _checked_keywords(keywords: dict[str, tuple[str, ...]]) -> dict[str, tuple[s
 
 
 class SentimentConfig(SourceConfig):
-    """How titles are scored, and which coins they are scored for."""
+    """Options: how titles are scored, and for which coins."""
 
     lexicon: Annotated[str, AfterValidator(_known_lexicon)] = Field(
-        "crypto-1", description="Lexicon of crypto words beside VADER's own; `none`: VADER alone."
+        "crypto-1", description="Lexicon of crypto words to use in addition to VADER's own. `none`: only VADER's."
     )
-    neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores smaller than this, of either sign, are neutral.")
+    neutral_below: Decimal = Field(Decimal("0.05"), gt=0, le=1, description="Scores with a smaller absolute value count as neutral.")
     keywords: Annotated[dict[str, tuple[str, ...]], AfterValidator(_checked_keywords)] = Field(
         default_factory=lambda: shipped().title_words(),
-        description="Words by which titles name coins; one in capitals counts in capitals only.",
+        description="Words that name coins in titles. A word in capitals matches only in capitals.",
     )
 
 
 def parse(payload: Payload, config: SentimentConfig) -> Parsed:
-    """Compute one row a title, and one a day and symbol."""
+    """Compute one row per title, and one per day and symbol."""
     document = read_json(payload)
     rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not rows:

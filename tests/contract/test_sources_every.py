@@ -242,13 +242,13 @@ def test_a_file_dropped_into_the_folder_is_found_without_being_listed(tmp_path: 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("import nothing_of_this_name", "does not import: ModuleNotFoundError"),
-        ("SOURCE = (", "does not import: SyntaxError"),
-        ("SOURCE = 1 + 'x'", "does not import: TypeError"),
-        ("raise RuntimeError('two\\nlines')", "does not import: RuntimeError: two lines"),
-        ("import os; open('/no/such/file')", "does not import: FileNotFoundError"),
-        ("1 / 0", "does not import: ZeroDivisionError"),
-        ("raise SystemExit(3)", "does not import: SystemExit"),
+        ("import nothing_of_this_name", "can't be imported: ModuleNotFoundError"),
+        ("SOURCE = (", "can't be imported: SyntaxError"),
+        ("SOURCE = 1 + 'x'", "can't be imported: TypeError"),
+        ("raise RuntimeError('two\\nlines')", "can't be imported: RuntimeError: two lines"),
+        ("import os; open('/no/such/file')", "can't be imported: FileNotFoundError"),
+        ("1 / 0", "can't be imported: ZeroDivisionError"),
+        ("raise SystemExit(3)", "can't be imported: SystemExit"),
         ("VALUE = 1", "has no SOURCE"),
         ("SOURCE = 'x'", "has no SOURCE"),
         ("from omc_pipeline.sources.human_fear_greed import SOURCE", "not the file's name"),
@@ -288,14 +288,14 @@ def test_a_file_whose_name_is_not_a_sources_is_named_and_not_passed_over(tmp_pat
     (tmp_path / "_part.py").write_text("VALUE = 1")
 
     assert [each.reason for each in discover(tmp_path).broken.values()] == [
-        f"source {name}: a source's file is named <ledger>_<name>.py, the ledger one of glass, human, catalyst, exchange"
+        f"source {name}: the file of a source must be named <ledger>_<name>.py; <ledger> is one of glass, human, catalyst, exchange"
     ]
 
 
 @pytest.mark.parametrize("name", [source.name for source in SOURCES])
 def test_the_location_loads_whichever_source_is_broken_and_shows_it_with_its_error(name: str) -> None:
     sound = {source.name: source for source in SOURCES if source.name != name}
-    broken = BrokenSource(name, next(s.ledger for s in SOURCES if s.name == name), f"source {name}.py does not import: SyntaxError")
+    broken = BrokenSource(name, next(s.ledger for s in SOURCES if s.name == name), f"source {name}.py can't be imported: SyntaxError")
 
     definitions = build_definitions(sound, broken=[broken])
 

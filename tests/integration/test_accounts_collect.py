@@ -175,5 +175,5 @@ def test_an_account_is_collected_for_its_own_user_and_source_only(database: Data
 def test_two_accounts_that_would_share_a_variable_for_their_key_are_refused(database: Database) -> None:
     with database.connect("writer") as connection:
         add_account(connection, "eve", "coinspot", SOURCE.name, "eve-one")
-        with pytest.raises(BadInputError, match="can't tell apart"):
+        with pytest.raises(BadInputError, match="which are the same in the names of keys"):
             add_account(connection, "eve", "coinspot", SOURCE.name, "eve_one")

@@ -153,7 +153,7 @@ def test_an_account_is_added_paused_resumed_and_removed_and_its_fills_stay(datab
     assert rows(database, "SELECT count(*) > 100 FROM exchange.fill WHERE account_id = %s", account) == [(True,)]
     assert account not in [row["account"] for row in omc("list")["accounts"]]
     assert account in [row["account"] for row in omc("list", "--removed", "--user", "cleo")["accounts"]]
-    with database.connect("writer") as connection, pytest.raises(BadInputError, match="was removed; add another one"):
+    with database.connect("writer") as connection, pytest.raises(BadInputError, match="was removed; add a new one"):
         default_account(connection, "cleo", SOURCE.name, SOURCE.venue)
 
 

@@ -71,7 +71,7 @@ def test_an_alias_for_no_asset_is_one_line_that_names_it(settings: Settings, tmp
     answer = _omc(settings, file, "check")
 
     assert isinstance(answer.exception, ConfigurationError)
-    assert "coinspot:AUS is for AUSC, and no asset has that symbol" in str(answer.exception)
+    assert "coinspot:AUS is mapped to AUSC, but no asset has that symbol" in str(answer.exception)
 
 
 def test_stored_rows_are_renamed_once_they_are_mapped_and_not_without_a_backup(

@@ -142,7 +142,7 @@ def test_bodies_of_an_erased_user_are_deleted_in_s3(database: Database, sandboxe
 
 def test_a_wrong_section_is_told_with_its_file_and_line(sandboxed: Settings, tmp_path: Path) -> None:
     for text, said in (
-        ('[storage]\nbodies = "s3"\n', "no bucket is named"),
+        ('[storage]\nbodies = "s3"\n', "no bucket is set"),
         ('[storage]\nbodies = "tape"\n', r"omc.toml:2: storage.bodies"),
         ('[storage]\ns3 = "https://bucket"\n', "must be like s3://bucket/prefix"),
         ('[storage]\ns3_key = "x"\n', "s3_key"),

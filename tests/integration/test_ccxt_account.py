@@ -125,7 +125,7 @@ def test_a_key_that_may_trade_is_refused_before_anything_is_read(database: Datab
     for venue, right in (("kraken", "modify-trades"), ("binance", "enableSpotAndMarginTrading")):
         account = account_at(database, venue, "dora", f"dora-{venue}-trading")
 
-        with pytest.raises(AccessDeniedError, match=f"may do more than read.*{right}"):
+        with pytest.raises(AccessDeniedError, match=f"can do more than read.*{right}"):
             collect(SOURCE, database, sandboxed, config=CONFIG, account=account)
 
         assert one(database, "SELECT count(*) FROM exchange.fill WHERE account_id = %s", account.account_id) == 0
@@ -158,11 +158,11 @@ def test_only_methods_that_read_may_ask(database: Database, sandboxed: Settings)
     with open_http(SOURCE.name, policy_of("kraken"), sandboxed, keys=keys, limits=InProcessLimits()) as http:
         talk = Conversation(http, account, 3_600.0)
 
-        with localcontext(), pytest.raises(UpstreamRefusedError, match="AddOrder outside of what only reads"):  # ccxt changes its rounding
+        with localcontext(), pytest.raises(UpstreamRefusedError, match="AddOrder of kraken, which"):  # ccxt changes its rounding
             talk.exchange.create_order("BTC/AUD", "limit", "buy", "1", "1")
-        with pytest.raises(UpstreamRefusedError, match="no method that only reads"):
+        with pytest.raises(UpstreamRefusedError, match="not a read-only method"):
             talk.call("create_order", "BTC/AUD", "limit", "buy", "1", "1")
-        with pytest.raises(UpstreamRefusedError, match="by itself"):
+        with pytest.raises(UpstreamRefusedError, match="directly"):
             talk.exchange.fetch("https://api.kraken.com/0/public/Time")
 
 
@@ -173,7 +173,7 @@ def test_failures_of_a_venue_have_their_names(database: Database, sandboxed: Set
 
     with pytest.raises(RateLimitedError, match="binance"):
         collect(SOURCE, database, sandboxed, config=CONFIG, account=account, endpoints=[SOURCE.endpoint("balances")])
-    with pytest.raises(BadInputError, match="no account that exchange_ccxt_account collects"):
+    with pytest.raises(BadInputError, match="no account for exchange_ccxt_account"):
         collect(SOURCE, database, sandboxed.model_copy(update={"user": "nobody"}))
     with open_http(SOURCE.name, policy_of("kraken"), sandboxed, keys=dict.fromkeys(("kraken", "kraken_secret"), WRONG)) as http:
         talk = Conversation(http, stranger, 3_600.0)

@@ -94,7 +94,7 @@ def test_the_past_does_not_change_from_where_the_live_collection_goes_on(databas
 
 
 def test_what_has_no_past_or_none_so_old_says_so(database: Database, sandboxed: Settings) -> None:
-    with pytest.raises(BadInputError, match="catalyst_sec_edgar can't read the past"):
+    with pytest.raises(BadInputError, match="catalyst_sec_edgar can't collect past days"):
         collect_history(SOURCES["catalyst_sec_edgar"], database, sandboxed, Window.of_days(_ago(3), _ago(2)))
     with pytest.raises(BadInputError, match="from 2018-02-01 on, not from 2017-01-01"):
         collect_history(FEAR_GREED, database, sandboxed, Window.of_days(date(2017, 1, 1), _ago(2)))
@@ -153,8 +153,8 @@ def test_a_person_collects_a_range_by_command(database: Database, sandboxed: Set
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("exchange_coinspot_prices", "--from", "2026-01-01"), "can't read the past"),
-        (("human_fear_greed", "--from", "2026-01-02", "--to", "2026-01-01"), "before it begins"),
+        (("exchange_coinspot_prices", "--from", "2026-01-01"), "can't collect past days"),
+        (("human_fear_greed", "--from", "2026-01-02", "--to", "2026-01-01"), "before its start"),
         (("human_fear_greed", "--to", "2026-01-01"), "--from"),
         (("human_fear_greed", "--from", "2010-01-01"), "2018-02-01"),
         (("human_fear_greed", "--from", "2026-01-01", "--payload", "x.json"), "--payload"),

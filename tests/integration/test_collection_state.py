@@ -69,7 +69,9 @@ def test_a_ban_of_the_upstream_holds_for_every_process_until_its_time(database: 
         known = states(elsewhere)
 
     assert known.of(FEED).next_allowed_at == NOW + timedelta(seconds=600)
-    assert known.refusal(FEED, NOW + timedelta(seconds=599)) == "catalyst_papers/feed must not be asked before 2026-03-01 12:10:00Z"
+    assert (
+        known.refusal(FEED, NOW + timedelta(seconds=599)) == "catalyst_papers/feed waits until 2026-03-01 12:10:00Z, as its upstream asked"
+    )
     assert known.may_launch(FEED, NOW + timedelta(seconds=600))
     assert known.may_launch(CollectorKey("catalyst_papers", "submissions"), NOW)
 
@@ -125,7 +127,9 @@ def test_a_pause_of_a_source_or_an_account_holds_all_that_belongs_to_it(connecti
 
     known = states(connection)
 
-    assert known.refusal(fills, NOW) == "exchange_venue/ada-1 is paused by ada (moving house); `omc sources resume exchange_venue`"
+    assert (
+        known.refusal(fills, NOW) == "exchange_venue of account ada-1 is paused by ada (moving house); `omc sources resume exchange_venue`"
+    )
     assert all(known.may_launch(other, NOW) for other in others)
     pause(connection, CollectorKey("exchange_venue"), by="root", now=NOW)
     assert not states(connection).may_launch(others[0], NOW)
@@ -158,7 +162,7 @@ def test_resuming_ends_the_pauses_below_and_forgets_failures_but_not_a_ban(conne
     known = states(connection)
     assert (resumed, again) == ([FEED], [])
     assert known.of(FEED).consecutive_failures == 0
-    assert "must not be asked before" in str(known.refusal(FEED, NOW))
+    assert "waits until" in str(known.refusal(FEED, NOW))
     assert not known.may_launch(CollectorKey("glass_maps"), NOW)
 
 

@@ -65,4 +65,4 @@ def test_the_failure_is_one_line_with_the_place_of_the_mistake(warm: WarmHome, f
         for entry in warm.instance.all_logs(run_id)
         if entry.dagster_event and entry.dagster_event.is_step_failure and entry.dagster_event.step_failure_data.user_failure_data
     ]
-    assert described == [f"{file}:3: settings.alert_threshold: should be less than or equal to 1"]
+    assert described == [f"{file}:3: settings.alert_threshold: must be at most 1"]

@@ -185,7 +185,7 @@ def test_the_same_id_from_a_file_is_the_same_fill_and_never_takes_back_what_the_
 
 
 def test_a_fill_of_an_account_that_is_another_users_is_refused(database: Database, user: str) -> None:
-    with pytest.raises(BadInputError, match=f"the account is of user '{user}'"):
+    with pytest.raises(BadInputError, match=f"the account belongs to user '{user}'"):
         tell(database, FILE, replace(fill(user, "x"), user_id="somebody"))
 
 

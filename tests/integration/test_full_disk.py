@@ -120,7 +120,7 @@ def test_postgresqls_own_errors_are_told_from_faults_of_ours(migrated: Path) -> 
         psycopg.connect("postgresql://nobody@127.0.0.1:1/x")
 
     assert isinstance(machine_failure(full.value), MachineError)
-    assert "make room on its disk" in str(machine_failure(full.value))
+    assert "free space on its disk" in str(machine_failure(full.value))
     assert isinstance(machine_failure(read_only.value), MachineError)
     assert isinstance(machine_failure(unreachable.value), DatabaseUnavailableError)
     assert machine_failure(ours.value) is None

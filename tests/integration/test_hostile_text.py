@@ -300,7 +300,7 @@ def test_the_platform_starts_although_an_upstream_answers_with_markup(platform_e
 
     printed = console.read_text()
     assert status == 0, printed
-    assert "At the start" in printed
+    assert "Started, but" in printed
     assert "[/red]" in printed
     assert_printed_as_text(printed)
 

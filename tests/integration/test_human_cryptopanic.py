@@ -122,7 +122,7 @@ def test_a_refusal_is_told_for_what_it_is_and_asked_again_when_it_may_help(
 
     assert getattr(raised.value, "retry_after_s", None) == (pytest.approx(wait_s, abs=5) if wait_s else None)
     if wait_s:
-        with pytest.raises(RateLimitedError, match="must not be asked"):
+        with pytest.raises(RateLimitedError, match="no requests allowed"):
             collect(source, database, settings)
     assert len(upstream.asked) == 1
 

@@ -146,7 +146,7 @@ def test_a_file_that_differs_from_its_rows_is_refused_and_the_old_one_stays(fill
         connection.execute("UPDATE lake.export SET is_stale = true WHERE place = %s", [objects.shown])
         connection.commit()
 
-    with pytest.raises(RetryableError, match=r"exchange.quote of .* doesn't agree with its rows: 10 rows against 11"):
+    with pytest.raises(RetryableError, match=r"exchange.quote of .* differs from its rows: 10 rows against 11"):
         list(export_days(filled, objects, None, TODAY, [QUOTE], lambda *of: (batch.slice(1) for batch in row_batches(*of))))
 
     assert (tmp_path / file_of(QUOTE, DAY)).read_bytes() == before
@@ -220,7 +220,7 @@ def test_the_command_exports_days_and_refuses_those_to_come(filled: Database, se
     assert json.loads(ran.stdout)["place"] == f"{tmp_path}/files"
     assert (tmp_path / "files" / file_of(QUOTE, DAY)).is_file()
     assert refused.returncode == 2
-    assert "none of them after today" in refused.stderr
+    assert "no day after today" in refused.stderr
 
 
 def test_a_folder_that_can_not_be_written_is_named(filled: Database, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_list_means_any_of_its_values_and_none_means_null(database: Database, 
 def test_a_column_that_does_not_exist_is_refused_before_it_reaches_sql(database: Database) -> None:
     with pytest.raises(BadInputError, match="no column 'bid; DROP'"):
         LedgerReader(database.engine("reader")).rows(QUOTE, **{"bid; DROP": 1})
-    with pytest.raises(BadInputError, match="holds no series"):
+    with pytest.raises(BadInputError, match="has no series"):
         LedgerReader(database.engine("reader")).latest(FILL)
     with pytest.raises(BadInputError, match="zone"):
         LedgerReader(database.engine("reader"), datetime(2026, 1, 1))  # noqa: DTZ001 that is the point

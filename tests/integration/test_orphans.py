@@ -115,6 +115,6 @@ def test_a_platform_that_starts_meanwhile_waits_for_the_cleaning_and_is_not_refu
 
     with exclusive_platform(tmp_path):
         assert CLEANING not in (tmp_path / "platform.lock").read_text()
-        with pytest.raises(ConfigurationError, match="already runs"), exclusive_platform(tmp_path):
+        with pytest.raises(ConfigurationError, match="already running"), exclusive_platform(tmp_path):
             pass
     cleaner.wait()

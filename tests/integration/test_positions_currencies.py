@@ -371,13 +371,13 @@ def test_the_command_lists_sets_and_removes_reporting_currencies(database: Datab
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--currency", "XYZ", "--zone", "Europe/Berlin"], "no currency to report in"),
+        (["--currency", "XYZ", "--zone", "Europe/Berlin"], "not a reporting currency"),
         (["--currency", "EUR"], "zone of its tax year"),
         (["--currency", "EUR", "--zone", "Mars/Olympus"], "no zone"),
         (["--currency", "EUR", "--zone", "../etc/passwd"], "no zone"),
         (["--zone", "Europe/Berlin"], "--currency"),
         (["--currency", "EUR", "--remove"], "has not chosen"),
-        (["--everybody", "--currency", "AUD", "--remove"], "only currency"),
+        (["--everybody", "--currency", "AUD", "--remove"], "only default currency"),
     ],
 )
 def test_a_wrong_choice_is_refused_in_one_line(database: Database, settings: Settings, options: list[str], words: str) -> None:

@@ -205,7 +205,7 @@ def test_a_backup_that_cannot_be_written_stops_the_migration_with_one_line(
     assert process.returncode == 1
     assert said.startswith("ConfigurationError ")
     assert said.count("\n") == 1, said
-    assert "no backup before revision t0001, which rewrites rows: " in said
+    assert "the backup before revision t0001, which rewrites rows, failed: " in said
     assert backups(own_settings, old) == []
     assert (revision(old), "t0001" in labels(old)) == (head, False)
 

@@ -217,7 +217,7 @@ def test_a_database_of_the_other_profile_is_refused_in_one_line(fresh: Callable[
         migrate(database)
 
     for check in (True, False):
-        refusing = pytest.raises(ConfigurationError, match=f"holds {holds} rows, and OMC_PROFILE is {asks}")
+        refusing = pytest.raises(ConfigurationError, match=f"belongs to the profile {holds}, but OMC_PROFILE is {asks}")
         with refusing as refused, open_database(fresh("marked", profile=asks), check=check):
             pass
         assert "\n" not in str(refused.value)
@@ -260,8 +260,8 @@ def test_an_administrator_who_is_no_superuser_is_enough(fresh: Callable[..., Set
     ("change", "error", "line"),
     [
         (lambda url: re.sub(r":\d+/", ":1/", url), DatabaseUnavailableError, "does not answer"),
-        (lambda url: url.replace("//omc:", "//omc:wrong-"), ConfigurationError, "refuses the login of 'omc'"),
-        (lambda url: url.replace("//omc:", "//stranger:"), ConfigurationError, "refuses the login of 'stranger'"),
+        (lambda url: url.replace("//omc:", "//omc:wrong-"), ConfigurationError, "rejects the login of 'omc'"),
+        (lambda url: url.replace("//omc:", "//stranger:"), ConfigurationError, "rejects the login of 'stranger'"),
     ],
 )
 def test_what_is_wrong_with_a_server_of_ones_own_is_said_in_one_line_without_the_password(
@@ -286,7 +286,7 @@ def test_an_administrator_without_the_rights_is_told_which(settings: Settings, d
     login = _url_of(settings, "{}").replace(_url_of(settings, "").split("//")[1].split("@")[0], "t_nobody:weak")
 
     with (
-        pytest.raises(ConfigurationError, match="can't be made: permission denied"),
+        pytest.raises(ConfigurationError, match="can't be created: permission denied"),
         open_database(_with_url(settings, login.format("t_new"))),
     ):
         pass

@@ -324,7 +324,7 @@ def test_stopping_by_command_waits_for_nobody_and_refuses_while_somebody_uses_th
 def test_a_cluster_of_another_postgresql_is_refused_in_one_line(home: Path) -> None:
     (home / "postgres" / "data" / "PG_VERSION").write_text("17\n")
 
-    with pytest.raises(ConfigurationError, match="made by PostgreSQL 17, this is 18"), running(home):
+    with pytest.raises(ConfigurationError, match="created by PostgreSQL 17, but this is 18"), running(home):
         pass
 
 

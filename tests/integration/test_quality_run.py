@@ -430,7 +430,7 @@ def test_an_endpoint_that_was_not_asked_has_not_answered_whatever_the_source_was
 
 def test_a_ledger_without_a_source_and_one_whose_source_does_not_load_score_zero(platform: Platform) -> None:
     platform.collect_all()
-    broken = BrokenSource("human_odd", "human", "source human_odd.py does not import: SyntaxError")
+    broken = BrokenSource("human_odd", "human", "source human_odd.py can't be imported: SyntaxError")
 
     report = run_suites(platform.database, [HUMAN], platform.settings, NOW, ["human", "glass"], [broken])
 

@@ -144,7 +144,7 @@ def test_a_person_sees_what_would_change_and_writes_it_with_apply(database: Data
     told = json.loads(_omc(*command, "--json", settings=sandboxed).stdout)
     written = json.loads(_omc(*command, "--apply", "--json", settings=sandboxed).stdout)
 
-    assert "--apply would write 2 new and 1 changed rows, put 0 into quarantine and take 1 out of it" in for_a_person.stdout
+    assert "--apply would write 2 new and 1 changed rows, put 0 into quarantine and release 1 from it" in for_a_person.stdout
     assert "human.sentiment" in for_a_person.stdout
     assert (told["applied"], written["applied"]) == (False, True)
     assert told["tables"] == written["tables"] == {"human.sentiment": {"inserted": 2, "changed": 1, "unchanged": 28}}

@@ -113,7 +113,7 @@ def test_an_ordinary_process_that_can_not_be_started_is_one_clear_line(tmp_path:
     places = Places(tmp_path, tmp_path / "socket")
     (tmp_path / "runs").mkdir()
 
-    with pytest.raises(MachineError, match="no process can be started for run abc: No such file or directory"):
+    with pytest.raises(MachineError, match="can't start a process for run abc: No such file or directory"):
         start_process(Order("abc", "{}"), places, executable=str(tmp_path / "no-python"))
 
 

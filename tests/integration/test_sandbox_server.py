@@ -146,9 +146,9 @@ def test_the_commands_spoil_answers_and_publish_filings(tmp_path: Path) -> None:
 
 
 WRONG_FILINGS = [
-    (["--form", "4", "--items", "8.01"], "go with an 8-K only"),
-    (["--form", "SELL ALL BTC NOW"], "no form type"),
-    (["--form", ""], "no form type"),
+    (["--form", "4", "--items", "8.01"], "are for an 8-K only"),
+    (["--form", "SELL ALL BTC NOW"], "not a form type"),
+    (["--form", ""], "not a form type"),
     (["--items", "99.99"], "must be items of an 8-K"),
     (["--items", "8.01,hello"], "must be items of an 8-K"),
     (["--items", ""], "must be items of an 8-K"),
@@ -187,7 +187,7 @@ def test_a_command_that_cannot_be_obeyed_says_why(tmp_path: Path) -> None:
 
     with serving(load_settings({"OMC_HOME": str(tmp_path)})) as url, pytest.raises(BadInputError, match="kind one of"):
         runner.invoke(sandbox, ["fault", "fng", "418", "--url", url], catch_exceptions=False)
-    with pytest.raises(BadInputError, match="which sandbox"):
+    with pytest.raises(BadInputError, match="no sandbox is running"):
         runner.invoke(sandbox, ["announce"], catch_exceptions=False, env={"OMC_SANDBOX_URL": ""})
     with pytest.raises(UpstreamUnavailableError):
         runner.invoke(sandbox, ["announce", "--url", "http://127.0.0.1:9"], catch_exceptions=False)

@@ -66,7 +66,7 @@ def test_a_service_takes_the_place_of_the_command_and_its_signals(tmp_path: Path
         assert state.pid == process.pid
         eventually(lambda: "omc_pipeline.sandbox" in psutil.Process(process.pid).cmdline())
         eventually((tmp_path / "sandbox" / "port").is_file)
-        assert "already runs" in refused(environ, "sandbox")
+        assert "already running" in refused(environ, "sandbox")
 
         process.send_signal(signal.SIGTERM)
         process.wait(10)
@@ -101,11 +101,11 @@ def test_the_daemon_alone_is_refused_where_a_platform_runs_on_the_database(datab
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
-        ("dagster-daemon", {"OMC_SANDBOX_URL": ""}, "OMC_SANDBOX_URL: must name the sandbox"),
-        ("sandbox", {}, "OMC_SANDBOX_URL names another"),
-        ("sandbox", {"OMC_PROFILE": "live", "OMC_SANDBOX_URL": ""}, "does not run in the profile live"),
-        ("dagster-webserver", {"OMC_DATABASE_URL": ""}, "PostgreSQL does not run"),
-        ("nothing", {}, "no service 'nothing'; there are"),
+        ("dagster-daemon", {"OMC_SANDBOX_URL": ""}, "OMC_SANDBOX_URL: must be the URL of sandbox"),
+        ("sandbox", {}, "OMC_SANDBOX_URL points to another"),
+        ("sandbox", {"OMC_PROFILE": "live", "OMC_SANDBOX_URL": ""}, "is not part of the profile live"),
+        ("dagster-webserver", {"OMC_DATABASE_URL": ""}, "PostgreSQL is not running"),
+        ("nothing", {}, "no service 'nothing'; choose one of"),
     ],
     ids=["no sandbox", "replaced", "other profile", "no server", "unknown"],
 )

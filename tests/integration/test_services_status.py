@@ -44,7 +44,7 @@ def test_a_fresh_home_has_no_service_and_still_is_none(tmp_path: Path) -> None:
 
     assert not document["healthy"]
     assert {service["run_by"] for service in document["services"]} == {"nobody"}
-    assert document["database"]["reason"] == "its server does not run"
+    assert document["database"]["reason"] == "server not running"
     assert document["holder"] is None
     assert not (tmp_path / "fresh").exists()
 
@@ -55,7 +55,7 @@ def test_a_stopped_home_is_not_started(tmp_path: Path) -> None:
 
     document = status(tmp_path)
 
-    assert document["database"]["reason"] == "its server does not run"
+    assert document["database"]["reason"] == "server not running"
     assert embedded.found(tmp_path) is None
 
 

@@ -139,7 +139,7 @@ def test_status_checks_every_service_the_contributed_one_too_and_names_the_holde
     assert document["holder"]["pid"] == home.process.pid  # type: ignore[union-attr]
     assert document["holder"]["home"] == str(home.folder)
     assert document["findings"] == ["the beacon sees sandbox rows"]
-    assert "At the start the beacon found 0 runs" in (home.folder / "up.log").read_text()
+    assert "Started, but the beacon found 0 runs" in (home.folder / "up.log").read_text()
     with urlopen(f"http://{services['beacon']['address']}/", timeout=5) as page:
         assert page.status == 200
 

@@ -251,7 +251,7 @@ def test_a_source_whose_rows_are_all_refused_is_a_failure_with_the_rows_in_quara
         parse=lambda *_: Parsed([], [refusal("no day", {"day": 1}), refusal("no", {"day": 2})]),
     )
 
-    with pytest.raises(PayloadChangedError, match="all 2 rows were refused, the first because no day"):
+    with pytest.raises(PayloadChangedError, match="all 2 rows were refused; reason of the first one: no day"):
         collect(source, database, sandboxed)
 
     with database.connect("reader") as connection:

@@ -51,7 +51,7 @@ def test_a_saved_body_of_which_every_row_is_refused_exits_2_and_still_shows_the_
     assert (as_json.returncode, for_a_person.returncode) == (2, 2)
     assert (document["rows"], len(document["quarantined"]), document["error"]["type"]) == ([], 1, "PayloadChangedError")
     for answer in (as_json, for_a_person):
-        assert "all 1 rows were refused, the first because no usable price" in answer.stderr
+        assert "all 1 rows were refused; reason of the first one: no usable price" in answer.stderr
         assert answer.stderr.count("\n") == 1
 
 
@@ -66,7 +66,7 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [
-        (("collect", "nope"), "BadInputError", "no source 'nope'; there are"),
+        (("collect", "nope"), "BadInputError", "no source 'nope'; choose one of"),
         (("collect", "human_fear_greed", "--payload", "/no/such/file"), "BadInputError", "No such file"),
         (("collect", "human_fear_greed", "--payload", "/"), "BadInputError", "directory"),
         (("collect", "human_fear_greed", "--payload", "/dev/null"), "PayloadChangedError", "empty"),

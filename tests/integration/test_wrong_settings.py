@@ -83,4 +83,4 @@ def test_a_second_platform_on_one_home_is_refused(tmp_path: Path) -> None:
         answer = _omc(tmp_path, {}, "demo")
 
     assert answer.returncode == 2
-    assert "already runs" in answer.stderr
+    assert "already running" in answer.stderr

@@ -112,7 +112,7 @@ def test_what_a_user_maps_goes_before_what_is_shipped() -> None:
 
 
 def test_an_alias_for_a_symbol_that_no_asset_has_is_refused() -> None:
-    with pytest.raises(ValueError, match="coinspot:AUS is for AUSC, and no asset has that symbol"):
+    with pytest.raises(ValueError, match="coinspot:AUS is mapped to AUSC, but no asset has that symbol"):
         AssetsConfig.model_validate({"aliases": {"coinspot:AUS": "AUSC"}})
 
 

@@ -171,7 +171,7 @@ def test_a_window_of_days_ends_with_its_last_day_and_reads_back_what_it_wrote() 
     assert len(list(window.days())) == 30
     assert datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC) in window
     assert datetime(2026, 10, 1, tzinfo=UTC) not in window
-    with pytest.raises(BadInputError, match="before it begins"):
+    with pytest.raises(BadInputError, match="before its start"):
         Window.of_days(date(2026, 9, 2), date(2026, 9, 1))
 
 

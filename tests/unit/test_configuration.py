@@ -78,21 +78,21 @@ def test_a_file_elsewhere_is_named_by_a_variable_and_must_be_there(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[sources.filings]\n\nmost = 'many'", r"omc\.toml:3: sources\.filings\.most: should be a valid integer"),
-        ("[sources.filings]\nmost = 0", r"omc\.toml:2: sources\.filings\.most: should be greater than or equal to 1$"),
-        ("[sources.filings]\nmost = true", r"omc\.toml:2: sources\.filings\.most: should be a number"),
-        ("[sources.filings]\nfilers = {x = 'BTC'}", r"omc\.toml:2: sources\.filings\.filers\.x: should be a valid integer"),
+        ("[sources.filings]\n\nmost = 'many'", r"omc\.toml:3: sources\.filings\.most: must be a whole number"),
+        ("[sources.filings]\nmost = 0", r"omc\.toml:2: sources\.filings\.most: must be at least 1$"),
+        ("[sources.filings]\nmost = true", r"omc\.toml:2: sources\.filings\.most: must be a number"),
+        ("[sources.filings]\nfilers = {x = 'BTC'}", r"omc\.toml:2: sources\.filings\.filers\.x: must be a whole number"),
         ("[sources.filings]\nmst = 1", r"omc\.toml:2: sources\.filings\.mst: no such key; allowed: base, filers, forms, hosts, most"),
         ("[sources.filings.hosts]\nfed = 'a'", r"omc\.toml:2: sources\.filings\.hosts\.fed: no such key; allowed: feed, submissions$"),
         ("[sources.filing]\nmost = 1", r"omc\.toml:1: sources\.filing: no such section; allowed: alerts, settings, sources\.filings$"),
         ("[sources]\nfilings = 1", r"omc\.toml:2: sources\.filings: must be a table"),
         ("sources = 1", r"omc\.toml:1: sources: must be a table"),
-        ("contact = 'a@b.c'", r"omc\.toml:1: contact: a setting stands under \[settings\]"),
-        ("[alerts]\nthreshold = nan", r"omc\.toml:2: alerts\.threshold: should be"),
-        ("[settings]\nkeep_runs_days = 999999999", r"omc\.toml:2: settings\.keep_runs_days: should be less than or equal to 36500"),
-        ("[settings]\nfresh_event_hours = inf", r"omc\.toml:2: settings\.fresh_event_hours: should be"),
-        ("[settings]\ngrowth_warning_gb = inf", r"omc\.toml:2: settings\.growth_warning_gb: should be"),
-        ("[settings]\nprofile = 'prod'", r"omc\.toml:2: settings\.profile: should be 'sandbox' or 'live'"),
+        ("contact = 'a@b.c'", r"omc\.toml:1: contact: settings belong in the table \[settings\]"),
+        ("[alerts]\nthreshold = nan", r"omc\.toml:2: alerts\.threshold: must be"),
+        ("[settings]\nkeep_runs_days = 999999999", r"omc\.toml:2: settings\.keep_runs_days: must be at most 36500"),
+        ("[settings]\nfresh_event_hours = inf", r"omc\.toml:2: settings\.fresh_event_hours: must be"),
+        ("[settings]\ngrowth_warning_gb = inf", r"omc\.toml:2: settings\.growth_warning_gb: must be"),
+        ("[settings]\nprofile = 'prod'", r"omc\.toml:2: settings\.profile: must be 'sandbox' or 'live'"),
         ("[settings]\nhome = '/tmp'", r"omc\.toml:2: settings\.home: does not belong here: .*OMC_HOME"),
         ("[alerts\n", r"omc\.toml: not valid TOML: .*line 1"),
     ],
@@ -172,7 +172,7 @@ def test_one_run_has_options_of_its_own_but_neither_hosts_nor_limits(tmp_path: P
     assert changed.digest("sources.filings") != loaded.digest("sources.filings")
     with pytest.raises(ConfigurationError, match="a run can't override base, rate"):
         loaded.overridden("sources.filings", {"base": "https://x.example", "rate": 100})
-    with pytest.raises(ConfigurationError, match=r"sources\.filings\.most: should be"):
+    with pytest.raises(ConfigurationError, match=r"sources\.filings\.most: must be"):
         loaded.overridden("sources.filings", {"most": 0})
 
 

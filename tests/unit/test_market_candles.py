@@ -107,7 +107,7 @@ def test_an_error_within_status_200_has_its_name(details: str, error: type[OmcEr
 
 
 def test_a_body_that_does_not_say_how_long_its_candles_are_is_refused() -> None:
-    with pytest.raises(PayloadChangedError, match="no telling how long"):
+    with pytest.raises(PayloadChangedError, match="the length of these candles"):
         _parsed(_answer(_row(MINUTE - 60)))
 
 

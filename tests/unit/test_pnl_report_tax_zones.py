@@ -108,7 +108,7 @@ def test_an_australian_zone_has_the_australian_rules_by_its_own_days() -> None:
 @pytest.mark.parametrize(
     ("record", "year", "words"),
     [
-        (EMPTY, 99999, "years from"),
+        (EMPTY, 99999, "choose a year from"),
         (replace(EMPTY, fee_policy="expense"), 2026, "capitalise"),
         (replace(EMPTY, currency="EUR", tax_zone="Australia/Sydney", method="fifo"), 2026, "AUD"),
     ],

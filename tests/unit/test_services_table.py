@@ -42,7 +42,7 @@ def test_an_entry_point_that_is_no_service_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
 
-    with pytest.raises(ConfigurationError, match=r"'wrong'.*is no service of that name"):
+    with pytest.raises(ConfigurationError, match=r"'wrong'.*is not a service of that name"):
         load_services()
 
 
@@ -56,7 +56,7 @@ def test_services_come_after_those_they_need_whatever_the_order_they_are_given_i
 @pytest.mark.parametrize(
     ("specs", "said"),
     [
-        ([spec("a", "b"), spec("b", "a")], "circle: a, b"),
+        ([spec("a", "b"), spec("b", "a")], "cycle: a, b"),
         ([spec("a"), spec("a")], "two services are named 'a'"),
         ([spec("a", "nowhere")], "'a' needs 'nowhere'"),
     ],

@@ -49,7 +49,7 @@ class Engine:
         Args:
             positions: Their trades.
             method: How sells find their lots.
-            policy: What becomes of units sold that were not held.
+            policy: What to do with units that were sold but not held.
             lots: Whether a sell may take lots of another account.
             one: How the Python engine matches a position.
 

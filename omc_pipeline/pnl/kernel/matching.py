@@ -31,7 +31,7 @@ def match_trades(
     Args:
         positions: Each in the order of ``trade.in_order``.
         method: One of ``run.KERNEL_METHODS``.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         cache: Folder of compiled code.
 
     Returns:

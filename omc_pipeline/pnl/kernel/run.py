@@ -24,7 +24,7 @@ def match_fills(fills: Fills, method: Method, policy: OversellPolicy = "exclude"
     Args:
         fills: Grouped by position, in order.
         method: One of ``KERNEL_METHODS``.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         cache: Folder of compiled code; the first call on a machine compiles, which takes seconds.
 
     Raises:

@@ -30,7 +30,7 @@ def match_ca(trades: Sequence[Trade], policy: OversellPolicy, zone: tzinfo = UTC
 
     Args:
         trades: One position, in the order of ``in_order``.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         zone: Whose days count.
     """
     window = _Window(trades, zone)

@@ -52,7 +52,7 @@ def match_uk(trades: Sequence[Trade], policy: OversellPolicy, pool: Pool | None 
 
     Args:
         trades: One position, in the order of ``in_order``.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
         pool: What was held before them; holds afterwards what is held. No trade before them may concern a later day.
         zone: Whose midnights end a day.
     """

@@ -29,13 +29,13 @@ class Question:
 
     def __post_init__(self) -> None:
         if self.by not in CUTS:
-            raise BadInputError(f"there is no cut by {self.by!r}; use {', '.join(CUTS)}")
+            raise BadInputError(f"can't group by {self.by!r}; use {', '.join(CUTS)}")
         if self.period not in PERIOD_KINDS:
             raise BadInputError(f"there is no period {self.period!r}; use {', '.join(PERIOD_KINDS)}")
         if self.tax_year is not None and self.window != Window():
-            raise BadInputError("a tax year has bounds of its own; leave out from and to")
+            raise BadInputError("a tax year has fixed bounds; it can't be combined with from and to")
         if self.tax_year is not None and self.by != "coin":
-            raise BadInputError("a tax year has a form of its own; leave out by")
+            raise BadInputError("a tax year has a fixed form; it can't be combined with by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +103,5 @@ def _rows(record: Record, question: Question, window: Window, standings: list[cu
     if question.by == "match":
         return cuts.by_match(record, window)
     if record.matches and not any(match.bought_by or match.sold_by for match in record.matches):
-        raise BadInputError("no fill bears an algorithm, so there is no cut by algorithm; use --by coin, account, period or match")
+        raise BadInputError("no fill has an algorithm; use --by coin, account, period or match")
     return cuts.by_algorithm(record, window)

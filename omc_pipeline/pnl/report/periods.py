@@ -1,4 +1,4 @@
-"""Windows and calendar periods, half-open: an instant on a bound belongs to what begins there, and to nothing else."""
+"""Windows and calendar periods. Both are half-open: the start is included, the end is not."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ PERIOD_KINDS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``start``, included, to ``end``, excluded; None is open."""
+    """A time range from ``start`` (included) to ``end`` (excluded); None: no limit."""
 
     start: datetime | None = None
     end: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None and self.start >= self.end:
-            raise BadInputError(f"nothing lies between {self.start.isoformat()} and {self.end.isoformat()}; from must be before to")
+            raise BadInputError(f"the range from {self.start.isoformat()} to {self.end.isoformat()} is empty; from must be before to")
 
     def has(self, moment: datetime) -> bool:
-        """Return whether an instant lies within."""
+        """Return whether the window contains an instant."""
         return not self.is_after(moment) and (self.end is None or moment < self.end)
 
     def is_after(self, moment: datetime) -> bool:
-        """Return whether the window begins only after an instant."""
+        """Return whether the window starts after an instant."""
         return self.start is not None and moment < self.start
 
 
 class Period(NamedTuple):
-    """One hour, day, week from Monday, or calendar month of a zone; bounds in UTC."""
+    """An hour, day, week (from Monday) or calendar month in a time zone; ``start`` and ``end`` are in UTC."""
 
     start: datetime
     end: datetime
@@ -42,7 +42,10 @@ class Period(NamedTuple):
 
 
 def period_of(moment: datetime, kind: PeriodKind, zone: tzinfo = UTC) -> Period:
-    """Return the period that an instant lies in, by the clocks of a zone; an hour that clocks show twice is two periods."""
+    """Return the period that contains an instant, in local time of a zone.
+
+    When clocks are set back, the repeated hour is two periods.
+    """
     local = moment.astimezone(zone)
     if kind == "hour":
         first = local.replace(minute=0, second=0, microsecond=0)
@@ -60,12 +63,12 @@ def period_of(moment: datetime, kind: PeriodKind, zone: tzinfo = UTC) -> Period:
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """Return the instant at which a day begins in a zone, in UTC."""
+    """Return the start of a day in a zone, in UTC."""
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def day_ends(start: datetime, last: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Return the ends of all days of a zone from that of ``start`` to that of ``last``, in UTC."""
+    """Yield the end, in UTC, of each day in a zone, from the day of ``start`` to the day of ``last``."""
     day, final = start.astimezone(zone).date(), last.astimezone(zone).date()
     while day <= final:
         day += timedelta(days=1)

@@ -196,6 +196,6 @@ def _refuse_unfit(record: Record, year: int) -> None:
     if record.currency not in ("AUD", ""):
         raise BadInputError(f"the Australian tax view needs positions in AUD; these are in {record.currency}")
     if record.method in ("avg", "uk"):
-        raise BadInputError(f"method {record.method}: a pool bears no day of acquisition; use fifo, lifo, hifo or lofo for the tax view")
+        raise BadInputError(f"method {record.method}: a pool has no day of acquisition; use fifo, lifo, hifo or lofo for the tax view")
     if record.fee_policy == "expense":
         raise BadInputError("the tax view needs fees in cost and proceeds; compute the positions with fee policy capitalise")

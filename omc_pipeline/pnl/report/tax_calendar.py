@@ -47,7 +47,7 @@ class TaxCalendar:
             BadInputError: The year cannot be.
         """
         if not FIRST_YEAR <= year <= LAST_YEAR:
-            raise BadInputError(f"tax year {year}: years from {FIRST_YEAR} to {LAST_YEAR} are computed")
+            raise BadInputError(f"tax year {year}: choose a year from {FIRST_YEAR} to {LAST_YEAR}")
         return date(year - (self.begins != (1, 1)), *self.begins)
 
     def last_day(self, year: int) -> date:

@@ -139,7 +139,7 @@ def matched_chunk(content: Bytes, fills: FillColumns, carry: Carry, method: Meth
         carry: Of the chunk before.
         method: One of the kernel's.
         fees: Where fees go.
-        policy: What becomes of units sold that were not held.
+        policy: What to do with units that were sold but not held.
     """
     first = _first_rows(content, fills)
     symbols = [bytes(content[at : at + size]).decode() for at, size in zip(*_where(fills, SYMBOL, first), strict=True)]
