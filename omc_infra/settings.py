@@ -180,7 +180,7 @@ class Settings(BaseModel):
     )
     keys: Mapping[str, SecretStr] = Field(
         default_factory=dict,
-        description="Keys of upstreams: one variable `OMC_KEY_<NAME>` for each, `OMC_KEY_<NAME>__<ACCOUNT>` for a key of one account. Addresses of"
+        description="Keys of upstreams: one variable `OMC_KEY_<NAME>` for each, `OMC_KEY_<NAME>__<ACCOUNT>` for one account. Addresses of"
         " channels for alerts are `OMC_KEY_ALERT_<NAME>`.",
     )
 
