@@ -92,7 +92,7 @@ def test_erasing_a_user_leaves_nothing_of_theirs_and_everything_of_others(databa
 
 
 def test_a_user_of_whom_there_is_nothing_is_not_erased(database: Database) -> None:
-    with database.connect("owner") as connection, pytest.raises(BadInputError, match="nothing of user 'nobody'"):
+    with database.connect("owner") as connection, pytest.raises(BadInputError, match="no data of user 'nobody'"):
         erase_user(connection, "nobody", "ann")
 
 

@@ -96,7 +96,7 @@ def test_the_past_does_not_change_from_where_the_live_collection_goes_on(databas
 def test_what_has_no_past_or_none_so_old_says_so(database: Database, sandboxed: Settings) -> None:
     with pytest.raises(BadInputError, match="catalyst_sec_edgar can't collect past days"):
         collect_history(SOURCES["catalyst_sec_edgar"], database, sandboxed, Window.of_days(_ago(3), _ago(2)))
-    with pytest.raises(BadInputError, match="from 2018-02-01 on, not from 2017-01-01"):
+    with pytest.raises(BadInputError, match="from 2018-02-01 on only, not from 2017-01-01"):
         collect_history(FEAR_GREED, database, sandboxed, Window.of_days(date(2017, 1, 1), _ago(2)))
 
 
