@@ -82,7 +82,8 @@ def readable_message(error: ErrorDetails) -> str:
     if (words := _READABLE.get(error["type"])) is None:
         return error["msg"].removeprefix("Value error, ")
     bounds = error.get("ctx", {})
-    return words.format(**{name: int(of) if isinstance(of, float) and of.is_integer() else of for name, of in bounds.items()})
+    said = words.format(**{name: int(of) if isinstance(of, float) and of.is_integer() else of for name, of in bounds.items()})
+    return said.replace(" 1 entries", " 1 entry")
 
 
 def _described(

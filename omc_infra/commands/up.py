@@ -71,8 +71,8 @@ def _run(ports: dict[str, int], stopped: threading.Event, *, as_json: bool) -> N
     for name in ports:
         if table[name].port is None:
             raise click.UsageError(f"service {name} has no port")
-    console.print("Starting; a new database, or much that is due, can take a minute.", style="dim")
     with open_platform(settings, table=table) as platform:
+        console.print("Starting; a new database, or much that is due, can take a minute.", style="dim")
         with console.status("Collecting what is due"):
             failures = platform.start_all(ports, stopped)
         with console.status("Waiting for the services"):

@@ -16,7 +16,8 @@ from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate, migration_folders
 from omc_infra.settings import load_settings
 
-LATER = "n1001"
+LATER = ("n1001", "e9001")
+"""The revision of alerts, and what came after it."""
 STORED = """
 INSERT INTO quality.alert (ledger, dimension, score, threshold, opened_at, closed_at) VALUES
     ('glass', 'timeliness', 0.2, 0.7, '2026-11-01Z', '2026-11-02Z'),
@@ -32,8 +33,9 @@ def before(home: Path, server_url: str, tmp_path: Path) -> Iterator[Database]:
     for number, folder in enumerate(migration_folders()):
         folders.append(tmp_path / str(number))
         shutil.copytree(folder, folders[-1])
-        for path in folders[-1].glob(f"{LATER}*"):
-            path.unlink()
+        for path in folders[-1].glob("*.py"):
+            if path.name.startswith(LATER):
+                path.unlink()
     settings = load_settings({"OMC_HOME": str(home), "OMC_DATABASE_URL": server_url.replace("{database}", "t_before_alerts")})
     with open_database(settings, check=False) as database:
         migrate(database, folders)

@@ -86,7 +86,7 @@ def test_who_looks_elsewhere_is_told_where_the_body_lies(database: Database, bod
     with database.connect("writer") as connection:
         PostgresRawStore(connection, bodies).store(kept, etag=None, last_modified=None)
 
-        with pytest.raises(ConfigurationError, match="lies in s3://lakes/omc/bodies"):
+        with pytest.raises(ConfigurationError, match="is stored in s3://lakes/omc/bodies"):
             PostgresRawStore(connection).body(kept.sha256)
 
 

@@ -65,7 +65,7 @@ def test_the_watch_list_of_the_options_is_what_is_asked_for_and_what_the_parser_
     [
         ("catalyst_sec_edgar", {"filer": {}}, "sources.catalyst_sec_edgar.filer: no such option"),
         ("catalyst_sec_edgar", {"filers": {"MSTR": "BTC"}}, "filers.MSTR"),
-        ("catalyst_sec_edgar", {"filers": {}}, "at least 1 item"),
+        ("catalyst_sec_edgar", {"filers": {}}, "at least 1 entry"),
         ("catalyst_sec_edgar", {"filers": {"1": "bitcoin!"}}, 'must be a symbol like "BTC" or "COINSPOT:AUS", or "" for no coin'),
         ("glass_defillama", {"protocols": ["aave?x=1"]}, "protocols.0: must be a slug"),
         ("glass_defillama", {"hosts": {"main": ["http://api.llama.fi"]}}, "must be like https://"),

@@ -106,7 +106,13 @@ def test_a_rate_limit_of_snapshot_is_one_though_its_body_says_unauthorized(
 
 
 def test_the_help_centre_is_read_whole_once_and_then_back_a_day(upstream: Upstream, database: Database, settings: Settings) -> None:
-    article = {"id": 5, "title": "New coin (WIF)", "created_at": "2026-09-01T00:00:00Z", "updated_at": "2026-09-01T00:00:00Z"}
+    article = {
+        "id": 5,
+        "title": "New coin (WIF)",
+        "created_at": "2026-09-01T00:00:00Z",
+        "updated_at": "2026-09-01T00:00:00Z",
+        "body": "<p>Soon.</p>",
+    }
     pages = [{"articles": [{**article, "id": n}], "next_page": "more" if n < 7 else None} for n in (5, 6, 7)]
     upstream.replies = [Reply(200, json.dumps(page).encode()) for page in pages]
     source = catalyst_coinspot_announcements.SOURCE

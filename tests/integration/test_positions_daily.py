@@ -165,7 +165,7 @@ def test_a_user_whose_policy_refuses_holds_up_no_other_and_makes_the_check_red(d
     assert summary(database, "refuser").cost == 5  # as the last run left it
     (red,) = [result for result in done.get_asset_check_evaluations() if result.check_name == "no_open_exceptions"]
     assert not red.passed
-    assert "by fifo in AUD are refused" in str(red.metadata["exceptions"].value)
+    assert "by fifo in AUD were refused" in str(red.metadata["exceptions"].value)
 
 
 def test_the_assets_tell_how_many_rows_there_are_when_nothing_changed_and_no_sum_or_name_of_one_user(

@@ -57,7 +57,7 @@ def test_a_server_that_does_not_answer_is_told_with_its_reason_and_another_profi
 
     assert (silent.returncode, "127.0.0.1:1" in silent.stdout, "refused" in silent.stdout) == (1, True, True)
     assert "s3cret" not in silent.stdout + silent.stderr
-    assert (foreign.returncode, "holds sandbox rows" in foreign.stderr) == (2, True)
+    assert (foreign.returncode, "belongs to the profile sandbox" in foreign.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", ["migrate", "url", "status"])

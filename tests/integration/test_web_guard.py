@@ -341,5 +341,5 @@ def test_the_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -
 def test_a_token_file_that_holds_no_token_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("short")
 
-    with pytest.raises(ConfigurationError, match="remove it"):
+    with pytest.raises(ConfigurationError, match="remove the file"):
         ensure_access(tmp_path / "token")

@@ -184,7 +184,7 @@ def test_a_document_name_that_leads_elsewhere_does_not_get_into_the_link() -> No
             AccessDeniedError,
             "Undeclared Tool.*OMC_CONTACT",
         ),
-        (b"<html><h1>Request Rate Threshold Exceeded</h1></html>", RateLimitedError, "too fast"),
+        (b"<html><h1>Request Rate Threshold Exceeded</h1></html>", RateLimitedError, "too many requests"),
         (b"<feed><entry/></feed>", PayloadChangedError, "XML document"),
     ],
 )
