@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from omc_infra.clock import utc_now
 from omc_pipeline.imports.money import Side, shown
 from omc_pipeline.imports.notes import Notes
 from omc_pipeline.imports.row import Row, UnclearRowError
@@ -20,6 +21,8 @@ _QUOTES = sorted([*FIAT, *STABLE, "BTC", "XBT", "ETH", "BNB", "TRX"], key=len, r
 _SEPARATED = re.compile(r"([A-Za-z0-9][A-Za-z0-9.*$]{0,29})[/_-]([A-Za-z0-9][A-Za-z0-9.*$]{0,29})")
 _ALONE = re.compile(r"[A-Z0-9][A-Z0-9.*$]{0,29}")
 _ZERO = Decimal(0)
+_MOST_AHEAD = timedelta(days=1)
+"""A zone that was given wrongly puts a row at most so far ahead; more is a mistake of its date."""
 _SIDES: dict[str, Side] = {"BUY": "buy", "SELL": "sell", "Buy": "buy", "Sell": "sell", "buy": "buy", "sell": "sell"}
 
 
@@ -69,12 +72,17 @@ def _happened(row: Row, notes: Notes) -> bool:
 
 
 def _sound(fills: list[Fill], notes: Notes) -> list[Fill]:
-    """Return the fills of one event if none of them has a negative quantity, price or value; a negative fee is noted.
+    """Return the fills of one event if each of them is possible; a negative fee is noted.
 
     Raises:
-        UnclearRowError: One has.
+        UnclearRowError: One has a negative quantity, price or value, trades nothing, or lies in the future.
     """
+    latest = utc_now() + _MOST_AHEAD
     for fill in fills:
+        if fill.kind == "trade" and fill.qty == 0:
+            raise UnclearRowError("it trades a quantity of 0")
+        if fill.time > latest:
+            raise UnclearRowError(f"its time {fill.time:%Y-%m-%d %H:%M} lies in the future")
         for what, value in (("quantity", fill.qty), ("price", fill.price), ("value", fill.amount)):
             if value is not None and value < 0:
                 raise UnclearRowError(f"its {what} is {value:f}; whether it came or went, its other columns say")

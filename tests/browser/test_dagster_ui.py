@@ -49,7 +49,7 @@ const socket = new WebSocket("UI/graphql".replace("http", "ws"), "graphql-ws");
 socket.onopen = () => { window.opened = true; };
 document.body.append("attacked");
 </script></body>"""
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(280)]
 if CHROMIUM is None:
     warnings.warn("SKIPPED for want of a Chromium: tests in a real browser", stacklevel=1)
     pytest.skip("no Chromium installed", allow_module_level=True)

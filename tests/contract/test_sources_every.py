@@ -203,6 +203,7 @@ def test_a_body_cut_or_garbled_anywhere_never_breaks_the_parser(source: Source) 
                 assert isinstance(outcome, Parsed) or str(outcome).isprintable()
 
 
+@pytest.mark.slow
 @every_source
 def test_a_value_of_any_wrong_kind_anywhere_never_breaks_the_parser(source: Source) -> None:
     for payload in _samples(source):

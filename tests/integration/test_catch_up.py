@@ -11,6 +11,8 @@ from omc_pipeline.in_process import catch_up
 from omc_pipeline.in_process.catch_up import collect_due
 from omc_pipeline.sandbox import serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_an_upstream_that_is_down_is_told_and_the_rest_goes_on(

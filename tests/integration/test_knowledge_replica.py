@@ -29,6 +29,8 @@ from omc_pipeline.ledgers.knowledge import advance_watermarks
 from omc_pipeline.ledgers.read import LedgerReader
 from omc_pipeline.ledgers.write import append
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 9, 21, 14, tzinfo=UTC)
 READY_S = 30.0
 

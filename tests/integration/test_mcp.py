@@ -41,6 +41,8 @@ from omc_pipeline.ledgers.human import Sentiment
 from omc_pipeline.ledgers.write import append
 from omc_pipeline.positions.run import compute_positions
 
+pytestmark = pytest.mark.slow
+
 OMC = Path(sys.executable).parent / "omc"
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)

@@ -42,6 +42,8 @@ from omc_pipeline.positions.run_context import RunContext
 from omc_pipeline.positions.snapshot import Snapshots, snapshot_positions
 from omc_pipeline.positions.users import stale_users, users_with_positions
 
+pytestmark = pytest.mark.slow
+
 T0 = datetime(2026, 3, 2, 12, tzinfo=UTC)
 D = Decimal
 NUMBERS = count(1)

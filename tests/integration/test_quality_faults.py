@@ -16,6 +16,8 @@ from omc_pipeline.benches.quality_work import faults, judged_faults, judged_soun
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.quality import CheckOutcome, QualityReport, run_source_checks, run_suites
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def days(database: Database) -> Days:

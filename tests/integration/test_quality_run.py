@@ -303,7 +303,7 @@ def test_one_wrong_quote_blocks_and_alerts_and_is_named(platform: Platform, chec
     assert ("exchange", "accuracy") in {(alert.ledger, alert.dimension) for alert in report.alerts}
 
 
-@pytest.mark.parametrize("factor", [Decimal("0.001"), Decimal("0.1"), Decimal(10), Decimal(100), Decimal(1000)])
+@pytest.mark.parametrize("factor", [Decimal("0.001"), Decimal(100)])
 @pytest.mark.parametrize(("check", "minutes"), [("quote_symbol_spikes", 1), ("quote_symbol_agrees", 50)])
 def test_one_symbol_in_another_unit_alerts_when_it_begins_and_as_long_as_it_lasts(
     platform: Platform, check: str, minutes: int, factor: Decimal

@@ -26,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from warm_home import FIXTURES, WarmHome, eventually, python_path, warm_home
 
+pytestmark = pytest.mark.slow
+
 SERVER = """
 import errno, os, sys
 from pathlib import Path

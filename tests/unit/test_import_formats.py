@@ -477,3 +477,22 @@ def test_a_number_that_can_be_read_in_two_ways_is_asked_about() -> None:
     found = read_content(table, Asked(mark="point"))
     assert found is not None
     assert found.fills[0].amount == 1234
+
+
+@pytest.mark.parametrize(
+    ("time", "qty", "price", "why"),
+    [
+        ("2024-01-02T10:00:00Z", "0", "3.5", "quantity of 0"),
+        ("2024-01-02T10:00:00Z", "-1", "3.5", "quantity is -1"),
+        ("2024-01-02T10:00:00Z", "1", "-3.5", "price is -3.5"),
+        ("2099-01-02T10:00:00Z", "1", "3.5", "lies in the future"),
+    ],
+)
+def test_an_impossible_trade_is_not_counted_and_named(time: str, qty: str, price: str, why: str) -> None:
+    table = f"id,time,symbol,side,qty,price,quote\n1,{time},BTC,buy,{qty},{price},AUD\n2,2024-01-03T10:00:00Z,BTC,buy,1,2,AUD\n"
+
+    found = read_content(table.encode(), ASKED)
+
+    assert found is not None
+    assert [fill.qty for fill in found.fills] == [Decimal(1)]
+    assert why in str(found)
