@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +18,7 @@ from omc_infra.postgres.database import Database
 
 LONGEST_QUESTION = 2_000
 LONGEST_ANSWER = 200
+_USER = re.compile(r"[a-z0-9_-]{1,64}", re.ASCII)
 _ASKED = """
 INSERT INTO agents.session (session_id, user_id, trigger, question, status, model, event_recorded_at, as_of)
 SELECT :session_id, :user_id, 'question', :question, 'queued', :model, now, coalesce(:as_of, now) FROM clock_timestamp() AS now
@@ -36,8 +38,10 @@ def open_question(database: Database, user_id: str, question: str, model: str, a
         as_of: Knowledge time of all that it reads; None: now.
 
     Raises:
-        BadInputError: No question, one that is too long, or a knowledge time in the future.
+        BadInputError: No user's name, no question, one that is too long, or a knowledge time in the future.
     """
+    if not _USER.fullmatch(user_id):
+        raise BadInputError(f"{user_id[:64]!r} is no user: small letters, digits, - and _, at most 64")
     asked = visible_text(question, limit=LONGEST_QUESTION + 1)
     if not asked or len(asked) > LONGEST_QUESTION:
         raise BadInputError(f"a question has 1 to {LONGEST_QUESTION} characters")

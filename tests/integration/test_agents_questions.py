@@ -273,6 +273,7 @@ def test_the_how_to_works_to_the_letter(settings: Settings, tmp_path: Path, data
 
 def test_bad_words_are_refused_in_one_line(settings: Settings) -> None:
     for words in (
+        ("ask", "price of BTC", "--user", "No One"),
         ("ask", " "),
         ("ask", "x" * 3000),
         ("answer", "nothing", "BTC"),

@@ -85,7 +85,7 @@ def test_a_model_without_price_is_not_asked(tmp_path: Path) -> None:
 def test_the_sandbox_asks_no_provider(tmp_path: Path) -> None:
     choose(tmp_path, 'provider = "openai"\nmodel = "gpt-6-sol"')
 
-    assert "nothing leaves the machine" in str(omc(tmp_path, "models", "check", code=2, OMC_KEY_OPENAI=CANARY))
+    assert "sends nothing to providers" in str(omc(tmp_path, "models", "check", code=2, OMC_KEY_OPENAI=CANARY))
 
 
 def test_live_without_a_key_says_which(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_brief_asks_the_chosen_provider_and_its_money_is_shown(tmp_path: Path,
     assert document["briefs"]
     assert all(brief["verified"] == brief["claims"] >= 3 for brief in document["briefs"])
     assert {call.path for call in server.notes.calls} == {"/anthropic/v1/messages"}
-    assert len(server.notes.calls) == 2 * len(document["briefs"])
+    assert len(server.notes.calls) == 3 * len(document["briefs"])
     [spent] = omc(tmp_path, "agent", "spend")["spend"]
     assert (spent["model"], spent["calls"], spent["settled"]) == (
         "anthropic/claude-sonnet-5-5",
@@ -137,4 +137,4 @@ def test_a_brief_asks_the_chosen_provider_and_its_money_is_shown(tmp_path: Path,
     assert float(spent["counted_usd"]) > 0
     shown = omc(tmp_path, "agent", "show", document["briefs"][0]["event"])
     assert shown["session"]["model"] == "anthropic/claude-sonnet-5-5"
-    assert [call["step"] for call in shown["spend"]] == ["extract", "analyse"]
+    assert [call["step"] for call in shown["spend"]] == ["extract", "read", "analyse"]
