@@ -24,7 +24,7 @@ _UNBRIEFED = """
 SELECT o.event_id FROM catalyst.outbox o LEFT JOIN agents.brief b USING (source, event_id)
 WHERE o.recorded_at - o.published_at <= interval '24 hours' AND b.event_id IS NULL
 """
-_EARLIEST_S, _LATEST_S, _RUN_WAIT_S = 3.0, 18.0, 60.0
+_EARLIEST_S, _LATEST_S, _RUN_WAIT_S = 3.0, 18.0, 240.0
 
 
 @pytest.mark.slow
