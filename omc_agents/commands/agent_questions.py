@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from omc_infra.cli import emit, json_option
+from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import Settings, load_settings
@@ -136,12 +137,9 @@ def _moment(written: str | None) -> datetime | None:
     if written is None:
         return None
     try:
-        moment = datetime.fromisoformat(written)
+        return parse_utc(written)
     except ValueError:
-        raise BadInputError(f"--as-of {written!r} is not a time; write it like 2026-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise BadInputError(f"--as-of {written!r} has no zone; append Z or +00:00")
-    return moment
+        raise BadInputError(f"--as-of {written!r} is not a time with a zone; write it like 2026-01-31T12:00:00Z") from None
 
 
 def _dollars(written: str) -> Decimal:

@@ -15,6 +15,7 @@ from omc_agents.mcp_server.pages import MOST_OFFSET, cursor_of, page_of, place_o
 from omc_agents.mcp_server.reading import Reading
 from omc_agents.mcp_server.rows import UNTRUSTED, shown
 from omc_agents.mcp_server.tools import DataTool
+from omc_infra.clock import parse_utc
 from omc_infra.errors import BadInputError
 from omc_infra.settings import Profile
 
@@ -88,12 +89,9 @@ def _moment(written: str | None) -> datetime | None:
     if written is None:
         return None
     try:
-        moment = datetime.fromisoformat(written)
+        return parse_utc(written)
     except ValueError:
-        raise BadInputError(f"as_of: {written!r} is no time; write 2026-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise BadInputError(f"as_of: {written!r} has no zone; append Z or +00:00")
-    return moment
+        raise BadInputError(f"as_of: {written!r} is not a time with a zone; write it like 2026-01-31T12:00:00Z") from None
 
 
 def _fitting(documents: list[dict[str, Any]], characters: int) -> int:

@@ -1,4 +1,4 @@
-"""How a session looks at the ledgers: four named tools with typed arguments, bound to one user and one knowledge time.
+"""How a session looks at the ledgers: named tools with typed arguments, bound to one user and one knowledge time.
 
 Not here: SQL of the ledgers (``omc_pipeline.ledgers.read``), deciding which tool to call (``workflow``).
 """

@@ -22,10 +22,10 @@ from omc_agents.sessions.locks import session_lock
 from omc_agents.sessions.states import FINISHED, Status, Trigger, WaitingFor
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment, issue_token
-from omc_agents.workflow.answering import question_steps
 from omc_agents.workflow.context import SessionContext, SessionEndedError, Step, Work
+from omc_agents.workflow.event_steps import event_steps
 from omc_agents.workflow.graph import run_graph
-from omc_agents.workflow.steps import event_steps
+from omc_agents.workflow.question_steps import question_steps
 from omc_infra.errors import BadInputError, OmcError, PermanentError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.postgres.database import Database

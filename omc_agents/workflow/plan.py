@@ -15,7 +15,7 @@ from pydantic import Field
 
 from omc_agents.models.protocol import Request, Text, Turn
 from omc_agents.tools.arguments import SYMBOL_PATTERN, Timeframe
-from omc_agents.workflow.answer import Answer
+from omc_agents.workflow.model_answers import Answer
 from omc_pipeline.assets.asset import Ambiguous, Asset
 from omc_pipeline.assets.registry import Registry
 

@@ -13,8 +13,8 @@ from omc_agents.claims.evidence import Evidence
 from omc_agents.models.protocol import Request, Response
 from omc_agents.sessions.spend import SpendCapError
 from omc_agents.tools.toolbox import EventDocument
-from omc_agents.workflow.answer import read_answer
-from omc_agents.workflow.questions import Reading, reading_request
+from omc_agents.workflow.model_answers import read_answer
+from omc_agents.workflow.model_requests import Reading, reading_request
 from omc_infra.errors import PayloadChangedError
 from omc_pipeline.documents.fact import DocumentFact
 from omc_pipeline.documents.passage import Document

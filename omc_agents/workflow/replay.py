@@ -7,8 +7,8 @@ from datetime import datetime
 from omc_agents.claims.render import Brief, Circumstances, render, render_answer
 from omc_agents.claims.verify import verify
 from omc_agents.sessions.proof import Recording
-from omc_agents.workflow.answer import read_answer
-from omc_agents.workflow.questions import Analysis
+from omc_agents.workflow.model_answers import read_answer
+from omc_agents.workflow.model_requests import Analysis
 from omc_infra.errors import BadInputError
 
 

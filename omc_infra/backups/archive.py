@@ -12,7 +12,6 @@ import os
 import tarfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -143,7 +142,7 @@ def _through_a_pipe(write: Callable[[IO[bytes]], Any], read: Callable[[IO[bytes]
     except BaseException as error:  # noqa: BLE001 raised below
         failure = error
     writer.join()
-    with suppress(IndexError):
+    if failures:
         raise failures[0]
     if failure is not None:
         raise failure

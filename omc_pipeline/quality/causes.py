@@ -130,10 +130,11 @@ def _finding(cause: Cause, source: Source | None, found: Sequence[CheckOutcome])
     is_private = source is None or any(table.per_user for table in source.tables)
     named = [row for outcome in found for row in outcome.examples if _is_of(cause, row)]
     observed = "nothing to judge" if worst.observed is None else worst.observed
+    how_far, between = ("barely so", "where the bound is") if worst.passed else ("not so", "instead of")
     return Finding(
         cause=cause,
         severity=severity_of(score),
-        summary=f"{worst.description.rstrip('.')}: not so, {observed} instead of {worst.expected}"
+        summary=f"{worst.description.rstrip('.')}: {how_far}, {observed} {between} {worst.expected}"
         f" ({worst.name}, {worst.rows} rows judged).",
         advice=worst.advice or _UNADVISED,
         playbook=PLAYBOOK,

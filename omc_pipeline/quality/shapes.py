@@ -62,15 +62,13 @@ def payload_checks() -> Iterator[Check]:
         "payload_keys", "accuracy", "critical", "No key of the answers has vanished or holds another type.", unit="count", high=0,
         fact="cardinality(CAST(:keys_gone AS text[]))", failing="SELECT unnest(CAST(:keys_gone AS text[]))", needs_rows=False,
         advice="The upstream has changed its format. Compare the newest body in `raw.payload` with one of yesterday, correct the "
-        "parser and run "
-        "`omc replay`. If nothing reads the key, nothing: the check holds again after a day.",
+        "parser and run `omc replay`. If nothing reads the key, nothing: the check holds again after a day.",
     )  # fmt: skip
     yield Check(
         "payload_new_keys", "accuracy", "info", "The answers have no new key.", unit="count", high=0,
         fact="cardinality(CAST(:keys_new AS text[]))", failing="SELECT unnest(CAST(:keys_new AS text[]))", needs_rows=False,
         advice="Read the upstream's documentation: the key may replace one that is read, or hold what was wanted. The check holds "
-        "again after a "
-        "day.",
+        "again after a day.",
     )  # fmt: skip
 
 

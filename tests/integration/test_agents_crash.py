@@ -19,8 +19,8 @@ from omc_agents.models.protocol import Request, Response
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.briefs import show_session
 from omc_agents.workflow.context import SessionContext, Step, Work
+from omc_agents.workflow.event_steps import STEPS
 from omc_agents.workflow.orchestrator import steps_of
-from omc_agents.workflow.steps import STEPS
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
 from omc_pipeline.ledgers.catalyst import CatalystEvent

@@ -16,7 +16,7 @@ from test_agents_crash import CountingAnalyst, await_no_locks
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.sessions.persons import give_answer, open_question
 from omc_agents.workflow import orchestrator
-from omc_agents.workflow.answering import ANSWER_STEPS
+from omc_agents.workflow.question_steps import ANSWER_STEPS
 from omc_infra.postgres.database import Database
 from omc_infra.settings import PROJECT_ROOT, Settings
 from omc_pipeline.ledgers.exchange import Quote

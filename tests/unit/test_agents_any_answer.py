@@ -15,8 +15,8 @@ from omc_agents.claims.kinds import KINDS
 from omc_agents.claims.safety import unsafe_reason
 from omc_agents.claims.verify import Draft, verify
 from omc_agents.claims.vocabularies import FACTS
-from omc_agents.workflow.answer import read_answer
-from omc_agents.workflow.questions import Analysis, Extraction, Reading
+from omc_agents.workflow.model_answers import read_answer
+from omc_agents.workflow.model_requests import Analysis, Extraction, Reading
 from omc_agents.workflow.reading import accepted_facts
 from omc_infra.errors import PayloadChangedError
 from omc_pipeline.documents.fact import MODALITIES, DocumentFact

@@ -25,8 +25,8 @@ from omc_agents.models.worst_case import WorstCaseModel
 from omc_agents.sessions.spend import Reservation
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.workflow.context import SessionContext
+from omc_agents.workflow.event_steps import STEPS, event_steps
 from omc_agents.workflow.graph import first_state
-from omc_agents.workflow.steps import STEPS, event_steps
 
 pytestmark = pytest.mark.containment
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

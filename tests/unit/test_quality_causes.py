@@ -102,3 +102,13 @@ def test_the_symbol_of_a_candle_is_found_in_its_key_and_in_words_of_a_check() ->
 
 def test_what_was_not_judged_is_no_cause() -> None:
     assert found(replace(UNCROSSED, judged=False), PRESENT) == []
+
+
+def test_a_check_that_holds_but_scores_low_is_not_called_failed() -> None:
+    late = replace(LOOKED, passed=True, score=0.3, observed="174 s", expected="<= 180 s")
+    outcomes = (late, PRESENT)
+    score = ledger_score({SOURCE: [Scored(each.dimension, each.severity, each.score) for each in outcomes]})
+
+    (finding, *_) = findings_of("exchange", score, {SOURCE: outcomes}, discover_sources(), 0.7, ())
+
+    assert "barely so, 174 s where the bound is <= 180 s" in finding.summary

@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, missing_remark, render_answer
-from omc_agents.claims.verify import Verification, verify
 from omc_agents.sessions.store import Session
 from omc_agents.tools.by_topic import TOOL_OF, rows_on
-from omc_agents.workflow.answer import read_answer
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
+from omc_agents.workflow.event_steps import verification_of, verify_claims
+from omc_agents.workflow.model_answers import read_answer
+from omc_agents.workflow.model_requests import answer_request
 from omc_agents.workflow.plan import SPANS, Choice, Named, Plan, asked_back, coins_named, plan_of, plan_request
-from omc_agents.workflow.questions import Analysis, answer_request
-from omc_agents.workflow.steps import no_claim
 from omc_infra.configuration import load_configuration
 from omc_infra.errors import PayloadChangedError
 from omc_pipeline.assets.configured import configured_registry
@@ -71,22 +70,12 @@ def analyse(context: SessionContext, work: Work) -> Work:
     return {**spent(work, answer), "analysis_sha256": request.sha256(context.panel.name)}
 
 
-def verify_claims(context: SessionContext, work: Work) -> Work:
-    """Hold the drafts against the evidence; without a claim that stands nothing is published."""
-    try:
-        verification = _verification(context, work)
-    except PayloadChangedError as error:
-        return ended(work, "refused", str(error))
-    counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
-    return counted if verification.claims else ended(counted, "inconclusive", no_claim(verification))
-
-
 def publish(context: SessionContext, work: Work) -> Work:
     """End the session: with its answer and claims in one transaction, or without and with the reason."""
     if work["status"] != "running":
         context.store.finish(context.session.session_id, work["status"], work["reason"])
         return work
-    verification, evidence, planned = _verification(context, work), context.evidence, _plan(work)
+    verification, evidence, planned = verification_of(context, work), context.evidence, _plan(work)
     found = {row.tool for row in evidence.values()}
     remarks = [missing_remark(topic, planned.coins) for topic in planned.topics if TOOL_OF[topic] not in found]
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
@@ -127,10 +116,3 @@ def _planned_rows(context: SessionContext, planned: Plan) -> list[Evidence]:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tools") as pool:
         found = pool.map(lambda topic: rows_on(box, topic, planned.coins, span), topics)
         return list({row.ref: row for rows in found for row in rows}.values())
-
-
-def _verification(context: SessionContext, work: Work) -> Verification:
-    answer = context.store.remembered(context.session.session_id, work["analysis_sha256"])
-    if answer is None:
-        raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {context.session.session_id}")
-    return verify(read_answer(answer.text, Analysis).drafts(), context.evidence, "")

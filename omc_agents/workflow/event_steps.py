@@ -14,9 +14,9 @@ from omc_agents.claims.verify import Verification, verify
 from omc_agents.sessions.store import Session
 from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe, is_event_type, is_symbol
 from omc_agents.tools.toolbox import DOCUMENTS_TOOL, EVENT_STUDY
-from omc_agents.workflow.answer import read_answer
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
-from omc_agents.workflow.questions import Analysis, Extraction, analysis_request, extraction_request
+from omc_agents.workflow.model_answers import read_answer
+from omc_agents.workflow.model_requests import Analysis, Extraction, analysis_request, extraction_request
 from omc_agents.workflow.reading import read_one
 from omc_infra.errors import BadInputError, PayloadChangedError
 from omc_pipeline.ledgers.glass import PROTOCOL_TVL
@@ -84,21 +84,21 @@ def analyse(context: SessionContext, work: Work) -> Work:
 
 
 def verify_claims(context: SessionContext, work: Work) -> Work:
-    """Hold the drafts against the evidence; without a claim that stands the session is refused."""
+    """Hold the drafts against the evidence; without a claim that stands nothing is published."""
     try:
-        verification = _verification(context, work)
+        verification = verification_of(context, work)
     except PayloadChangedError as error:
         return ended(work, "refused", str(error))
     counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
-    return counted if verification.claims else ended(counted, "inconclusive", no_claim(verification))
+    return counted if verification.claims else ended(counted, "inconclusive", f"{NO_CLAIM}; dropped: {dict(verification.dropped)}")
 
 
 def publish(context: SessionContext, work: Work) -> Work:
-    """End the session: with its brief and claims in one transaction, or refused with the reason."""
+    """End the session: with its brief and claims in one transaction, or without and with the reason."""
     if work["status"] != "running":
         context.store.finish(context.session.session_id, work["status"], work["reason"])
         return work
-    verification, evidence = _verification(context, work), context.evidence
+    verification, evidence = verification_of(context, work), context.evidence
     event = evidence[work["event_ref"]]
     remarks = [*reading_remarks(event, work.get("reading") or {}), *study_remarks(event, evidence.values())]
     circumstances = Circumstances(context.profile, context.session.as_of, context.alert_threshold, remarks)
@@ -155,12 +155,12 @@ def subject_of(session: Session) -> tuple[str, str]:
     return session.source, session.event_id
 
 
-def no_claim(verification: Verification) -> str:
-    """Say why a session ends without a brief."""
-    return f"{NO_CLAIM}; dropped: {dict(verification.dropped)}"
+def verification_of(context: SessionContext, work: Work) -> Verification:
+    """Hold the recorded drafts against the evidence; a question has no event of its own.
 
-
-def _verification(context: SessionContext, work: Work) -> Verification:
+    Raises:
+        PayloadChangedError: The answer is not of the schema, or retention let go of it.
+    """
     answer = context.store.remembered(context.session.session_id, work["analysis_sha256"])
     if answer is None:
         raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {context.session.session_id}")

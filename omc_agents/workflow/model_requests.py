@@ -18,7 +18,7 @@ from omc_agents.claims.vocabularies import FACTS
 from omc_agents.models.passages import passages_document
 from omc_agents.models.protocol import Request, Text, Turn
 from omc_agents.tools.envelope import envelopes_of
-from omc_agents.workflow.answer import Answer
+from omc_agents.workflow.model_answers import Answer
 from omc_pipeline.documents.fact import MODALITIES, DocumentFact
 from omc_pipeline.documents.passage import Document
 
