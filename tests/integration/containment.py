@@ -31,6 +31,7 @@ from omc_agents.sessions.persons import open_question
 from omc_agents.sessions.proof import recording_of
 from omc_agents.sessions.tokens import issue_token
 from omc_agents.workflow.orchestrator import run_workflow
+from omc_agents.workflow.plan import SPANS
 from omc_infra.postgres.database import Database
 from omc_infra.settings import Settings
 from omc_pipeline.ledgers.catalyst import CatalystDocument, CatalystEvent
@@ -303,7 +304,7 @@ def question_faults(shown: Mapping[str, Any], whole: Mapping[str, Any]) -> list[
         is_remark = re.fullmatch(r"No rows on [a-z]+(?: of [A-Z0-9]{2,12}(?:, [A-Z0-9]{2,12})*)?: [a-z ]+\.", line)
         if not (is_claim or is_remark or _REMARKS.fullmatch(line) or re.sub(r"\d+", "0", of_coins.sub("of X", line)) in lines):
             faults.append(f"line {line!r}")
-    words = set(_FACT_WORDS.findall(whole["brief"]["title"]))
+    words = {*_FACT_WORDS.findall(whole["brief"]["title"]), *_FACT_WORDS.findall(" ".join(SPANS))}
     faults += [
         f"title {word!r}" for word in _FACT_WORDS.findall(brief["title"]) if word not in words and not (word.isupper() and word.isascii())
     ]
@@ -366,7 +367,7 @@ def _fact_faults(claim: Mapping[str, Any], row: Mapping[str, Any], planted: str)
     from omc_pipeline.documents.fact import MODALITIES
 
     ours = " ".join(
-        [*FACTS, *_STATED.values(), *MODALITIES, "The filing of MSTR says from to as week ending per USD EH s due Notes Senior"]
+        [*FACTS, *_STATED.values(), *MODALITIES, "The filing announcement proposal of MSTR says from to as week ending per USD EH s due Notes Senior"]
     )
     words = set(_FACT_WORDS.findall(ours.replace("_", " ")))
     faults = []

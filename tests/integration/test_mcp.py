@@ -90,7 +90,7 @@ def ledgers(database: Database) -> None:
         append(connection, "exchange_coinspot_prices", quotes, None)
         bars = [
             Candle("exchange_coinspot_prices", "BTC", "AUD", "1h", NOW - age * HOUR, *map(Decimal, (1, 2, 1, 2)), None, 4)
-            for age in range(1, 24)
+            for age in range(1, 22)
         ]
         append(connection, "exchange_coinspot_prices", bars, None)
         append(connection, "glass_defillama", [CoinPrice("BTC", NOW - HOUR, Decimal(98000), None)], None)
@@ -240,8 +240,9 @@ def test_prices_come_with_their_age(ask: Ask) -> None:
 
     newest, oldest = answer.rows[:2]
     assert (newest["row"]["last"], oldest["row"]["last"]) == ("150", "120")
-    assert 3600 <= newest["age_s"] < 3600 + 900
-    assert tables(answer).count("glass.candle") == 23
+    real = (datetime.now(UTC) - NOW + HOUR).total_seconds()  # the file may have been read long before its tests run
+    assert real - 60 <= newest["age_s"] <= real + 1
+    assert tables(answer).count("glass.candle") == 21
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.row.table.qualified)
