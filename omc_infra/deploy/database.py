@@ -9,7 +9,7 @@ from omc_infra.deploy.aws import AwsRefusedError
 from omc_infra.deploy.context import Context
 from omc_infra.deploy.ecs import described_tasks, why_stopped
 from omc_infra.deploy.failures import RolloutError
-from omc_infra.deploy.revisions import definition, own_images
+from omc_infra.deploy.revisions import definition, is_own_image
 from omc_infra.errors import OmcError, RetryableError
 from omc_infra.logs import redact
 from omc_infra.terminal import one_line
@@ -91,8 +91,9 @@ def wait_for_migration(context: Context, task: str) -> None:
 
 
 def _require_success(context: Context, task: Mapping[str, Any]) -> None:
-    codes = [container.get("exitCode") for container in task.get("containers", [])]
-    if codes and all(code == 0 for code in codes):
+    # Helpers beside it, such as a log router, are killed when it ends; their exit codes mean nothing.
+    own = [c for c in task.get("containers", []) if is_own_image(str(c.get("image", "")), context.section.repository)]
+    if own and all(container.get("exitCode") == 0 for container in own):
         return
     lines = _last_lines(context, task)
     raise RolloutError(f"the migration failed: {why_stopped(task)}" + (f"; its log ends: {lines}" if lines else ""))
@@ -121,8 +122,7 @@ def _overrides(context: Context, arn: str) -> dict[str, Any]:
     if not command:
         return {}
     found = definition(context, arn)
-    own = own_images(found, context.section.repository)
-    names = [container["name"] for container in found["containerDefinitions"] if container["image"] in own]
+    names = [c["name"] for c in found["containerDefinitions"] if is_own_image(c["image"], context.section.repository)]
     return {"overrides": {"containerOverrides": [{"name": name, "command": list(command)} for name in names[:1]]}}
 
 

@@ -32,7 +32,12 @@ def family_of(arn: str) -> str:
 
 def own_images(found: Definition, repository: str) -> list[str]:
     """Return the images of a definition that are of a repository, one each container."""
-    return [c["image"] for c in found["containerDefinitions"] if _is_of(c["image"], repository)]
+    return [c["image"] for c in found["containerDefinitions"] if is_own_image(c["image"], repository)]
+
+
+def is_own_image(image: str, repository: str) -> bool:
+    """Say whether an image is of a repository."""
+    return image == repository or image.startswith((f"{repository}@", f"{repository}:"))
 
 
 def registered(context: Context, base: Definition, image: str) -> str:
@@ -83,16 +88,12 @@ def differences(old: Definition, new: Definition) -> Iterator[str]:
 
 
 def _container(container: Mapping[str, Any], repository: str, image: str) -> dict[str, Any]:
-    if not _is_of(container["image"], repository):
+    if not is_own_image(container["image"], repository):
         return dict(container)
     changed = {**container, "image": image}
     if "environment" in container:
         changed["environment"] = [{**e, "value": image} if e["name"] == _IMAGE_VARIABLE else e for e in container["environment"]]
     return changed
-
-
-def _is_of(image: str, repository: str) -> bool:
-    return image == repository or image.startswith((f"{repository}@", f"{repository}:"))
 
 
 def _flat(found: Definition) -> dict[str, Any]:
