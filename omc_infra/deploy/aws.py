@@ -35,6 +35,8 @@ _CONNECT_S, _READ_S = 10, 60
 class AwsRefusedError(UpstreamRefusedError):
     """AWS answered a call with an error; ``code`` is AWS's name of it."""
 
+    advice = "Read the message: it is AWS's own, and names the call. Often the name in the section of `omc.toml` is not the one in AWS."
+
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code

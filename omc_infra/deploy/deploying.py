@@ -147,8 +147,8 @@ def _begun(context: Context, lease: Lease, request: Request, now: Clock) -> Jour
     other_image = request.image and found.image and request.image != found.image
     if found.kind != "deployment" or found.commit != request.commit or other_image:
         raise GateRefusedError(
-            f"{found.kind} {found.id} of commit {found.commit[:12]} is unfinished: "
-            f"go on with it by the same command, or `omc rollback {environment}`"
+            f"{found.kind} {found.id} of commit {found.commit[:12]} "
+            f"is unfinished: go on with it by the same command, or `omc rollback {environment}`"
         )
     context.report(f"going on with deployment {found.id}, which was interrupted after: {', '.join(found.done) or 'nothing'}")
     return Journal(context.aws, table, lease, found)

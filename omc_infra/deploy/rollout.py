@@ -89,6 +89,7 @@ class _Watch:
         self._context, self._service, self._arn = context, service, arn
         self._since = began - _SKEW
         self._seen: set[str] = set()
+        self._was_seen = False
         self.last = "nothing was seen"
 
     def is_stable(self, passed: float) -> bool:
@@ -98,11 +99,15 @@ class _Watch:
         if state.is_stable_on(self._arn):
             return True
         own = next((each for each in state.rollouts if each["taskDefinition"] == self._arn), None)
-        if own is None:
-            raise self._failure("ECS went back to another task definition")
-        if own["status"] != "PRIMARY" or own.get("rolloutState") == "FAILED":
-            raise self._failure(one_line(own.get("rolloutStateReason", "its rollout failed"))[:300])
         longest = self._context.section.start_timeout_s
+        failed = own is not None and own.get("rolloutState") == "FAILED"
+        if own is None or (own["status"] != "PRIMARY" and not failed):
+            if not self._was_seen and passed <= longest:
+                return False  # a look soon after the change may still show the time before it
+            raise self._failure("ECS went back to another task definition")
+        if failed:
+            raise self._failure(one_line(own.get("rolloutStateReason", "its rollout failed"))[:300])
+        self._was_seen = True
         if not own.get("runningCount") and own.get("desiredCount") and passed > longest:
             raise self._failure(f"no task of it has started within {longest:.0f} s")
         return False

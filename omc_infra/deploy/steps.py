@@ -118,7 +118,7 @@ class Steps:
             for line in found:
                 self._context.report(f"  {line}")
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise GateRefusedError(f"verify: {found[0]}{more}")
+            raise GateRefusedError(f"{found[0]}{more}")
         return "everything that it uses exists and fits"
 
     def _differences(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_fake import ACCOUNT, REGION
+
 from omc_infra.services.health import HttpHealth
 from omc_infra.services.table import load_services
 
@@ -72,6 +73,7 @@ def make_account(client: Any) -> Account:
         AlarmName="omc-errors", MetricName="errors", Namespace="omc", Statistic="Sum", Period=60, EvaluationPeriods=1,
         Threshold=1, ComparisonOperator="GreaterThanThreshold",
     )  # fmt: skip
+    client("ecs").create_cluster(clusterName="omc")
     client("cloudwatch").set_alarm_state(AlarmName="omc-errors", StateValue="OK", StateReason="test")
     for family in [*(f"omc-{spec.name}" for spec in DEPLOYED), "omc-migrate", "omc-runs"]:
         client("ecs").register_task_definition(**definition(family, old, names))
@@ -105,7 +107,7 @@ def section(names: dict[str, str], health_url: str, **others: object) -> str:
         "migration_command": ["omc", "db", "migrate"],
         "alarms": ["omc-errors"], "builder": "none", "accepted_findings": ["CVE-9999-9999"],
         "oidc_listener": names["listener"], "oidc_entry": "omc/oidc", "cache_group": "omc", "cache_entry": "omc/redis",
-        "poll_s": 0.02, "bake_s": 0.1, "start_timeout_s": 2.0, "rollout_timeout_s": 60.0, "health_timeout_s": 2.0, "lease_s": 6.0,
+        "poll_s": 0.02, "bake_s": 0.1, "start_timeout_s": 30.0, "rollout_timeout_s": 60.0, "health_timeout_s": 1.0, "lease_s": 6.0,
         **others,
     }  # fmt: skip
     lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
@@ -134,6 +136,7 @@ def _push(client: Any, commit: str) -> str:
 def _network(client: Any) -> dict[str, str]:
     ec2, balancer = client("ec2"), client("elbv2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
         for n, zone in enumerate("ab")
@@ -147,7 +150,8 @@ def _network(client: Any) -> dict[str, str]:
         LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": certificate}],
         DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}],
     )["Listeners"][0]["ListenerArn"]  # fmt: skip
-    return {"subnets": ",".join(subnets), "group": group, "listener": listener}
+    security = ec2.create_security_group(GroupName="omc", Description="omc", VpcId=vpc)["GroupId"]
+    return {"subnets": ",".join(subnets), "security": security, "group": group, "listener": listener}
 
 
 def _secrets(client: Any) -> dict[str, str]:
@@ -166,11 +170,12 @@ def _service(spec: Any, names: dict[str, str]) -> dict[str, Any]:
     if isinstance(spec.health, HttpHealth) and spec.port is not None:
         balancers = [{"targetGroupArn": names["group"], "containerName": spec.name, "containerPort": 3000}]
     return {
-        "cluster": "omc", "serviceName": f"omc-{spec.name}", "taskDefinition": f"omc-{spec.name}", "desiredCount": 1, "launchType": "FARGATE",
+        "cluster": "omc", "serviceName": f"omc-{spec.name}", "taskDefinition": f"omc-{spec.name}", "desiredCount": 1,
+        "launchType": "FARGATE",
         "deploymentConfiguration": {
             "maximumPercent": 100 if spec.holds_platform else 200, "minimumHealthyPercent": 0 if spec.holds_platform else 100,
             "deploymentCircuitBreaker": {"enable": True, "rollback": True},
         },
-        "networkConfiguration": {"awsvpcConfiguration": {"subnets": names["subnets"].split(","), "securityGroups": ["sg-1"]}},
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": names["subnets"].split(","), "securityGroups": [names["security"]]}},
         "loadBalancers": balancers,
     }  # fmt: skip

@@ -7,6 +7,7 @@ Fargate, IAM's simulation, a change of the cache's token) is played here too.
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -38,6 +39,7 @@ class Script:
         on_update: Called with the service's name when one is updated.
         denied_secrets: Ends of ARNs that IAM would not let roles read.
         vcpus: The quota.
+        stale_looks: How many looks after a change show the service as it was before, since ECS is eventually consistent.
     """
 
     never_starts: set[str] = field(default_factory=set)
@@ -47,6 +49,7 @@ class Script:
     on_update: Callable[[str], None] = lambda _: None
     denied_secrets: set[str] = field(default_factory=set)
     vcpus: float = 100.0
+    stale_looks: int = 0
 
 
 class Ecs:
@@ -57,6 +60,7 @@ class Ecs:
         self.families: dict[str, list[dict[str, Any]]] = {}
         self.services: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.stale: dict[str, list[dict[str, Any]]] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.lock = threading.RLock()
         self._numbers = 0
@@ -74,6 +78,9 @@ class Ecs:
 
     def count(self, action: str) -> int:
         return sum(name == action for name, _ in self.asked)
+
+    def _CreateCluster(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 named as the API does
+        return {"cluster": {"clusterName": given["clusterName"]}}
 
     def _RegisterTaskDefinition(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         revisions = self.families.setdefault(given["family"], [])
@@ -100,6 +107,7 @@ class Ecs:
         name, arn = given["service"], self._full(given["taskDefinition"])
         service = self.services[name]
         if service["taskDefinition"] != arn:
+            self.stale[name] = [copy.deepcopy(self._shown(name))] * self.script.stale_looks
             old = [{**each, "status": "ACTIVE"} for each in service["deployments"]]
             service["deployments"] = [self._rollout(arn, service["desiredCount"]), *old]
             service["taskDefinition"] = arn
@@ -107,6 +115,8 @@ class Ecs:
         return {"service": self._shown(name)}
 
     def _DescribeServices(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if len(given["services"]) == 1 and self.stale.get(given["services"][0]):
+            return {"services": [self.stale[given["services"][0]].pop()], "failures": []}
         for name in given["services"]:
             if name in self.services:
                 self._go_on(name)
@@ -165,7 +175,11 @@ class Ecs:
         if name in script.unhealthy and is_new and rollout["looks"] > _LOOKS:
             self._event(name, f"(service {name}) (port 3000) is unhealthy in (target-group web) due to (reason Health checks failed).")
             self._stopped(name, arn, "Task failed ELB health checks", 143)
-            rollout |= {"status": "ACTIVE", "rolloutState": "FAILED", "rolloutStateReason": "ECS deployment circuit breaker: tasks failed to start."}
+            rollout |= {
+                "status": "ACTIVE",
+                "rolloutState": "FAILED",
+                "rolloutStateReason": "ECS deployment circuit breaker: tasks failed to start.",
+            }
             back = self._rollout(older[0]["taskDefinition"], service["desiredCount"]) | {"returning": True}
             service |= {"deployments": [back, rollout], "taskDefinition": back["taskDefinition"]}
             self._event(name, f"(service {name}) rolling back to {back['taskDefinition'].rpartition('/')[2]}; ROLLED_BACK.")
@@ -201,7 +215,8 @@ class Ecs:
         ]
         place = f"{_ARN}:task/omc/{self._numbers:032x}"
         return {
-            "taskArn": place, "taskDefinitionArn": arn, "group": group, "lastStatus": status, "desiredStatus": "RUNNING", "containers": containers,
+            "taskArn": place, "taskDefinitionArn": arn, "group": group, "lastStatus": status, "desiredStatus": "RUNNING",
+            "containers": containers,
         }  # fmt: skip
 
     def _rollout(self, arn: str, desired: int) -> dict[str, Any]:
@@ -238,79 +253,114 @@ class LocalAws:
 
     Attributes:
         url: Where it listens.
-        ecs: The state machine; None: moto plays ECS too.
+        ecs: The state machine.
         cache: The calls that changed the cache's token.
+        is_scripted: Whether ECS is the state machine; otherwise moto plays it too.
+        configurations: How moto's services are deployed, by name.
     """
 
     url: str
     ecs: Ecs
     cache: list[dict[str, str]] = field(default_factory=list)
+    is_scripted: bool = True
+    configurations: dict[str, Any] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Begin anew, with a script in which all goes well."""
         self.ecs.__init__()  # type: ignore[misc]
         self.cache.clear()
+        self.is_scripted = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Plays what is scripted, and hands the rest on to moto."""
+
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        service, _, action = self.headers.get("X-Amz-Target", "").rpartition(".")
+        form = parse_qs(body.decode("utf-8", "replace")) if "x-www-form" in self.headers.get("Content-Type", "") else {}
+        try:
+            if self.server.found.is_scripted and service.startswith("AmazonEC2ContainerService"):
+                self._json(200, self.server.found.ecs.answer(action, json.loads(body)))
+            elif not self._play(form.get("Action", [action])[0], form):
+                self._hand_on(body)
+        except Refused as refused:
+            self._json(400, {"__type": refused.code, "message": str(refused)})
+
+    do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 the names that http.server looks for
+
+    def _play(self, action: str, form: dict[str, list[str]]) -> bool:
+        """Answer what moto lacks; False for any other action."""
+        found = self.server.found
+        if action == "GetServiceQuota":
+            self._json(200, {"Quota": {"Value": found.ecs.script.vcpus}})
+        elif action == "SimulatePrincipalPolicy":
+            self._send(200, _simulated(form, found.ecs.script.denied_secrets).encode(), "text/xml")
+        elif action == "ModifyReplicationGroup":
+            found.cache.append({name: values[0] for name, values in form.items()})
+            answer = b"<ModifyReplicationGroupResponse><ModifyReplicationGroupResult/></ModifyReplicationGroupResponse>"
+            self._send(200, answer, "text/xml")
+        else:
+            return False
+        return True
+
+    def _hand_on(self, body: bytes) -> None:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "content-length", "connection"}}
+        try:
+            with urlopen(Request(self.server.moto_url + self.path, body or None, headers, method=self.command), timeout=60) as answer:
+                self._send(answer.status, self._completed(body, answer.read()), answer.headers.get("Content-Type", ""))
+        except HTTPError as error:
+            self._send(error.code, error.read(), error.headers.get("Content-Type", ""))
+
+    def _completed(self, asked: bytes, answer: bytes) -> bytes:
+        """Add what moto's ECS leaves out: how a service is deployed, what its rollout runs, the exit codes of a stopped task."""
+        service, _, action = self.headers.get("X-Amz-Target", "").rpartition(".")
+        if not service.startswith("AmazonEC2ContainerService"):
+            return answer
+        given, document, kept = json.loads(asked), json.loads(answer), self.server.found.configurations
+        if action == "CreateService":
+            kept[given["serviceName"]] = given["deploymentConfiguration"]
+        for each in document.get("services", []):
+            each["deploymentConfiguration"] = kept[each["serviceName"]]
+            each["deployments"][0]["taskDefinition"] = each["taskDefinition"]
+        for task in document.get("tasks", []):
+            if task["lastStatus"] == "STOPPED":
+                for container in task["containers"]:
+                    container.setdefault("exitCode", 0)
+        return json.dumps(document).encode()
+
+    def _json(self, status: int, document: dict[str, Any]) -> None:
+        self._send(status, json.dumps(document).encode(), "application/x-amz-json-1.1")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, moto_url: str, found: LocalAws) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.moto_url, self.found = moto_url, found
+        found.url = f"http://127.0.0.1:{self.server_port}"
 
 
 @contextmanager
-def local_aws(moto_url: str, *, scripted: bool = True) -> Iterator[LocalAws]:
+def local_aws(moto_url: str) -> Iterator[LocalAws]:
     """Serve the fake on loopback in front of a running moto."""
-    ecs = Ecs()
-    found = LocalAws("", ecs)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            target = self.headers.get("X-Amz-Target", "")
-            form = parse_qs(body.decode("utf-8", "replace")) if "x-www-form" in self.headers.get("Content-Type", "") else {}
-            service, _, action = target.rpartition(".")
-            try:
-                if scripted and service.startswith("AmazonEC2ContainerService"):
-                    self._json(200, ecs.answer(action, json.loads(body)))
-                elif action == "GetServiceQuota":
-                    self._json(200, {"Quota": {"Value": ecs.script.vcpus}})
-                elif form.get("Action") == ["SimulatePrincipalPolicy"]:
-                    self._xml(_simulated(form, ecs.script.denied_secrets))
-                elif form.get("Action") == ["ModifyReplicationGroup"]:
-                    found.cache.append({name: values[0] for name, values in form.items()})
-                    self._xml("<ModifyReplicationGroupResponse><ModifyReplicationGroupResult/></ModifyReplicationGroupResponse>")
-                else:
-                    self._hand_on(body)
-            except Refused as refused:
-                self._json(400, {"__type": refused.code, "message": str(refused)})
-
-        do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 the names that http.server looks for
-
-        def _hand_on(self, body: bytes) -> None:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "content-length", "connection"}}
-            try:
-                with urlopen(Request(moto_url + self.path, body or None, headers, method=self.command), timeout=60) as answer:
-                    self._send(answer.status, answer.read(), answer.headers.get("Content-Type", ""))
-            except HTTPError as error:
-                self._send(error.code, error.read(), error.headers.get("Content-Type", ""))
-
-        def _json(self, status: int, document: dict[str, Any]) -> None:
-            self._send(status, json.dumps(document).encode(), "application/x-amz-json-1.1")
-
-        def _xml(self, document: str) -> None:
-            self._send(200, document.encode(), "text/xml")
-
-        def _send(self, status: int, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    found = LocalAws("", Ecs())
+    server = _Server(moto_url, found)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
     try:
         yield found
     finally:

@@ -101,11 +101,14 @@ def clients(running_aws: LocalAws) -> tuple[Callable[[str], Any], Aws]:
 
 
 @contextmanager
-def opened_place(moto_url: str, aws: LocalAws, clients: tuple[Callable[[str], Any], Aws], folder: Path) -> Iterator[Place]:
+def opened_place(
+    moto_url: str, aws: LocalAws, clients: tuple[Callable[[str], Any], Aws], folder: Path, *, scripted: bool = True
+) -> Iterator[Place]:
     """Make a fresh account with everything that a deployment needs, in place of the one that was there."""
     with urlopen(Request(f"{moto_url}/moto-api/reset", method="POST"), timeout=60):
         pass
     aws.forget()
+    aws.is_scripted = scripted
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}
     environ = {**inherited, **CREDENTIALS, "AWS_ENDPOINT_URL": aws.url, "OMC_CONFIG": str(folder / "omc.toml"), "OMC_HOME": str(folder)}
     with upstream() as web:

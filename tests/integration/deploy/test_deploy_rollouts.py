@@ -8,23 +8,27 @@ from http_upstream import Reply
 
 from omc_infra.deploy.deploying import deploy, rollback
 
+pytestmark = pytest.mark.slow
+
 
 def revisions(place: Place) -> set[str]:
     return {name.rpartition(":")[2] for name in place.account.running().values()}
 
 
 def test_a_task_that_never_starts_brings_every_service_back(place: Place) -> None:
+    place.configure(start_timeout_s=4.0)
     place.ecs.script.never_starts.add("omc-dagster-daemon")
 
     done = deploy(place.context(), place.wanted())
 
     assert done.state == "rolled back"
-    assert "service dagster-daemon: omc-dagster-daemon: no task of it has started within 2 s" in done.reason
+    assert "service dagster-daemon: omc-dagster-daemon: no task of it has started within 4 s" in done.reason
     assert "CannotPullContainerError" in done.reason
     assert revisions(place) == {"1"}
 
 
 def test_a_failing_health_check_brings_every_service_back(place: Place) -> None:
+    place.ecs.script.stale_looks = 2
     place.ecs.script.unhealthy.add("omc-dagster-webserver")
 
     done = deploy(place.context(), place.wanted())
@@ -48,17 +52,9 @@ def test_an_unhealthy_answer_from_outside_brings_every_service_back(place: Place
     assert revisions(place) == {"1"}
 
 
-def test_a_login_page_in_place_of_the_health_check_is_not_healthy(place: Place) -> None:
-    place.web.replies = [Reply(302, headers={"Location": "https://login.example.com/a?b"})]
-
-    done = deploy(place.context(), place.wanted())
-
-    assert done.state == "rolled back"
-    assert "answers 302, a redirect to login.example.com" in done.reason
-
-
 @pytest.mark.parametrize("exit_code", [1, None])
 def test_a_migration_that_fails_or_never_starts_leaves_the_old_services_untouched(place: Place, exit_code: int | None) -> None:
+    place.configure(start_timeout_s=4.0)
     place.ecs.script.migration_exit = exit_code
 
     done = deploy(place.context(), place.wanted())
@@ -72,7 +68,9 @@ def test_a_migration_that_fails_or_never_starts_leaves_the_old_services_untouche
 
 
 def test_throttled_calls_are_made_again(place: Place) -> None:
-    place.ecs.script.throttled.update({"DescribeServices": 2, "UpdateService": 1, "RunTask": 1, "RegisterTaskDefinition": 1, "DescribeTasks": 1})
+    place.ecs.script.throttled.update(
+        {"DescribeServices": 2, "UpdateService": 1, "RunTask": 1, "RegisterTaskDefinition": 1, "DescribeTasks": 1}
+    )
 
     done = deploy(place.context(), place.wanted())
 
@@ -96,6 +94,8 @@ def test_an_alarm_in_the_middle_brings_every_service_back(place: Place) -> None:
 
 
 def test_a_service_that_can_not_be_brought_back_is_named(place: Place) -> None:
+    place.configure(start_timeout_s=4.0)
+
     def break_both(service: str) -> None:
         if service == "omc-dagster-daemon":
             place.ecs.services.pop("omc-code-omc_agents", None)
