@@ -35,12 +35,14 @@ def current_commit(project: Path) -> str:
     return full_sha(_git(project, "rev-parse", "HEAD"))
 
 
-def require_clean(project: Path) -> None:
-    """Check that the files of a folder are those of its commit.
+def require_files_of(commit: str, project: Path) -> None:
+    """Check that the files of a folder are those of a commit.
 
     Raises:
         GateRefusedError: They are not: an image built from them would not be the commit that was tested.
     """
+    if (found := current_commit(project)) != commit:
+        raise GateRefusedError(f"{found[:12]} is checked out, and an image of {commit[:12]} would be built; check it out, or give --image")
     if changed := _git(project, "status", "--porcelain"):
         raise GateRefusedError(f"{len(changed.splitlines())} files differ from the commit; commit or remove them, then deploy")
 

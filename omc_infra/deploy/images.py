@@ -53,8 +53,8 @@ def require_image(context: Context, digest: str, commit: str) -> None:
         raise GateRefusedError(f"image {digest[:19]} has no tag {commit[:12]}: it was built from another commit")
 
 
-def require_clean_scan(context: Context, digest: str) -> str:
-    """Wait for the scan of an image, start it where there is none, and return its result in words.
+def require_clean_scan(context: Context, digest: str, *, starts: bool = True) -> str:
+    """Wait for the scan of an image and return its result in words; where there is none, start one, or just say so.
 
     Raises:
         GateRefusedError: The scan failed, takes too long, or has findings of a blocked severity that are not accepted.
@@ -67,6 +67,8 @@ def require_clean_scan(context: Context, digest: str) -> str:
         except AwsRefusedError as error:
             if error.code != "ScanNotFoundException":
                 raise
+            if not starts:
+                return "not scanned yet"
             context.aws.call("ecr", "start_image_scan", **image)
             continue
         status = answer["imageScanStatus"]

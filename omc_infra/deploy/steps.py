@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_infra.deploy.building import build_and_push
-from omc_infra.deploy.commits import require_clean, require_tests
+from omc_infra.deploy.commits import require_files_of, require_tests
 from omc_infra.deploy.context import Context, Target
 from omc_infra.deploy.database import make_snapshot, start_migration, wait_for_migration
 from omc_infra.deploy.ecs import service_states
@@ -104,7 +104,7 @@ class Steps:
         elif section.builder == "none":
             raise GateRefusedError(f"the registry has no image of {request.commit[:12]}, and builder is none; give --image")
         else:
-            require_clean(request.project)
+            require_files_of(request.commit, request.project)
             digest, made = build_and_push(self._context, request.commit, request.project), "built and pushed"
         require_image(self._context, digest, request.commit)
         self._journal.note(image=f"{section.repository}@{digest}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from conftest import Place, opened_place
 from http_upstream import Reply, upstream
 
 from omc_infra.deploy.aws import Aws
-from omc_infra.deploy.commits import require_tests
+from omc_infra.deploy.commits import require_files_of, require_tests
 from omc_infra.deploy.deploying import deploy, preview, require_account
 from omc_infra.deploy.failures import GateRefusedError
 from omc_infra.deploy.health import problem
@@ -50,6 +51,25 @@ def test_tests_must_have_passed_for_this_commit(tmp_path: Path) -> None:
     assert require_tests(COMMIT, COMMIT, record) == "as --tests-passed-for says"
 
 
+def test_an_image_is_built_from_the_files_of_its_commit_only(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-qm", "a")
+    head = git("rev-parse", "HEAD")
+
+    require_files_of(head, tmp_path)
+    with pytest.raises(GateRefusedError, match="is checked out, and an image of aaaaaaaaaaaa would be built"):
+        require_files_of(COMMIT, tmp_path)
+    (tmp_path / "b").write_text("2")
+    with pytest.raises(GateRefusedError, match="1 files differ from the commit"):
+        require_files_of(head, tmp_path)
+
+
 def test_an_image_is_named_by_digest_exists_and_is_of_the_commit(whole: Place) -> None:
     context = whole.context()
     digest = digest_of(whole.account.image, context.section)
@@ -68,6 +88,7 @@ def test_a_scan_is_started_where_there_is_none_and_its_findings_block_until_they
     context = whole.context()
     digest = digest_of(whole.account.image, context.section)
 
+    assert require_clean_scan(context, digest, starts=False) == "not scanned yet"
     assert require_clean_scan(context, digest) == "no finding of CRITICAL, HIGH; 1 accepted"
     with pytest.raises(GateRefusedError, match=r"the scan found CVE-9999-9999 \(HIGH\)"):
         require_clean_scan(replace(context, section=context.section.model_copy(update={"accepted_findings": ()})), digest)
