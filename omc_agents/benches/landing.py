@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omc_infra.postgres.database import Database
 
 SOURCE = "catalyst_sec_edgar"
-_DOCUMENT = """<html><body><p><b>Item 8.01 Other Events.</b></p>
+DOCUMENT = """<html><body><p><b>Item 8.01 Other Events.</b></p>
 <p>During the period between November 16, 2026 and November 22, 2026, Bench Issuer acquired 2,590 bitcoins for an aggregate purchase price
 of $250.9 million, at an average price of $96,885 per bitcoin.</p><p>As of November 22, 2026, Bench Issuer held an aggregate of 485,483
 bitcoins.</p></body></html>"""
@@ -30,17 +30,22 @@ def event_prefix(name: str) -> str:
     return f"{zlib.crc32(name.encode()):010d}-26-"
 
 
-def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
-    """Append fresh filings and their documents; their ids begin with ``event_prefix`` of the name and are numbered from ``first``."""
+def event_ids(name: str, count: int, first: int = 0) -> list[str]:
+    """Return the ids of the events of a name, numbered from ``first``."""
+    return [f"{event_prefix(name)}{number:06d}" for number in range(first, first + count)]
+
+
+def land(database: Database, name: str, count: int = 1, first: int = 0, *, symbol: str = "BTC", document: str = DOCUMENT) -> None:
+    """Append fresh filings about a coin, each with the same document; their ids are ``event_ids`` of the name."""
     from omc_pipeline.ledgers.catalyst import CatalystDocument, CatalystEvent
     from omc_pipeline.ledgers.write import append
 
     now: datetime = utc_now()
     rows = [
         CatalystEvent(
-            event_id=f"{event_prefix(name)}{number:06d}",
+            event_id=event_id,
             event_type="filing",
-            symbol="BTC",
+            symbol=symbol,
             ticker="MSTR",
             issuer="Bench Issuer",
             title="8-K",
@@ -50,10 +55,10 @@ def land(database: Database, name: str, count: int = 1, first: int = 0) -> None:
             filed_on=now.date(),
             published_at=now,
         )
-        for number in range(first, first + count)
+        for event_id in event_ids(name, count, first)
     ]
     documents = [
-        CatalystDocument(row.event_id, "main", "main", row.url, "fetched", _DOCUMENT, len(_DOCUMENT), 1, row.published_at) for row in rows
+        CatalystDocument(row.event_id, "main", "main", row.url, "fetched", document, len(document), 1, row.published_at) for row in rows
     ]
     with database.connect("writer") as connection:
         append(connection, SOURCE, rows, None)

@@ -27,9 +27,9 @@ _WARM, _BASELINE_REPEATS = 20, 3
 _CANDLES = """
 INSERT INTO glass.market_candle (source, venue, symbol, currency, interval, opened_at, open, high, low, close, vwap, volume, trades,
     is_final, version, recorded_at, row_sha256)
-SELECT 'bench', 'venue', 'S' || lpad((200 + pair)::text, 4, '0'), 'AUD', '1h', at, price, price + 2, price - 2, price + 1, price, 7, 3,
-    true, 1, %(recorded_at)s, encode(sha256((pair || at::text)::bytea), 'hex')
-FROM generate_series(%(first)s::timestamptz, %(until)s::timestamptz, interval '1 hour') AS at
+SELECT 'bench', 'venue', 'S' || lpad((200 + pair)::text, 4, '0'), 'AUD', %(interval)s, at, price, price + 2, price - 2, price + 1, price,
+    7, 3, true, 1, %(recorded_at)s, encode(sha256((pair || at::text)::bytea), 'hex')
+FROM generate_series(%(first)s::timestamptz, %(until)s::timestamptz, %(step)s::interval) AS at
 CROSS JOIN (SELECT pair, pair * 17 + 3 AS price FROM generate_series(0, %(pairs)s - 1) AS pair) AS pairs
 """
 _EVENTS = """
@@ -68,7 +68,7 @@ def read_figures(rows: int, repeats: int) -> Iterator[Figure]:
         begun = time.perf_counter()
         seed_bulk(database, rows, DAYS, 1, now)
         yield Figure(f"filling {rows:,} quotes and {rows // 10:,} fills", round(time.perf_counter() - begun, 1), "s")
-        before = _fill(database, now)
+        before = fill_candles_and_events(database, now)
         with database.engine("reader").connect() as connection:
             size = connection.exec_driver_sql("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('exchange.quote')").scalar()
         yield Figure("size of the quotes with indexes", round(float(size or 0) / 1e6), "MB")
@@ -76,18 +76,24 @@ def read_figures(rows: int, repeats: int) -> Iterator[Figure]:
             yield from _figures(database, read, repeats)
 
 
-def _fill(database: Database, now: datetime) -> datetime:
-    """Add candles and events; return a time at which the quotes, and not yet these, were known."""
+def fill_candles_and_events(database: Database, now: datetime) -> datetime:
+    """Add candles of hours and of days, and events; return a time at which the quotes, and not yet these, were known."""
     first, until = now - timedelta(days=DAYS), now.replace(minute=0, second=0, microsecond=0)
-    bound = {"first": first.replace(minute=0, second=0, microsecond=0), "until": until, "pairs": PAIRS, "events": EVENTS}
+    step_s = DAYS * 86_400 / EVENTS
+    bound = {"first": first.replace(minute=0, second=0, microsecond=0), "until": until, "pairs": PAIRS, "events": EVENTS, "step_s": step_s}
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    fillings = (
+        (_CANDLES, MARKET_CANDLE.qualified, {**bound, "interval": "1h", "step": "1 hour"}),
+        (_CANDLES, MARKET_CANDLE.qualified, {**bound, "first": midnight, "interval": "1d", "step": "1 day"}),
+        (_EVENTS, "catalyst.event", bound),
+    )
     with database.connect("reader") as connection:
         row = connection.execute("SELECT clock_timestamp()").fetchone()
     with database.connect("writer") as connection:
-        make_months(connection, MARKET_CANDLE, first, until)
+        make_months(connection, MARKET_CANDLE, midnight, until)
         connection.commit()
-        for statement, table in ((_CANDLES, MARKET_CANDLE.qualified), (_EVENTS, "catalyst.event")):
-            step_s = DAYS * 86_400 / EVENTS
-            connection.execute(statement, {**bound, "step_s": step_s, "recorded_at": stamp(connection, table)})
+        for statement, table, values in fillings:
+            connection.execute(statement, {**values, "recorded_at": stamp(connection, table)})
             connection.commit()
     with database.connect("owner") as connection:
         connection.autocommit = True

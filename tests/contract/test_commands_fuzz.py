@@ -75,6 +75,7 @@ _BOUNDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "latency"): ("--events=x",), ("bench", "runs"): ("--count=x",), ("bench", "scale"): ("--users=x",),
     ("bench", "soak"): ("--minutes=x",), ("bench", "ingest"): ("--rows=x",), ("bench", "read"): ("--rows=x",), ("seed",): ("--days=x",),
     ("collect",): ("--to=2026-01-01",), ("mcp",): ("--list-tools",),
+    ("bench", "agents"): ("--rows=x",),
 }  # fmt: skip
 """Commands that run for long: something that must end them early is always among their arguments, unless a payload is given."""
 

@@ -190,6 +190,7 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("assets", "check"): [()],
     ("assets", "list"): [("--own",)],
     ("assets", "show"): [(HOSTILE,), ("BTC", "--venue", HOSTILE), ("BTC", "--at", HOSTILE)],
+    ("bench", "agents"): [("--rows", HOSTILE), ("--repeats", HOSTILE)],
     ("bench", "documents"): [("--folder", HOSTILE), ("--seed", HOSTILE)],
     ("bench", "ingest"): [("--rows", HOSTILE)],
     ("bench", "read"): [("--rows", HOSTILE)],
