@@ -24,6 +24,7 @@ ARGUMENTS = {
     "SESSION": "Id of a session; `omc agent sessions` shows them.",
     "BACKUP_FILE": "A file that `omc backup` wrote.",
     "PROOF_FILE": "A file that `omc agent export` wrote.",
+    "ENVIRONMENT": "Its section of `omc.toml` is `[deploy.ENVIRONMENT]`.",
     "SECTION": "A table of `omc.toml`, such as `settings` or `sources.glass_defillama`; left out: all.",
     "ROLE": "The database role.",
     "EXCEPTION_ID": "Number of the exception; `omc pnl exceptions` shows it.",

@@ -96,7 +96,7 @@ def test_every_page_with_commands_is_executed() -> None:
 
     forgotten = [
         name
-        for page in [*DOCS.glob("how-to/*.md"), *DOCS.glob("tutorial/*.md")]
+        for page in [*DOCS.glob("how-to/**/*.md"), *DOCS.glob("tutorial/*.md")]
         if (name := str(page.relative_to(DOCS))) not in FOLLOWED_HERE and not any(name in text for text in tests.values())
     ]
 

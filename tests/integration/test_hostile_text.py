@@ -127,6 +127,8 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ("accounts", "remove"): [(HOSTILE,), (HOSTILE, "--with-fills"), ("coinspot", "--with-fills")],
     ("accounts", "resume"): [(HOSTILE, "--by", HOSTILE), ("coinspot", "--by", HOSTILE)],
     ("backup",): [("--to", HOSTILE), ("--new-key",)],
+    ("deploy",): [(HOSTILE,), ("staging", "--status"), ("staging", "--commit", HOSTILE), ("production", "--image", HOSTILE)],
+    ("rollback",): [(HOSTILE,), ("staging",)],
     ("restore",): [(HOSTILE,), (HOSTILE, "--yes")],
     ("agent", "answer"): [(HOSTILE, HOSTILE)],
     ("agent", "approve"): [(HOSTILE,), (HOSTILE, "--up-to", HOSTILE)],
