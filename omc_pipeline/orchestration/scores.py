@@ -48,9 +48,8 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
         with translate_failures():
             _record_configured(platform, sources)
             report = run_suites(platform.database, sources, platform.settings, utc_now(), (ledger,), broken)
-        document = report.as_document()
-        scores = {name: value for name, value in document["ledgers"][ledger].items() if name != "checks"}
-        alerts = [alert for alert in document["alerts"] if alert["ledger"] == ledger]
+        scores = report.ledgers[ledger].as_document()
+        alerts = [alert for alert in report.alerts if alert.ledger == ledger]
         history = _history(platform.database, ledger)
         return dg.MaterializeResult(
             metadata={

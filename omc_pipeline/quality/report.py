@@ -12,6 +12,9 @@ from omc_pipeline.ledgers.table import LedgerName
 from omc_pipeline.quality.check import Dimension, Severity
 from omc_pipeline.quality.score import SCORE_NAMES, LedgerScore, platform_score
 
+_FINDINGS: Mapping[str, Severity] = {"issues": "critical", "warnings": "warning", "info": "info"}
+"""Lists of failed checks by the severity that they hold."""
+
 
 @dataclass(frozen=True)
 class CheckOutcome:
@@ -53,6 +56,11 @@ class CheckOutcome:
         words = {"description": self.description, "examples": list(self.examples), "advice": self.advice}
         return {**{name: getattr(self, name) for name in fields}, **words}
 
+    def as_finding(self) -> dict[str, Any]:
+        """Return what a person needs to know of a failed check: what, where, how bad, which rows and what to do."""
+        fields = ("source", "dimension", "score", "observed", "expected", "window_from", "window_to", "description", "advice")
+        return {"check": self.name, **{name: getattr(self, name) for name in fields}, "failing_rows": list(self.examples)}
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -93,6 +101,11 @@ class LedgerQuality:
         scores = self.scores.as_document() if self.scores else dict.fromkeys(SCORE_NAMES)
         return {**scores, "configured": self.configured}
 
+    def findings(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the failed checks by severity, the lowest score first; each list is empty where none failed."""
+        failed = sorted((check for check in self.checks if not check.passed), key=lambda check: (check.score, check.source, check.name))
+        return {name: [check.as_finding() for check in failed if check.severity == severity] for name, severity in _FINDINGS.items()}
+
 
 @dataclass(frozen=True)
 class QualityReport:
@@ -111,7 +124,7 @@ class QualityReport:
         """Return the shape ``omc quality --json`` prints."""
         return {
             "ledgers": {
-                name: {**ledger.as_document(), "checks": [check.as_document() for check in ledger.checks]}
+                name: {**ledger.as_document(), **ledger.findings(), "checks": [check.as_document() for check in ledger.checks]}
                 for name, ledger in self.ledgers.items()
             },
             "alerts": [alert.as_document() for alert in self.alerts],
