@@ -16,6 +16,7 @@ from omc_infra.payload import Payload
 from omc_pipeline.collection.accounts import Account
 from omc_pipeline.collection.body import one_line
 from omc_pipeline.collection.json_body import Json, read_json
+from omc_pipeline.sources._ccxt_objects import Unread, only_objects
 from omc_pipeline.sources._ccxt_rights import require_read_only
 from omc_pipeline.sources._ccxt_venue import Traits, host_of, key_names, made, policy_of, spelled, traits, translated, with_own_decimals
 
@@ -102,10 +103,15 @@ class Conversation:
         self._market = market
         return self._called(method, *([market or None] if method == "fetch_my_trades" else []), *arguments, parameters)
 
+    def rows_of(self, found: Any) -> int:
+        """Return how many rows the venue sent in the last call, given those that ccxt could read: unreadable rows fill a page, too."""
+        return len(found) + len(self.exchange.unread)
+
     @with_own_decimals
     def _called(self, method: str, *arguments: Any) -> tuple[Any, Sequence[Payload]]:
         call = getattr(self.exchange, method)
         self._asking, self._heard = method, []
+        self.exchange.unread.clear()
         try:
             return call(*arguments), tuple(self._heard)
         except OmcError:
@@ -141,7 +147,9 @@ class Conversation:
         else:
             payload = self.http.post(target, json=shown, host=host, repeatable=True, context=context, sign=sign, note=self._note)
         self._heard.append(payload)
-        return _texts(read_json(payload))
+        document, unread = only_objects(_texts(read_json(payload)), self.traits.rows.get(self._asking))
+        self.exchange.unread += unread
+        return document
 
     @cached_property
     def _bare(self) -> Any:
@@ -153,7 +161,7 @@ class Conversation:
         exchange = self.exchange if self._asking in READING else None
         if exchange is None:
             return {}
-        occurring = set(_strings(json.loads(body))) if body[:1] in (b"{", b"[") else set()
+        occurring = _occurring(body)
         spot = {key: found[0] for key, found in exchange.markets_by_id.items() if found[0].get("spot")}
         markets = {key: market for key, market in spot.items() if key in occurring or market["symbol"] == self._market}
         known = {key: currency["code"] for key, currency in exchange.currencies_by_id.items() if key in occurring}
@@ -181,7 +189,7 @@ class StoredAnswer:
     quotes: Sequence[str] = ()
 
     @with_own_decimals
-    def read(self) -> tuple[Any, Sequence[tuple[str, Any]]]:
+    def read(self) -> tuple[Any, Unread]:
         """Return the answer as ccxt converts it, and the rows that it could not read.
 
         Raises:
@@ -189,6 +197,7 @@ class StoredAnswer:
         """
         document = _texts(read_json(self.payload))
         self._require_shape(document)
+        document, unread = only_objects(document, traits(self.venue).rows.get(self.method))
         answers = [document]
 
         def answer(path: str, _api: str, _method: str, _params: Mapping[str, Any]) -> Any:
@@ -204,9 +213,10 @@ class StoredAnswer:
             raise
         except Exception as error:
             raise _named(error, self.venue, self.method, self.payload.source) from error
+        unread += exchange.unread
         if self.method == "fetch_my_trades":
-            return [self._with_market(exchange, trade) for trade in found], exchange.unread
-        return found, exchange.unread
+            return [self._with_market(exchange, trade) for trade in found], unread
+        return found, unread
 
     def _with_market(self, exchange: Any, trade: Mapping[str, Any]) -> Mapping[str, Any]:
         """Split the name of a market that is not listed by what markets are quoted in, the longest name first."""
@@ -264,6 +274,14 @@ def _texts(document: Json | Mapping[str, Any]) -> Any:
     if isinstance(document, Decimal):
         return format(document, "f")
     return str(document) if isinstance(document, int) and not isinstance(document, bool) else document
+
+
+def _occurring(body: bytes) -> set[str]:
+    """Return all texts of a body; none if it is not JSON, which must be stored all the same and is refused by the parser."""
+    try:
+        return set(_strings(json.loads(body)))
+    except (ValueError, RecursionError):
+        return set()
 
 
 def _strings(document: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import localcontext
 from functools import lru_cache, wraps
 from importlib.util import find_spec
@@ -54,6 +54,7 @@ class Traits:
         movements: Methods that tell what came and went, in place of deposits and withdrawals.
         rights: How it tells what a key may do; None: it doesn't.
         shapes: By method, the key that an answer holds, empty for a list; a body of another shape is no answer to it.
+        rows: By method, the keys that lead to the rows of an answer.
         codes: Names of currencies that ccxt learns from the network only.
     """
 
@@ -65,6 +66,7 @@ class Traits:
     movements: tuple[str, ...] = ("fetch_deposits", "fetch_withdrawals")
     rights: Rights | None = None
     shapes: Mapping[str, str] | None = None
+    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     codes: Mapping[str, str] | None = None
 
 
@@ -80,6 +82,7 @@ TRAITS: Mapping[str, Traits] = {
         numbers_all_trades=True,
         movements=("fetch_ledger",),
         shapes={"fetch_my_trades": "result", "fetch_ledger": "result", "fetch_balance": "result"},
+        rows={"fetch_my_trades": ("result", "trades"), "fetch_ledger": ("result", "ledger")},
         codes=_LEGACY,
     ),
     "binance": Traits(
@@ -87,6 +90,7 @@ TRAITS: Mapping[str, Traits] = {
         page_rows=1000,
         most_days=90,
         shapes={"fetch_my_trades": "", "fetch_deposits": "", "fetch_withdrawals": "", "fetch_balance": "balances"},
+        rows={"fetch_my_trades": (), "fetch_deposits": (), "fetch_withdrawals": (), "fetch_balance": ("balances",)},
     ),
 }
 

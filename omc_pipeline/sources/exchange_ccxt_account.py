@@ -130,11 +130,14 @@ def _trades(talk: Conversation, market: str, since: datetime | None) -> Iterator
         trades, answers = talk.call("fetch_my_trades", start, talk.traits.page_rows, market=market, **parameters)
         yield from answers
         identities = {str(trade["id"]) for trade in trades}
-        if len(trades) < talk.traits.page_rows or identities <= known:
+        if talk.rows_of(trades) < talk.traits.page_rows or (trades and identities <= known):
             return
         known |= identities
         if not talk.traits.pages_by_offset:
-            parameters, start = {}, max(int(trade["timestamp"]) for trade in trades)
+            times = [int(trade["timestamp"]) for trade in trades if trade["timestamp"] is not None]
+            if not times:
+                raise PayloadChangedError(f"{_NAME}: {talk.venue}: no trade of a full page has a time, so the next page can't be requested")
+            parameters, start = {}, max(times)
     raise UpstreamRefusedError(f"{_NAME}: more than {_MOST_PAGES:,} pages of trades at {talk.venue}")
 
 
@@ -142,7 +145,7 @@ def _pages_of_ledger(talk: Conversation, since: datetime) -> Iterator[Payload]:
     for page in range(_MOST_PAGES):
         entries, answers = talk.call("fetch_ledger", None, _milliseconds(since), None, ofs=page * talk.traits.page_rows)
         yield from answers
-        if len(entries) < talk.traits.page_rows:
+        if talk.rows_of(entries) < talk.traits.page_rows:
             return
     raise UpstreamRefusedError(f"{_NAME}: more than {_MOST_PAGES:,} pages of the ledger at {talk.venue}")
 
@@ -154,11 +157,12 @@ def _movements(talk: Conversation, method: str, since: datetime, until: datetime
         UpstreamRefusedError: As much as a page within an hour.
     """
     rows, answers = talk.call(method, None, _milliseconds(since), talk.traits.page_rows, until=_milliseconds(until))
-    if len(rows) < talk.traits.page_rows:
+    count = talk.rows_of(rows)
+    if count < talk.traits.page_rows:
         yield from answers
         return
     if until - since < timedelta(hours=1):
-        raise UpstreamRefusedError(f"{_NAME}: {len(rows)} transfers or more at {talk.venue} from {since} on: some can't be read")
+        raise UpstreamRefusedError(f"{_NAME}: {count} transfers or more at {talk.venue} from {since} on: some can't be read")
     middle = since + (until - since) / 2
     yield from _movements(talk, method, since, middle)
     yield from _movements(talk, method, middle, until)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -92,7 +91,16 @@ def _hasty(source: Source) -> Source:
     return dataclasses.replace(source, policy=dataclasses.replace(source.policy, timeout_s=2.0, others=others))
 
 
-SOURCES = {name: impatient(source) for name, source in discover_sources().items() if name in UPSTREAMS}
+def _single_try(source: Source) -> Source:
+    """Return a source that tries once, without a pause between requests unless its stand-in blocks those who ask too often, as SEC does."""
+    assert source.policy is not None
+    if source.name != "catalyst_sec_edgar":
+        return impatient(source)
+    others = {name: dataclasses.replace(policy, attempts=1) for name, policy in source.policy.others.items()}
+    return dataclasses.replace(source, policy=dataclasses.replace(source.policy, attempts=1, others=others))
+
+
+SOURCES = {name: _single_try(source) for name, source in discover_sources().items() if name in UPSTREAMS}
 
 
 def _spoil(side: Side, upstream: str, kind: str) -> None:
@@ -106,14 +114,22 @@ def _heal(side: Side) -> None:
 
 def _until_it_goes_well(side: Side, source: Source, clock: Now) -> int:
     """Collect as the platform does, again and again until it goes well; return how often it failed."""
+    said = []
     for failures in range(MOST_FAILURES):
         try:
             collect(source, side.database, side.settings, clock)
-        except OmcError:
-            time.sleep(0.06)  # what a 429 asks for
+        except OmcError as error:
+            said.append(str(error))
+            _let_waits_pass(side)
         else:
             return failures
-    raise AssertionError(f"{source.name} failed {MOST_FAILURES} times, and no fault waits that long")
+    raise AssertionError(f"{source.name} failed {MOST_FAILURES} times, although no upstream had so many faults: {said}")
+
+
+def _let_waits_pass(side: Side) -> None:
+    """End the bans of host groups, as if their time had passed: SEC blocks for ten minutes those who ask too often."""
+    with side.database.connect("owner") as connection:
+        connection.execute("UPDATE omc.host_group SET banned_until = 'epoch'")
 
 
 def _facts(side: Side, source: Source) -> dict[str, list[Any]]:
@@ -129,7 +145,7 @@ def _facts(side: Side, source: Source) -> dict[str, list[Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="not shown yet: some sources take more tries than the faults should need", run=False)
+@pytest.mark.xfail(reason="every source heals, but then votes of one CryptoPanic post are missing", run=False)
 @pytest.mark.timeout(600)
 def test_after_an_hour_of_misbehaviour_the_ledgers_are_those_of_upstreams_that_behaved(settings: Settings) -> None:
     clock, wrong, chance, failures = Now(), Now(), random.Random(7), 0
