@@ -25,10 +25,19 @@ HEARTBEAT_KEY = "alert_heartbeat"
 _NAME = re.compile(r"[a-z0-9](?:_?[a-z0-9]){0,31}", re.ASCII)
 
 
-def _channel(name: str) -> str:
+def checked_channel(name: str) -> str:
+    """Return the name of a channel.
+
+    Raises:
+        ValueError: No channel can have it.
+    """
     if not _NAME.fullmatch(name) or name == HEARTBEAT or name.endswith(SECRET_SUFFIX):
         raise ValueError("a channel's name has lower-case letters, digits and single underscores, and is not one that OMC uses itself")
     return name
+
+
+ChannelName = Annotated[str, AfterValidator(checked_channel)]
+"""Name of a channel in a section of ``omc.toml``."""
 
 
 def _window(written: str) -> str:
@@ -39,7 +48,7 @@ def _window(written: str) -> str:
 class AlertsSection(Section):
     """Where alerts are sent. The address of each channel is a secret and stands in the environment, as `OMC_KEY_ALERT_<NAME>`."""
 
-    channels: tuple[Annotated[str, AfterValidator(_channel)], ...] = Field(
+    channels: tuple[ChannelName, ...] = Field(
         (), max_length=20, description='Names of the channels that get alerts, such as `["slack"]` for `OMC_KEY_ALERT_SLACK`.'
     )
     minimum_severity: Severity = Field("medium", description="Alerts of a lower severity are listed, and not sent.")

@@ -367,7 +367,12 @@ def _fact_faults(claim: Mapping[str, Any], row: Mapping[str, Any], planted: str)
     from omc_pipeline.documents.fact import MODALITIES
 
     ours = " ".join(
-        [*FACTS, *_STATED.values(), *MODALITIES, "The filing announcement proposal of MSTR says from to as week ending per USD EH s due Notes Senior"]
+        [
+            *FACTS,
+            *_STATED.values(),
+            *MODALITIES,
+            "The filing announcement proposal of MSTR says from to as week ending per USD EH s due Notes Senior",
+        ]
     )
     words = set(_FACT_WORDS.findall(ours.replace("_", " ")))
     faults = []
