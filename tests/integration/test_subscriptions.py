@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner, Result
 from http_upstream import Reply, Upstream, upstream
 from pydantic import SecretStr
 from sqlalchemy import text
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+from pages import code_blocks, follow, missing_lines
+
+from omc_agents.commands.agent import agent
 from omc_agents.models.scripted import ScriptedAnalyst
 from omc_agents.orchestration.resources import AgentPlatform
 from omc_agents.orchestration.sensors import catalyst_outbox
@@ -396,3 +402,62 @@ def test_ids_are_unique_across_users_and_an_ended_one_is_not_given_again(world: 
         subscribe(world.database, "bob", Interest(), "ann-1")
     with pytest.raises(BadInputError, match="no subscription"):
         unsubscribe(world.database, "ann-1")
+
+
+def omc(settings: Settings, *words: str) -> Result:
+    return CliRunner().invoke(agent, words, env=settings.environ(), catch_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--symbol", "btc"], "symbol"),
+        (["--type", "Filing!"], "event type"),
+        (["--channel", "No-Channel"], "--channel"),
+        (["--model", "openai/none"], "not in the list"),
+        (["--user", "Ann"], "can't subscribe"),
+        (["--id", "-x"], "is no id"),
+    ],
+)
+def test_a_wrong_part_of_a_subscription_is_refused_in_one_line(world: World, words: list[str], complaint: str) -> None:
+    answer = omc(world.settings, "subscribe", *words)
+
+    assert isinstance(answer.exception, BadInputError)
+    assert complaint in str(answer.exception)
+    assert "\n" not in str(answer.exception)
+    assert subscriptions(world.database) == []
+
+
+def test_the_commands_show_what_is_missing_and_never_an_address(world: World) -> None:
+    added = omc(world.settings, "subscribe", "--user", "ann", "--channel", "ann", "--channel", "mail", "--symbol", "BTC", "--json")
+    listed = omc(world.settings, "subscriptions", "--json")
+    ended = omc(world.settings, "unsubscribe", "ann-1", "--json")
+
+    document = json.loads(added.stdout)
+    assert (document["subscription"], document["channels"], document["missing_keys"]) == ("ann-1", ["ann", "mail"], ["OMC_KEY_ALERT_MAIL"])
+    assert [each["subscription"] for each in json.loads(listed.stdout)["subscriptions"]] == ["ann-1"]
+    assert json.loads(ended.stdout)["subscription"] == "ann-1"
+    assert SECRET not in added.output + listed.output + ended.output
+
+
+@pytest.mark.slow
+def test_the_how_to_works_to_the_letter(world: World, tmp_path: Path) -> None:
+    page = "how-to/subscribe-to-briefs.md"
+    key = f"slack+{world.receiver.url}/chat/{SECRET}"
+    world.settings = world.settings.model_copy(update={"keys": {"alert_chat": SecretStr(key)}})
+    try:
+        outputs = follow(page, world.settings.home, tmp_path, world.settings.environ())
+    finally:
+        (world.settings.home / "omc.toml").unlink(missing_ok=True)  # other tests of this home know no such section
+    world.announce(event(1), event(2, "ETH"))
+    world.dispatch()
+    world.work()
+    world.hand_over()
+    world.deliver()
+
+    (told,) = world.arrived(f"/chat/{SECRET}")
+    lines = told["text"].replace("*", "").splitlines()
+    shown = code_blocks(page, "")[0].splitlines()
+    assert missing_lines(page, outputs) == []
+    assert [line.split(" 2026")[0].split(" of ")[0] for line in lines[:2]] == [line.split(" 2026")[0] for line in shown[:2]]
+    assert lines[-1].startswith("Its rows: omc agent show ")
