@@ -71,20 +71,30 @@ def serve(
         ConfigurationError: The port is taken, or its file can't be written.
     """
     listener = _listener(port)
-    server = _server(seed, clock, state)
     bound = listener.getsockname()[1]
-    if announce_port:
-        _write_whole(announce_port, f"{bound}\n")
-    on_listen(f"http://{HOST}:{bound}")
+
+    def announce() -> None:
+        if announce_port:
+            _write_whole(announce_port, f"{bound}\n")
+        on_listen(f"http://{HOST}:{bound}")
+
+    server = _server(seed, clock, state, announce)
     # A signal may come before uvicorn has taken over; Python would then warn of its coroutine on stderr.
     warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited", RuntimeWarning)
     server.run(sockets=[listener])
 
 
-def _server(seed: int, clock: Clock, state: Path | None) -> uvicorn.Server:
+def _server(seed: int, clock: Clock, state: Path | None, announce: Callable[[], None] = lambda: None) -> uvicorn.Server:
     import uvicorn
 
     from omc_pipeline.sandbox.app import create_app
+
+    class Announced(uvicorn.Server):
+        """Announces itself once it handles signals: who reads the announcement may send one at once."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
 
     config = uvicorn.Config(
         create_app(seed, clock, state),
@@ -98,7 +108,7 @@ def _server(seed: int, clock: Clock, state: Path | None) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=0,  # who still reads a slow answer is cut off
     )
-    return uvicorn.Server(config)
+    return Announced(config)
 
 
 def _listener(port: int) -> socket.socket:

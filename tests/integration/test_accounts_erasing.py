@@ -157,6 +157,7 @@ def test_an_account_is_added_paused_resumed_and_removed_and_its_fills_stay(datab
         default_account(connection, "cleo", SOURCE.name, SOURCE.venue)
 
 
+@pytest.mark.slow
 def test_a_user_is_erased_only_when_it_is_confirmed(database: Database, sandboxed: Settings, omc: Any) -> None:
     living(database, sandboxed, "vera")
 

@@ -120,6 +120,7 @@ def await_no_locks(database: Database) -> None:
     raise AssertionError(f"{found} locks are still held")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("killed")
 @pytest.mark.parametrize(
     ("step", "asked", "ran"),

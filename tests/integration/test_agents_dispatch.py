@@ -202,6 +202,7 @@ def test_a_batch_in_work_is_left_alone(
     assert tick(instance, agent_platform) == []
 
 
+@pytest.mark.slow
 def test_a_run_briefs_its_batch_and_closes_it(
     database: Database, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
@@ -215,6 +216,7 @@ def test_a_run_briefs_its_batch_and_closes_it(
     assert tick(instance, agent_platform) == []
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_followed_by_one_other_that_finishes(
     database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
@@ -232,6 +234,7 @@ def test_a_failed_run_is_followed_by_one_other_that_finishes(
     assert tick(instance, agent_platform) == []
 
 
+@pytest.mark.slow
 def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
     database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
@@ -254,6 +257,7 @@ def test_an_event_that_always_fails_is_given_up_and_holds_up_no_other(
     assert show_session(database, "000000000X-26-000001")["session"]["detail"] == "TimeoutError; the log of the run says more"
 
 
+@pytest.mark.slow
 def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_up_no_other(
     database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_session_whose_model_asks_for_a_wait_is_not_tried_before_it_and_holds_
     assert show_session(database, "0000000099-26-000001")["session"]["detail"] == "RateLimitedError: model: 429"
 
 
+@pytest.mark.slow
 def test_a_session_is_tried_again_when_the_wait_of_its_model_is_over_and_waits_are_no_failures(
     database: Database, settings: Settings, instance: dg.DagsterInstance, agent_platform: AgentPlatform, announce: Callable[..., None]
 ) -> None:

@@ -83,6 +83,7 @@ def stated(document: Mapping[str, Any]) -> list[str]:
     return [claim["text"] for claim in document["claims"] if claim["kind"] == "document_fact"]
 
 
+@pytest.mark.slow
 def test_a_brief_tells_what_the_filing_says_and_cites_the_passage(database: Database, settings: Settings) -> None:
     document = shown(database, settings, land(database, 1), ScriptedAnalyst())
 

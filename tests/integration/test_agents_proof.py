@@ -161,6 +161,7 @@ def test_an_unknown_session_is_bad_input(settings: Settings) -> None:
         assert isinstance(omc(settings, command, "nothing").exception, BadInputError)
 
 
+@pytest.mark.slow
 def test_the_how_to_works_to_the_letter(settings: Settings, tmp_path: Path) -> None:
     page = "how-to/prove-a-brief.md"
 

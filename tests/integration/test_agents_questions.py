@@ -260,6 +260,7 @@ def test_one_question_asked_twice_is_two_sessions(settings: Settings) -> None:
     assert {first["session_id"], second["session_id"]} <= {s["session_id"] for s in asked(settings, "sessions")["sessions"]}
 
 
+@pytest.mark.slow
 def test_the_how_to_works_to_the_letter(settings: Settings, tmp_path: Path, database: Database) -> None:
     with database.connect("writer") as connection:
         append(connection, "exchange_coinspot_prices", [Quote("ETH", "AUD", NOW, None, None, Decimal(5000))], None)

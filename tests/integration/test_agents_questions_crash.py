@@ -89,6 +89,7 @@ def killed(database: Database, settings: Settings) -> Mapping[str, str]:
     return sessions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "asked"),
     [

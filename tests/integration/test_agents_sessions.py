@@ -341,6 +341,7 @@ def _reworded(answer: Response, old: str, new: str) -> Response:
     return dataclasses.replace(answer, blocks=(Text(answer.text.replace(old, new)),))
 
 
+@pytest.mark.slow
 def test_sessions_of_a_batch_wait_for_a_provider_side_by_side(database: Database, settings: Settings, announce: Callable[..., str]) -> None:
     at_once, most, lock = 0, 0, threading.Lock()
 

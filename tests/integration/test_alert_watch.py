@@ -209,6 +209,7 @@ def test_a_file_that_becomes_wrong_leaves_the_last_good_options(platform: Platfo
     assert platform.titles() == ["HIGH: glass_fx"]
 
 
+@pytest.mark.slow
 def test_the_thread_does_it_by_itself_and_ends(platform: Platform) -> None:
     with platform.watch() as watch:
         platform.receiver.replies = [Reply(200)]

@@ -80,6 +80,7 @@ def test_a_backup_is_one_private_file_and_leaves_nothing_beside_it(made: dict[st
     assert made["rows"] >= len(QUOTES)
 
 
+@pytest.mark.slow
 def test_everything_comes_back_and_the_configuration_with_it(made: dict[str, Any], elsewhere: Path) -> None:
     answer = run(restore, elsewhere, made["file"], "--yes")
 
@@ -173,6 +174,7 @@ def test_no_child_process_gets_the_key(home: Path) -> None:
     assert SECRET not in str(dict(os.environ))
 
 
+@pytest.mark.slow
 def test_the_how_to_works_to_the_letter(home: Path, tmp_path: Path) -> None:
     page = "how-to/back-up-and-restore.md"
 

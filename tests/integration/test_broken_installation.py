@@ -89,6 +89,7 @@ def test_a_launcher_that_the_demonstration_can_not_configure_is_named(checkout: 
     assert "run_launcher must have module, class and config" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["/dev/null/port", "/proc/port", "{folder}", "{file}/port", "{folder}/" + "n" * 300])
 @pytest.mark.parametrize("command", ["omc sandbox serve", "python -m omc_pipeline.sandbox"])
 def test_a_port_file_that_can_not_be_written_is_one_line(tmp_path: Path, place: str, command: str) -> None:

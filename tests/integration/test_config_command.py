@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from omc_infra.settings import PROJECT_ROOT
 
 OMC = Path(sys.executable).parent / "omc"
@@ -68,6 +70,7 @@ def test_show_says_where_each_value_comes_from_and_strikes_secrets_out(tmp_path:
     assert all("hunter" not in answer.stdout + answer.stderr for answer in answers)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_file_ends_every_command_with_one_line_and_exit_two(tmp_path: Path) -> None:
     (tmp_path / "omc.toml").write_text("[settings]\nalert_threshold = 'high'\n")
 
@@ -89,6 +92,7 @@ def test_an_unknown_section_fails_the_check(tmp_path: Path) -> None:
     assert json.loads(answer.stdout)["error"]["type"] == "ConfigurationError"
 
 
+@pytest.mark.slow
 def test_the_how_to_page_works_as_it_stands(tmp_path: Path) -> None:
     commands = re.findall(r"```bash\n(.*?)```", (PROJECT_ROOT / "docs/how-to/configure.md").read_text(), re.DOTALL)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")}

@@ -37,6 +37,7 @@ def _description(warm: WarmHome) -> tuple[DagsterRunStatus, str]:
     return warm.ended(run_id), warm.messages(run_id)
 
 
+@pytest.mark.slow
 def test_each_warm_run_sees_the_file_as_it_is_and_a_wrong_file_fails_runs_only_until_it_is_mended(warm: WarmHome, file: Path) -> None:
     before, server = _description(warm), warm.server()["pid"]
     file.write_text("[settings]\nalert_threshold = 0.75\n")

@@ -68,6 +68,7 @@ def escaped(arena: Arena, vector: str, strings: list[Planted]) -> list[str]:
     return found + arena.foreign_rows()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vector", VECTORS)
 def test_a_sample_of_strings_is_contained(vector: str, arena: Arena, strings: list[Planted]) -> None:
     first = list(VECTORS).index(vector)
@@ -131,6 +132,7 @@ def test_a_model_that_breaks_the_schema_ends_a_session_as_refused_in_words_of_ou
     assert shown["session"]["detail"] == "model: answer is not of the schema Extraction (1 faults)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("user", "caps", "option"),
     [

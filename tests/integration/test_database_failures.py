@@ -97,6 +97,7 @@ def _administer(database: Database, statement: str) -> None:
         connection.execute(statement)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_home_of_an_earlier_release_asks_for_the_migration(command: tuple[str, ...], old: Place) -> None:
     _ends(old, command, "omc db migrate", *_OWN_WORDS)

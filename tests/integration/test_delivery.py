@@ -314,6 +314,7 @@ def test_ntfy_gets_the_message_through_apprise(database: Database, settings: Set
     assert "body of one" in receiver.asked[0].body.decode()
 
 
+@pytest.mark.slow
 def test_a_text_that_is_too_long_for_a_service_is_sent_in_parts(
     database: Database, settings: Settings, clock: SettableClock, receiver: Upstream
 ) -> None:

@@ -199,6 +199,7 @@ def many(database: Database, user: str) -> list[Fill]:
     return fills
 
 
+@pytest.mark.slow
 def test_the_kernel_leaves_duplicates_out_as_the_engine_does(database: Database, user: str, many: list[Fill]) -> None:
     by_kernel = compute_positions(database, user, batching=Batching(backfill_fills=1, chunk_fills=7))
     cost = summary(database, user).cost

@@ -205,6 +205,7 @@ def test_every_table_of_the_ledgers_has_types_that_the_lake_knows(filled: Databa
     assert {name for (name,) in on_disk} - of_others == {table.qualified for table in TABLES}
 
 
+@pytest.mark.slow
 def test_the_command_exports_days_and_refuses_those_to_come(filled: Database, settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "omc.toml").write_text(f'[storage]\nlake_folder = "{tmp_path}/files"\n')
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")} | settings.environ()

@@ -111,6 +111,7 @@ def test_a_run_collects_one_account_and_computes_its_user_only(
     assert event.partition == "coinspot"
 
 
+@pytest.mark.slow
 def test_a_red_account_stops_its_own_user_until_it_is_well_and_others_go_on(
     database: Database, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
@@ -146,6 +147,7 @@ def test_where_users_are_divided_into_buckets_an_account_still_has_its_own_run(d
     assert several.resolve_job_def("value_positions").partitions_def is not None
 
 
+@pytest.mark.slow
 def test_forgetting_an_account_deletes_its_partition_and_its_runs(
     definitions: dg.Definitions, instance: dg.DagsterInstance, sandboxed: Settings
 ) -> None:

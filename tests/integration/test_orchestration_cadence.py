@@ -68,6 +68,7 @@ def test_a_scheduled_run_of_quotes_brings_six_samples_and_one_on_demand_brings_o
     assert (len(single), on_demand.slept) == (1, [])
 
 
+@pytest.mark.slow
 def test_the_asset_is_materialized_with_the_first_sample_and_the_others_are_an_observation(
     sandboxed: Settings, instance: dg.DagsterInstance
 ) -> None:

@@ -147,6 +147,7 @@ def run(database: Database, user: str, method: Method = "fifo", lots: LotPolicy 
 few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @few
 @given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(LEDGER_METHODS))
 def test_fills_in_batches_in_any_order_come_out_as_all_at_once(
@@ -162,6 +163,7 @@ def test_fills_in_batches_in_any_order_come_out_as_all_at_once(
     expect_equal(quoted, fills, method)
 
 
+@pytest.mark.slow
 @few
 @given(
     data=st.data(),
@@ -182,6 +184,7 @@ def test_so_do_transfers_income_deposits_and_coins_paid_with_coins(
     expect_equal(quoted, fills, method, lots)
 
 
+@pytest.mark.slow
 @few
 @given(data=st.data(), fills=fills_of_a_user(), method=st.sampled_from(LEDGER_METHODS))
 def test_a_corrected_fill_is_as_if_it_had_been_told_right_at_first(

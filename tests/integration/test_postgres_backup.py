@@ -131,6 +131,7 @@ def await_activity(database: Database, condition: str) -> None:
             time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_rows_are_rewritten_only_after_a_backup_from_which_all_of_them_come_back(
     own_settings: Settings, old: Database, revisions: Callable[..., Path], settings: Settings
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_backup_that_cannot_be_written_stops_the_migration_with_one_line(
     assert (revision(old), "t0001" in labels(old)) == (head, False)
 
 
+@pytest.mark.slow
 def test_a_migration_killed_while_it_rewrites_is_run_again(own_settings: Settings, old: Database, revisions: Callable[..., Path]) -> None:
     folder, head = revisions("t0001", seconds=1), revision(old)
     with migrating_process(own_settings, folder) as process:

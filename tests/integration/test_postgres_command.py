@@ -34,6 +34,7 @@ def omc(home: Path, *arguments: str, **variables: str) -> CompletedProcess[str]:
     return run(command, capture_output=True, text=True, timeout=120, check=False, cwd=PROJECT_ROOT, env=environment)
 
 
+@pytest.mark.slow
 def test_a_fresh_machine_is_migrated_asked_and_stopped(folder: Path) -> None:
     migrated = omc(folder, "migrate", "--json")
     status = omc(folder, "status", "--json")

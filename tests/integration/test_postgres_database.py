@@ -191,6 +191,7 @@ def test_migrating_twice_changes_nothing_and_is_quick(database: Database) -> Non
     assert revision(database) is not None
 
 
+@pytest.mark.slow
 def test_two_processes_may_migrate_at_once(fresh: Callable[..., Settings]) -> None:
     settings = fresh("at_once")
     environment = {**settings.environ(), "PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"}

@@ -89,6 +89,7 @@ def _pid(home: Path) -> int:
     return server.pid
 
 
+@pytest.mark.slow
 def test_the_first_start_takes_less_than_three_seconds_and_later_ones_less_than_one(tmp_path: Path) -> None:
     first, later = [], []
     for attempt in range(3):
@@ -258,6 +259,7 @@ def test_two_processes_share_one_server_and_the_last_stops_it(home: Path) -> Non
     assert _processes(home) == []
 
 
+@pytest.mark.slow
 def test_many_processes_at_once_make_and_share_one_server(tmp_path: Path) -> None:
     holders = [_holder(tmp_path) for _ in range(4)]
 

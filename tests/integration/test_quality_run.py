@@ -199,6 +199,7 @@ def failing(report: QualityReport) -> set[str]:
     return {check.name for quality in report.ledgers.values() for check in quality.checks if not check.passed}
 
 
+@pytest.mark.slow
 def test_one_first_collection_of_good_data_scores_well_everywhere(platform: Platform) -> None:
     platform.collect_all()
 
@@ -226,6 +227,7 @@ def test_feeds_that_are_all_a_month_stale_score_zero_and_alert(platform: Platfor
     assert {alert.ledger for alert in report.alerts} == set(LEDGERS)
 
 
+@pytest.mark.slow
 def test_a_price_feed_dead_for_days_is_not_hidden_by_the_ledgers_other_source(platform: Platform) -> None:
     platform.collect_all(PRICES)
     platform.add(PRICES, *(quote(symbol, NOW - 3 * DAY) for symbol in COINS), recorded_at=NOW - 3 * DAY)
@@ -239,6 +241,7 @@ def test_a_price_feed_dead_for_days_is_not_hidden_by_the_ledgers_other_source(pl
     assert min(score for name, score in scores(report).items() if not name.startswith("exchange")) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("age", [365 * DAY, MINUTE], ids=["old", "fresh"])
 def test_one_row_ever_is_no_complete_price_feed(platform: Platform, age: timedelta) -> None:
     platform.collect_all(PRICES)
@@ -303,6 +306,7 @@ def test_one_wrong_quote_blocks_and_alerts_and_is_named(platform: Platform, chec
     assert ("exchange", "accuracy") in {(alert.ledger, alert.dimension) for alert in report.alerts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [Decimal("0.001"), Decimal(100)])
 @pytest.mark.parametrize(("check", "minutes"), [("quote_symbol_spikes", 1), ("quote_symbol_agrees", 50)])
 def test_one_symbol_in_another_unit_alerts_when_it_begins_and_as_long_as_it_lasts(

@@ -63,6 +63,7 @@ def _state(database: Database) -> list[Any]:
     return [*sums, one(database, "SELECT count(*) FROM raw.quarantine WHERE resolved_at IS NULL")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["human_fear_greed", "catalyst_sec_edgar", "exchange_coinspot_account", "exchange_coinspot_prices"])
 def test_what_is_reported_is_what_is_then_written_and_reporting_writes_nothing(database: Database, sandboxed: Settings, name: str) -> None:
     source = SOURCES[name]
@@ -132,6 +133,7 @@ def _omc(*arguments: str, settings: Settings) -> subprocess.CompletedProcess[str
     return subprocess.run([*OMC, *arguments], capture_output=True, text=True, env=environ, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_a_person_sees_what_would_change_and_writes_it_with_apply(database: Database, sandboxed: Settings) -> None:
     source = SOURCES["human_fear_greed"]
     with database.connect("owner") as connection:

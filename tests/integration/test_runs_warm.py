@@ -35,6 +35,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory, database: Database) -> Iterat
             yield opened
 
 
+@pytest.mark.slow
 def test_a_light_run_is_executed_by_a_process_of_its_own_that_the_server_forked(warm: WarmHome) -> None:
     run_id = warm.launch("light")
 
@@ -123,6 +124,7 @@ def test_the_health_of_a_run_is_that_of_its_process(warm: WarmHome, tmp_path: Pa
     assert warm.launcher.check_run_worker_health(warm.run(run_id)).status is WorkerStatus.SUCCESS
 
 
+@pytest.mark.slow
 def test_more_runs_than_places_wait_and_a_waiting_run_can_be_canceled(warm: WarmHome, tmp_path: Path) -> None:
     running = [warm.launch_waiting(60, tmp_path / f"mark{n}") for n in range(4)]
     waiting = [warm.launch("light") for _ in range(3)]
@@ -144,6 +146,7 @@ def test_memory_a_run_took_is_free_when_it_has_ended(warm: WarmHome) -> None:
     assert psutil.Process(warm.server()["pid"]).memory_info().rss - before < 20_000_000
 
 
+@pytest.mark.slow
 def test_a_launch_that_is_withdrawn_leaves_no_trace_and_fifty_leave_no_leak(warm: WarmHome) -> None:
     run = warm.create("light")
     order = Order(run.run_id, serialize_value(warm.instance.get_ref()))

@@ -56,6 +56,7 @@ def refused(environ: dict[str, str], *arguments: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_service_takes_the_place_of_the_command_and_its_signals(tmp_path: Path) -> None:
     environ = environ_of(Settings(), tmp_path)
     del environ["OMC_SANDBOX_URL"]
@@ -91,6 +92,7 @@ def test_the_daemon_alone_holds_the_platforms_lock_until_it_ends(database: Datab
         eventually(lambda: read_holder(database) is None)
 
 
+@pytest.mark.slow
 def test_the_daemon_alone_is_refused_where_a_platform_runs_on_the_database(database: Database, settings: Settings, tmp_path: Path) -> None:
     with PlatformLock(database, Path("/other/home"), utc_now()) as lock:
         lock.announce()

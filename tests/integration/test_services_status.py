@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from omc_infra.postgres import embedded
 from omc_infra.postgres.credentials import password_variable
@@ -49,6 +50,7 @@ def test_a_fresh_home_has_no_service_and_still_is_none(tmp_path: Path) -> None:
     assert not (tmp_path / "fresh").exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_home_is_not_started(tmp_path: Path) -> None:
     with open_database(Settings(home=tmp_path), check=False, durable=False) as database:
         migrate(database)

@@ -76,6 +76,7 @@ OF_CHANGES = {"catalyst_coinspot_listings", "exchange_ccxt_account"}
 rows of their own."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SOURCES.keys() - OF_CHANGES))
 def test_every_source_fills_its_tables_and_finds_nothing_new_in_the_same_payloads(
     database: Database, sandboxed: Settings, name: str

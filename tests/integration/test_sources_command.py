@@ -86,6 +86,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
     assert said in error["message"]
 
 
+@pytest.mark.slow
 def test_a_source_is_collected_from_a_sandbox_of_its_own_and_replayed(database: Database, settings: Settings) -> None:
     collected = _omc("collect", "human_fear_greed", "--json", settings=settings)
     replayed = _omc("replay", "human_fear_greed", "--from", "2020-01-01", "--json", settings=settings)

@@ -78,6 +78,7 @@ def words(*known: str) -> st.SearchStrategy[str]:
     return st.sampled_from(sorted(known)) | TEXT
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.builds(

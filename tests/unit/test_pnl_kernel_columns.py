@@ -58,6 +58,7 @@ def test_arrow_decimals_are_read_where_they_lie_also_in_a_slice() -> None:
     assert integers_of(fills.qty) == [10**30, 1]
 
 
+@pytest.mark.slow
 def test_results_are_given_as_arrow_decimals_where_they_lie() -> None:
     matched = match_fills(fills_from_arrow(table(), [0, 2, 4]), "fifo")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
 from omc_pipeline.quality.judge import judge
@@ -18,6 +20,7 @@ print(round(float(scipy.stats.norm.cdf(0)), 3), "scipy.stats._distn_infrastructu
 """
 
 
+@pytest.mark.slow
 def test_statistics_are_loaded_at_their_first_use_and_not_by_a_judgement() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
 
