@@ -28,7 +28,8 @@ class AgentPlatform:
         awaited_documents: Tells how long a brief waits for the document of a filing, and of which forms; None: not at all.
         make_user_model: Makes the models of a subscriber, with that user's keys: of the user's id and the name of the first model,
             which is empty where the subscription names none. None: all users have those of ``make_model``.
-        brief_options: Reads the cool-down, and when briefs are written that no event begins; None: no cool-down and no such briefs.
+        brief_options: Reads, of the file of some settings, the cool-down and when briefs are written that no event begins; None: no
+            cool-down and no such briefs.
     """
 
     read_settings: Callable[[], Settings]
@@ -37,7 +38,7 @@ class AgentPlatform:
     model_name: Callable[[], str] | None = None
     awaited_documents: Callable[[], tuple[float, Sequence[str]]] | None = None
     make_user_model: Callable[[str, str], Model | Panel] | None = None
-    brief_options: Callable[[], BriefsSection] | None = None
+    brief_options: Callable[[Settings], BriefsSection] | None = None
 
     @property
     def settings(self) -> Settings:

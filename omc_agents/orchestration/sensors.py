@@ -43,7 +43,7 @@ def catalyst_outbox(
     settings = agent_platform.settings
     with agent_platform.open_database(settings) as database:
         wait_s, forms = agent_platform.awaited_documents() if agent_platform.awaited_documents else (0.0, ())
-        options = agent_platform.brief_options() if agent_platform.brief_options else BriefsSection(cooldown_minutes=0)
+        options = agent_platform.brief_options(settings) if agent_platform.brief_options else BriefsSection(cooldown_minutes=0)
         claimed = dispatch_fresh(database, settings.fresh_event_hours, wait_s, forms, options.cooldown_minutes)
         open_occasions(database, options, agent_platform.own_model_name, utc_now())
         announce_briefs(database, options.channels)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, Field
 
 from omc_infra.alerts.options import ChannelName
-from omc_infra.configuration import Section, load_configuration
-from omc_infra.errors import ConfigurationError
+from omc_infra.configuration import Section, lone_section
+from omc_infra.settings import Settings
 
 SECTION = "briefs"
 
@@ -50,12 +50,13 @@ class BriefsSection(Section):
     )
 
 
-def load_briefs() -> BriefsSection:
-    """Read the section as it is now."""
-    options = load_configuration().section(SECTION)
-    if not isinstance(options, BriefsSection):
-        raise ConfigurationError(f"the section [{SECTION}] is not available")
-    return options
+def briefs_section(settings: Settings) -> BriefsSection:
+    """Return the section as the configuration file of some settings has it.
+
+    Raises:
+        ConfigurationError: It is wrong; the message names file and line.
+    """
+    return lone_section(settings, SECTION, BriefsSection)
 
 
 def config_models() -> Mapping[str, type[BaseModel]]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from omc_infra.alerts.windows import EXAMPLES, window_of
-from omc_infra.configuration import Section
+from omc_infra.configuration import Section, lone_section
 from omc_infra.delivery.channels import SECRET_SUFFIX
 from omc_infra.delivery.message import Severity
 from omc_infra.delivery.persistence import Persistence
-from omc_infra.errors import ConfigurationError
-from omc_infra.mistakes import complaints
-from omc_infra.settings import Settings, find_file
+from omc_infra.settings import Settings
 
 SECTION = "alerts"
 HEARTBEAT = "heartbeat"
@@ -90,11 +87,4 @@ def alerts_section(settings: Settings) -> AlertsSection:
     Raises:
         ConfigurationError: It is wrong; the message names file and line.
     """
-    file = find_file(settings.environ())
-    table = file.document.get(SECTION, {})
-    found = (
-        complaints(AlertsSection, table, file, [SECTION]) if isinstance(table, Mapping) else [f"{file.place([SECTION])}: must be a table"]
-    )
-    if found:
-        raise ConfigurationError("; ".join(found))
-    return AlertsSection.model_validate(table)
+    return lone_section(settings, SECTION, AlertsSection)
