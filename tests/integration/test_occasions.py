@@ -159,7 +159,7 @@ def test_by_default_nothing_but_events_begins_a_brief(database: Database, judged
 
 @pytest.mark.usefixtures("prices", "judged")
 def test_a_day_has_one_brief_of_prices_top_events_and_quality_sent_once(database: Database, settings: Settings, desk: Upstream) -> None:
-    announce(database, None, 9, 3, 1, 2, 8)
+    announce(database, 7, 9, 3, None, 2, 8)
     own = settings.model_copy(update={"keys": {"alert_desk": SecretStr(f"webhook+{desk.url}/desk")}})
     for _ in range(2):
         open_occasions(database, DAILY, model_name, NOW)
@@ -174,7 +174,7 @@ def test_a_day_has_one_brief_of_prices_top_events_and_quality_sent_once(database
     assert (outcomes, following) == ([], 1)
     assert (brief.trigger, brief.subject, brief.user_id) == ("schedule", "2026-11-28", "system")
     assert brief.title.startswith("Daily market brief: BTC, ETH, ")
-    assert cited == [2, 3, 4, 5, 6]
+    assert cited == [1, 2, 3, 5, 6]
     assert "BTC moved +2.00 % over 20.0 h, from 150,000.00 to 153,000.00 AUD." in brief.body
     assert "Fear greed stood at 31" in brief.body
     assert "The overall score of the glass ledger was 0.75 of 1" in brief.body
