@@ -32,6 +32,7 @@ ARGUMENTS = {
     "UPSTREAM": "One of the sandbox's upstreams, such as `defillama`, `fng`, `sec_edgar` or `coinspot`; a wrong name lists them.",
     "KIND": "What goes wrong, see above.",
     "NAME": "A symbol, a ticker or a name; `omc assets list` shows the symbols.",
+    "NUMBER...": "Numbers of refused rows; `omc quarantine list` shows them.",
     "FILE": "The file, or several where the command says so.",
     "FILES": "The files to import.",
     "FILE...": "The files to import.",

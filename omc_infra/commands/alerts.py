@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError, ConfigurationError, OmcError
+from omc_infra.person import by_option
 from omc_infra.settings import Settings, load_settings
 from omc_infra.terminal import open_console, say
 
@@ -56,15 +56,15 @@ def list_command(every: bool, as_json: bool) -> None:
 
 @alerts.command("ack")
 @click.argument("alert_id", type=click.IntRange(1, 2**63 - 1))
-@click.option("--by", default=None, help="Who takes it on.  [default: the user of this machine]")
+@by_option
 @json_option
-def ack_command(alert_id: int, by: str | None, as_json: bool) -> None:
+def ack_command(alert_id: int, by: str, as_json: bool) -> None:
     """Take an alert on: nothing more is sent about it, but that it is over."""
     from omc_infra.alerts.store import acknowledge
 
     settings, now = load_settings(), utc_now()
     with _connected(settings, "writer") as connection:
-        alert = acknowledge(connection, alert_id, _person() if by is None else _named(by), now)
+        alert = acknowledge(connection, alert_id, by, now)
     _answer(alert, settings.profile, as_json, now, f"alert {alert_id} is acknowledged by {alert.acknowledged_by}: {alert.cause}")
 
 
@@ -173,19 +173,6 @@ def _span(text: str) -> timedelta:
     if span is None or not timedelta() < span <= _LONGEST:
         raise BadInputError(f"--for {text}: must be like 30m, 2h or 7d, at most {_LONGEST.days}d")
     return span
-
-
-def _named(by: str) -> str:
-    if not by.strip() or len(by) > 100 or "\0" in by:
-        raise BadInputError("--by: must be a name of up to 100 characters")
-    return by
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 @contextmanager

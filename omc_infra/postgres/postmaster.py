@@ -6,6 +6,7 @@ Everything here is called by the holder of ``start.lock``, so there is one calle
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ _STOP_TIMEOUT_S = 30.0
 _INITDB_TIMEOUT_S = 120
 _POLL_S = 0.01
 _STARTS = 5
+_FULL_BYTES = 16_384  # free space in which no server starts and no line of its log is whole
 _KEPT_LOG_DAYS = 7
 
 # Put the server in the background and say its process id. The shell's parent is gone at once, so no terminal's Ctrl-C
@@ -230,7 +232,10 @@ class Postmaster:
         logs = [self.folder.path / "start.log", *sorted(self.folder.logs.glob("*.log"), key=lambda log: log.stat().st_mtime)]
         lines = [line for log in logs if log.exists() for line in log.read_text(errors="replace").splitlines()[-20:]]
         said = [line for line in lines if "FATAL" in line or "PANIC" in line or "cannot" in line] or lines or ["no reason given"]
-        return said[-1].strip()
+        reason, full = said[-1].strip(), os.strerror(errno.ENOSPC)
+        if full not in reason and shutil.disk_usage(self.folder.path).free < _FULL_BYTES:  # the log is cut short then, too
+            return f"{reason} ({full})"
+        return reason
 
     def _tidy_logs(self) -> None:
         start_log = self.folder.path / "start.log"

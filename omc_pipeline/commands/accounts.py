@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
+from omc_infra.person import by_option
 from omc_infra.settings import Settings, load_settings
 from omc_infra.terminal import open_console, say
 
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 
 _VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 user_option = click.option("--user", help="User. Default: OMC_USER.")
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return f"uid {os.getuid()}"
-
-
-by_option = click.option("--by", default=_person, show_default="who is logged in", help="Your name, for the record.")
 _yes = click.option("--yes", is_flag=True, help="Erase. Without --yes, the command only shows what would be erased.")
 
 

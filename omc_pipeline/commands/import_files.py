@@ -11,9 +11,10 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.errors import BadInputError
+from omc_infra.person import by_option
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say, say_exactly
-from omc_pipeline.commands.accounts import by_option, user_option, writing
+from omc_pipeline.commands.accounts import user_option, writing
 from omc_pipeline.commands.coin_names import coin_option, names_of, user_registry
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import click
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
 from omc_infra.errors import BadInputError
+from omc_infra.person import logged_in
 from omc_infra.settings import load_settings
 from omc_infra.terminal import open_console, say
 
@@ -74,7 +74,7 @@ def pause_command(source: str, endpoint: str, account: str, span: str | None, re
         until = now + _span(span)
     settings, key = load_settings(), _key(source, endpoint, account)
     with _database(settings) as connection:
-        paused = pause(connection, key, by=getpass.getuser(), now=now, until=until, reason=reason)
+        paused = pause(connection, key, by=logged_in(), now=now, until=until, reason=reason)
     if as_json:
         emit({"profile": settings.profile, **_state(paused, now)})
     else:

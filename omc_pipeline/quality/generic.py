@@ -103,8 +103,8 @@ def _answers(source: Source, tables: Sequence[JudgedTable]) -> Iterator[Check]:
         failing=f"""SELECT concat_ws(' ', count(*), 'rows from', min(recorded_at), 'to', max(recorded_at), 'because', reason) FROM
             raw.quarantine
             WHERE source = :source AND resolved_at IS NULL AND recorded_at > {lately} GROUP BY reason ORDER BY count(*) DESC""",
-        advice="Read the reasons in `raw.quarantine`. If the upstream is wrong, wait; if the parser is, correct it and run `omc "
-        "replay`.",
+        advice="Read the reasons: `omc quarantine list`. If the upstream is wrong, wait, or dismiss the rows; if the parser is, correct it "
+        "and run `omc quarantine retry`.",
     )  # fmt: skip
     # What was fetched in the last minute may be just being read.
     unread = f"""(SELECT context ->> 'endpoint' AS endpoint, parsed_at, fetched_at FROM raw.fetch WHERE source = :source AND status = 200
@@ -237,9 +237,8 @@ def _coverage(judged: JudgedTable) -> Check:
         fact=f"(SELECT avg(is_here::int) FROM {known})", low=judged.rules.coverage, best=1.0, worst=0.0,
         failing=f"""SELECT concat_ws(' ', {things}, 'missing from', last_at, 'to now') FROM {known} WHERE NOT is_here
             ORDER BY last_at DESC""",
-        advice="Compare what the check names with the page of the upstream. If the parser refuses it, read `raw.quarantine`. If it was "
-        "taken "
-        "off the market, nothing: an event of type `delisting` ends it at once, and absence after a week.",
+        advice="Compare what the check names with the page of the upstream. If the parser refuses it, see `omc quarantine list`. If it was "
+        "taken off the market, nothing: an event of type `delisting` ends it at once, and absence after a week.",
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def volume(judged: JudgedTable) -> Iterator[Check]:
                 {counted}""",
         advice="Compare the upstream's page with what was collected. If it shows more, some of its answers are lost or cut off: look "
         "at the "
-        "runs and at `raw.quarantine`. If it shows as little, wait.",
+        "runs and at `omc quarantine list`. If it shows as little, wait.",
     )  # fmt: skip
 
 

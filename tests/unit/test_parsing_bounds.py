@@ -74,7 +74,7 @@ def test_refused_rows_beyond_a_bound_are_counted_and_not_kept() -> None:
 @pytest.mark.slow
 def test_a_body_of_a_million_bad_elements_costs_little() -> None:
     body = b'{"name":"Fear","metadata":{"error":null},"data":[' + b"{}," * 999_999 + b"{}]}"
-    began = time.monotonic()
+    began = time.process_time()
     tracemalloc.start()
 
     parsed = _parsed(FEAR_GREED, body)
@@ -84,7 +84,7 @@ def test_a_body_of_a_million_bad_elements_costs_little() -> None:
     assert sum(refused.count for refused in parsed.rejected) == 1_000_000
     assert len(parsed.rejected) == 1_001
     assert most < 200e6
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
 
 
 def test_a_body_of_absurdly_many_values_is_refused_unread() -> None:
