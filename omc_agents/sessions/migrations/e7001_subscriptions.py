@@ -7,7 +7,7 @@ from alembic import op
 from omc_infra.postgres.roles import role_names
 
 revision = "e7001"
-down_revision = "e9001"
+down_revision = "c1001"
 branch_labels = None
 depends_on = None
 
