@@ -22,6 +22,7 @@ ARGUMENTS = {
     "QUESTION": "In words, in quotes.",
     "ANSWER": "In words, in quotes.",
     "SESSION": "Id of a session; `omc agent sessions` shows them.",
+    "SUBSCRIPTION": "Id of a subscription; `omc agent subscriptions` shows them.",
     "BACKUP_FILE": "A file that `omc backup` wrote.",
     "PROOF_FILE": "A file that `omc agent export` wrote.",
     "ENVIRONMENT": "Its section of `omc.toml` is `[deploy.ENVIRONMENT]`.",

@@ -17,6 +17,7 @@ from omc_agents.claims.vocabularies import DOCUMENT_STATES, EVENT_TYPES, FACTS, 
 from omc_pipeline.documents.coins import coins_in
 from omc_pipeline.documents.fact import MODALITIES
 from omc_pipeline.ledgers.edgar import is_form
+from omc_pipeline.quality.check import DIMENSIONS
 
 Value = Decimal | datetime | str
 """A column's value as it is compared: a number, a time (a date is its midnight), or a code."""
@@ -59,6 +60,8 @@ SYMBOL = Shape("code", r"[A-Z0-9]{1,10}")
 TICKER = Shape("code", r"[A-Z]{1,5}(?:-[A-Z]{1,2})?")
 """As exchanges give them: up to five letters, and a class or a kind behind a hyphen."""
 SLUG = Shape("code", r"[a-z0-9]{1,24}(?:-[a-z0-9]{1,16}){0,2}")
+CHECKED = Shape("code", r"[a-z][a-z0-9_]{0,63}")
+"""Name of a source or of a check, as the code that defines it gives it."""
 EVENT_ID = Shape("code", r"(?:0x)?[0-9a-f]{1,64}|[0-9]+(?:-[0-9]+){1,4}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Numbers, accession numbers, digests, UUIDs: an id that can spell words is not printed."""
 
@@ -127,6 +130,15 @@ FIELDS: Mapping[str, Mapping[str, Shape]] = {
         "opened_at": TIME,
         "close": NUMBER,
         "volume": NUMBER,
+    },
+    "quality.check_result": {
+        "ledger": one_of(LEDGER_NAMES),
+        "source": CHECKED,
+        "name": CHECKED,
+        "dimension": one_of(DIMENSIONS),
+        "score": NUMBER,
+        "rows": NUMBER,
+        "recorded_at": TIME,
     },
     "analysis.event_study": {
         "symbol": SYMBOL,

@@ -140,6 +140,13 @@ def _quality(value: Value, field: str, row: Row, _base: Row) -> str:
     return f"The {what} score of the {row['ledger']} ledger was {amount(value)} of 1, judged {_when(row['recorded_at'])}."
 
 
+def _check(value: Value, _field: str, row: Row, _base: Row) -> str:
+    return (
+        f"Check {row['name']} of {row['source']}, which judges the {row['dimension']} of the {row['ledger']} ledger, scored {amount(value)}"
+        f" of 1 over {row['rows']} rows, judged {_when(row['recorded_at'])}."
+    )
+
+
 _STATED = {
     "coins_purchased": "bought {amount}",
     "coins_sold": "sold {amount}",
@@ -221,6 +228,7 @@ KINDS: Mapping[str, Kind] = {
     "smart_money_flow": Kind("glass.smart_money_flow", ("net_flow_24h_usd", "net_flow_7d_usd", "net_flow_30d_usd"), _flow),
     "position": Kind("pnl.position", ("realized", "unrealized", "value", "open_cost", "qty"), _position),
     "ledger_quality": Kind("quality.score", ("overall_score", "completeness_score", "timeliness_score", "accuracy_score"), _quality),
+    "check_score": Kind("quality.check_result", ("score",), _check),
     "fill": Kind("exchange.fill", ("qty",), _fill),
 }
 

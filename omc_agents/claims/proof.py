@@ -30,12 +30,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+_Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
 class ProofPlan(_Part):
-    """What a question was understood to ask."""
+    """What a question was understood to ask, or what a schedule or an alert asks.
+
+    Attributes:
+        occasion: Of a brief that nobody asked for; then ``ledger``, ``checked_source`` and ``checked`` say what an alert is about.
+    """
 
     coins: list[Annotated[str, Field(pattern=r"^([A-Z0-9_]{1,30}:)?[A-Z0-9]{1,12}$")]]
     topics: list[Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]]
     span: Annotated[str, Field(pattern=r"^\d{1,3}[hd]$")]
+    occasion: Literal["daily", "alert"] | None = None
+    ledger: _Code | None = None
+    checked_source: _Code | None = None
+    checked: list[_Code] | None = None
 
 
 class ProofSession(_Part):

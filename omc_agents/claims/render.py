@@ -102,9 +102,14 @@ def missing_remark(topic: str, coins: Sequence[str]) -> str:
 
 
 def title_of_plan(plan: Mapping[str, Any], as_of: datetime) -> str:
-    """Return a title made of codes alone: topics, coins, span, time."""
+    """Return a title made of codes alone: topics, coins, span, time; of a brief that nobody asked for, what began it."""
     about = ", ".join(plan["coins"]) or "the market"
-    return f"Question: {', '.join(plan['topics'])} of {about}, {plan['span']}, {as_of.strftime('%Y-%m-%d %H:%M UTC')}"
+    moment = as_of.strftime("%Y-%m-%d %H:%M UTC")
+    if plan.get("occasion") == "daily":
+        return f"Daily market brief: {about}, {moment}"
+    if plan.get("occasion") == "alert":
+        return f"Quality alert: {plan.get('checked_source') or plan['ledger']}, {moment}"
+    return f"Question: {', '.join(plan['topics'])} of {about}, {plan['span']}, {moment}"
 
 
 def _body(verification: Verification, evidence: Mapping[str, Evidence], circumstances: Circumstances, notes: Sequence[str]) -> str:

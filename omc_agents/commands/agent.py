@@ -10,6 +10,7 @@ import click
 
 from omc_agents.commands.agent_proof import diff, export, replay, verify
 from omc_agents.commands.agent_questions import answer, approve, ask, cancel, resume
+from omc_agents.commands.agent_subscriptions import subscribe, subscriptions, unsubscribe
 from omc_infra.cli import emit, json_option
 from omc_infra.postgres.database import Database, open_database
 from omc_infra.settings import load_settings
@@ -22,7 +23,7 @@ def agent() -> None:
     """Group the session commands."""
 
 
-for _command in (ask, answer, approve, resume, cancel, replay, export, verify, diff):
+for _command in (ask, answer, approve, resume, cancel, replay, export, verify, diff, subscribe, subscriptions, unsubscribe):
     agent.add_command(_command)
 
 

@@ -108,11 +108,13 @@ def _with(session: str, as_json: bool, record: Callable[[Database], None]) -> No
 
 def _go_on(database: Database, settings: Settings, session: str, as_json: bool) -> None:
     from omc_agents.models.choice import panel_of
+    from omc_agents.sessions.subscriptions import model_of_session
     from omc_agents.workflow.orchestrator import get_session_state
     from omc_agents.workflow.orchestrator import resume as resume_session
 
     owner = get_session_state(database, session).user_id
-    outcome = resume_session(database, settings, panel_of(owner), session)
+    panel = panel_of(owner, model_of_session(database, session))
+    outcome = resume_session(database, settings, panel, session)
     state = get_session_state(database, session)
     _print(settings, state, as_json)
     if outcome.outcome == "skipped":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from omc_agents.models.catalogue import Catalogue, ListedModel, listed
 from omc_agents.models.exchange import Endpoint
@@ -39,10 +39,32 @@ def chosen_panel() -> Panel:
     return panel_of("system")
 
 
-def panel_of(user_id: str) -> Panel:
-    """Return the chosen models with the keys of a user."""
+def panel_of(user_id: str, model: str = "") -> Panel:
+    """Return the chosen models with the keys of a user.
+
+    Args:
+        user_id: Whose keys.
+        model: Full name of the model that is asked first, before those of ``fallback``; empty: the one of ``[agents]``.
+
+    Raises:
+        ConfigurationError: The model is not in the list, or the sandbox has no stand-in to ask.
+        NotConfiguredError: A key is missing.
+    """
     settings, options = load_options()
-    return make_panel(settings, options, EnvironmentKeys(settings), user_id)
+    return make_panel(settings, with_model(options, model) if model else options, EnvironmentKeys(settings), user_id)
+
+
+def with_model(options: AgentsSection, model: str) -> AgentsSection:
+    """Return the options with another first model.
+
+    Raises:
+        ConfigurationError: It is not in the list.
+    """
+    provider, _, name = model.partition("/")
+    try:
+        return AgentsSection.model_validate({**options.model_dump(), "provider": provider, "model": name})
+    except ValidationError:
+        raise ConfigurationError(f"{model!r} is not in the list of `omc models list`") from None
 
 
 def make_panel(settings: Settings, options: AgentsSection, keys: Keys, user_id: str) -> Panel:

@@ -121,6 +121,11 @@ def _chain_rows(rows: Sequence[Row]) -> Claims:
     return fees + _each_of("tvl", "glass.protocol_tvl", "tvl_usd")(rows)
 
 
+def _judgements(rows: Sequence[Row]) -> Claims:
+    checks = _each_of("check_score", "quality.check_result", "score")(rows)
+    return checks + _each_of("ledger_quality", "quality.score", "overall_score")(rows)
+
+
 _MOST_ANSWERED = 20
 _PRICED = ("exchange.quote", "glass.coin_price")
 _TOPICS_BY_WORD = (
@@ -145,7 +150,7 @@ _ANSWERS: Mapping[str, Callable[[Sequence[Row]], Claims]] = {
     "profit": _each_of("position", "pnl.position", "realized", "unrealized", "qty"),
     "chain": _chain_rows,
     "flows": _each_of("smart_money_flow", "glass.smart_money_flow", "net_flow_24h_usd", "net_flow_7d_usd"),
-    "quality": _each_of("ledger_quality", "quality.score", "overall_score"),
+    "quality": _judgements,
 }
 
 

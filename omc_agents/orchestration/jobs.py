@@ -44,14 +44,14 @@ def brief_batch_events(context: dg.OpExecutionContext, config: BatchConfig, agen
     settings, batch_id = agent_platform.settings, UUID(config.batch_id)
     with agent_platform.open_database(settings) as database:
         assignments = agent_platform.assignments(database, batch_id)
-        outcomes = brief_batch(database, settings, agent_platform.make_model(), batch_id, assignments)
+        outcomes = brief_batch(database, settings, agent_platform.make_model(), batch_id, assignments, agent_platform.make_user_model)
     details = {"profile": settings.profile, "events": len(outcomes), "outcomes": _table(outcomes)}
     if any(outcome.outcome == "published" for outcome in outcomes):
         context.log_event(dg.AssetMaterialization(BRIEFS.key, metadata=details))
     fallen = [outcome for outcome in outcomes if outcome.outcome in {"failed", "retry"}]
     if fallen:
-        said = "; ".join(f"{outcome.event_id}: {outcome.detail}" for outcome in fallen)
-        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} events have no brief: {said}"[:2000], metadata=details, allow_retries=False)
+        said = "; ".join(f"{outcome.event_id or outcome.session_id}: {outcome.detail}" for outcome in fallen)
+        raise dg.Failure(f"{len(fallen)} of {len(outcomes)} sessions have no brief: {said}"[:2000], metadata=details, allow_retries=False)
     context.add_output_metadata(details)
 
 

@@ -13,8 +13,12 @@ import dagster as dg
 
 from omc_agents.orchestration.jobs import BATCH_TAG, LEDGER_TAGS, brief_catalysts
 from omc_agents.orchestration.resources import AgentPlatform
+from omc_agents.sessions.announcing import announce_briefs
 from omc_agents.sessions.dispatch import dispatch_fresh, give_up, open_batches
 from omc_agents.sessions.locks import is_batch_alive
+from omc_agents.sessions.occasions import open_occasions
+from omc_agents.sessions.options import BriefsSection
+from omc_infra.clock import utc_now
 from omc_infra.postgres.database import Database
 
 MOST_RUNS = 10
@@ -35,11 +39,14 @@ when the code server died together with the run."""
 def catalyst_outbox(
     context: dg.SensorEvaluationContext, agent_platform: dg.ResourceParam[AgentPlatform]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Claim what is fresh, then ask for a run of every batch that is open and not in work."""
+    """Claim what is fresh, open what is due, hand over what is finished; ask for a run of every batch that is open and not in work."""
     settings = agent_platform.settings
     with agent_platform.open_database(settings) as database:
         wait_s, forms = agent_platform.awaited_documents() if agent_platform.awaited_documents else (0.0, ())
-        claimed = dispatch_fresh(database, settings.fresh_event_hours, wait_s, forms)
+        options = agent_platform.brief_options(settings) if agent_platform.brief_options else BriefsSection(cooldown_minutes=0)
+        claimed = dispatch_fresh(database, settings.fresh_event_hours, wait_s, forms, options.cooldown_minutes)
+        open_occasions(database, options, agent_platform.own_model_name, utc_now())
+        announce_briefs(database, options.channels)
         requests = list(_requests(context.instance, database, open_batches(database)))
     if not requests:
         return dg.SkipReason("no fresh event without a brief" if not claimed else "batches are in work")

@@ -60,14 +60,16 @@ def show_session(database: Database, wanted: str) -> Mapping[str, Any]:
 
     Args:
         database: Where it stands.
-        wanted: The session's id, or the id of its event.
+        wanted: The session's id, or the id of its event; of an event that several users were briefed about, the platform's own session.
 
     Raises:
         BadInputError: There is no such session.
     """
     with database.engine("reader").connect() as connection:
         sessions = _rows(
-            connection, "SELECT * FROM agents.session WHERE session_id = :id OR event_id = :id ORDER BY created_at DESC", wanted
+            connection,
+            "SELECT * FROM agents.session WHERE session_id = :id OR event_id = :id ORDER BY subscription <> '', created_at DESC",
+            wanted,
         )
         if not sessions:
             raise BadInputError(f"no session or event {wanted!r}; `omc agent sessions` lists them")

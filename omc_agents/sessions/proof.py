@@ -70,7 +70,7 @@ def recording_of(database: Database, session_id: str, alert_threshold: float) ->
 
 
 def _proof(found: Mapping[str, Any], claims: list[Mapping[str, Any]], rows: list[Mapping[str, Any]], threshold: float) -> Proof:
-    planned: dict[str, Any] = {"plan": ProofPlan(**found["plan"])} if found["trigger"] == "question" else {}
+    planned: dict[str, Any] = {"plan": ProofPlan(**found["plan"])} if found["plan"] is not None else {}
     event_ref = "" if planned else rows[0]["ref"]
     wanted = {event_ref, *(claim[name] for claim in claims for name in ("ref", "base_ref"))}
     kept = [row for row in rows if row["ref"] in wanted or row["ref"].startswith(f"{_ALWAYS}/")]

@@ -32,7 +32,7 @@ LONGEST_WAIT_S = 7 * 86400
 """Most that a model's wish to be left alone holds a session back; more is a mistake of its provider."""
 _COLUMNS = (
     "session_id, user_id, trigger, source, event_id, question, answers, status, waiting_for, prompt, step, model, marker,"
-    " event_recorded_at, as_of, attempts, approved_usd, detail, retry_at"
+    " event_recorded_at, as_of, attempts, approved_usd, detail, retry_at, plan"
 )
 
 
@@ -48,6 +48,7 @@ class Session:
         event_recorded_at: When we knew of the event, or were asked the question.
         approved_usd: The spending that a person agreed to.
         retry_at: Before this time its model doesn't want to be asked.
+        plan: What a question was understood to ask, or what a schedule or an alert asks; codes only.
     """
 
     session_id: str
@@ -69,6 +70,7 @@ class Session:
     approved_usd: Decimal = Decimal(0)
     detail: str | None = None
     retry_at: datetime | None = None
+    plan: Mapping[str, Any] | None = None
 
     @property
     def is_finished(self) -> bool:

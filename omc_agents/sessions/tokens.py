@@ -28,21 +28,28 @@ _ISSUED = (
     " VALUES (:digest, :session_id, :user_id, clock_timestamp() + :lifetime)"
 )
 _UNFINISHED = """
-SELECT s.session_id, s.user_id
-FROM agents.dispatch d JOIN agents.session s USING (source, event_id, user_id, subscription)
-    JOIN catalyst.outbox o USING (source, event_id)
-WHERE d.batch_id = :batch AND NOT agents.is_finished(s.status) AND s.status <> 'waiting' AND coalesce(s.retry_at <= clock_timestamp(), true)
-ORDER BY s.attempts, o.recorded_at, s.source, s.event_id
+SELECT s.session_id, s.user_id, coalesce(p.model, '') AS model
+FROM agents.session s LEFT JOIN agents.subscription p ON p.subscription_id = s.subscription
+WHERE (s.batch_id = :batch OR s.session_id IN (SELECT of_event.session_id
+        FROM agents.dispatch d JOIN agents.session of_event USING (source, event_id, user_id, subscription)
+        WHERE d.batch_id = :batch AND of_event.trigger = 'event'))
+    AND NOT agents.is_finished(s.status) AND s.status <> 'waiting' AND coalesce(s.retry_at <= clock_timestamp(), true)
+ORDER BY s.attempts, s.subscription <> '', s.event_recorded_at, s.source, s.event_id, s.subscription
 """
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One session to work on, and the token that lets its worker do so."""
+    """One session to work on, and the token that lets its worker do so.
+
+    Attributes:
+        model: Full name of the model that its subscription wants; empty: the one of ``[agents]``.
+    """
 
     session_id: str
     user_id: str
     token: str = field(repr=False)
+    model: str = ""
 
 
 def issue_tokens(database: Database, batch_id: UUID, lifetime: timedelta) -> list[Assignment]:
@@ -61,7 +68,7 @@ def issue_tokens(database: Database, batch_id: UUID, lifetime: timedelta) -> lis
     with database.engine("writer").begin() as connection:
         connection.execute(text("SELECT agents.forget_expired_tokens()"))
         found = connection.execute(text(_UNFINISHED), {"batch": batch_id}).all()
-        return [_issued(connection, row.session_id, row.user_id, lifetime) for row in found]
+        return [_issued(connection, row.session_id, row.user_id, lifetime, row.model) for row in found]
 
 
 def issue_token(database: Database, session_id: str, lifetime: timedelta) -> Assignment:
@@ -94,8 +101,8 @@ def handed_over(environ: MutableMapping[str, str] = os.environ) -> list[Assignme
     return None if document is None else [Assignment(**fields) for fields in json.loads(document)]
 
 
-def _issued(connection: Connection, session_id: str, user_id: str, lifetime: timedelta) -> Assignment:
+def _issued(connection: Connection, session_id: str, user_id: str, lifetime: timedelta, model: str = "") -> Assignment:
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     values = {"digest": hashlib.sha256(token.encode()).digest(), "session_id": session_id, "user_id": user_id, "lifetime": lifetime}
     connection.execute(text(_ISSUED), values)
-    return Assignment(session_id, user_id, token)
+    return Assignment(session_id, user_id, token, model)

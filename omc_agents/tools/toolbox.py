@@ -17,13 +17,13 @@ import sqlalchemy
 from omc_agents.claims.evidence import Evidence, canonical_sha256, json_value, ref_of
 from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol, is_symbol
 from omc_agents.tools.event_study import DailyCandle, event_study
+from omc_agents.tools.judgements import CHECKS, SCORES, newest_check_results, newest_scores
 from omc_agents.tools.positions import POSITIONS, read_positions
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
 from omc_pipeline.ledgers.glass import CHAIN_BLOCK, COIN_PRICE, MARKET_CANDLE, PROTOCOL_TVL, SMART_MONEY_FLOW
 from omc_pipeline.ledgers.human import SENTIMENT, WHOLE_MARKET
-from omc_pipeline.ledgers.knowledge import await_known
 from omc_pipeline.ledgers.read import LedgerReader, Record
 from omc_pipeline.ledgers.table import LedgerTable
 
@@ -87,6 +87,12 @@ class Toolbox:
             limit=RELATED_EVENTS,
         )
         return [evidence_of(EVENT, row, "get_catalyst_events") for row in rows]
+
+    def get_top_events(self, timeframe: Timeframe) -> list[Evidence]:
+        """Return the events of a window with the greatest impact, the newest first among equals; without one counts as no impact."""
+        rows = self._reader.rows(EVENT, since=self.as_of - timeframe.span, limit=MOST_PEERS)
+        ranked = sorted(rows, key=lambda row: (row["impact"] or 0, row["published_at"]), reverse=True)
+        return [evidence_of(EVENT, row, "get_catalyst_events") for row in ranked[:RELATED_EVENTS]]
 
     def get_documents(self, source: str, event_id: str) -> list[EventDocument]:
         """Return the documents of an event, the filing itself first; none where it has none or they are not known yet."""
@@ -231,14 +237,15 @@ class Toolbox:
 
     def get_ledger_quality(self) -> list[Evidence]:
         """Return the newest score of each ledger."""
-        newest = sqlalchemy.text(
-            "SELECT DISTINCT ON (ledger) run_id, ledger, completeness_score, timeliness_score, accuracy_score, overall_score, recorded_at"
-            " FROM quality.score WHERE recorded_at <= :as_of ORDER BY ledger, recorded_at DESC"
-        )
-        with self.engine.connect() as connection:
-            await_known(connection, ["quality.score"], self.as_of)
-            rows = [dict(row) for row in connection.execute(newest, {"as_of": self.as_of}).mappings()]
-        return [Evidence(ref_of("quality.score", (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _json_row(row)) for row in rows]
+        rows = newest_scores(self.engine, self.as_of)
+        return [Evidence(ref_of(SCORES, (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _json_row(row)) for row in rows]
+
+    def get_check_results(self, ledger: str, source: str, names: Sequence[str]) -> list[Evidence]:
+        """Return how some checks of a source were judged last, the lowest score first."""
+        rows = newest_check_results(self.engine, self.as_of, ledger, source, names)
+        return [
+            Evidence(ref_of(CHECKS, (row["source"], row["name"], row["run_id"]), 1), "get_check_results", _json_row(row)) for row in rows
+        ]
 
 
 def symbol_of(event: Evidence) -> str:

@@ -25,6 +25,7 @@ from omc_agents.sessions.tokens import Assignment, issue_token
 from omc_agents.workflow.context import SessionContext, SessionEndedError, Step, Work
 from omc_agents.workflow.event_steps import event_steps
 from omc_agents.workflow.graph import run_graph
+from omc_agents.workflow.occasion_steps import occasion_steps
 from omc_agents.workflow.question_steps import question_steps
 from omc_infra.errors import BadInputError, OmcError, PermanentError, RetryableError
 from omc_infra.logs import redact
@@ -97,8 +98,16 @@ class SessionState:
 
 def steps_of(context: SessionContext) -> Mapping[str, Step]:
     """Return the steps of a session by name, in their order: those of its trigger, each written down when it begins."""
-    steps = question_steps(context) if context.session.trigger == "question" else event_steps(context)
+    made: Mapping[Trigger, Steps] = {"question": question_steps, "schedule": occasion_steps, "alert": occasion_steps}
+    steps = made.get(context.session.trigger, event_steps)(context)
     return {name: _recorded(name, step, context) for name, step in steps.items()}
+
+
+def note_no_model(database: Database, assignment: Assignment, error: OmcError) -> SessionOutcome:
+    """End a session whose models can't be made, for want of a key for instance."""
+    store = SessionStore(database, assignment.user_id, assignment.token)
+    store.finish(assignment.session_id, "failed", redact(str(error))[:500])
+    return _outcome(store.session(assignment.session_id))
 
 
 def run_workflow(

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from omc_infra.alerts.windows import EXAMPLES, window_of
-from omc_infra.configuration import Section
+from omc_infra.configuration import Section, lone_section
 from omc_infra.delivery.channels import SECRET_SUFFIX
 from omc_infra.delivery.message import Severity
 from omc_infra.delivery.persistence import Persistence
-from omc_infra.errors import ConfigurationError
-from omc_infra.mistakes import complaints
-from omc_infra.settings import Settings, find_file
+from omc_infra.settings import Settings
 
 SECTION = "alerts"
 HEARTBEAT = "heartbeat"
@@ -25,10 +22,19 @@ HEARTBEAT_KEY = "alert_heartbeat"
 _NAME = re.compile(r"[a-z0-9](?:_?[a-z0-9]){0,31}", re.ASCII)
 
 
-def _channel(name: str) -> str:
+def checked_channel(name: str) -> str:
+    """Return the name of a channel.
+
+    Raises:
+        ValueError: No channel can have it.
+    """
     if not _NAME.fullmatch(name) or name == HEARTBEAT or name.endswith(SECRET_SUFFIX):
         raise ValueError("a channel's name has lower-case letters, digits and single underscores, and is not one that OMC uses itself")
     return name
+
+
+ChannelName = Annotated[str, AfterValidator(checked_channel)]
+"""Name of a channel in a section of ``omc.toml``."""
 
 
 def _window(written: str) -> str:
@@ -39,7 +45,7 @@ def _window(written: str) -> str:
 class AlertsSection(Section):
     """Where alerts are sent. The address of each channel is a secret and stands in the environment, as `OMC_KEY_ALERT_<NAME>`."""
 
-    channels: tuple[Annotated[str, AfterValidator(_channel)], ...] = Field(
+    channels: tuple[ChannelName, ...] = Field(
         (), max_length=20, description='Names of the channels that get alerts, such as `["slack"]` for `OMC_KEY_ALERT_SLACK`.'
     )
     minimum_severity: Severity = Field("medium", description="Alerts of a lower severity are listed, and not sent.")
@@ -81,11 +87,4 @@ def alerts_section(settings: Settings) -> AlertsSection:
     Raises:
         ConfigurationError: It is wrong; the message names file and line.
     """
-    file = find_file(settings.environ())
-    table = file.document.get(SECTION, {})
-    found = (
-        complaints(AlertsSection, table, file, [SECTION]) if isinstance(table, Mapping) else [f"{file.place([SECTION])}: must be a table"]
-    )
-    if found:
-        raise ConfigurationError("; ".join(found))
-    return AlertsSection.model_validate(table)
+    return lone_section(settings, SECTION, AlertsSection)

@@ -25,6 +25,7 @@ class Message:
         severity: How urgent it is.
         document: The same content as plain data, for receivers that are programs.
         refers_to: Key of an earlier message that this one belongs to; it is sent after that one, and only where that one was sent.
+        user_id: Whose data it holds; it is erased with that user. None: nobody's.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Message:
     severity: Severity = "low"
     document: Mapping[str, Any] = field(default_factory=dict)
     refers_to: str | None = None
+    user_id: str | None = None
 
     @property
     def text(self) -> str:

@@ -22,8 +22,8 @@ CLAIM = timedelta(seconds=120)
 _LONGEST_FAILURE = 300
 
 _MESSAGE = text("""
-INSERT INTO omc.message (key, topic, severity, title, body, document, refers_to, created_at)
-VALUES (:key, :topic, :severity, :title, :body, CAST(:document AS jsonb), :refers_to, :at)
+INSERT INTO omc.message (key, topic, severity, title, body, document, refers_to, user_id, created_at)
+VALUES (:key, :topic, :severity, :title, :body, CAST(:document AS jsonb), :refers_to, :user_id, :at)
 ON CONFLICT (key) DO NOTHING RETURNING message_id
 """)
 _DELIVERY = text("""
@@ -65,10 +65,10 @@ WHERE d.state = 'pending' OR (d.state = 'failed' AND d.settled_at > :since)
 ORDER BY m.message_id, d.channel LIMIT 100
 """)
 _BROKEN = text("""
-SELECT channel, last_failure, settled_at FROM (
-    SELECT DISTINCT ON (channel) channel, state, last_failure, settled_at FROM omc.delivery
-    WHERE state IN ('sent', 'failed') ORDER BY channel, settled_at DESC) AS newest
-WHERE state = 'failed' ORDER BY channel
+SELECT newest.channel, newest.last_failure, newest.settled_at, m.topic FROM (
+    SELECT DISTINCT ON (channel) channel, message_id, state, last_failure, settled_at FROM omc.delivery
+    WHERE state IN ('sent', 'failed') ORDER BY channel, settled_at DESC) AS newest JOIN omc.message AS m USING (message_id)
+WHERE newest.state = 'failed' ORDER BY newest.channel
 """)
 _CHANNELS = text("SELECT d.channel FROM omc.delivery AS d JOIN omc.message AS m USING (message_id) WHERE m.key = :key ORDER BY d.channel")
 
@@ -85,11 +85,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class BrokenChannel:
-    """A channel whose newest settled delivery failed for good, with the last failure."""
+    """A channel whose newest settled delivery failed for good, with the last failure and the topic of its message."""
 
     channel: str
     failure: str
     since: datetime
+    topic: str
 
 
 def queue(connection: Connection, message: Message, channels: Sequence[str], now: datetime) -> bool:
@@ -99,7 +100,7 @@ def queue(connection: Connection, message: Message, channels: Sequence[str], now
         False where a message with this key was queued before; then nothing is added.
     """
     document = json.dumps(dict(message.document), default=str)
-    fields = {name: getattr(message, name) for name in ("key", "topic", "severity", "title", "body", "refers_to", "at")}
+    fields = {name: getattr(message, name) for name in ("key", "topic", "severity", "title", "body", "refers_to", "user_id", "at")}
     message_id = connection.execute(_MESSAGE, {**fields, "document": document}).scalar()
     if message_id is None:
         return False

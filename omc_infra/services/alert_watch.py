@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 
 import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from omc_infra.alerts.alert import Cause, Finding
+from omc_infra.alerts.alert import TOPIC, Cause, Finding
 from omc_infra.alerts.announcing import announce
 from omc_infra.alerts.heartbeat import Heartbeat
 from omc_infra.alerts.options import HEARTBEAT_KEY, AlertsSection, alerts_section
@@ -23,7 +23,7 @@ from omc_infra.alerts.store import settle_findings
 from omc_infra.clock import utc_now
 from omc_infra.delivery.channels import Channel, channel_of
 from omc_infra.delivery.dispatching import deliver_due
-from omc_infra.delivery.outbox import broken_channels
+from omc_infra.delivery.outbox import BrokenChannel, broken_channels
 from omc_infra.errors import ConfigurationError, OmcError
 from omc_infra.postgres.database import Database
 from omc_infra.services.run_watch import unstarted_runs
@@ -34,6 +34,7 @@ from omc_infra.terminal import one_line
 log = structlog.get_logger()
 DELIVERY = "delivery"
 _LOOK_S, _FIND_S, _ENDING_S = 5.0, 15.0, 5.0
+_OTHERS_NAMED = timedelta(days=1)
 _RAISED_BY_TICKS, _RAISED_BY_RUNS = "ticks", "runs"
 _TICKS_ADVICE = "Read the error in the Dagster UI under Automation. If it names `omc.toml` or a variable, correct that."
 _RUNS_ADVICE = "See with `omc status` that the daemon and the code servers work, and in the Dagster UI under Runs what the run waits for."
@@ -133,16 +134,21 @@ class AlertWatch:
             for found in unstarted_runs(self._database, now, self._options.start_minutes)
         ]
         with self._database.engine("writer").begin() as connection:
-            channels = self._channel_findings({each.channel: each.failure for each in broken_channels(connection)})
+            channels = self._channel_findings(broken_channels(connection), now)
             settle_findings(connection, _RAISED_BY_TICKS, ticks, now)
             settle_findings(connection, _RAISED_BY_RUNS, runs, now)
             settle_findings(connection, DELIVERY, channels, now)
         self._broken = [finding.summary for finding in channels]
 
-    def _channel_findings(self, failures: dict[str, str]) -> list[Finding]:
-        """Name the configured channels that can't be made, or that did not take their newest message."""
+    def _channel_findings(self, broken: Sequence[BrokenChannel], now: datetime) -> list[Finding]:
+        """Name the channels that did not take their newest message, and those for alerts that can't be made.
+
+        A channel that gets no alerts, such as one of a subscription, is named for a day after its last message was given up.
+        """
+        failures = {each.channel: each.failure for each in broken}
+        others = [each.channel for each in broken if each.topic != TOPIC and now - each.since < _OTHERS_NAMED]
         found = []
-        for name in self._options.channels:
+        for name in dict.fromkeys((*self._options.channels, *others)):
             failure = failures.get(name)
             try:
                 self._channel_of(name)

@@ -25,7 +25,7 @@ from old_home import opened_old_home
 from omc_infra.postgres.migrate import migrate
 from omc_infra.settings import Settings, load_settings
 
-COMBINATIONS = 780
+COMBINATIONS = 850
 _BATCH = 50
 _TIMEOUT_S = 30.0
 _SAMPLE_WORDS = (

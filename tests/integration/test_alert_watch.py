@@ -19,6 +19,8 @@ from test_tick_watch import Sensor
 from omc_infra.alerts import Cause, Finding
 from omc_infra.alerts.store import open_alerts, settle_findings
 from omc_infra.clock import utc_now
+from omc_infra.delivery import Message
+from omc_infra.delivery.outbox import queue
 from omc_infra.postgres.database import Database
 from omc_infra.runs.instance import open_instance
 from omc_infra.services.alert_watch import AlertWatch
@@ -150,6 +152,23 @@ def test_a_channel_that_works_again_ends_its_alert(platform: Platform) -> None:
         platform.look()
 
     assert platform.open() == ["glass_fx"]
+
+
+def test_a_channel_of_a_subscription_that_takes_nothing_is_an_alert_for_a_day(platform: Platform) -> None:
+    platform.receiver.replies = [Reply(404), Reply(200)]
+    keys = {**platform.settings.keys, "alert_mine": SecretStr(f"webhook+{platform.receiver.url}/mine")}
+    platform.settings = platform.settings.model_copy(update={"keys": keys})
+    with platform.database.engine("writer").begin() as connection:
+        queue(connection, Message("brief 1", "brief", "t", "b", utc_now()), ["mine"], utc_now())
+    for _ in range(3):
+        platform.look()
+    found = platform.open()
+    with platform.database.engine("owner").begin() as connection:
+        connection.execute(text("UPDATE omc.delivery SET settled_at = settled_at - interval '25 hours' WHERE channel = 'mine'"))
+    platform.look()
+
+    assert (found, platform.open()) == (["delivery, channel mine"], [])
+    assert "HIGH: delivery, channel mine" in platform.titles()
 
 
 def test_a_channel_without_its_variable_is_an_alert(platform: Platform) -> None:
