@@ -16,7 +16,7 @@ from omc_infra.postgres.database import Database, open_database
 from omc_infra.postgres.migrate import migrate, migration_folders
 from omc_infra.settings import load_settings
 
-LATER = ("n1001", "e9001", "c1001")
+LATER = ("n1001", "e9001", "c1001", "e7001")
 """The revision of alerts, and what came after it."""
 STORED = """
 INSERT INTO quality.alert (ledger, dimension, score, threshold, opened_at, closed_at) VALUES
