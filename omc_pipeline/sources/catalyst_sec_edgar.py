@@ -150,7 +150,7 @@ def parse(payload: Payload, config: EdgarConfig) -> Parsed:
         raise PayloadChangedError(f"{_NAME}: no object 'filings.recent': not a submissions file")
     filer = _filer(document, config)
     rows = _filings(recent)
-    zone = zone_of(rows)
+    zone = zone_of(rows, payload.fetched_at)
     return read_items(rows, lambda filing: _event(filing, filer, zone))
 
 

@@ -68,6 +68,15 @@ def test_a_files_hours_decide_its_zone(times: tuple[str, ...], zone: str, first:
     assert rows[0].published_at == first
 
 
+def test_a_file_is_not_eastern_where_a_filing_of_it_would_be_of_the_future() -> None:
+    just_now = AT - timedelta(minutes=1)
+    night = AT.replace(hour=7, minute=0) - timedelta(days=1)
+
+    rows = _events(_parsed(_file(f"{just_now:%Y-%m-%dT%H:%M:%S}.000Z", f"{night:%Y-%m-%dT%H:%M:%S}.000Z")))
+
+    assert [(row.published_zone, row.published_at) for row in rows] == [("utc", just_now), ("utc", night)]
+
+
 def test_notices_of_the_sec_itself_decide_nothing() -> None:
     effects = _events(_parsed(_file("2026-03-06T00:15:13.000Z", form="EFFECT")))
     own = _events(_parsed(_file("2026-03-06T00:15:13.000Z", accessions=["9999999997-26-000001"])))
