@@ -18,6 +18,8 @@ from omc_pipeline.commands.quality import quality
 from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.sandbox.server import serving
 
+pytestmark = pytest.mark.slow
+
 SCORES = ("completeness_score", "timeliness_score", "accuracy_score")
 
 
