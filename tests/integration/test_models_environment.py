@@ -21,6 +21,7 @@ from omc_agents.models.choice import make_model
 from omc_agents.models.protocol import Request, Text, Turn
 from omc_infra.errors import UpstreamUnavailableError
 
+pytestmark = pytest.mark.slow
 SCRIPT = """
 import sys, json
 sys.path.insert(0, "tests/integration")
@@ -29,8 +30,6 @@ from pydantic import SecretStr
 from omc_agents.models.catalogue import listed
 from omc_agents.models.choice import make_model
 from omc_agents.models.protocol import Request, Text, Turn
-
-pytestmark = pytest.mark.slow
 url, key = sys.stdin.readline().split()
 question = Request("s", (Turn("user", (Text('{"envelopes": [{"text": "acquire"}]}'),)),), {"title": "extraction"}, deadline_s=30.0)
 for full_name in MODELS.values():
