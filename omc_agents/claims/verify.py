@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omc_agents.claims.evidence import Evidence, json_value
 from omc_agents.claims.fields import NUMBER, Value, has_printable_reference, read_claimed, read_field, visible
@@ -12,6 +12,19 @@ from omc_agents.claims.kinds import KINDS, Kind, change_pct
 from omc_agents.claims.safety import unsafe_reason
 
 MOST_CLAIMS = 20
+REPAIRABLE = frozenset(
+    {
+        "no such kind of claim",
+        "row not of this session",
+        "rows can't be compared",
+        "not the session's event",
+        "not before the session's event",
+        "value is not the row's",
+    }
+)
+"""Reasons that are given back to a model, once, with the draft; a draft that could not be printed is not given back."""
+NOT_REPAIRED = "not repaired"
+"""Reason of a draft that fell and for which the model had nothing better."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +52,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verification:
-    """What is left of the drafts, in their order, and how many fell for which reason."""
+    """What is left of the drafts.
+
+    Attributes:
+        claims: Those that hold, in the order of the drafts.
+        dropped: How many fell, by reason.
+        repairable: Drafts that fell for a reason that another look at the rows can mend, each with the reason.
+    """
 
     claims: Sequence[Claim]
     dropped: Mapping[str, int]
+    repairable: Sequence[tuple[Draft, str]] = field(default=(), compare=False)
 
 
 class Refusal(Exception):  # noqa: N818 it is an answer about one draft, not a failure
@@ -59,12 +79,39 @@ def verify(drafts: Sequence[Draft], evidence: Mapping[str, Evidence], event_ref:
     """
     claims: list[Claim] = []
     dropped: Counter[str] = Counter()
+    repairable: list[tuple[Draft, str]] = []
     for draft in drafts:
         try:
             claims.append(_new(verified(draft, evidence, event_ref), claims))
         except Refusal as refusal:
+            reason = str(refusal)
+            dropped[reason] += 1
+            if reason in REPAIRABLE and not any(unsafe_reason(part) for part in (draft.kind, draft.ref, draft.field, draft.value)):
+                repairable.append((draft, reason))
+    return Verification(tuple(claims), dict(dropped), tuple(repairable))
+
+
+def repaired(first: Verification, drafts: Sequence[Draft], evidence: Mapping[str, Evidence], event_ref: str) -> Verification:
+    """Return a verification with the drafts that a model wrote in place of those that fell; they are verified in the same way, once.
+
+    Args:
+        first: Of the first drafts.
+        drafts: What replaces its repairable ones; more than these are ignored.
+        evidence: As in ``verify``.
+        event_ref: As in ``verify``.
+    """
+    claims = list(first.claims)
+    dropped = Counter(first.dropped)
+    dropped.subtract(Counter(reason for _, reason in first.repairable))
+    replaced = 0
+    for draft in drafts[: len(first.repairable)]:
+        replaced += 1
+        try:
+            claims.append(_new(verified(draft, evidence, event_ref), claims))
+        except Refusal as refusal:
             dropped[str(refusal)] += 1
-    return Verification(tuple(claims), dict(dropped))
+    dropped[NOT_REPAIRED] += len(first.repairable) - replaced
+    return Verification(tuple(claims), {reason: count for reason, count in dropped.items() if count})
 
 
 def verified(draft: Draft, evidence: Mapping[str, Evidence], event_ref: str) -> Claim:

@@ -41,6 +41,10 @@ _UNSTORABLE: Mapping[str, Any] = {"\x00": "\ud800", "number": float("nan"), "dee
 """What JSON can say and no database keeps."""
 
 
+_KNOWN = {"extraction", "reading", "analysis", "plan", "answer", "repair"}
+"""Questions that the scripted analyst answers."""
+
+
 class WorstCaseModel:
     """Does what the text it reads says.
 
@@ -63,7 +67,11 @@ class WorstCaseModel:
         asked = _document(request)
         read = [*_outside_texts(asked), *_results(request)]
         self.heard = [*self.heard, *(reading for text in read for reading in _readings(text))][-_MOST_HEARD:]
-        honest = self._honest.complete(request) if request.question in {"extraction", "reading", "analysis", "plan", "answer"} else None
+        honest = (
+            self._honest.complete(request)
+            if request.question in {"extraction", "reading", "analysis", "plan", "answer", "repair"}
+            else None
+        )
         answer = json.loads(honest.text) if honest else {}
         if isinstance(answer.get("claims"), list):
             answer["claims"] = _with(answer["claims"], list(_claims(self.heard, answer["claims"], asked)), _MOST_CLAIMS)

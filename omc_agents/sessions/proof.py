@@ -23,7 +23,8 @@ FROM agents.session s LEFT JOIN agents.brief b USING (session_id) WHERE s.sessio
 _CLAIMS = "SELECT kind, ref, base_ref, field, value, text FROM agents.claim WHERE brief_id = :id ORDER BY n"
 _EVIDENCE = "SELECT ref, tool, row, row_sha256 FROM agents.evidence WHERE session_id = :id ORDER BY n"
 _ANALYSES = """
-SELECT response FROM agents.model_call WHERE session_id = :id AND question IN ('analysis', 'answer') ORDER BY recorded_at DESC LIMIT 1
+SELECT DISTINCT ON (question = 'repair') question, response FROM agents.model_call
+WHERE session_id = :id AND question IN ('analysis', 'answer', 'repair') ORDER BY question = 'repair', recorded_at DESC
 """
 _ALWAYS = "quality.score"
 """The table of the rows that a brief prints without a claim: how far its ledgers can be trusted."""
@@ -37,11 +38,13 @@ class Recording:
         proof: With the rows that the brief needs only.
         evidence: All rows of the session by their reference.
         analysis: What the model answered; None where retention let go of it.
+        repair: What it answered to the drafts that fell; None where it was not asked.
     """
 
     proof: Proof
     evidence: Mapping[str, Evidence]
     analysis: Response | None
+    repair: Response | None = None
 
 
 def recording_of(database: Database, session_id: str, alert_threshold: float) -> Recording:
@@ -64,9 +67,8 @@ def recording_of(database: Database, session_id: str, alert_threshold: float) ->
         claims, rows = _rows(connection, _CLAIMS, session_id), _rows(connection, _EVIDENCE, session_id)
         calls = _rows(connection, _ANALYSES, session_id)
     evidence = {row["ref"]: Evidence(row["ref"], row["tool"], row["row"]) for row in rows}
-    answered = bool(calls) and calls[0]["response"] is not None
-    analysis = from_document(calls[0]["response"]) if answered else None
-    return Recording(_proof(found[0], claims, rows, alert_threshold), evidence, analysis)
+    answers = {call["question"] == "repair": from_document(call["response"]) for call in calls if call["response"] is not None}
+    return Recording(_proof(found[0], claims, rows, alert_threshold), evidence, answers.get(False), answers.get(True))
 
 
 def _proof(found: Mapping[str, Any], claims: list[Mapping[str, Any]], rows: list[Mapping[str, Any]], threshold: float) -> Proof:

@@ -85,11 +85,20 @@ class SessionContext:
             raise SessionEndedError(f"session {session.session_id} was ended: {session.status}")
         return session
 
-    def _require_approval(self, request: Request) -> None:
+    def needs_approval(self, request: Request) -> bool:
+        """Tell whether a person would have to approve the cost of a question that was not asked yet."""
+        possible_usd, approved_usd = self._possible_usd(request)
+        return possible_usd > approved_usd
+
+    def _possible_usd(self, request: Request) -> tuple[Decimal, Decimal]:
+        """Return what the session may have cost after a question, and what it may cost without another approval."""
         worst_usd = max(each.worst_cost_usd(request, datetime.now(UTC).date()) for each in self.panel.candidates)
+        approved_usd = max(self.now().approved_usd, self.panel.approve_above_usd)
+        return self.store.counted_usd(self.session.session_id) + worst_usd if worst_usd else Decimal(0), approved_usd
+
+    def _require_approval(self, request: Request) -> None:
         while True:
-            approved_usd = max(self.now().approved_usd, self.panel.approve_above_usd)
-            possible_usd = self.store.counted_usd(self.session.session_id) + worst_usd if worst_usd else Decimal(0)
+            possible_usd, approved_usd = self._possible_usd(request)
             if possible_usd <= approved_usd:
                 return
             self.pause(

@@ -10,13 +10,17 @@ from typing import Any
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, render
-from omc_agents.claims.verify import Verification, verify
+from omc_agents.claims.verify import Draft, Verification, repaired, verify
+from omc_agents.models.failures import RefusalError
+from omc_agents.models.protocol import Response
+from omc_agents.models.scripted import ScriptedAnalyst
+from omc_agents.sessions.spend import SpendCapError
 from omc_agents.sessions.store import Session
 from omc_agents.tools.arguments import MARKET_PROXY, SentimentSource, Timeframe, is_event_type, is_symbol
 from omc_agents.tools.toolbox import DOCUMENTS_TOOL, EVENT_STUDY
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
 from omc_agents.workflow.model_answers import read_answer
-from omc_agents.workflow.model_requests import Analysis, Extraction, analysis_request, extraction_request
+from omc_agents.workflow.model_requests import Analysis, Extraction, analysis_request, extraction_request, repair_request
 from omc_agents.workflow.reading import read_one
 from omc_infra.errors import BadInputError, PayloadChangedError
 from omc_pipeline.ledgers.glass import PROTOCOL_TVL
@@ -84,9 +88,12 @@ def analyse(context: SessionContext, work: Work) -> Work:
 
 
 def verify_claims(context: SessionContext, work: Work) -> Work:
-    """Hold the drafts against the evidence; without a claim that stands nothing is published."""
+    """Hold the drafts against the evidence, once with those that a model corrected; without a claim that stands nothing is published."""
     try:
         verification = verification_of(context, work)
+        if verification.repairable:
+            work = _with_repair(context, work, verification)
+            verification = verification_of(context, work)
     except PayloadChangedError as error:
         return ended(work, "refused", str(error))
     counted = {**work, "verified": len(verification.claims), "dropped": dict(verification.dropped)}
@@ -161,7 +168,35 @@ def verification_of(context: SessionContext, work: Work) -> Verification:
     Raises:
         PayloadChangedError: The answer is not of the schema, or retention let go of it.
     """
-    answer = context.store.remembered(context.session.session_id, work["analysis_sha256"])
+    evidence, event_ref = context.evidence, work["event_ref"]
+    first = verify(_drafts(context, work["analysis_sha256"]), evidence, event_ref)
+    if "repair_sha256" not in work:
+        return first
+    return repaired(first, corrected(context.store.remembered(context.session.session_id, work["repair_sha256"])), evidence, event_ref)
+
+
+def corrected(answer: Response | None) -> list[Draft]:
+    """Return the drafts that a model wrote in place of refused ones; an answer of no use corrects nothing."""
+    try:
+        return read_answer(answer.text, Analysis).drafts() if answer else []
+    except PayloadChangedError:
+        return []
+
+
+def _drafts(context: SessionContext, request_sha256: str) -> list[Draft]:
+    answer = context.store.remembered(context.session.session_id, request_sha256)
     if answer is None:
-        raise PayloadChangedError(f"call ledger: no answer to {work['analysis_sha256']} in session {context.session.session_id}")
-    return verify(read_answer(answer.text, Analysis).drafts(), context.evidence, work["event_ref"])
+        raise PayloadChangedError(f"call ledger: no answer to {request_sha256} in session {context.session.session_id}")
+    return read_answer(answer.text, Analysis).drafts()
+
+
+def _with_repair(context: SessionContext, work: Work, first: Verification) -> Work:
+    """Give refused drafts back to the model, once, as far as no cap and no approval stands in the way; rules have nothing better to say."""
+    request = repair_request(first.repairable, work["event_ref"], list(context.evidence.values()))
+    if context.panel.name == ScriptedAnalyst.name or context.needs_approval(request):
+        return work
+    try:
+        answer = context.ask(request, "repair")
+    except (SpendCapError, RefusalError):
+        return work
+    return {**spent(work, answer), "repair_sha256": request.sha256(context.panel.name)}

@@ -48,6 +48,12 @@ ANALYSIS_SYSTEM = (
     " of that row and the field's value exactly as it stands there; `price_change` and `candle_change` name the earlier row as base_ref"
     " and the change in percent, rounded to hundredths. Claims that don't match their row are discarded. Answer JSON of the schema only."
 )
+REPAIR_SYSTEM = (
+    "You correct claims about crypto markets that did not match their ledger rows. The field `refused` holds each claim with the reason"
+    " for which it was refused. Write the claim as the rows bear it: its kind, the ref of a row, a field of that row and the field's value"
+    " exactly as it stands there; `price_change` and `candle_change` name the earlier row as base_ref and the change in percent, rounded"
+    " to hundredths. Leave out a claim that no row bears, and add no others. Answer JSON of the schema only."
+)
 
 
 Words = Annotated[str, AfterValidator(storable_text)]
@@ -133,6 +139,16 @@ def analysis_request(extraction: Extraction, event_ref: str, evidence: Sequence[
         **_kinds_and_rows(evidence),
     }
     return Request(ANALYSIS_SYSTEM, _asked(question), {**Analysis.model_json_schema(), "title": "analysis"})
+
+
+def repair_request(refused: Sequence[tuple[Draft, str]], event_ref: str, evidence: Sequence[Evidence]) -> Request:
+    """Ask for better claims in place of those that fell, over the same rows; a refused claim is given back in its own words."""
+    question = {
+        "event_ref": event_ref,
+        "refused": [{"claim": asdict(draft), "reason": reason} for draft, reason in refused],
+        **_kinds_and_rows(evidence),
+    }
+    return Request(REPAIR_SYSTEM, _asked(question), {**Analysis.model_json_schema(), "title": "repair"})
 
 
 def _kinds_and_rows(evidence: Sequence[Evidence]) -> dict[str, Any]:

@@ -233,7 +233,7 @@ class Arena:
             documents = connection.execute(
                 sql("SELECT count(*) FROM agents.evidence WHERE session_id = :id AND tool = 'get_documents'"), {"id": session_id}
             ).scalar_one()
-        return len(calls), sum(calls, Decimal(0)), 2 + documents
+        return len(calls), sum(calls, Decimal(0)), 3 + documents  # extraction, analysis, repair
 
     def spent_by(self, user: str) -> Decimal:
         """Return what all calls of a user count for."""

@@ -12,7 +12,7 @@ from omc_agents.claims.evidence import Evidence, json_value, ref_of
 from omc_agents.claims.fields import visible
 from omc_agents.claims.render import Circumstances, render
 from omc_agents.claims.safety import unsafe_reason, visible_text
-from omc_agents.claims.verify import MOST_CLAIMS, Draft, Verification, verify
+from omc_agents.claims.verify import MOST_CLAIMS, Draft, Verification, repaired, verify
 
 EVENT_REF = "catalyst.event/catalyst_sec_edgar/0000000001-26-000001@1"
 EVENT = {
@@ -184,3 +184,33 @@ def test_a_row_whose_id_spells_words_is_not_cited() -> None:
 @pytest.mark.parametrize("form", ["8-K", "8-K/A", "10-Q", "SC 13G/A", "SCHEDULE 13D", "424B5", "DEF 14A", "S-3ASR", "20-F", "4", "NO ACT"])
 def test_form_types_that_edgar_uses_are_printed(form: str) -> None:
     assert visible("catalyst.event", {**EVENT, "form": form})["form"] == form
+
+
+WRONG = replace(LAST, value="999")
+
+
+def test_drafts_that_another_look_can_mend_are_named_and_no_others() -> None:
+    evil = replace(LAST, ref="see www.evil.example")
+
+    verification = held(WRONG, evil, LAST, LAST)
+
+    assert verification.repairable == ((WRONG, "value is not the row's"),)
+    assert verification.dropped == {"value is not the row's": 1, "row not of this session": 1, "said twice": 1}
+
+
+@pytest.mark.parametrize(
+    ("drafts", "kept", "dropped"),
+    [
+        ([CHANGE], 2, {}),
+        ([WRONG], 1, {"value is not the row's": 1}),
+        ([], 1, {"not repaired": 1}),
+        ([LAST], 1, {"said twice": 1}),
+        ([WRONG, CHANGE], 1, {"value is not the row's": 1}),
+    ],
+)
+def test_a_corrected_draft_is_verified_and_no_more_are_taken_than_fell(drafts: list[Draft], kept: int, dropped: dict[str, int]) -> None:
+    first = held(WRONG, LAST)
+
+    again = repaired(first, drafts, EVIDENCE, EVENT_REF)
+
+    assert (len(again.claims), again.dropped, again.repairable) == (kept, dropped, ())
