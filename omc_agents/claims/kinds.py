@@ -93,6 +93,21 @@ def _study(_value: Value, _field: str, row: Row, _base: Row) -> str:
     )
 
 
+def _indicator(_value: Value, field: str, row: Row, _base: Row) -> str:
+    coin, number = row["symbol"], Decimal(row[field])
+    side = "above" if number >= 0 else "below"
+    words = {
+        "rsi_14": f"The 14-day RSI of {coin} was {number:.1f}",
+        "sma_20_pct": f"{coin} closed {abs(number):.2f} % {side} its 20-day average",
+        "sma_50_pct": f"{coin} closed {abs(number):.2f} % {side} its 50-day average",
+        "volatility_30_pct": f"The volatility of {coin} over 30 days was {number:.1f} % a year",
+        "return_z": f"The day's change of {coin} of {Decimal(row['return_pct']):+.2f} % lay {abs(number):.1f} robust standard deviations"
+        f" {side} the median of the 30 days before",
+        "volume_ratio": f"The day's volume of {coin} was {number:.2f} times the median of the 30 days before",
+    }[field]
+    return f"{words}, at the close of {row['day'][:10]} ({row['venue']}, {row['currency']})."
+
+
 def _price_usd(value: Value, _field: str, row: Row, _base: Row) -> str:
     return f"{row['symbol']} was priced at {amount(value)} USD across venues, observed {_when(row['observed_at'])}."
 
@@ -221,6 +236,9 @@ KINDS: Mapping[str, Kind] = {
         clock="opened_at",
     ),
     "event_study": Kind("analysis.event_study", ("mean_pct",), _study),
+    "indicator": Kind(
+        "analysis.indicator", ("rsi_14", "sma_20_pct", "sma_50_pct", "volatility_30_pct", "return_z", "volume_ratio"), _indicator
+    ),
     "price_usd": Kind("glass.coin_price", ("price_usd",), _price_usd),
     "sentiment": Kind("human.sentiment", ("score",), _sentiment),
     "tvl": Kind("glass.protocol_tvl", ("tvl_usd",), _tvl),

@@ -27,6 +27,7 @@ PRICES_STALE_AFTER = timedelta(hours=3)
 LEDGER_OF_TABLE = {kind.table: kind.table.partition(".")[0] for kind in KINDS.values()} | {
     "pnl.position": "exchange",
     "analysis.event_study": "glass",
+    "analysis.indicator": "glass",
 }
 _MISSING = {
     "price": "no quote of the span is known",

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from omc_agents.claims.evidence import json_value
@@ -28,6 +29,8 @@ _KINDS_BY_WORD = (
     ("results", ("results", "quarter", "annual", "10-k", "10-q")),
     ("holdings", ("holdings", "trust", "nport", "bitcoin", "ether")),
 )
+_UNUSUAL = (("return_z", Decimal(3)), ("volume_ratio", Decimal(2)))
+"""From where on a day's change or volume is worth a claim."""
 
 
 class ScriptedAnalyst:
@@ -104,7 +107,8 @@ def _prices(rows: Sequence[Row]) -> Claims:
     claims: Claims = []
     for coin in coins:
         of_coin = [row for row in rows if row["fields"].get("symbol") == coin]
-        claims += _price({}, of_coin) + _candles({}, of_coin) + _newest_of("price_usd", "glass.coin_price", "price_usd")(of_coin)
+        claims += _price({}, of_coin) + _candles({}, of_coin) + _indicators({}, of_coin)
+        claims += _newest_of("price_usd", "glass.coin_price", "price_usd")(of_coin)
     return claims
 
 
@@ -207,6 +211,17 @@ def _studies(_question: Row, rows: Sequence[Row]) -> Claims:
     return [_claim("event_study", row, "mean_pct") for row in rows if row["table"] == "analysis.event_study"]
 
 
+def _indicators(_question: Row, rows: Sequence[Row]) -> Claims:
+    """State where the market of each coin stands, and what of its last day was unusual."""
+    claims: Claims = []
+    for row in (row for row in rows if row["table"] == "analysis.indicator"):
+        fields = row["fields"]
+        claims += [_claim("indicator", row, name) for name in ("rsi_14", "sma_50_pct") if name in fields]
+        unusual = [name for name, least in _UNUSUAL if name in fields and abs(Decimal(fields[name])) >= least]
+        claims += [_claim("indicator", row, name) for name in unusual]
+    return claims
+
+
 def _first_of(kind: str, table: str, field: str) -> Callable[[Row, Sequence[Row]], Claims]:
     def rule(question: Row, rows: Sequence[Row]) -> Claims:
         found = [row for row in _newest_first(rows, table) if row["ref"] != question["event_ref"]]
@@ -221,6 +236,7 @@ _RULES: Sequence[Callable[[Row, Sequence[Row]], Claims]] = (
     _price,
     _candles,
     _studies,
+    _indicators,
     _first_of("price_usd", "glass.coin_price", "price_usd"),
     _first_of("sentiment", "human.sentiment", "score"),
     _first_of("tvl", "glass.protocol_tvl", "tvl_usd"),

@@ -27,7 +27,11 @@ def rows_on(box: Toolbox, topic: str, coins: Sequence[str], timeframe: Timeframe
 
 
 def _price(box: Toolbox, coins: Sequence[str], timeframe: Timeframe) -> list[Evidence]:
-    found = [row for coin in coins for row in (*box.get_price_data(coin, timeframe), *box.get_market_candles(coin, timeframe))]
+    found = [
+        row
+        for coin in coins
+        for row in (*box.get_price_data(coin, timeframe), *box.get_market_candles(coin, timeframe), *box.get_indicators(coin))
+    ]
     return [row for row in found if row.table != PROTOCOL_TVL.qualified]
 
 

@@ -14,20 +14,14 @@ from statistics import fmean, median, stdev
 
 from scipy.special import stdtrit
 
+from omc_agents.tools.market import DailyCandle
+
 LEAST_PEERS = 3
 """Fewer events say nothing that an interval could hold."""
 LEAST_DAYS = 10
 """Days with a return that are no event's, at least; fewer are no usual behaviour."""
 CONFIDENCE = 0.95
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class DailyCandle:
-    """A day of a market: its close in the market's currency, and the coins traded."""
-
-    close: float
-    volume: float
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ import sqlalchemy
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256, json_value, ref_of
 from omc_agents.tools.arguments import SentimentSource, Timeframe, checked_event_type, checked_symbol, is_symbol
-from omc_agents.tools.event_study import DailyCandle, event_study
+from omc_agents.tools.event_study import event_study
+from omc_agents.tools.indicators import indicator_row
 from omc_agents.tools.judgements import CHECKS, SCORES, newest_check_results, newest_scores
+from omc_agents.tools.market import candles_sha256, days_of, hundredths
 from omc_agents.tools.positions import POSITIONS, read_positions
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
@@ -35,7 +37,8 @@ CANDLE_CURRENCIES = ("AUD", "USD")
 MOST_CANDLES = 1000
 MOST_PEERS = 300
 EVENT_STUDY = "analysis.event_study"
-"""What stands for a table in the references of studies; nothing is stored."""
+INDICATORS = "analysis.indicator"
+"""What stands for a table in the references of studies and indicators; nothing is stored."""
 MOST_HEADS = 60
 """Newest blocks among which each chain has one."""
 DOCUMENTS_TOOL = "get_documents"
@@ -63,6 +66,8 @@ class Toolbox:
     user_id: str | None = None
     token: str | None = field(default=None, repr=False)
     """Secret of the session; without it role agent sees nobody's orders."""
+    _markets: dict[str, list[Record]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Daily markets that were read already, by coin."""
 
     @property
     def _reader(self) -> LedgerReader:
@@ -144,6 +149,13 @@ class Toolbox:
                 return found
         return []
 
+    def get_indicators(self, symbol: str) -> list[Evidence]:
+        """Return the technical indicators of a coin's market, as of its last closed day; none where too few days are known."""
+        row = indicator_row(self._daily_market(checked_symbol(symbol)))
+        if row is None:
+            return []
+        return [Evidence(ref_of(INDICATORS, (row["symbol"], row["day"], canonical_sha256(row)[:12]), 1), "get_indicators", row)]
+
     def _candles_apart(self, coin: str, currency: str, interval: str, span: timedelta) -> list[Record]:
         since = self.as_of - span - timedelta(days=2)
         by_venue: dict[tuple[str, str], dict[datetime, Record]] = {}
@@ -159,20 +171,22 @@ class Toolbox:
 
     def _daily_market(self, coin: str) -> list[Record]:
         """Return the closed days of the market of a coin that has the most of them, in the first currency that has any."""
-        for currency in CANDLE_CURRENCIES:
-            by_venue: dict[tuple[str, str], list[Record]] = {}
-            for row in self._reader.candles(coin, currency, "1d", limit=MOST_CANDLES):
-                if row["is_final"]:
-                    by_venue.setdefault((row["source"], row["venue"]), []).append(row)
-            if by_venue:
-                return max(sorted(by_venue.items()), key=lambda item: len(item[1]))[1]
-        return []
+        if coin not in self._markets:
+            markets = (self._daily_in(coin, currency) for currency in CANDLE_CURRENCIES)
+            self._markets[coin] = next((market for market in markets if market), [])
+        return self._markets[coin]
+
+    def _daily_in(self, coin: str, currency: str) -> list[Record]:
+        by_venue: dict[tuple[str, str], list[Record]] = {}
+        for row in self._reader.candles(coin, currency, "1d", limit=MOST_CANDLES):
+            if row["is_final"]:
+                by_venue.setdefault((row["source"], row["venue"]), []).append(row)
+        return max(sorted(by_venue.items()), key=lambda item: len(item[1]), default=("", list[Record]()))[1]
 
     def _study(
         self, event: Evidence, cut: Sequence[str], peers: Sequence[Record], market: Sequence[Record], through_days: int
     ) -> Evidence | None:
-        days = {row["opened_at"].date(): DailyCandle(float(row["close"]), float(row["volume"])) for row in market}
-        study = event_study(days, [row["published_at"].date() for row in peers], through_days)
+        study = event_study(days_of(market), [row["published_at"].date() for row in peers], through_days)
         if study is None:
             return None
         row = {
@@ -182,10 +196,10 @@ class Toolbox:
             "peers": study.peers,
             "first_day": study.first.isoformat(),
             "last_day": study.last.isoformat(),
-            **{name: _hundredths(getattr(study, name)) for name in ("mean_pct", "low_pct", "high_pct", "usual_pct")},
-            "volume_ratio": None if study.volume_ratio is None else _hundredths(study.volume_ratio),
+            **{name: hundredths(getattr(study, name)) for name in ("mean_pct", "low_pct", "high_pct", "usual_pct")},
+            "volume_ratio": None if study.volume_ratio is None else hundredths(study.volume_ratio),
             "events": " ".join(sorted(f"{row['source']}/{row['event_id']}@{row['version']}" for row in peers)),
-            "candles_sha256": canonical_sha256([evidence_of(MARKET_CANDLE, row, "").ref for row in market]),
+            "candles_sha256": candles_sha256(market),
         }
         digest = canonical_sha256(row)[:12]
         return Evidence(ref_of(EVENT_STUDY, (symbol_of(event), f"{through_days}d", digest), 1), "get_event_study", row)
@@ -251,10 +265,6 @@ class Toolbox:
 def symbol_of(event: Evidence) -> str:
     """Return the coin of an event; empty where it names none."""
     return str(event.row.get("symbol") or "")
-
-
-def _hundredths(number: float) -> str:
-    return f"{round(number, 2) + 0.0:.2f}"  # adding zero takes the sign off a zero
 
 
 def _published(row: Record) -> str:

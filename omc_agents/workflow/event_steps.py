@@ -148,6 +148,7 @@ def _planned_rows(context: SessionContext) -> list[Evidence]:
         *(row for row in box.get_price_data(symbol or MARKET_PROXY, Timeframe.DAY) if row.table != PROTOCOL_TVL.qualified),
         *(row for span in (Timeframe.DAY, Timeframe.WEEK) for row in box.get_market_candles(symbol or MARKET_PROXY, span)),
         *box.get_event_study(event),
+        *box.get_indicators(symbol or MARKET_PROXY),
         *box.get_sentiment_data(None, SentimentSource.FEAR_GREED),
         *box.get_order_history(),
         *box.get_ledger_quality(),

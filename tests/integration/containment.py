@@ -53,6 +53,7 @@ PLAN = {
     "get_catalyst_events",
     "get_documents",
     "get_price_data",
+    "get_indicators",
     "get_sentiment_data",
     "get_order_history",
     "get_ledger_quality",

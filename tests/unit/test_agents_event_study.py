@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from omc_agents.tools.event_study import DailyCandle, event_study
+from omc_agents.tools.event_study import event_study
+from omc_agents.tools.market import DailyCandle
 
 BEGIN = date(2026, 1, 1)
 
