@@ -45,7 +45,7 @@ def _table(keys: tuple[str, ...], model: type[BaseModel], hidden: Collection[str
     """Yield the block of a table, then the blocks of its subtables."""
     defaults, fields = model(), {name: field for name, field in model.model_fields.items() if name not in hidden}
     values = defaults.model_dump(mode="json")
-    tables = {name for name in fields if _is_table(getattr(defaults, name))}
+    tables = [name for name in fields if _is_table(getattr(defaults, name))]
     options = [_option(name, fields[name], values[name]) for name in fields if name not in tables]
     yield "\n".join([f"{mark}[{dotted(keys)}]", *options])
     for name in tables:

@@ -108,9 +108,9 @@ class Alert:
         return {"state": self.state(now), **fields, "checks": list(self.checks), "rows": list(self.rows)}
 
 
-def severity_of(score: float) -> Severity:
-    """Say how bad a score below the threshold is."""
-    return "high" if score < HIGH_BELOW else "medium"
+def severity_of(score: float, high_below: float = HIGH_BELOW) -> Severity:
+    """Say how bad a score below the threshold is: ``high`` below ``high_below``."""
+    return "high" if score < high_below else "medium"
 
 
 def rank(severity: Severity) -> int:

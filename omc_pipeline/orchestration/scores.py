@@ -61,7 +61,7 @@ def score_asset(ledger: LedgerName, sources: Sequence[Source], broken: Sequence[
                 dg.AssetCheckResult(
                     check_name=THRESHOLD_CHECK,
                     passed=not alerts,
-                    metadata={**scores, "threshold": platform.settings.alert_threshold},
+                    metadata=scores,
                 )
             ],
         )

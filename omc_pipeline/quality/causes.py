@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from omc_infra.alerts.alert import Alert, Cause, Finding, severity_of
+from omc_infra.alerts.alert import HIGH_BELOW, Alert, Cause, Finding, severity_of
 from omc_pipeline.collection.source import Source
 from omc_pipeline.ledgers.table import LedgerName, LedgerTable
 from omc_pipeline.quality.check import DIMENSIONS, Dimension
@@ -40,6 +40,7 @@ def findings_of(
     sources: Mapping[str, Source],
     threshold: float,
     known: Sequence[Alert],
+    severe_below: float = HIGH_BELOW,
 ) -> list[Finding]:
     """Find the causes of a ledger's low scores.
 
@@ -50,6 +51,7 @@ def findings_of(
         sources: Those that load, by name.
         threshold: Below which a score alerts.
         known: The ledger's open alerts; with hysteresis they stay until their score is well above the threshold.
+        severe_below: Score below which a finding has the severity ``high``.
 
     Returns:
         One finding a cause. A dimension that is low for want of anything to judge has the ledger for a cause.
@@ -58,9 +60,9 @@ def findings_of(
     for name, judged in outcomes.items():
         own = [alert for alert in known if alert.source == name]
         failing = [outcome for dimension in DIMENSIONS for outcome in _guilty(judged, dimension, threshold, own)]
-        findings += _findings_of_source(name, sources.get(name), failing, own)
+        findings += _findings_of_source(name, sources.get(name), failing, own, severe_below)
     explained = {outcome.dimension for judged in outcomes.values() for outcome in judged if outcome.judged}
-    return [*findings, *_of_the_ledger(ledger, score, threshold, known, explained)]
+    return [*findings, *_of_the_ledger(ledger, score, threshold, known, explained, severe_below)]
 
 
 def _guilty(judged: Sequence[CheckOutcome], dimension: Dimension, threshold: float, own: Sequence[Alert]) -> list[CheckOutcome]:
@@ -75,7 +77,9 @@ def _guilty(judged: Sequence[CheckOutcome], dimension: Dimension, threshold: flo
     return failing or [min(of_dimension, key=lambda outcome: outcome.score)]
 
 
-def _findings_of_source(name: str, source: Source | None, failing: Sequence[CheckOutcome], own: Sequence[Alert]) -> Iterator[Finding]:
+def _findings_of_source(
+    name: str, source: Source | None, failing: Sequence[CheckOutcome], own: Sequence[Alert], severe_below: float
+) -> Iterator[Finding]:
     by_cause: dict[Cause, list[CheckOutcome]] = defaultdict(list)
     is_silent = any(outcome.name in _SILENCE or outcome.name.endswith(_SILENCE_OF_TABLE) for outcome in failing)
     for outcome in failing:
@@ -83,7 +87,7 @@ def _findings_of_source(name: str, source: Source | None, failing: Sequence[Chec
         for cause in (*causes, *_still_open(outcome, own, causes, is_silent=is_silent)):
             by_cause[cause].append(outcome)
     for cause, found in by_cause.items():
-        yield _finding(cause, source, found)
+        yield _finding(cause, source, found, severe_below)
 
 
 def _causes_of(name: str, source: Source | None, outcome: CheckOutcome) -> list[Cause]:
@@ -124,7 +128,7 @@ def _table_of(source: Source | None, outcome: CheckOutcome) -> LedgerTable | Non
     return max(named, key=lambda table: len(table.name), default=None)
 
 
-def _finding(cause: Cause, source: Source | None, found: Sequence[CheckOutcome]) -> Finding:
+def _finding(cause: Cause, source: Source | None, found: Sequence[CheckOutcome], severe_below: float) -> Finding:
     score = min(outcome.score for outcome in found)
     worst = min(found, key=lambda outcome: (_SILENCE.index(outcome.name) if outcome.name in _SILENCE else len(_SILENCE), outcome.score))
     is_private = source is None or any(table.per_user for table in source.tables)
@@ -133,7 +137,7 @@ def _finding(cause: Cause, source: Source | None, found: Sequence[CheckOutcome])
     how_far, between = ("barely so", "where the bound is") if worst.passed else ("not so", "instead of")
     return Finding(
         cause=cause,
-        severity=severity_of(score),
+        severity=severity_of(score, severe_below),
         summary=f"{worst.description.rstrip('.')}: {how_far}, {observed} {between} {worst.expected}"
         f" ({worst.name}, {worst.rows} rows judged).",
         advice=worst.advice or _UNADVISED,
@@ -149,11 +153,16 @@ def _is_of(cause: Cause, row: str) -> bool:
 
 
 def _of_the_ledger(
-    ledger: LedgerName, score: LedgerScore, threshold: float, known: Sequence[Alert], explained: set[Dimension]
+    ledger: LedgerName,
+    score: LedgerScore,
+    threshold: float,
+    known: Sequence[Alert],
+    explained: set[Dimension],
+    severe_below: float,
 ) -> Iterator[Finding]:
     for dimension in DIMENSIONS:
         cause, value = Cause(ledger, "ledger", dimension), score.of(dimension)
         was_open = any(alert.cause == cause for alert in known)
         if dimension not in explained and is_alerting(value, threshold, was_open=was_open):
             summary = f"The {dimension} of the ledger scores {value:.2f}, below {threshold:g}: no check of it had anything to judge."
-            yield Finding(cause, severity_of(value), summary, _UNADVISED, PLAYBOOK, score=value)
+            yield Finding(cause, severity_of(value, severe_below), summary, _UNADVISED, PLAYBOOK, score=value)

@@ -86,10 +86,14 @@ class Alert:
 
 @dataclass(frozen=True)
 class LedgerQuality:
-    """One ledger's scores and the outcomes they come from; ``scores`` is None where none of its sources is configured."""
+    """One ledger's scores and the outcomes they come from; ``scores`` is None where none of its sources is configured.
+
+    ``threshold`` is the score below which the ledger alerts.
+    """
 
     scores: LedgerScore | None
     checks: Sequence[CheckOutcome]
+    threshold: float
 
     @property
     def configured(self) -> bool:
@@ -97,9 +101,9 @@ class LedgerQuality:
         return self.scores is not None
 
     def as_document(self) -> dict[str, Any]:
-        """Return the scores by their names, None each where there are none, and whether a source was configured."""
+        """Return the scores by their names, None each where there are none, the threshold, and whether a source was configured."""
         scores = self.scores.as_document() if self.scores else dict.fromkeys(SCORE_NAMES)
-        return {**scores, "configured": self.configured}
+        return {**scores, "threshold": self.threshold, "configured": self.configured}
 
     def findings(self) -> dict[str, list[dict[str, Any]]]:
         """Return the failed checks by severity, the lowest score first; each list is empty where none failed."""

@@ -21,6 +21,7 @@ from omc_pipeline.quality.causes import findings_of, raised_by
 from omc_pipeline.quality.check import Check
 from omc_pipeline.quality.facts import Facts, failing_rows, read_facts
 from omc_pipeline.quality.judge import judge
+from omc_pipeline.quality.options import QualitySection, quality_section
 from omc_pipeline.quality.report import CheckOutcome, LedgerQuality, QualityReport
 from omc_pipeline.quality.score import LedgerScore, Scored, check_score, duration_text, ledger_score
 from omc_pipeline.quality.store import close_alerts, store_outcomes, store_scores, update_alerts
@@ -61,12 +62,13 @@ def run_suites(
     Args:
         database: Where the ledgers are.
         sources: All sources of these ledgers; those of other ledgers, and those that are not configured, are passed over.
-        settings: Of these, ``alert_threshold`` and the keys.
+        settings: Of these, ``alert_threshold``, the keys, and the file whose section ``[quality]`` is read.
         now: The moment to judge at, aware.
         ledgers: Which to judge, where one without a source scores 0; None: those that have sources. One whose sources are all
             not configured has no score, and its alerts are closed.
         broken: Sources whose file doesn't load: nothing of them can be judged, so each fails its ledger's completeness.
     """
+    options = quality_section(settings)
     run_id, of_broken = uuid4(), {each.ledger for each in broken}
     named = {*(source.ledger for source in sources), *of_broken}
     sources = configured_sources(sources, settings, recorded_states(database))
@@ -81,18 +83,21 @@ def run_suites(
         for ledger in asked
     }
     scores = {
-        ledger: ledger_score({name: [_scored(outcome) for outcome in judged] for name, judged in by_source.items()})
+        ledger: ledger_score(
+            {name: [_scored(each) for each in judged] for name, judged in by_source.items()}, options.weights.by_dimension()
+        )
         for ledger, by_source in outcomes.items()
     }
+    thresholds = {ledger: options.threshold_of(ledger, settings.alert_threshold) for ledger in (*asked, *silent)}
     flat = {ledger: [outcome for judged in by_source.values() for outcome in judged] for ledger, by_source in outcomes.items()}
     with database.engine("writer").begin() as connection:
         store_outcomes(connection, run_id, [outcome for judged in flat.values() for outcome in judged])
         store_scores(connection, run_id, scores)
-        alerts = update_alerts(connection, scores, settings.alert_threshold, now)
+        alerts = update_alerts(connection, scores, thresholds, now)
         close_alerts(connection, silent, now)
-        causes = _settle_causes(connection, scores, outcomes, silent, sources, settings, now)
-    judged = {ledger: LedgerQuality(scores[ledger], flat[ledger]) for ledger in asked}
-    unjudged = {ledger: LedgerQuality(None, []) for ledger in silent}
+        causes = _settle_causes(connection, scores, outcomes, silent, sources, thresholds, options, now)
+    judged = {ledger: LedgerQuality(scores[ledger], flat[ledger], thresholds[ledger]) for ledger in asked}
+    unjudged = {ledger: LedgerQuality(None, [], thresholds[ledger]) for ledger in silent}
     found = [replace(alert, causes=tuple(causes.get(alert.ledger, ()))) for alert in alerts]
     return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, found)
 
@@ -103,14 +108,15 @@ def _settle_causes(
     outcomes: Mapping[LedgerName, Mapping[str, Sequence[CheckOutcome]]],
     silent: Sequence[LedgerName],
     sources: Collection[Source],
-    settings: Settings,
+    thresholds: Mapping[LedgerName, float],
+    options: QualitySection,
     now: datetime,
 ) -> dict[str, list[int]]:
     """Open, keep and resolve the alerts of all causes; return the numbers of those that are open, by ledger."""
     by_name, causes = {source.name: source for source in sources}, {}
     for ledger, score in scores.items():
         known = open_alerts(connection, raised_by(ledger))
-        found = findings_of(ledger, score, outcomes[ledger], by_name, settings.alert_threshold, known)
+        found = findings_of(ledger, score, outcomes[ledger], by_name, thresholds[ledger], known, options.severe_below)
         causes[str(ledger)] = settle_findings(connection, raised_by(ledger), found, now)
     for ledger in silent:
         settle_findings(connection, raised_by(ledger), [], now)

@@ -8,12 +8,14 @@ platform whose every feed was a month stale 0.72, and stayed silent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from omc_pipeline.quality.check import DIMENSIONS, Check, Dimension, Severity
 
 WEIGHT: Mapping[Severity, float] = {"critical": 2.0, "warning": 1.0, "info": 0.0}
+DIMENSION_WEIGHTS: Mapping[Dimension, float] = {"completeness": 0.3, "timeliness": 0.4, "accuracy": 0.3}
+"""Weights of the dimensions in a ledger's mean where the configuration has no others."""
 FAILED_SCORE = 0.5
 """Most that a failed critical check can score: one wrong row among a thousand must still raise an alert."""
 HYSTERESIS = 0.05
@@ -33,11 +35,12 @@ class Scored:
 
 @dataclass(frozen=True)
 class LedgerScore:
-    """A ledger's scores; ``overall_score`` is the least of the three dimensions, ``mean_score`` their mean."""
+    """A ledger's scores; ``overall_score`` is the least of the three dimensions, ``mean_score`` their weighted mean."""
 
     completeness_score: float
     timeliness_score: float
     accuracy_score: float
+    weights: Mapping[Dimension, float] = field(default_factory=lambda: DIMENSION_WEIGHTS)
 
     @property
     def overall_score(self) -> float:
@@ -46,8 +49,8 @@ class LedgerScore:
 
     @property
     def mean_score(self) -> float:
-        """The mean of the three, for reading only."""
-        return (self.completeness_score + self.timeliness_score + self.accuracy_score) / 3
+        """The weighted mean of the three, for reading only."""
+        return sum(self.of(name) * self.weights[name] for name in DIMENSIONS)
 
     def as_document(self) -> dict[str, float]:
         """Return the five scores by their names."""
@@ -86,9 +89,15 @@ def dimension_score(checks: Iterable[Scored]) -> float | None:
     return min([mean, *(score for score, severity in judged if severity == "critical")])
 
 
-def ledger_score(sources: Mapping[str, Sequence[Scored]]) -> LedgerScore:
-    """Score a ledger: in each dimension its worst source; 0 where no source was judged, or there is none."""
-    return LedgerScore(**{f"{dimension}_score": _worst(dimension, sources) for dimension in DIMENSIONS})
+def ledger_score(sources: Mapping[str, Sequence[Scored]], weights: Mapping[Dimension, float] = DIMENSION_WEIGHTS) -> LedgerScore:
+    """Score a ledger: in each dimension its worst source; 0 where no source was judged, or there is none.
+
+    Args:
+        sources: What the checks of each source add.
+        weights: Of the dimensions in the mean; they sum to 1.
+    """
+    completeness, timeliness, accuracy = (_worst(dimension, sources) for dimension in DIMENSIONS)
+    return LedgerScore(completeness, timeliness, accuracy, weights)
 
 
 def platform_score(ledgers: Iterable[LedgerScore]) -> float:

@@ -34,8 +34,10 @@ def store_scores(connection: Connection, run_id: UUID, scores: Mapping[LedgerNam
         connection.execute(_insertion("quality.score", tuple(row)), {**stamped, **row})
 
 
-def update_alerts(connection: Connection, scores: Mapping[LedgerName, LedgerScore], threshold: float, now: datetime) -> list[Alert]:
-    """Open, refresh and close the alerts of the scored ledgers, in the caller's transaction.
+def update_alerts(
+    connection: Connection, scores: Mapping[LedgerName, LedgerScore], thresholds: Mapping[LedgerName, float], now: datetime
+) -> list[Alert]:
+    """Open, refresh and close the alerts of the scored ledgers, each by its own threshold, in the caller's transaction.
 
     Returns:
         The alerts of these ledgers that are open afterwards, by ledger and dimension.
@@ -43,6 +45,7 @@ def update_alerts(connection: Connection, scores: Mapping[LedgerName, LedgerScor
     connection.execute(text(_ONE_ALERTER))
     open_before = {(alert.ledger, alert.dimension): alert for alert in open_alerts(connection, list(scores))}
     for ledger, score in scores.items():
+        threshold = thresholds[ledger]
         for dimension, value in (*((name, score.of(name)) for name in DIMENSIONS), ("overall", score.overall_score)):
             alert = open_before.get((ledger, dimension))
             if is_alerting(value, threshold, was_open=alert is not None):

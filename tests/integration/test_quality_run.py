@@ -597,7 +597,7 @@ def test_an_alert_opens_once_and_closes_with_hysteresis(platform: Platform) -> N
     ids = []
     for score in (0.69, 0.6, 0.74, 0.76, 0.72, 0.5):
         with platform.database.engine("writer").begin() as connection:
-            alerts = update_alerts(connection, {"glass": LedgerScore(1.0, score, 1.0)}, 0.7, NOW)
+            alerts = update_alerts(connection, {"glass": LedgerScore(1.0, score, 1.0)}, {"glass": 0.7}, NOW)
         ids.append({(alert.dimension, round(alert.score, 2), alert.alert_id) for alert in alerts})
 
     opened = min(alert_id for _, _, alert_id in ids[0])
@@ -626,6 +626,7 @@ def test_the_document_has_the_shape_that_is_promised(platform: Platform) -> None
             "accuracy_score",
             "overall_score",
             "mean_score",
+            "threshold",
             "configured",
             "issues",
             "warnings",

@@ -23,7 +23,9 @@ WORSE = replace(CROSSED, name="quote_present", dimension="completeness", score=0
 STUCK = replace(CROSSED, name="quote_moves", severity="warning")
 NEW_KEY = replace(CROSSED, name="payload_new_keys", severity="info")
 SOUND = replace(CROSSED, name="looked", passed=True, score=1.0, examples=())
-REPORT = QualityReport(UUID(int=0), {"exchange": LedgerQuality(LedgerScore(0.0, 1.0, 0.2), [CROSSED, SOUND, STUCK, NEW_KEY, WORSE])}, [])
+REPORT = QualityReport(
+    UUID(int=0), {"exchange": LedgerQuality(LedgerScore(0.0, 1.0, 0.2), [CROSSED, SOUND, STUCK, NEW_KEY, WORSE], 0.7)}, []
+)
 
 
 def test_failed_checks_are_listed_by_severity_the_worst_first() -> None:
@@ -42,7 +44,7 @@ def test_a_finding_says_which_rows_fail_and_what_to_do() -> None:
 
 
 def test_a_ledger_without_a_configured_source_has_no_findings_and_no_scores() -> None:
-    ledger = QualityReport(UUID(int=0), {"catalyst": LedgerQuality(None, [])}, []).as_document()["ledgers"]["catalyst"]
+    ledger = QualityReport(UUID(int=0), {"catalyst": LedgerQuality(None, [], 0.7)}, []).as_document()["ledgers"]["catalyst"]
 
     assert [ledger[name] for name in ("issues", "warnings", "info", "overall_score")] == [[], [], [], None]
 

@@ -112,3 +112,9 @@ def test_an_alert_opens_below_the_threshold_and_closes_five_hundredths_above() -
 def test_a_span_is_written_with_its_days() -> None:
     assert duration_text(5 * 86400 + 3600) == "5 d 1 h 0 min"
     assert [duration_text(s) for s in (0.25, 61, 7260, -90)] == ["0.25 s", "1 min 1 s", "2 h 1 min", "-1 min 30 s"]
+
+
+def test_the_mean_of_a_ledger_is_weighted() -> None:
+    assert LedgerScore(1.0, 0.0, 0.0).mean_score == pytest.approx(0.3)
+    assert LedgerScore(0.0, 1.0, 0.0).mean_score == pytest.approx(0.4)
+    assert LedgerScore(0.0, 1.0, 0.0, {"completeness": 0.5, "timeliness": 0.0, "accuracy": 0.5}).mean_score == 0.0
