@@ -8,8 +8,9 @@ import click
 
 from omc_infra.cli import emit, json_option
 from omc_infra.clock import utc_now
-from omc_infra.settings import load_settings
-from omc_infra.terminal import open_console
+from omc_infra.errors import BadInputError
+from omc_infra.settings import Settings, load_settings
+from omc_infra.terminal import open_console, say
 from omc_pipeline.ledgers.table import LEDGERS, LedgerName
 from omc_pipeline.quality.check import DIMENSIONS
 
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Exit code 1: an alert is open.")
 @click.argument("ledger", required=False, type=click.Choice(LEDGERS))
+@click.option(
+    "--explain", "check", metavar="CHECK", help="Explain a check instead: what it says, its SQL, its newest result, failing rows."
+)
+@click.option("--source", metavar="SOURCE", help="With `--explain`: the check of this source only.")
 @json_option
-def quality(ledger: LedgerName | None, as_json: bool) -> None:
+def quality(ledger: LedgerName | None, check: str | None, source: str | None, as_json: bool) -> None:
     """Show the scores of all ledgers, or all checks of one ledger."""
     from omc_infra.postgres.database import open_database
     from omc_pipeline.collection.discovery import discover
     from omc_pipeline.quality.run import run_suites
 
     settings = load_settings()
+    if check is not None:
+        return _explain(settings, check, ledger, source, as_json=as_json)
+    if source is not None:
+        raise BadInputError("--source is used with --explain only")
     with open_database(settings) as database:
         found, asked = discover(), (ledger,) if ledger else LEDGERS
         report = run_suites(database, list(found.sources.values()), settings, utc_now(), asked, list(found.broken.values()))
@@ -38,6 +47,22 @@ def quality(ledger: LedgerName | None, as_json: bool) -> None:
         _print(report, settings.profile, every_check=ledger is not None)
     if report.alerts:
         raise click.exceptions.Exit(1)
+    return None
+
+
+def _explain(settings: Settings, check: str, ledger: LedgerName | None, source: str | None, *, as_json: bool) -> None:
+    from omc_infra.postgres.database import open_database
+    from omc_pipeline.collection.discovery import discover
+    from omc_pipeline.quality.explain import asked_checks, explained
+
+    found = asked_checks(discover().sources.values(), check, ledger, source)
+    with open_database(settings) as database:
+        explanations = explained(database, found, utc_now())
+    if as_json:
+        emit({"checks": [each.as_document() for each in explanations]})
+        return
+    for each in explanations:
+        say("\n".join(each.lines()))
 
 
 def _print(report: QualityReport, profile: str, *, every_check: bool) -> None:

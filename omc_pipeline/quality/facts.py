@@ -43,16 +43,23 @@ def read_facts(connection: Connection, suite: Suite, now: datetime, account_id: 
 
 def failing_rows(connection: Connection, suite: Suite, check: Check, now: datetime, account_id: str | None = None) -> tuple[str, ...]:
     """Name a few rows or things that fail a check; empty for one that has neither ``good`` nor ``failing``."""
-    judged = next((judged for judged in suite.tables if judged.table is check.table), None)
-    if check.failing is None and (check.good is None or judged is None):
+    statement = failing_statement(suite, check)
+    if statement is None:
         return ()
-    of_rows = f"SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good})" if judged else ""
-    statement = f"{_window(judged) if judged else ''} {check.failing or of_rows} LIMIT {EXAMPLES}"
     bound = {"source": suite.source, "now": now, "account": account_id}
     if ":keys" in statement:
         bound |= key_changes(connection, suite.source, suite.every_s, now).bound
-    rows = connection.execute(text(_timed(statement)), bound)
+    rows = connection.execute(text(statement), bound)
     return tuple(" ".join(value.isoformat() if isinstance(value, datetime) else str(value) for value in row) for row in rows)
+
+
+def failing_statement(suite: Suite, check: Check) -> str | None:
+    """Write the statement that names a few failing rows of a check; None for one that has neither ``good`` nor ``failing``."""
+    judged = next((judged for judged in suite.tables if judged.table is check.table), None)
+    if check.failing is None and (check.good is None or judged is None):
+        return None
+    of_rows = f"SELECT {', '.join(judged.table.key)} FROM w WHERE NOT ({check.good})" if judged else ""
+    return _timed(f"{_window(judged) if judged else ''} {check.failing or of_rows} LIMIT {EXAMPLES}")
 
 
 def facts_statement(suite: Suite) -> str:

@@ -82,24 +82,22 @@ def run_suites(
         }
         for ledger in asked
     }
+    weights = options.weights.by_dimension()
     scores = {
-        ledger: ledger_score(
-            {name: [_scored(each) for each in judged] for name, judged in by_source.items()}, options.weights.by_dimension()
-        )
+        ledger: ledger_score({name: [_scored(each) for each in of_source] for name, of_source in by_source.items()}, weights)
         for ledger, by_source in outcomes.items()
     }
     thresholds = {ledger: options.threshold_of(ledger, settings.alert_threshold) for ledger in (*asked, *silent)}
-    flat = {ledger: [outcome for judged in by_source.values() for outcome in judged] for ledger, by_source in outcomes.items()}
+    flat = {ledger: [outcome for of_source in by_source.values() for outcome in of_source] for ledger, by_source in outcomes.items()}
     with database.engine("writer").begin() as connection:
-        store_outcomes(connection, run_id, [outcome for judged in flat.values() for outcome in judged])
+        store_outcomes(connection, run_id, [outcome for of_ledger in flat.values() for outcome in of_ledger])
         store_scores(connection, run_id, scores)
         alerts = update_alerts(connection, scores, thresholds, now)
         close_alerts(connection, silent, now)
         causes = _settle_causes(connection, scores, outcomes, silent, sources, thresholds, options, now)
-    judged = {ledger: LedgerQuality(scores[ledger], flat[ledger], thresholds[ledger]) for ledger in asked}
-    unjudged = {ledger: LedgerQuality(None, [], thresholds[ledger]) for ledger in silent}
+    judged = {name: LedgerQuality(scores.get(name), flat.get(name, []), thresholds[name]) for name in LEDGERS if name in thresholds}
     found = [replace(alert, causes=tuple(causes.get(alert.ledger, ()))) for alert in alerts]
-    return QualityReport(run_id, {ledger: {**judged, **unjudged}[ledger] for ledger in LEDGERS if ledger in {*asked, *silent}}, found)
+    return QualityReport(run_id, judged, found)
 
 
 def _settle_causes(

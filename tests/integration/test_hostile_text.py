@@ -175,7 +175,10 @@ EXERCISED: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = {
     ],
     ("pnl", "reporting"): [("--user", HOSTILE), ("--currency", HOSTILE), ("--currency", "EUR", "--zone", HOSTILE)],
     ("pnl", "resolve"): [(HOSTILE, "--by", "x", "--reason", "x"), ("1", "--by", HOSTILE, "--reason", HOSTILE)],
-    ("quality",): [(), ("exchange",), ("glass",), ("catalyst",), ("human",), (HOSTILE,)],
+    ("quality",): [
+        (), ("exchange",), ("glass",), ("catalyst",), ("human",), (HOSTILE,), ("--explain", HOSTILE), ("--source", HOSTILE),
+        ("--explain", "looked", "--source", HOSTILE), ("--explain", "quote_uncrossed"), ("--explain", "looked", "--json"),
+    ],
     ("quarantine", "dismiss"): [(HOSTILE, "--because", HOSTILE), ("1", "--because", HOSTILE, "--by", HOSTILE)],
     ("quarantine", "list"): [(), ("--source", HOSTILE), ("--state", "all")],
     ("quarantine", "retry"): [(HOSTILE,), ("--source", HOSTILE), ("1",)],
