@@ -87,7 +87,8 @@ def make_panel(settings: Settings, options: AgentsSection, keys: Keys, user_id: 
     candidates = tuple(_candidate(name, settings, options, keys, user_id, catalogue) for name in options.names)
     retries = Retries(options.attempts, options.backoff_s)
     at_once = options.sessions_at_once if any(candidate.listing for candidate in candidates) else 1
-    return Panel(candidates, retries, caps, options.deadline_s, options.reading_characters, options.approve_above_usd, at_once)
+    limits = (options.deadline_s, options.reading_characters, options.approve_above_usd, at_once)
+    return Panel(candidates, retries, caps, *limits, trace_endpoint=options.trace_endpoint)
 
 
 def full_catalogue(options: AgentsSection) -> Catalogue:

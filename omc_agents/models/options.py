@@ -40,6 +40,11 @@ class AgentsSection(Section):
         "",
         description="URL that `omc models stand-in` printed. The sandbox uses it instead of a provider.",
     )
+    trace_endpoint: str = Field(
+        "",
+        description="Base URL of an OTLP/HTTP receiver, such as `http://127.0.0.1:4318`: the spans of each session are sent there, "
+        "without content. Empty: none.",
+    )
     attempts: int = Field(4, ge=1, le=10, description="Attempts with a model before the next one of `fallback` is tried.")
     backoff_s: float = Field(
         1.0, gt=0, le=60, description="Base of the wait between two attempts; it doubles with each attempt, with jitter."
@@ -94,6 +99,14 @@ class AgentsSection(Section):
         if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.path not in {"", "/"}):
             raise ValueError("must be http://host:port, without user and password")
         return url
+
+    @field_validator("trace_endpoint")
+    @classmethod
+    def _is_receiver(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment):
+            raise ValueError("must be http://host:port or https://host, without user, password and query")
+        return url.rstrip("/")
 
     @field_validator("stand_in_url")
     @classmethod

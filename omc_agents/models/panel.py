@@ -73,6 +73,8 @@ class Panel:
     """What a session may spend before a person has to agree."""
     sessions_at_once: int = 1
     """Sessions of a batch that are worked side by side."""
+    trace_endpoint: str = ""
+    """Base URL of the OTLP/HTTP receiver of the sessions' spans; empty: none."""
 
     @property
     def name(self) -> str:

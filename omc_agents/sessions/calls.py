@@ -15,10 +15,23 @@ import structlog
 
 from omc_agents.models.failures import RefusalError, UnansweredError
 from omc_agents.models.panel import Candidate, Panel
-from omc_agents.models.protocol import Request, Response
+from omc_agents.models.protocol import Model, Request, Response
 from omc_agents.sessions.responses import storable
 from omc_agents.sessions.spend import Reservation, SpendCapError
 from omc_agents.sessions.store import SessionStore
+from omc_agents.tracing import (
+    FINISH_REASONS,
+    INPUT_TOKENS,
+    OPERATION,
+    OUTPUT_TOKENS,
+    PROVIDER,
+    PROVIDERS,
+    REQUEST_MODEL,
+    RESPONSE_ID,
+    RESPONSE_MODEL,
+    STEP,
+    span,
+)
 from omc_infra.errors import (
     AccessDeniedError,
     OmcError,
@@ -95,7 +108,7 @@ class CallLedger:
         wanted = Reservation(self.session_id, step, sha256, name, candidate.worst_cost_usd(request, today), candidate.prices_of)
         call_id = self.store.reserve(wanted, self.panel.caps)
         try:
-            answer = storable(candidate.model.complete(request))
+            answer = storable(_answered(candidate.model, request))
         except OmcError as error:
             self.store.close_call(call_id, "unknown" if isinstance(error, _UNKNOWN) else "failed", f"{type(error).__name__}: {error}")
             raise
@@ -109,6 +122,16 @@ class CallLedger:
             return error.retry_after_s + random.uniform(0, retries.backoff_s)  # noqa: S311 jitter, no secret
         highest_s = min(retries.backoff_max_s, retries.backoff_s * 2 ** (attempt - 1))
         return random.uniform(highest_s / 2, highest_s)  # noqa: S311 jitter, no secret
+
+
+def _answered(model: Model, request: Request) -> Response:
+    provider, _, name = model.name.partition("/")
+    asked = {OPERATION: "chat", PROVIDER: PROVIDERS.get(provider, provider), REQUEST_MODEL: name or provider, STEP: request.question or ""}
+    with span(f"chat {asked[REQUEST_MODEL]}", asked, kind="client") as note:
+        answer = model.complete(request)
+        note({RESPONSE_MODEL: answer.model_reported, RESPONSE_ID: answer.request_id or "", FINISH_REASONS: (answer.stop,)})
+        note({INPUT_TOKENS: answer.usage.input, OUTPUT_TOKENS: answer.usage.output})
+        return answer
 
 
 def _accepted(answer: Response) -> Response:

@@ -21,6 +21,7 @@ from omc_agents.tools.indicators import indicator_row
 from omc_agents.tools.judgements import CHECKS, SCORES, newest_check_results, newest_scores
 from omc_agents.tools.market import candles_sha256, days_of, hundredths
 from omc_agents.tools.positions import POSITIONS, read_positions
+from omc_agents.tracing import tool
 from omc_infra.errors import BadInputError
 from omc_pipeline.ledgers.catalyst import DOCUMENT, EVENT
 from omc_pipeline.ledgers.exchange import FILL, QUOTE
@@ -84,6 +85,7 @@ class Toolbox:
             raise BadInputError(f"catalyst ledger: no event {event_id!r} of {source!r} as of {self.as_of.isoformat()}")
         return evidence_of(EVENT, row, "get_catalyst_events")
 
+    @tool
     def get_catalyst_events(self, symbol: str | None, event_type: str | None) -> list[Evidence]:
         """Return the newest events, of one coin and one type where given."""
         rows = self._reader.events(
@@ -93,17 +95,20 @@ class Toolbox:
         )
         return [evidence_of(EVENT, row, "get_catalyst_events") for row in rows]
 
+    @tool
     def get_top_events(self, timeframe: Timeframe) -> list[Evidence]:
         """Return the events of a window with the greatest impact, the newest first among equals; without one counts as no impact."""
         rows = self._reader.rows(EVENT, since=self.as_of - timeframe.span, limit=MOST_PEERS)
         ranked = sorted(rows, key=lambda row: (row["impact"] or 0, row["published_at"]), reverse=True)
         return [evidence_of(EVENT, row, "get_catalyst_events") for row in ranked[:RELATED_EVENTS]]
 
+    @tool
     def get_documents(self, source: str, event_id: str) -> list[EventDocument]:
         """Return the documents of an event, the filing itself first; none where it has none or they are not known yet."""
         rows = self._reader.rows(DOCUMENT, limit=MOST_DOCUMENTS, source=source, event_id=event_id)
         return [_document(row) for row in sorted(rows, key=lambda row: (row["kind"] != "main", row["name"]))]
 
+    @tool
     def get_price_data(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
         """Return a coin's newest quote, the oldest of the window, its newest price in USD, and the largest TVL."""
         reader, coin = self._reader, [checked_symbol(symbol)]
@@ -117,6 +122,7 @@ class Toolbox:
         found += [(PROTOCOL_TVL, row) for row in sorted(reader.latest(PROTOCOL_TVL), key=lambda row: -row["tvl_usd"])[:1]]
         return _distinct(evidence_of(table, row, "get_price_data") for table, row in found)
 
+    @tool
     def get_market_candles(self, symbol: str, timeframe: Timeframe) -> list[Evidence]:
         """Return the newest closed candle of a coin at a venue and the one of a whole span before it, by hours or else by days.
 
@@ -130,6 +136,7 @@ class Toolbox:
                     return [evidence_of(MARKET_CANDLE, row, "get_price_data") for row in pair]
         return []
 
+    @tool
     def get_event_study(self, event: Evidence) -> list[Evidence]:
         """Return what the coin of an event did around comparable events of the past, on their day and through the day after.
 
@@ -149,6 +156,7 @@ class Toolbox:
                 return found
         return []
 
+    @tool
     def get_indicators(self, symbol: str) -> list[Evidence]:
         """Return the technical indicators of a coin's market, as of its last closed day; none where too few days are known."""
         row = indicator_row(self._daily_market(checked_symbol(symbol)))
@@ -204,12 +212,14 @@ class Toolbox:
         digest = canonical_sha256(row)[:12]
         return Evidence(ref_of(EVENT_STUDY, (symbol_of(event), f"{through_days}d", digest), 1), "get_event_study", row)
 
+    @tool
     def get_sentiment_data(self, symbol: str | None, source: SentimentSource) -> list[Evidence]:
         """Return the newest score of a coin, or of the whole market."""
         of = checked_symbol(symbol) if symbol else WHOLE_MARKET
         wanted = None if source is SentimentSource.ANY else source.value
         return [evidence_of(SENTIMENT, row, "get_sentiment_data") for row in self._reader.sentiment(symbol=of, source=wanted, limit=1)]
 
+    @tool
     def get_order_history(self, symbol: str | None = None) -> list[Evidence]:
         """Return the newest fills of the session's own user, of one coin where given; none where the session has no real user."""
         if self.user_id is None:
@@ -218,6 +228,7 @@ class Toolbox:
         rows = self._reader.rows(FILL, limit=RELATED_EVENTS, user_id=self.user_id, **of_coin)
         return [evidence_of(FILL, row, "get_order_history") for row in rows]
 
+    @tool
     def get_pnl_summary(self, symbols: Sequence[str] = ()) -> list[Evidence]:
         """Return the positions of the session's own user with their gains, of some coins where given; none without a real user.
 
@@ -232,6 +243,7 @@ class Toolbox:
             for row in rows
         ]
 
+    @tool
     def get_onchain_metrics(self, symbols: Sequence[str] = ()) -> list[Evidence]:
         """Return the newest head of each chain, and the largest protocol of each coin by the value locked in it."""
         reader = self._reader
@@ -244,16 +256,19 @@ class Toolbox:
         found = [(CHAIN_BLOCK, row) for _, row in sorted(heads.items())] + [(PROTOCOL_TVL, row) for row in locked]
         return [evidence_of(table, row, "get_onchain_metrics") for table, row in found]
 
+    @tool
     def get_smart_money_flow(self, symbol: str) -> list[Evidence]:
         """Return the newest flow of a coin on each chain."""
         rows = self._reader.latest(SMART_MONEY_FLOW, symbol=checked_symbol(symbol))
         return [evidence_of(SMART_MONEY_FLOW, row, "get_smart_money_flow") for row in rows]
 
+    @tool
     def get_ledger_quality(self) -> list[Evidence]:
         """Return the newest score of each ledger."""
         rows = newest_scores(self.engine, self.as_of)
         return [Evidence(ref_of(SCORES, (row["ledger"], row["run_id"]), 1), "get_ledger_quality", _json_row(row)) for row in rows]
 
+    @tool
     def get_check_results(self, ledger: str, source: str, names: Sequence[str]) -> list[Evidence]:
         """Return how some checks of a source were judged last, the lowest score first."""
         rows = newest_check_results(self.engine, self.as_of, ledger, source, names)

@@ -22,6 +22,7 @@ from omc_agents.sessions.locks import session_lock
 from omc_agents.sessions.states import FINISHED, Status, Trigger, WaitingFor
 from omc_agents.sessions.store import Session, SessionStore
 from omc_agents.sessions.tokens import Assignment, issue_token
+from omc_agents.tracing import AGENT, CONVERSATION, OPERATION, OUTCOME, STEP, TRIGGER, Trace, span, tracing
 from omc_agents.workflow.context import SessionContext, SessionEndedError, Step, Work
 from omc_agents.workflow.event_steps import event_steps
 from omc_agents.workflow.graph import run_graph
@@ -132,7 +133,7 @@ def run_workflow(
             return SessionOutcome(session.session_id, session.source, session.event_id, "skipped", "another process works on it")
         if not session.is_finished and session.waiting_for is None and store.is_due(session.session_id):
             store.start(session.session_id)
-            _run(SessionContext(store, session, model, settings.profile, settings.alert_threshold), steps)
+            _traced(SessionContext(store, session, model, settings.profile, settings.alert_threshold), steps)
             session = store.session(session.session_id)
         return _outcome(session)
 
@@ -190,6 +191,19 @@ def cancel(database: Database, session_id: str) -> None:
     persons.cancel(database, session_id)
 
 
+def _traced(context: SessionContext, steps: Steps) -> None:
+    """Run a session, and send its spans where an endpoint is set."""
+    session, endpoint = context.session, context.panel.trace_endpoint
+    trace = Trace(endpoint, context.profile) if endpoint else None
+    about = {OPERATION: "invoke_agent", AGENT: "omc", CONVERSATION: session.session_id, TRIGGER: session.trigger}
+    with tracing(trace), span("invoke_agent omc", about) as note:
+        _run(context, steps)
+        if trace is not None:
+            note({OUTCOME: context.store.session(session.session_id).status})
+    if trace is not None and not trace.send():
+        _log.warning("trace.not_sent", session=session.session_id)
+
+
 def _run(context: SessionContext, steps: Steps) -> None:
     session_id = context.session.session_id
     try:
@@ -230,6 +244,7 @@ def _outcome(session: Session) -> SessionOutcome:
 def _recorded(name: str, step: Step, context: SessionContext) -> Step:
     def recorded(work: Work) -> Work:
         context.store.enter(context.session.session_id, name)
-        return step(work)
+        with span(f"step {name}", {STEP: name}):
+            return step(work)
 
     return recorded

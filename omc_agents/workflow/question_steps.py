@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 from omc_agents.claims.evidence import Evidence, canonical_sha256
 from omc_agents.claims.render import Circumstances, missing_remark, render_answer
 from omc_agents.sessions.store import Session
 from omc_agents.tools.by_topic import TOOL_OF, rows_on
+from omc_agents.tracing import carried
 from omc_agents.workflow.context import SessionContext, Step, Work, bound, ended, spent
 from omc_agents.workflow.event_steps import verification_of, verify_claims
 from omc_agents.workflow.model_answers import read_answer
@@ -114,5 +116,5 @@ def _planned_rows(context: SessionContext, planned: Plan) -> list[Evidence]:
     box, span = context.toolbox, SPANS[planned.span]
     topics = planned.topics if "quality" in planned.topics else (*planned.topics, "quality")
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tools") as pool:
-        found = pool.map(lambda topic: rows_on(box, topic, planned.coins, span), topics)
+        found = pool.map(carried(rows_on), repeat(box), topics, repeat(planned.coins), repeat(span))
         return list({row.ref: row for rows in found for row in rows}.values())
