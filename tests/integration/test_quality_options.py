@@ -16,7 +16,7 @@ from omc_pipeline.ledgers.table import LEDGERS
 from omc_pipeline.quality import QualityReport, run_suites
 from omc_pipeline.quality.causes import raised_by
 from omc_pipeline.quality.options import LedgersOptions, quality_section
-from tests.integration.test_quality_run import NOW, PRICES, SOURCES, Platform
+from tests.integration.test_quality_run import ACCOUNT, CATALYST, DAY, GLASS, NOW, PRICES, SOURCES, Platform
 from tests.integration.test_quality_run import platform as empty_platform  # noqa: F401 a fixture
 
 
@@ -69,16 +69,17 @@ def test_what_is_severe_is_configured(empty_platform: Platform, configured: Sett
 
 
 def test_weights_change_the_mean_and_nothing_else(empty_platform: Platform, configured: Settings, file: Path) -> None:  # noqa: F811
-    empty_platform.look(PRICES)
+    empty_platform.collect_all(GLASS, CATALYST, PRICES, ACCOUNT, at=NOW - 3 * DAY)
     file.write_text("")
-    before = report(empty_platform, configured).ledgers["exchange"].scores
+    before = report(empty_platform, configured).ledgers["human"].scores
     file.write_text("[quality.weights]\ncompleteness = 0.0\ntimeliness = 0.0\naccuracy = 1.0\n")
-    after = report(empty_platform, configured).ledgers["exchange"].scores
+    after = report(empty_platform, configured).ledgers["human"].scores
 
     assert before is not None
     assert after is not None
     weighted = 0.3 * before.completeness_score + 0.4 * before.timeliness_score + 0.3 * before.accuracy_score
     assert before.mean_score == pytest.approx(weighted)
+    assert before.mean_score != after.mean_score
     assert (after.mean_score, after.overall_score) == (before.accuracy_score, before.overall_score)
 
 
