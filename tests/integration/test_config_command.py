@@ -109,7 +109,7 @@ def test_the_how_to_page_works_as_it_stands(tmp_path: Path) -> None:
     )
 
     assert answer.returncode == 0, answer.stderr
-    assert len(commands) == 5
+    assert len(commands) == 6
     assert "alert_threshold" in answer.stdout
     assert "glass_defillama is paused by" in answer.stdout
     assert "resumed glass_defillama" in answer.stdout
