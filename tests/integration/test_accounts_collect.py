@@ -75,6 +75,7 @@ def test_a_user_who_is_collected_second_gets_the_whole_history_of_their_own_acco
 
 @pytest.mark.slow
 def test_two_processes_collect_two_users_at_once_and_nothing_of_one_is_in_the_other(database: Database, sandboxed: Settings) -> None:
+    collect(SOURCE, database, sandboxed.model_copy(update={"user": "ada"}))  # the first user's account is called like the venue
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OMC_")} | sandboxed.environ()
     command = [sys.executable, "-c", "from omc_infra.cli import main; main()", "collect", SOURCE.name, "--json"]
 
