@@ -205,11 +205,11 @@ def _named(where: str) -> Iterator[None]:
     except (PermissionError, FileNotFoundError) as error:
         raise AccessDeniedError(f"{where}: {_reason(error)}") from error
     except OSError as error:
+        if not where.startswith("s3://"):  # the name of a folder says nothing about rights
+            raise MachineError(f"{where}: {_reason(error)}") from error
         if any(mark in str(error) for mark in _DENIED):
             raise AccessDeniedError(f"{where}: {_reason(error)}") from error
-        if where.startswith("s3://"):
-            raise UpstreamUnavailableError(f"{where}: {_reason(error)}") from error
-        raise MachineError(f"{where}: {_reason(error)}") from error
+        raise UpstreamUnavailableError(f"{where}: {_reason(error)}") from error
 
 
 def _reason(error: OSError) -> str:

@@ -225,10 +225,10 @@ def test_the_command_exports_days_and_refuses_those_to_come(filled: Database, se
 
 
 def test_a_folder_that_can_not_be_written_is_named(filled: Database, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file-403").write_text("no folder")
 
-    with pytest.raises(MachineError, match="file/lake"):
-        list(export_days(filled, in_folder(tmp_path / "file/lake"), None, TODAY, [QUOTE]))
+    with pytest.raises(MachineError, match="file-403/lake"):
+        list(export_days(filled, in_folder(tmp_path / "file-403/lake"), None, TODAY, [QUOTE]))
 
 
 @pytest.fixture(scope="module")
