@@ -17,8 +17,8 @@ from omc_agents.claims.evidence import json_value
 from omc_agents.tools.market import DailyCandle, candles_sha256, days_of, hundredths
 from omc_pipeline.ledgers.read import Record
 
-LEAST_DAYS = 31
-"""Days without a gap, at least: thirty returns."""
+LEAST_DAYS = 15
+"""Days without a gap, at least: fourteen changes, as many as the RSI takes."""
 MEASURES = ("rsi_14", "sma_20_pct", "sma_50_pct", "volatility_30_pct", "return_pct", "return_z", "volume_ratio")
 _LOOKBACK = 30
 _YEAR_DAYS = 365
@@ -38,19 +38,20 @@ class Indicators:
         close: Its close, in the market's currency.
         rsi_14: Relative strength index of 14 days (Wilder), 0 to 100.
         sma_20_pct, sma_50_pct: Close against the mean close of 20 and 50 days, in percent; None with fewer days.
-        volatility_30_pct: Standard deviation of 30 daily log returns, in percent a year.
+        volatility_30_pct: Standard deviation of 30 daily log returns, in percent a year; None with fewer.
         return_pct: Change of the last day, in percent.
-        return_z: How many robust deviations that change lies from the median of the 30 days before; None where they did not move.
-        volume_ratio: Volume of the last day by the median of the 30 days before; None without volume.
+        return_z: How many robust deviations that change lies from the median of the 30 days before; None with fewer days, or where
+            they did not move.
+        volume_ratio: Volume of the last day by the median of the 30 days before; None with fewer days, or without volume.
     """
 
     day: date
     days: int
     close: float
     rsi_14: float
-    sma_20_pct: float
+    sma_20_pct: float | None
     sma_50_pct: float | None
-    volatility_30_pct: float
+    volatility_30_pct: float | None
     return_pct: float
     return_z: float | None
     volume_ratio: float | None
@@ -63,7 +64,7 @@ def indicators(days: Mapping[date, DailyCandle]) -> Indicators | None:
         days: Its closed days by date, in UTC.
 
     Returns:
-        None where fewer than 31 days before the last gap are known, or a price is not above zero.
+        None where fewer than 15 days since the last gap are known, or a price is not above zero.
     """
     run = _unbroken(days)
     if len(run) < LEAST_DAYS or any(candle.close <= 0 for candle in run):
@@ -79,9 +80,9 @@ def indicators(days: Mapping[date, DailyCandle]) -> Indicators | None:
         days=len(run),
         close=float(closes[-1]),
         rsi_14=float(talib.RSI(closes, 14)[-1]),
-        sma_20_pct=_above_pct(closes[-1], talib.SMA(closes, 20)[-1]),
+        sma_20_pct=_above_pct(closes[-1], talib.SMA(closes, 20)[-1]) if len(run) >= 20 else None,
         sma_50_pct=_above_pct(closes[-1], talib.SMA(closes, 50)[-1]) if len(run) >= 50 else None,
-        volatility_30_pct=100 * float(np.std(logs, ddof=1)) * math.sqrt(_YEAR_DAYS),
+        volatility_30_pct=100 * float(np.std(logs, ddof=1)) * math.sqrt(_YEAR_DAYS) if len(logs) == _LOOKBACK else None,
         return_pct=100 * float(returns[-1]),
         return_z=_robust_z(returns[-1], returns[-_LOOKBACK - 1 : -1]),
         volume_ratio=_ratio(run[-1].volume, [candle.volume for candle in run[-_LOOKBACK - 1 : -1]]),
@@ -126,11 +127,15 @@ def _above_pct(close: float, mean: float) -> float:
 
 
 def _robust_z(value: float, others: Sequence[float]) -> float | None:
+    if len(others) < _LOOKBACK:
+        return None
     middle = median(others)
     deviation = _MAD_TO_DEVIATION * median(abs(other - middle) for other in others)
     return (value - middle) / deviation if deviation > 0 else None
 
 
 def _ratio(value: float, others: Sequence[float]) -> float | None:
+    if len(others) < _LOOKBACK:
+        return None
     usual = median(others)
     return value / usual if usual > 0 else None

@@ -70,7 +70,17 @@ def test_with_few_days_the_longer_mean_is_unknown_and_with_fewer_nothing_is_said
     assert indicators({}) is None
     few = indicators(walk(LEAST_DAYS))
     assert few is not None
-    assert few.sma_50_pct is None
+    assert (few.sma_20_pct, few.sma_50_pct, few.volatility_30_pct, few.return_z, few.volume_ratio) == (None,) * 5
+    assert few.rsi_14 == pytest.approx(reference(walk(LEAST_DAYS))["rsi_14"])
+
+
+def test_a_month_has_no_month_before_its_last_day() -> None:
+    found = indicators(walk(31))
+
+    assert found is not None
+    assert found.volatility_30_pct is not None
+    assert found.volume_ratio is not None
+    assert found.return_z is None  # twenty-nine changes before the last
 
 
 def test_nothing_from_before_a_gap_counts() -> None:
